@@ -1,0 +1,1 @@
+"""Everything is put together here and nowhere else: the command, the configuration, the switchboard, the engine."""

@@ -1,0 +1,69 @@
+"""What a hotline has decided: numbers, queues, agents, rules. Pure data that `controller/config.py` reads from the TOML.
+
+The switchboard gets one `Plan` and reads no file itself; a new configuration is a new plan with a new version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from acd.skills import Requirement
+from agents.agent import AgentRules
+from agents.roster import AgentProfile
+from ivr.hours import OpeningHours
+from ivr.menu import Menu
+from pbx.ids import AgentId, QueueId
+from recordings.policy import RecordingPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPlan:
+    """What happens to callers of one dialled number: through `menu`, or straight to `direct` (direct mode).
+
+    GB/T 33358-2016 discourages menus for telephone intake (`domain.md` 0.1): hence a mode without one.
+    """
+
+    dialled: str
+    language: str
+    menu: str | None
+    direct: QueueId | None
+    hours: OpeningHours
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlan:
+    """One queue (技能组). Times in seconds."""
+
+    id: QueueId
+    name_zh: str
+    name_en: str
+    requirement: Requirement
+    ring_s: int = 6  #: `performance.md` 0.5: ring 6 s, then the next agent at once
+    retry_s: float = 5.0  #: every fitting agent has left the phone unanswered: ask them again after this time
+    music: str = "default"
+    announce_first_s: float = 20.0  #: first "you are number N" after so long a wait; 0 = never
+    announce_every_s: float = 45.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything the switchboard needs to know. `version` names the configuration in the journal."""
+
+    version: str
+    numbers: Mapping[str, NumberPlan]
+    default_number: str  #: callers of a number that is not in `numbers` are treated like callers of this one
+    menus: Mapping[str, Menu]
+    queues: Mapping[QueueId, QueuePlan]
+    agents: Mapping[AgentId, AgentProfile]
+    extensions: frozenset[AgentId]  #: phones of departments: may be a third party, take no calls from a queue
+    agent_rules: AgentRules
+    recording: RecordingPolicy
+    timezone: str = "Asia/Shanghai"
+    notice: str = "recording-notice"  #: the prompt that announces the recording, in direct mode
+    survey: bool = True
+    read_ticket: bool = True
+    yao: bool = True  #: 1 is spoken 幺 in telephone and ticket numbers
+    third_party_ring_s: int = 20
+    step_tries: int = 3  #: a command that is lost so often leaves the caller to the safety net
+    languages: tuple[str, ...] = field(default=("zh", "en"))

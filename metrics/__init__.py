@@ -1,0 +1,1 @@
+"""Figures: service levels under versioned names, other measures, and their Prometheus exposition."""

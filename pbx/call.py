@@ -1,0 +1,168 @@
+"""One call: its states, the one table of its moves, the mark it carries in Asterisk, and its record.
+
+The states are drawn with lettered arrows in ``docs/states.md``; the letters stand beside the moves below.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from pbx.ids import AgentId, CallId, ChannelName, QueueId, TicketNumber
+
+
+class CallState(enum.Enum):
+    """Where a caller is."""
+
+    ARRIVED = "arrived"  #: answered by the exchange, nothing said to him yet
+    ASKING = "asking"  #: in the menu: a question is played, a key may come
+    PLAYING = "playing"  #: listens to a message that no key answers
+    WAITING = "waiting"  #: in a queue's line, hears music
+    OFFERED = "offered"  #: still hears music while one agent's phone is rung for him
+    TALKING = "talking"  #: joined with an agent (and perhaps a third party)
+    SURVEY = "survey"  #: the agent has left; ticket number and satisfaction question, by the dialplan alone
+    NET = "net"  #: in Asterisk's own Queue(), the safety net
+    ENDED = "ended"  #: hung up
+
+
+class CallInput(enum.Enum):
+    """What moves a call from one state to the next."""
+
+    ASK = "ask"
+    PLAY = "play"
+    QUEUE = "queue"
+    OFFER = "offer"
+    OFFER_FAILED = "offer_failed"
+    JOIN = "join"
+    AGENT_LEFT = "agent_left"
+    FALL_BACK = "fall_back"
+    RECLAIM = "reclaim"
+    END = "end"
+
+
+_A, _I = CallState, CallInput
+
+CALL_MOVES: dict[tuple[CallState, CallInput], CallState] = {
+    (_A.ARRIVED, _I.ASK): _A.ASKING,  # a
+    (_A.ARRIVED, _I.PLAY): _A.PLAYING,  # b
+    (_A.ARRIVED, _I.QUEUE): _A.WAITING,  # c  direct mode: no menu
+    (_A.ASKING, _I.ASK): _A.ASKING,  # d
+    (_A.ASKING, _I.PLAY): _A.PLAYING,  # e
+    (_A.ASKING, _I.QUEUE): _A.WAITING,  # f
+    (_A.PLAYING, _I.ASK): _A.ASKING,  # g
+    (_A.PLAYING, _I.PLAY): _A.PLAYING,  # h
+    (_A.PLAYING, _I.QUEUE): _A.WAITING,  # i
+    (_A.WAITING, _I.OFFER): _A.OFFERED,  # j
+    (_A.OFFERED, _I.OFFER_FAILED): _A.WAITING,  # k
+    (_A.OFFERED, _I.JOIN): _A.TALKING,  # l
+    (_A.TALKING, _I.JOIN): _A.TALKING,  # m  a third party joins
+    (_A.TALKING, _I.AGENT_LEFT): _A.SURVEY,  # n  the last agent has left
+    (_A.OFFERED, _I.AGENT_LEFT): _A.SURVEY,  # o  the talk was so short that its beginning was not seen
+    (_A.TALKING, _I.OFFER_FAILED): _A.WAITING,  # p  refused in the same instant as he answered: back to the line
+    (_A.ARRIVED, _I.FALL_BACK): _A.NET,  # q
+    (_A.ASKING, _I.FALL_BACK): _A.NET,  # q
+    (_A.PLAYING, _I.FALL_BACK): _A.NET,  # q
+    (_A.WAITING, _I.FALL_BACK): _A.NET,  # q
+    (_A.OFFERED, _I.FALL_BACK): _A.NET,  # q
+    (_A.NET, _I.FALL_BACK): _A.NET,  # q
+    (_A.NET, _I.RECLAIM): _A.WAITING,  # r  a controller is there again
+    (_A.NET, _I.JOIN): _A.TALKING,  # s  the net's own agent answered
+    (_A.NET, _I.AGENT_LEFT): _A.SURVEY,  # t
+    (_A.ARRIVED, _I.END): _A.ENDED,  # u  hang-up is possible everywhere
+    (_A.ASKING, _I.END): _A.ENDED,
+    (_A.PLAYING, _I.END): _A.ENDED,
+    (_A.WAITING, _I.END): _A.ENDED,
+    (_A.OFFERED, _I.END): _A.ENDED,
+    (_A.TALKING, _I.END): _A.ENDED,
+    (_A.SURVEY, _I.END): _A.ENDED,
+    (_A.NET, _I.END): _A.ENDED,
+}
+
+
+def moved(state: CallState, cause: CallInput) -> CallState | None:
+    """Where `cause` takes a call that is in `state`; None when the table has no such move (it is then ignored)."""
+    return CALL_MOVES.get((state, cause))
+
+
+class Outcome(enum.Enum):
+    """How a call ended, in the words of the field (``docs/glossary.md``)."""
+
+    ANSWERED = "answered"  #: an agent talked with the caller
+    ABANDONED = "abandoned"  #: the caller hung up while he was in a line or being offered
+    LEFT_MENU = "left_menu"  #: the caller hung up before he was in any line
+    CLOSED = "closed"  #: outside the opening hours; heard so and was released
+    FAILED = "failed"  #: ended in a way that the controller did not see (it was away, or the exchange restarted)
+
+
+@dataclass(frozen=True, slots=True)
+class CallMark:
+    """What a call carries in its own channel (variable ``Q``) so that a restarted controller finds it again.
+
+    Times are epoch seconds of the exchange's clock. `asterisk.md` section 11.1 lists what Asterisk cannot know by itself.
+    """
+
+    dialled: str
+    language: str
+    arrived_at: float
+    node: str = ""
+    queue: str = ""
+    priority: int = 0
+    queued_at: float = 0.0
+
+    def encode(self) -> str:
+        """The mark as one channel variable: fields joined by ``|`` (no comma, quote or backslash may occur in them)."""
+        fields = (self.dialled, self.language, f"{self.arrived_at:.3f}", self.node, self.queue, str(self.priority))
+        return "|".join((*fields, f"{self.queued_at:.3f}"))
+
+    @staticmethod
+    def decode(text: str) -> CallMark | None:
+        """The mark that `encode` wrote; None for an empty or foreign value (the call is then treated as just arrived)."""
+        parts = text.split("|")
+        if len(parts) != 7:
+            return None
+        try:
+            return CallMark(
+                parts[0], parts[1], float(parts[2]), parts[3], parts[4], int(parts[5]), float(parts[6])
+            )
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRecord:
+    """One agent's phone rung for one call. Times are epoch seconds; `outcome` is ``ringing`` until it is known."""
+
+    agent: AgentId
+    offered_at: float
+    reason: str
+    outcome: str = "ringing"
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """The instants of one call, from which every figure is computed (`domain.md` 0.2: store raw instants).
+
+    All times are epoch seconds of the exchange's clock; None = has not happened.
+    """
+
+    call: CallId
+    channel: ChannelName
+    dialled: str
+    caller: str
+    arrived_at: float
+    language: str = "zh"
+    menu_path: tuple[str, ...] = ()
+    menu_done_at: float | None = None
+    queue: QueueId | None = None
+    queued_at: float | None = None
+    offers: tuple[OfferRecord, ...] = ()
+    agent: AgentId | None = None
+    joined_at: float | None = None
+    released_at: float | None = None
+    score: int | None = None
+    ticket: TicketNumber | None = None
+    recording: str | None = None
+    in_net: bool = False
+    outcome: Outcome | None = None
+    ended_at: float | None = None

@@ -1,0 +1,399 @@
+"""What can happen: every input of the switchboard, as frozen dataclasses.
+
+From the exchange come the words that `pbx/translate.py` admits; from people come requests (with a `request` id that
+their answer carries); from the engine come timers. `at` is always epoch seconds: of the exchange's clock for its own
+events, of the controller's clock for the others.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from pbx.call import CallRecord
+from pbx.ids import AgentId, CallId, ChannelName, RequestId, TicketNumber
+
+# ---------------------------------------------------------------- the caller's own channel
+
+
+@dataclass(frozen=True, slots=True)
+class CallArrived:
+    """A citizen's call was answered by the exchange and waits for the first command."""
+
+    call: CallId
+    channel: ChannelName
+    dialled: str
+    caller: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """The exchange runs the command with this step number: the real acknowledgement (`asterisk.md` 10.2 rule 1)."""
+
+    call: CallId
+    step: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepRefused:
+    """The fence refused a command: `got` was not newer than the running `step`."""
+
+    call: CallId
+    got: int
+    step: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepLost:
+    """A command was sent, or could not be, and the exchange did not confirm it in time. `reason` has no caller data."""
+
+    call: CallId
+    step: int
+    reason: str
+    at: float
+
+
+class KeyStatus(enum.Enum):
+    """How a question ended."""
+
+    OK = "OK"
+    TIMEOUT = "TIMEOUT"
+    ERROR = "ERROR"
+    AHEAD = "AHEAD"  #: the keys had been pressed before the question was asked
+
+
+@dataclass(frozen=True, slots=True)
+class KeysPressed:
+    """A question ended: with keys, or in silence (`keys` empty)."""
+
+    call: CallId
+    step: int
+    keys: str
+    status: KeyStatus
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPlayed:
+    """A message that no key answers has been played to its end."""
+
+    call: CallId
+    step: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An announcement in the line has been played; music goes on."""
+
+    call: CallId
+    step: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallerIdle:
+    """The caller stands still after `step` and waits for a command; repeated each half second."""
+
+    call: CallId
+    step: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FellBack:
+    """The caller noticed that the controller is missing and went to the safety net."""
+
+    call: CallId
+    channel: ChannelName
+    step: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallScored:
+    """The satisfaction question ended; `score` is 1-5, or None when the caller gave none."""
+
+    call: CallId
+    score: int | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The caller's channel is gone. `cause` is the Q.850 cause (16 normal clearing)."""
+
+    call: CallId
+    cause: int
+    at: float
+
+
+# ---------------------------------------------------------------- offers, legs and talk
+
+
+@dataclass(frozen=True, slots=True)
+class LegStarted:
+    """The exchange made the agent's leg for an offer; its phone is about to be rung."""
+
+    call: CallId
+    step: int
+    agent: AgentId
+    leg: ChannelName
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OfferFailed:
+    """The agent's phone was rung, or not even that, and no talk came of it. `cause` is Q.850 (`asterisk.md` 12.5)."""
+
+    call: CallId
+    step: int
+    agent: AgentId
+    status: str
+    cause: int
+    at: float
+
+
+class Role(enum.Enum):
+    """Who a leg belongs to."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+    THIRD = "third"
+
+
+@dataclass(frozen=True, slots=True)
+class PartyJoined:
+    """A leg entered the talk's bridge. `agent` is the endpoint behind the leg (agent or third party)."""
+
+    call: CallId
+    channel: ChannelName
+    role: Role
+    agent: AgentId | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartyLeft:
+    """A leg left the talk's bridge."""
+
+    call: CallId
+    channel: ChannelName
+    role: Role
+    agent: AgentId | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TalkEnded:
+    """The last agent left; the caller is now in the survey. `talk_s` is the answered time in seconds."""
+
+    call: CallId
+    step: int
+    agent: AgentId
+    talk_s: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class NetTalkEnded:
+    """A talk that the safety net had joined ended; the caller is now in the survey."""
+
+    call: CallId
+    agent: AgentId | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LegEnded:
+    """An agent's or third party's leg is gone."""
+
+    call: CallId
+    leg: ChannelName
+    role: Role
+    agent: AgentId | None
+    cause: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStopped:
+    """The exchange has closed the raw recording of a call; it may be finished and archived."""
+
+    call: CallId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneChanged:
+    """An agent's phone registered, or its registration is gone."""
+
+    agent: AgentId
+    reachable: bool
+    at: float
+
+
+# ---------------------------------------------------------------- the exchange as a whole
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChannel:
+    """One row of the snapshot that is taken after each login (`asterisk.md` 11.1)."""
+
+    channel: ChannelName
+    call: CallId
+    role: Role
+    agent: AgentId | None
+    context: str
+    step: int
+    bridged: bool
+    mark: str
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeConnected:
+    """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks.
+
+    `heartbeat_missed_s` is how long callers had been without a heartbeat, as far as the door knows (0 at first login).
+    """
+
+    channels: tuple[LiveChannel, ...]
+    phones: tuple[AgentId, ...]
+    marks: tuple[tuple[AgentId, str], ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeLost:
+    """The connection to the exchange is gone; nothing can be commanded until `ExchangeConnected`."""
+
+    at: float
+
+
+# ---------------------------------------------------------------- people
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSignedIn:
+    """签入: the agent starts his shift; he is not ready yet."""
+
+    agent: AgentId
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSignedOut:
+    """签出: the agent ends his shift; during a talk it takes effect after it."""
+
+    agent: AgentId
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentWentReady:
+    """示闲: the agent takes calls; ends his wrap-up too. Signs in first where needed."""
+
+    agent: AgentId
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentWentNotReady:
+    """示忙: the agent takes no calls, with a reason; during a talk it takes effect after it."""
+
+    agent: AgentId
+    reason: str
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ThirdPartyAsked:
+    """三方通话: the agent wants `endpoint` to join his talk."""
+
+    agent: AgentId
+    endpoint: AgentId
+    request: RequestId
+    at: float
+
+
+# ---------------------------------------------------------------- the engine and the store
+
+
+@dataclass(frozen=True, slots=True)
+class TicketOpened:
+    """The store has committed a ticket for the call; its number may now be promised."""
+
+    call: CallId
+    ticket: TicketNumber
+    at: float
+
+
+class TimerKind(enum.Enum):
+    """What a timer is for."""
+
+    WRAP_UP = "wrap_up"
+    RETRY_OFFER = "retry_offer"
+    ANNOUNCE = "announce"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeIsUp:
+    """A timer that the switchboard had asked for; `generation` tells a stale one from the live one."""
+
+    kind: TimerKind
+    key: str
+    generation: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallsRestored:
+    """Open calls as the store knew them when the controller started; sent once, before `ExchangeConnected`.
+
+    Instants that Asterisk cannot know (when the caller arrived, which agents were offered) come from here.
+    """
+
+    records: tuple[CallRecord, ...]
+    at: float
+
+
+Event = (
+    CallArrived
+    | StepStarted
+    | StepRefused
+    | StepLost
+    | KeysPressed
+    | PromptPlayed
+    | Announced
+    | CallerIdle
+    | FellBack
+    | CallScored
+    | CallEnded
+    | LegStarted
+    | OfferFailed
+    | PartyJoined
+    | PartyLeft
+    | TalkEnded
+    | NetTalkEnded
+    | LegEnded
+    | RecordingStopped
+    | PhoneChanged
+    | ExchangeConnected
+    | ExchangeLost
+    | AgentSignedIn
+    | AgentSignedOut
+    | AgentWentReady
+    | AgentWentNotReady
+    | ThirdPartyAsked
+    | TicketOpened
+    | TimeIsUp
+    | CallsRestored
+)

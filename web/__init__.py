@@ -1,0 +1,1 @@
+"""People's door: the HTTP interface, the live stream and the pages."""

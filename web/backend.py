@@ -1,0 +1,266 @@
+"""What the web needs from the rest of the hotline: one protocol, and the values that travel through it.
+
+The controller implements `Backend`; `tests/fakes/backend.py` is a second one that behaves the same in memory.
+All times are epoch seconds of the controller's clock, all durations seconds. `Overview` never carries a caller's
+number, a key he pressed outside the menu, or a word he said: the first page may be open without a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pbx.call import CallRecord, CallState, Outcome
+from pbx.ids import AgentId, CallId, QueueId, TicketNumber
+
+if TYPE_CHECKING:
+    from recordings.transcript import Transcript
+    from tickets.ticket import Ticket
+
+
+# ---------------------------------------------------------------- the overview: what is going on now
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """One call on the first page. `since` is when it came into `state`.
+
+    `wait_s` is final once joined, None before a line; while he waits, the page counts from `queued_at`.
+    `outcome` is given for calls just ended.
+    """
+
+    call: CallId
+    state: CallState
+    since: float
+    arrived_at: float
+    language: str = "zh"
+    menu_path: tuple[str, ...] = ()
+    queue: QueueId | None = None
+    queued_at: float | None = None
+    wait_s: float | None = None
+    agent: AgentId | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """One agent on the first page. `state` is the value of `agents.agent.AgentState`, since `since`."""
+
+    agent: AgentId
+    name: str
+    state: str
+    since: float
+    reason: str = ""
+    call: CallId | None = None
+    phone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """One queue: callers in its line, since when the longest waits (None = nobody), talks, ready agents."""
+
+    queue: QueueId
+    name_zh: str
+    name_en: str
+    waiting: int
+    waiting_since: float | None
+    talking: int
+    agents_ready: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLevelView:
+    """One definition's value over the day (`metrics.servicelevel`).
+
+    `queue` None = all queues, `value` None = no call yet.
+    """
+
+    definition: str
+    queue: QueueId | None
+    numerator: int
+    denominator: int
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Calls of the day by how they ended; `offered` = those that reached a queue's line and are decided."""
+
+    offered: int = 0
+    answered: int = 0
+    abandoned: int = 0
+    left_menu: int = 0
+    closed: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeCounters:
+    """What the door to the exchange has counted since the start, and the last measured lags in seconds."""
+
+    events: int = 0
+    malformed: int = 0
+    actions: int = 0
+    action_timeouts: int = 0
+    reconnects: int = 0
+    event_lag_s: float | None = None
+    loop_lag_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything that the first page shows, at one instant `now`.
+
+    `version` grows with each change (`Backend.changed`); it need not grow by one.
+    """
+
+    version: int
+    now: float
+    connected: bool
+    calls: tuple[CallView, ...] = ()
+    agents: tuple[AgentView, ...] = ()
+    queues: tuple[QueueView, ...] = ()
+    service_levels: tuple[ServiceLevelView, ...] = ()
+    counters: Counters = field(default_factory=Counters)
+    exchange: ExchangeCounters = field(default_factory=ExchangeCounters)
+
+    @property
+    def waiting(self) -> int:
+        """Callers in a line now, those for whom a phone rings and those in the safety net included."""
+        return sum(call.state in WAITING_STATES for call in self.calls)
+
+    @property
+    def talking(self) -> int:
+        """Callers joined with an agent now."""
+        return sum(call.state is CallState.TALKING for call in self.calls)
+
+
+WAITING_STATES = frozenset({CallState.WAITING, CallState.OFFERED, CallState.NET})
+"""States in which a caller hears music and wants an agent."""
+
+
+# ---------------------------------------------------------------- requests and their refusals
+
+
+@dataclass(frozen=True, slots=True)
+class RequestResult:
+    """The switchboard's answer to a person's request; `code` as in `pbx.commands.Reply`, empty when `ok`."""
+
+    ok: bool
+    code: str = ""
+
+
+class NotFound(Exception):
+    """There is no such agent, call, ticket, recording or transcript; `what` is one of these words."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+class Refused(Exception):
+    """The request is well-formed but not allowed now; `code` is stable and machine-readable."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Unavailable(Exception):
+    """Something the request needs is away for the moment (`what`: ``exchange``, ``store``)."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+class Backend(Protocol):
+    """The hotline as the web sees it.
+
+    Methods may raise `NotFound`, `Refused` and `Unavailable`; `web/errors.py` turns them into answers.
+    Agent requests answer when the switchboard has replied (not when the exchange has done it).
+    """
+
+    def overview(self) -> Overview:
+        """What is going on now; cheap, called at most a few times a second."""
+        ...
+
+    async def changed(self, version: int) -> int:
+        """Wait until `overview().version` differs from `version` (it may already); give the new one."""
+        ...
+
+    async def sign_in(self, agent: AgentId) -> RequestResult:
+        """签入: start the agent's shift."""
+        ...
+
+    async def ready(self, agent: AgentId) -> RequestResult:
+        """示闲: take calls; ends wrap-up, signs in first where needed."""
+        ...
+
+    async def not_ready(self, agent: AgentId, reason: str) -> RequestResult:
+        """示忙: take no calls, for `reason`."""
+        ...
+
+    async def sign_out(self, agent: AgentId) -> RequestResult:
+        """签出: end the shift."""
+        ...
+
+    async def third_party(self, agent: AgentId, endpoint: AgentId) -> RequestResult:
+        """三方通话: `endpoint` shall join the agent's talk."""
+        ...
+
+    async def call_records(self, since: float, until: float) -> Sequence[CallRecord]:
+        """The calls that arrived in [since, until), oldest first, live ones included."""
+        ...
+
+    async def call(self, call: CallId) -> CallRecord | None:
+        """One call's record."""
+        ...
+
+    async def tickets(self, since: float, until: float) -> Sequence[Ticket]:
+        """The tickets opened in [since, until), oldest first."""
+        ...
+
+    async def ticket(self, number: TicketNumber) -> Ticket | None:
+        """One ticket by its public number."""
+        ...
+
+    async def update_ticket(
+        self, number: TicketNumber, *, type: str | None, title: str | None, text: str | None, actor: str
+    ) -> Ticket:
+        """Fill in a ticket; None leaves a field as it is. Returns it as stored, after the commit."""
+        ...
+
+    async def recording_path(self, call: CallId) -> Path | None:
+        """The finished recording's file; None when there is none (yet)."""
+        ...
+
+    async def transcript(self, call: CallId) -> Transcript | None:
+        """What was said, speaker by speaker; None when it is not ready or was not made."""
+        ...
+
+
+class ChangeSignal:
+    """A version that grows and that tasks can wait for: a ready-made core for `Backend.changed`.
+
+    Waiters are woken once per change; one that comes late is not woken for each version it missed.
+    """
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._changed = asyncio.Event()
+
+    def bump(self) -> None:
+        """Say that something visible has changed."""
+        self.version += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait(self, version: int) -> int:
+        """Wait until the version differs from `version`; return it."""
+        while self.version == version:
+            await self._changed.wait()
+        return self.version
