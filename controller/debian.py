@@ -280,7 +280,8 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
             stdin=subprocess.DEVNULL, timeout=APT_TIMEOUT_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise PrepareError(f"{command[0]} did not end within {APT_TIMEOUT_S:.0f} s: is the network very slow?") from error
+        late = f"{command[0]} did not end within {APT_TIMEOUT_S:.0f} s: is the network very slow?"
+        raise PrepareError(late) from error
 
 
 def _explained(stderr: str, place: Path, suite: str, architecture: str) -> PrepareError:
@@ -291,7 +292,7 @@ def _explained(stderr: str, place: Path, suite: str, architecture: str) -> Prepa
         (("Temporary failure resolving", "Could not resolve", "Could not connect", "Network is unreachable",
           "Connection failed", "Connection timed out", "Unable to connect", "Connection refused"),
          "the Debian archive of this machine's apt sources cannot be reached: check the network or the proxy"),
-        (("doesn't support architecture", "does not have a Release file for"),
+        (("doesn't support architecture",),
          f"the archive has no packages for this machine's architecture ({architecture}) in suite {suite}"),
         (("does not have a Release file", "404"), f"this machine's archive does not hold suite {suite}"),
         (("NO_PUBKEY", "is not signed", "signatures couldn't be verified"),

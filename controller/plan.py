@@ -1,4 +1,4 @@
-"""What a hotline has decided: numbers, queues, agents, rules. Pure data that `controller/config.py` reads from the TOML.
+"""What a hotline has decided: numbers, queues, agents, rules. Pure data; `controller/config.py` reads it.
 
 The switchboard gets one `Plan` and reads no file itself; a new configuration is a new plan with a new version.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from acd.skills import Requirement
+from acd.skills import Requirement, fits
 from agents.agent import AgentRules
 from agents.roster import AgentProfile
 from ivr.hours import OpeningHours
@@ -44,6 +44,10 @@ class QueuePlan:
     music: str = "default"
     announce_first_s: float = 20.0  #: first "you are number N" after so long a wait; 0 = never
     announce_every_s: float = 45.0
+
+    def served_by(self, agent: AgentProfile) -> bool:
+        """Whether an agent's skills fit this queue."""
+        return fits(agent.skills, self.requirement)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Reading tables of a TOML file field by field, so that everything wrong is named at once.
 
-Used by the menu and by the opening hours; the paths are dotted as in the file (``nodes.main.keys.7``), from which the
-configuration finds the line.
+Used by the menu and by the opening hours; the paths are dotted as in the file (``nodes.main.keys.7``), from
+which the configuration finds the line.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """Something wrong at `path` (dotted, empty = the whole file); `text` says what, and what would be right."""
+    """Something wrong at `path` (dotted, empty = the whole file); `text` says what, and what would be
+    right.
+    """
 
     path: str
     text: str
@@ -24,7 +26,8 @@ class Problem:
 
 
 class Fields:
-    """One table that is being read: each `take_…` returns the field's value or, after noting a problem, its default.
+    """One table that is being read: each `take_…` returns the field's value or, after noting a problem, its
+    default.
 
     `finish` notes the fields that nobody took.
     """

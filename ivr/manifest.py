@@ -35,7 +35,8 @@ class Spoken:
 
     ``text`` is what people read, ``say`` what the voice reads (digits written out), ``spoken`` the
     language it is spoken in, ``speed`` a factor (1.0 = the voice's own), ``readings`` the entries of
-    the lexicon that this text uses, ``carrier`` a sentence around ``{}`` from which the sound is cut.
+    the lexicon that this text uses, ``carrier`` a sentence around ``{}`` from which the sound is cut, ``gap_ms`` the
+    silence added after each sentence or choice within the text (where the voice hurries on).
     ``silence_ms`` above 0 means no speech at all, only that much silence.
     """
 
@@ -46,6 +47,7 @@ class Spoken:
     speed: float
     readings: tuple[tuple[str, str], ...] = ()
     carrier: str = ""
+    gap_ms: int = 0
     silence_ms: int = 0
     piece: bool = False
 

@@ -1,10 +1,11 @@
 """The voice menu: a menu is data (``ivr/menus/*.toml``), walked by pure code.
 
-The national standard discourages menus (GB/T 33358-2016, `domain.md` 0.1), so a menu has to be short and must never
-hold a caller: every walk, whatever the caller presses, ends in a queue or in a release after at most `Menu.limit`
-answers and messages. A position restored from a running call is walked the same way even when the menu has been
-changed meanwhile. What can be wrong with a menu's text is found by `ivr.menu_file.parse_menu` (its shape) and
-`ivr.menu_check.check_menu` (its meaning); both name every problem at once.
+The national standard discourages menus (GB/T 33358-2016, `domain.md` 0.1), so a menu has to be short and must
+never hold a caller: every walk, whatever the caller presses, ends in a queue or in a release after at most
+`Menu.limit` answers and messages. A position restored from a running call is walked the same way even when
+the menu has been changed meanwhile. What can be wrong with a menu's text is found by
+`ivr.menu_file.parse_menu` (its shape) and `ivr.menu_check.check_menu` (its meaning); both name every problem
+at once.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ from ivr.prompts import LANGUAGES, Language, prompt_name
 from pbx.ids import QueueId
 
 NODE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-"""Names of nodes, queues and prompts: they travel in the channel's mark and in prompt lists (``[a-z0-9-]``)."""
+"""Names of nodes, queues and prompts: they travel in the channel's mark and in prompt lists
+(``[a-z0-9-]``).
+"""
 
 KEYS = re.compile(r"[0-9*]{1,8}|#")
-"""What a caller may press for an option. ``#`` ends the input in Asterisk's ``Read()`` and so arrives only alone."""
+"""What a caller may press for an option. ``#`` ends the input in Asterisk's ``Read()`` and so arrives only
+alone.
+"""
 
 
 # ---------------------------------------------------------------- what the walker wants done next
@@ -29,7 +34,9 @@ KEYS = re.compile(r"[0-9*]{1,8}|#")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Play `prompts` (names below the sounds directory) and wait `wait_s` seconds for up to `max_digits` keys."""
+    """Play `prompts` (names below the sounds directory) and wait `wait_s` seconds for up to `max_digits`
+    keys.
+    """
 
     prompts: tuple[str, ...]
     max_digits: int
@@ -68,9 +75,9 @@ Action = Question | Message | Enqueue | Release
 class QuestionNode:
     """A node that asks. `greeting` is said once, before `say`, and a key cuts it too (barge-in).
 
-    `wait_s` seconds of silence after the prompts lead to `on_silence`; the `tries`-th wrong key in a row leads to
-    `on_failure`, each earlier one says `on_wrong` and asks again; `repeat_key` asks again at most `repeats` times,
-    then leads to `on_failure`.
+    `wait_s` seconds of silence after the prompts lead to `on_silence`; the `tries`-th wrong key in a row
+    leads to `on_failure`, each earlier one says `on_wrong` and asks again; `repeat_key` asks again at most
+    `repeats` times, then leads to `on_failure`.
     """
 
     say: tuple[str, ...]
@@ -120,7 +127,8 @@ Node = QuestionNode | MessageNode | QueueNode | ReleaseNode
 class Menu:
     """A whole menu. `fallback` (a queue or release node, by `parse_menu`) takes a caller after `limit` steps.
 
-    A step is one answer (keys or silence) or one message played to its end.
+    A step is one answer (keys or silence) or one message played to its end. `languages` are those that the
+    menu can be entered in (its words, such as the offer of another language, fit no other); empty = all.
     """
 
     id: str
@@ -128,6 +136,7 @@ class Menu:
     fallback: str
     nodes: Mapping[str, Node]
     limit: int = 12
+    languages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a menu whose walks could have no end; `parse_menu` says so in better words."""
@@ -145,9 +154,10 @@ class Menu:
 class Position:
     """Where a caller is in a menu.
 
-    `tries` and `repeats` count wrong keys and repetitions at this node, `steps` everything since the menu began;
-    `notice` is the prompt that goes before the question this time (empty: none); `said` is true once a queue node
-    has said its words. `path` holds what the caller did: the keys of the options taken, ``silence``, ``wrong``.
+    `tries` and `repeats` count wrong keys and repetitions at this node, `steps` everything since the menu
+    began; `notice` is the prompt that goes before the question this time (empty: none); `said` is true once a
+    queue node has said its words. `path` holds what the caller did: the keys of the options taken,
+    ``silence``, ``wrong``.
     """
 
     node: str
@@ -160,7 +170,9 @@ class Position:
     path: tuple[str, ...] = ()
 
     def encode(self) -> str:
-        """The position for `pbx.call.CallMark.node`: fields joined by ``:``; language and path travel elsewhere."""
+        """The position for `pbx.call.CallMark.node`: fields joined by ``:``; language and path travel
+        elsewhere.
+        """
         return f"{self.node}:{self.tries}:{self.repeats}:{self.steps}:{self.notice}:{int(self.said)}"
 
 
@@ -175,7 +187,8 @@ def _decode(text: str, language: str) -> Position | None:
         return None
     if min(counts) < 0 or (notice and not NODE_NAME.fullmatch(notice)):
         return None
-    return Position(node, *counts[:3], notice=notice, said=counts[3] > 0, language=language)
+    wrong, repeated, gone, heard = counts
+    return Position(node, wrong, repeated, gone, notice, heard > 0, language)
 
 
 # ---------------------------------------------------------------- the walker
@@ -189,7 +202,8 @@ def enter(menu: Menu, *, language: str) -> tuple[Position, Action]:
 def answer(menu: Menu, position: Position, keys: str) -> tuple[Position, Action]:
     """The caller answered the question at `position` with `keys`; empty = silence until the time was up.
 
-    An answer where nothing was asked (an event that came late) changes nothing: the same action is given anew.
+    An answer where nothing was asked (an event that came late) changes nothing: the same action is given
+    anew.
     """
     node = menu.nodes.get(position.node)
     if not isinstance(node, QuestionNode):
@@ -207,7 +221,9 @@ def answer(menu: Menu, position: Position, keys: str) -> tuple[Position, Action]
 
 
 def played(menu: Menu, position: Position) -> tuple[Position, Action]:
-    """The `Message` at `position` has been played to its end. Where none was due, the same action is given anew."""
+    """The `Message` at `position` has been played to its end. Where none was due, the same action is given
+    anew.
+    """
     node = menu.nodes.get(position.node)
     if isinstance(node, MessageNode):
         return _go(menu, replace(position, steps=position.steps + 1), node.then)
@@ -217,7 +233,9 @@ def played(menu: Menu, position: Position) -> tuple[Position, Action]:
 
 
 def again(menu: Menu, position: Position) -> Action:
-    """What is due at `position`: the same action anew, after a lost command or a restart of the controller."""
+    """What is due at `position`: the same action anew, after a lost command or a restart of the
+    controller.
+    """
     node = menu.nodes.get(position.node)
     language = position.language
     match node:
@@ -239,7 +257,8 @@ def again(menu: Menu, position: Position) -> Action:
 
 
 def restore(menu: Menu, text: str, *, language: str) -> tuple[Position, Action]:
-    """The position that `Position.encode` wrote, and what is due there; for a controller that has been restarted.
+    """The position that `Position.encode` wrote, and what is due there; for a controller that has been
+    restarted.
 
     An empty or foreign text enters the menu anew; a node that the menu no longer has leads to the fallback.
     """
@@ -252,7 +271,9 @@ def restore(menu: Menu, text: str, *, language: str) -> tuple[Position, Action]:
 
 
 def _go(menu: Menu, position: Position, target: str) -> tuple[Position, Action]:
-    """Enter the node `target`; the fallback instead when it is unknown or the caller has been led around too long."""
+    """Enter the node `target`; the fallback instead when it is unknown or the caller has been led around too
+    long.
+    """
     node = menu.nodes.get(target)
     ends = isinstance(node, QueueNode | ReleaseNode)
     if node is None or (position.steps >= menu.limit and not ends):

@@ -17,15 +17,15 @@ def check_menu(
 ) -> list[Problem]:
     """Everything wrong with `menu`, sorted; an empty list = it can be served.
 
-    `queues` are the hotline's queues, `prompts` the ids that have a sound, per language, `languages` those in which a
-    number may start this menu. Found are: unknown targets and queues, unreachable nodes, loops without an exit,
-    keys that stand twice (also as the repeat key, or hidden by the beginning of a longer key), and prompts without a
-    sound in a language in which a caller may hear them.
+    `queues` are the hotline's queues, `prompts` the ids that have a sound, per language, `languages` those in
+    which a number may start this menu. Found are: unknown targets and queues, unreachable nodes, loops
+    without an exit, keys that stand twice (also as the repeat key, or hidden by the beginning of a longer
+    key), and prompts without a sound in a language in which a caller may hear them.
     """
-    problems = [*_targets(menu), *_queues(menu, queues), *_doubled_keys(menu)]
+    problems = [*_languages(menu, languages), *_targets(menu), *_queues(menu, queues), *_doubled_keys(menu)]
     reached = _reached(menu, languages)
     names = {name for name, _ in reached}
-    problems += [Problem(f"nodes.{name}", "no caller can get here") for name in menu.nodes if name not in names]
+    problems += [Problem(f"nodes.{name}", "no caller gets here") for name in menu.nodes if name not in names]
     problems += _no_exit(menu, names)
     problems += _silent(menu, prompts, reached)
     return sorted(set(problems))
@@ -41,6 +41,13 @@ def edges(node: Node) -> Iterator[tuple[str, str]]:
             yield "on_silence", node.on_silence
         case MessageNode():
             yield "then", node.then
+
+
+def _languages(menu: Menu, languages: Collection[str]) -> Iterator[Problem]:
+    for language in languages:
+        if menu.languages and language not in menu.languages:
+            known = ", ".join(menu.languages)
+            yield Problem("languages", f"a number starts in {language!r}; this menu is for {known}")
 
 
 def _targets(menu: Menu) -> Iterator[Problem]:
@@ -92,7 +99,9 @@ def _reached(menu: Menu, languages: Collection[str]) -> set[tuple[str, str]]:
 
 
 def _no_exit(menu: Menu, names: set[str]) -> Iterator[Problem]:
-    """Nodes from which no way leads to a queue or a release, and messages that follow one another in a circle."""
+    """Nodes from which no way leads to a queue or a release, and messages that follow one another in a
+    circle.
+    """
     ends = {name for name, node in menu.nodes.items() if isinstance(node, QueueNode | ReleaseNode)}
     while True:
         more = {
@@ -107,12 +116,10 @@ def _no_exit(menu: Menu, names: set[str]) -> Iterator[Problem]:
         # A way to a node that does not exist has been named already.
         known = all(target in menu.nodes for _, target in edges(menu.nodes[name]))
         if name in names and name not in ends and known:
-            yield Problem(f"nodes.{name}", "a loop without an exit: no way from here leads to a queue or a release")
+            yield Problem(f"nodes.{name}", "a loop without an exit: no way leads to a queue or a release")
 
 
-def _silent(
-    menu: Menu, prompts: Mapping[str, Collection[str]], reached: set[tuple[str, str]]
-) -> Iterator[Problem]:
+def _silent(menu: Menu, prompts: Mapping[str, Collection[str]], reached: set[tuple[str, str]]) -> Iterator[Problem]:
     for name, language in reached:
         for field, prompt in _said(menu.nodes[name]):
             if prompt not in prompts.get(language, ()):

@@ -32,13 +32,16 @@ class MenuError(ValueError):
 
 
 def parse_menu(data: Mapping[str, object], source: str) -> Menu:
-    """The menu that `data` describes; `source` names the file. Raises `MenuError` with every problem of its shape."""
+    """The menu that `data` describes; `source` names the file. Raises `MenuError` with every problem of its
+    shape.
+    """
     problems: list[Problem] = []
     top = Fields(data, "", problems)
     menu_id = top.take_text("id", None, NODE_NAME)
     start = top.take_text("start", None, NODE_NAME)
     fallback = top.take_text("fallback", None, NODE_NAME)
     limit = top.take_whole("limit", 12, 1, 100)
+    languages = top.take_texts("languages", _LANGUAGE)
     nodes: dict[str, Node] = {}
     for name, table in top.take_table("nodes", required=True).items():
         node = _node(name, table, problems)
@@ -49,7 +52,7 @@ def parse_menu(data: Mapping[str, object], source: str) -> Menu:
         top.problem("fallback", f"must name a queue or release node, {fallback!r} is none")
     if problems:
         raise MenuError(source, tuple(problems))
-    return Menu(menu_id, start, fallback, nodes, limit)
+    return Menu(menu_id, start, fallback, nodes, limit, languages)
 
 
 def _node(name: str, table: object, problems: list[Problem]) -> Node | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from ivr.manifest import LANGUAGES, Language, Manifest, ManifestError, Spoken, load_manifest
+from ivr.manifest import LANGUAGES, Language, Manifest, ManifestError, Spoken, load_manifest, spell_digits
 
 __all__ = [
     "LANGUAGES", "LARGEST_NUMBER", "PAUSE", "SOUND_FOLDER", "Language", "Manifest", "ManifestError", "Spoken",
     "load_manifest", "missing", "prompt_list", "prompt_name", "say_agent", "say_digits", "say_number",
-    "say_position", "say_ticket", "say_wait",
+    "say_position", "say_ticket", "say_wait", "spell_digits",
 ]  # fmt: skip
 
 SOUND_FOLDER = "hotline"

@@ -42,7 +42,6 @@ CHARACTERS_PER_SECOND: Mapping[Language, tuple[float, float]] = {"zh": (1.2, 7.5
 
 _ESPEAK_VOICE = {"zh": "cmn-latn-pinyin", "en": "en-us"}  # plain cmn reads Hanzi as English: speech.md 0.3
 _ESPEAK_WORDS_PER_MINUTE = 150
-_SPEECH_FACTS = 0.02
 
 
 class VoiceError(RuntimeError):
@@ -93,7 +92,7 @@ def build(
     progress: Callable[[int, int, Built], None] = lambda done, of, built: None,
     voices: Mapping[str, Speak] | None = None,
 ) -> list[Built]:
-    """Build the sounds that are stale or missing (or those of the ids ``only``, stale or not) into ``out``.
+    """Build the sounds that are stale or missing (or the ids ``only``, stale or not) into ``out``.
 
     ``studio`` holds recordings that override the voices; ``cache`` keeps Kokoro's voices; ``progress``
     is told (done, of, what) after each sound; ``voices`` replaces the engines (tests).  A studio
@@ -101,9 +100,9 @@ def build(
     Every sound is complete on disk before its stamp says so, so a broken build goes on where it was.
     Raises `VoiceError`.
     """
-    chosen = None if only is None else set(only)
+    chosen = set(only or ())
     known = {prompt_id for lang in LANGUAGES for prompt_id in manifest.ids(lang)}
-    if chosen is not None and chosen - known:
+    if chosen - known:
         raise VoiceError(f"no such prompt: {', '.join(sorted(chosen - known))}")
     try:
         return _build(manifest, out, chosen, _Voices(engine, cache, voices), studio, progress)
@@ -116,7 +115,7 @@ def build(
 def _build(
     manifest: Manifest,
     out: Path,
-    chosen: set[str] | None,
+    chosen: set[str],
     voices: _Voices,
     studio: Path | None,
     progress: Callable[[int, int, Built], None],
@@ -125,16 +124,17 @@ def _build(
     wanted = [
         (lang, prompt_id, spoken)
         for lang, prompt_id, spoken in manifest.all()
-        if (prompt_id in chosen if chosen is not None else _stale(manifest, out, lang, prompt_id, spoken, stamps))
+        if (prompt_id in chosen if chosen else _stale(manifest, out, lang, prompt_id, spoken, stamps))
     ]
     built: list[Built] = []
     for lang, prompt_id, spoken in wanted:
         name, level = f"{lang}/{prompt_id}", manifest.level
-        text_hash, warning = _sha256(spoken.text.encode()), ""
-        recording = _studio(studio, lang, prompt_id)
-        source = _sha256(recording.read_bytes()) if recording else ""
-        old = stamps.get(name, {})
-        if recording and old.get("source") == source and old.get("text") != text_hash:
+        warning, recording = "", _studio(studio, lang, prompt_id)
+        # a recording says the text for which it was first seen, and no later one
+        source = {"file": _sha256(recording.read_bytes()), "text": _sha256(spoken.text.encode())} if recording else {}
+        earlier = stamps.get(name, {}).get("studio", {})
+        if recording and earlier.get("file") == source["file"] and earlier["text"] != source["text"]:
+            source = earlier
             warning = f"the studio recording {recording.name} says an earlier text: not used"
             recording = None
         if spoken.silence_ms:
@@ -149,15 +149,15 @@ def _build(
             sound = _cut(sound, spoken, level)
         raw = audio.alaw_encode(sound)
         _write(out / lang / f"{prompt_id}.alaw", raw)
+        voice = {"kokoro": spoken.voice, "espeak": _ESPEAK_VOICE[spoken.spoken]}.get(used, "")
         stamps[name] = {
             "recipe": spoken.recipe(level),
-            "text": text_hash,
             "engine": used,
-            "voice": spoken.voice if used == "kokoro" else _ESPEAK_VOICE[spoken.spoken] if used == "espeak" else "",
+            "voice": voice,
             "speed": spoken.speed,
             "seconds": round(len(raw) / audio.RATE, 3),
             "sound": _sha256(raw),
-            **({"source": source} if source else {}),
+            **({"studio": source} if source else {}),
         }
         _write_stamps(out, stamps)
         built.append(Built(name, used, len(raw) / audio.RATE, warning))
@@ -236,7 +236,8 @@ def _wav(raw: bytes, what: str) -> tuple[Samples, int]:
         raise VoiceError(f"{what} is no plain wav file: {error}") from error
     if width != 2:
         raise VoiceError(f"{what} must have 16 bits a sample")
-    samples = np.frombuffer(frames[: len(frames) // (2 * channels) * 2 * channels], "<i2").reshape(-1, channels)
+    whole = len(frames) // (2 * channels) * 2 * channels
+    samples = np.frombuffer(frames[:whole], "<i2").reshape(-1, channels)
     return (samples.mean(axis=1) / 32768.0).astype(np.float32), rate
 
 
@@ -269,7 +270,7 @@ def _implausible(spoken: Spoken, raw: bytes, level: Level) -> list[str]:
     faults: list[str] = []
     lead = level.piece_lead_ms + level.piece_tail_ms if spoken.piece else level.lead_ms + level.tail_ms
     speech_s = len(raw) / audio.RATE - lead / 1000
-    pace = sum(letter.isalnum() for letter in spoken.say) / max(speech_s, _SPEECH_FACTS)
+    pace = sum(letter.isalnum() for letter in spoken.say) / max(speech_s, 0.01)
     slowest, fastest = CHARACTERS_PER_SECOND[spoken.spoken]
     if not slowest <= pace <= fastest:
         faults.append(f"{pace:.1f} characters a second, expected {slowest} to {fastest}")

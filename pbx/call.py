@@ -58,7 +58,10 @@ CALL_MOVES: dict[tuple[CallState, CallInput], CallState] = {
     (_A.TALKING, _I.JOIN): _A.TALKING,  # m  a third party joins
     (_A.TALKING, _I.AGENT_LEFT): _A.SURVEY,  # n  the last agent has left
     (_A.OFFERED, _I.AGENT_LEFT): _A.SURVEY,  # o  the talk was so short that its beginning was not seen
-    (_A.TALKING, _I.OFFER_FAILED): _A.WAITING,  # p  refused in the same instant as he answered: back to the line
+    (
+        _A.TALKING,
+        _I.OFFER_FAILED,
+    ): _A.WAITING,  # p  refused in the same instant as he answered: back to the line
     (_A.ARRIVED, _I.FALL_BACK): _A.NET,  # q
     (_A.ASKING, _I.FALL_BACK): _A.NET,  # q
     (_A.PLAYING, _I.FALL_BACK): _A.NET,  # q
@@ -80,7 +83,9 @@ CALL_MOVES: dict[tuple[CallState, CallInput], CallState] = {
 
 
 def moved(state: CallState, cause: CallInput) -> CallState | None:
-    """Where `cause` takes a call that is in `state`; None when the table has no such move (it is then ignored)."""
+    """Where `cause` takes a call that is in `state`; None when the table has no such move (it is then
+    ignored).
+    """
     return CALL_MOVES.get((state, cause))
 
 
@@ -91,14 +96,17 @@ class Outcome(enum.Enum):
     ABANDONED = "abandoned"  #: the caller hung up while he was in a line or being offered
     LEFT_MENU = "left_menu"  #: the caller hung up before he was in any line
     CLOSED = "closed"  #: outside the opening hours; heard so and was released
-    FAILED = "failed"  #: ended in a way that the controller did not see (it was away, or the exchange restarted)
+    FAILED = (
+        "failed"  #: ended in a way that the controller did not see (it was away, or the exchange restarted)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class CallMark:
     """What a call carries in its own channel (variable ``Q``) so that a restarted controller finds it again.
 
-    Times are epoch seconds of the exchange's clock. `asterisk.md` section 11.1 lists what Asterisk cannot know by itself.
+    Times are epoch seconds of the exchange's clock. `asterisk.md` section 11.1 lists what Asterisk cannot
+    know by itself.
     """
 
     dialled: str
@@ -110,13 +118,24 @@ class CallMark:
     queued_at: float = 0.0
 
     def encode(self) -> str:
-        """The mark as one channel variable: fields joined by ``|`` (no comma, quote or backslash may occur in them)."""
-        fields = (self.dialled, self.language, f"{self.arrived_at:.3f}", self.node, self.queue, str(self.priority))
+        """The mark as one channel variable: fields joined by ``|`` (no comma, quote or backslash may occur in
+        them).
+        """
+        fields = (
+            self.dialled,
+            self.language,
+            f"{self.arrived_at:.3f}",
+            self.node,
+            self.queue,
+            str(self.priority),
+        )
         return "|".join((*fields, f"{self.queued_at:.3f}"))
 
     @staticmethod
     def decode(text: str) -> CallMark | None:
-        """The mark that `encode` wrote; None for an empty or foreign value (the call is then treated as just arrived)."""
+        """The mark that `encode` wrote; None for an empty or foreign value (the call is then treated as just
+        arrived).
+        """
         parts = text.split("|")
         if len(parts) != 7:
             return None
@@ -130,7 +149,9 @@ class CallMark:
 
 @dataclass(frozen=True, slots=True)
 class OfferRecord:
-    """One agent's phone rung for one call. Times are epoch seconds; `outcome` is ``ringing`` until it is known."""
+    """One agent's phone rung for one call. Times are epoch seconds; `outcome` is ``ringing`` until it is
+    known.
+    """
 
     agent: AgentId
     offered_at: float
@@ -143,7 +164,8 @@ class OfferRecord:
 class CallRecord:
     """The instants of one call, from which every figure is computed (`domain.md` 0.2: store raw instants).
 
-    All times are epoch seconds of the exchange's clock; None = has not happened.
+    All times are epoch seconds of the exchange's clock; None = has not happened. `recording` is the raw
+    file's name; where the sealed one is, `recordings/sql.py` knows.
     """
 
     call: CallId

@@ -20,7 +20,8 @@ from pbx.ids import AgentId, CallId, ChannelName, RequestId
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Play `prompts` and wait `wait_s` seconds for up to `max_digits` keys; a key cuts the prompt (barge-in)."""
+    """Play `prompts` and wait `wait_s` seconds for up to `max_digits` keys; a key cuts the prompt (barge-in).
+    """
 
     call: CallId
     channel: ChannelName
@@ -57,7 +58,9 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Ring the agent's phone for at most `ring_s` seconds; the caller goes on hearing `music` (`asterisk.md` 12)."""
+    """Ring the agent's phone for at most `ring_s` seconds; the caller goes on hearing `music` (`asterisk.md`
+    12).
+    """
 
     call: CallId
     channel: ChannelName
@@ -87,10 +90,11 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class PrepareEnd:
-    """Write into the caller's channel what he will hear after the agent has left; it needs no controller then.
+    """Write into the caller's channel what he will hear after the agent has left; it needs no controller
+    then.
 
-    `ticket` reads the ticket's number, `survey` asks for the satisfaction (empty = not asked), `again` repeats the
-    question once, `thanks` closes the call.
+    `ticket` reads the ticket's number, `survey` asks for the satisfaction (empty = not asked), `again`
+    repeats the question once, `thanks` closes the call.
     """
 
     call: CallId
@@ -121,7 +125,8 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class StartRecording:
-    """Record the caller's channel, both directions apart, until he hangs up; `name` is the raw file's name."""
+    """Record the caller's channel, both directions apart, until he hangs up; `name` is the raw file's name.
+    """
 
     call: CallId
     channel: ChannelName
@@ -192,9 +197,11 @@ class OpenTicket:
 
 @dataclass(frozen=True, slots=True)
 class FinishRecording:
-    """The raw recording `raw` is complete: check, seal and archive it, then transcribe what was said in `talks`.
+    """The raw recording `raw` is complete: check, seal and archive it, then transcribe what was said in
+    `talks`.
 
-    `talks` are the spans in which caller and agent were joined, in epoch seconds; outside are prompts and music.
+    `talks` are the spans in which caller and agent were joined, in epoch seconds; outside are prompts and
+    music.
     """
 
     call: CallId
@@ -205,7 +212,17 @@ class FinishRecording:
 
 
 ExchangeCommand = (
-    Ask | Play | Hold | Offer | CancelOffer | Announce | PrepareEnd | AddParty | HangUp | StartRecording | MarkAgent
+    Ask
+    | Play
+    | Hold
+    | Offer
+    | CancelOffer
+    | Announce
+    | PrepareEnd
+    | AddParty
+    | HangUp
+    | StartRecording
+    | MarkAgent
 )
 StepCommand = Ask | Play | Hold | Offer
 Command = ExchangeCommand | Wake | Reply | SaveCall | OpenTicket | FinishRecording

@@ -1,8 +1,8 @@
 """What can happen: every input of the switchboard, as frozen dataclasses.
 
-From the exchange come the words that `pbx/translate.py` admits; from people come requests (with a `request` id that
-their answer carries); from the engine come timers. `at` is always epoch seconds: of the exchange's clock for its own
-events, of the controller's clock for the others.
+From the exchange come the words that `pbx/translate.py` admits; from people come requests (with a `request`
+id that their answer carries); from the engine come timers. `at` is always epoch seconds: of the exchange's
+clock for its own events, of the controller's clock for the others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class CallArrived:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """The exchange runs the command with this step number: the real acknowledgement (`asterisk.md` 10.2 rule 1)."""
+    """The exchange runs the command with this step number: the real acknowledgement (`asterisk.md` 10.2 rule
+    1).
+    """
 
     call: CallId
     step: int
@@ -48,7 +50,9 @@ class StepRefused:
 
 @dataclass(frozen=True, slots=True)
 class StepLost:
-    """A command was sent, or could not be, and the exchange did not confirm it in time. `reason` has no caller data."""
+    """A command was sent, or could not be, and the exchange did not confirm it in time. `reason` has no
+    caller data.
+    """
 
     call: CallId
     step: int
@@ -147,7 +151,9 @@ class LegStarted:
 
 @dataclass(frozen=True, slots=True)
 class OfferFailed:
-    """The agent's phone was rung, or not even that, and no talk came of it. `cause` is Q.850 (`asterisk.md` 12.5)."""
+    """The agent's phone was rung, or not even that, and no talk came of it. `cause` is Q.850 (`asterisk.md`
+    12.5).
+    """
 
     call: CallId
     step: int
@@ -258,7 +264,8 @@ class LiveChannel:
 class ExchangeConnected:
     """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks.
 
-    `heartbeat_missed_s` is how long callers had been without a heartbeat, as far as the door knows (0 at first login).
+    `heartbeat_missed_s` is how long callers had been without a heartbeat, as far as the door knows (0 at
+    first login).
     """
 
     channels: tuple[LiveChannel, ...]

@@ -20,12 +20,12 @@ class LevelRule:
     """When a leg counts as audible: `min_audible_s` seconds of 20 ms pieces louder than `threshold_dbfs`.
 
     -45 dBFS lies between a quiet talker (about -35 dBFS) and line noise (below -55 dBFS) on a G.711 line;
-    the half second keeps a click from passing for speech. Both are choices of this project, open to
+    the fifth of a second keeps a click from passing for speech. Both are choices of this project, open to
     configuration.
     """
 
     threshold_dbfs: float = -45.0
-    min_audible_s: float = 0.5
+    min_audible_s: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)

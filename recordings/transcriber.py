@@ -173,7 +173,7 @@ class TranscriptWorker:
         assert process is not None  # noqa: S101 - for the type checker
         assert process.stdin is not None  # noqa: S101
         self._number += 1
-        question = {"job": self._number, "wav": str(wav.absolute()), "windows": talks}
+        question = {"job": self._number, "wav": str(wav), "windows": talks}
         process.stdin.write(json.dumps(question).encode() + b"\n")
         await process.stdin.drain()
         answer = await self._line(process)

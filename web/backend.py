@@ -1,14 +1,14 @@
 """What the web needs from the rest of the hotline: one protocol, and the values that travel through it.
 
 The controller implements `Backend`; `tests/fakes/backend.py` is a second one that behaves the same in memory.
-All times are epoch seconds of the controller's clock, all durations seconds. `Overview` never carries a caller's
+All times are epoch seconds of the controller's clock, durations seconds. `Overview` never carries a caller's
 number, a key he pressed outside the menu, or a word he said: the first page may be open without a token.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -98,23 +98,12 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
-class ExchangeCounters:
-    """What the door to the exchange has counted since the start, and the last measured lags in seconds."""
-
-    events: int = 0
-    malformed: int = 0
-    actions: int = 0
-    action_timeouts: int = 0
-    reconnects: int = 0
-    event_lag_s: float | None = None
-    loop_lag_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Overview:
     """Everything that the first page shows, at one instant `now`.
 
-    `version` grows with each change (`Backend.changed`); it need not grow by one.
+    `version` grows with each change (`Backend.changed`); it need not grow by one. `exchange` holds the
+    AMI door's totals since the start by name (`pbx.ami.AmiCounters`: events, garbage, actions, timeouts,
+    connects, …).
     """
 
     version: int
@@ -125,7 +114,7 @@ class Overview:
     queues: tuple[QueueView, ...] = ()
     service_levels: tuple[ServiceLevelView, ...] = ()
     counters: Counters = field(default_factory=Counters)
-    exchange: ExchangeCounters = field(default_factory=ExchangeCounters)
+    exchange: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def waiting(self) -> int:

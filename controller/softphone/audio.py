@@ -59,7 +59,7 @@ def _encode_table() -> npt.NDArray[np.uint8]:
         exponent = np.where(magnitude >= 1 << (segment + 3), segment, exponent)
     mantissa = (magnitude >> np.maximum(exponent - 1, 0)) & 15
     codes = (exponent << 4 | mantissa | np.where(values >= 0, 0x80, 0)) ^ 0x55
-    return codes.astype(np.uint8)
+    return np.asarray(codes, dtype=np.uint8)
 
 
 _DECODE = _decode_table()
@@ -88,7 +88,8 @@ class Tone:
         """The tone; an endless one gives the shortest whole number of cycles in full seconds (at most 10 s)."""
         seconds = self.seconds
         if seconds is None:
-            seconds = next((float(n) for n in range(1, 11) if (n * self.hz).is_integer()), 10.0)
+            whole = (n for n in range(1, 11) if abs(n * self.hz - round(n * self.hz)) < 1e-6)
+            seconds = float(next(whole, 10))
         return tone(self.hz, seconds, self.level)
 
 

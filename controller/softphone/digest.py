@@ -88,9 +88,7 @@ def _quote(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def answer(
-    challenge: Challenge, user: str, password: str, method: str, uri: str, cnonce: str, count: int = 1
-) -> str:
+def answer(challenge: Challenge, user: str, password: str, method: str, uri: str, cnonce: str, count: int = 1) -> str:
     """The Authorization (or Proxy-Authorization) value answering a challenge.
 
     `count` is the number of requests sent with this nonce (nc).  Raises DigestError if only auth-int is offered.

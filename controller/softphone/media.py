@@ -65,14 +65,12 @@ class Pacer:
         return pacer
 
     def add(self, stream: AudioStream) -> None:
-        """Start sending: the first packet leaves now, the next in step with the slot that has passed last."""
+        """Start sending: the first packet leaves now, the next 15 to 20 ms later, in step with a slot."""
         if stream in self._slot_of:
             return
-        if self._timer is None:
+        if not self._slot_of:
             self._epoch, self._count = self._loop.time(), 1
-            slot = 0
-        else:
-            slot = (self._count - 1) % _SLOTS
+        slot = int((self._loop.time() - self._epoch) / _SLOT_SECONDS) % _SLOTS
         self._slots[slot][stream] = None
         self._slot_of[stream] = slot
         stream.send_frame()
@@ -194,7 +192,9 @@ class AudioStream:
         self._closed = False
         self._loop.add_reader(self._socket.fileno(), self._readable)
 
-    def connect(self, host: str, port: int, *, send: bool, event_type: int | None, local_event_type: int | None) -> None:
+    def connect(
+        self, host: str, port: int, *, send: bool, event_type: int | None, local_event_type: int | None
+    ) -> None:
         """Take the result of offer and answer: where to send, whether to, and the key events' payload types."""
         if self._closed:
             return
@@ -204,6 +204,12 @@ class AudioStream:
             self._sending, self._marker = True, True
             self._pacer.add(self)
         elif not send and self._sending:
+            self._sending = False
+            self._pacer.remove(self)
+
+    def mute(self) -> None:
+        """Send no more."""
+        if self._sending:
             self._sending = False
             self._pacer.remove(self)
 

@@ -52,6 +52,7 @@ class Direction(StrEnum):
         return Direction.of(wish.sends and self.receives, wish.receives and self.sends)
 
 
+_HOLD_ADDRESS = "0.0.0.0"  # noqa: S104  nothing is bound to it
 _DIRECTIONS = frozenset(d.value for d in Direction)
 
 
@@ -173,6 +174,6 @@ def _audio(
             direction = Direction(line[2:])
     if host is None:
         raise NotAcceptable("no connection address")
-    if host == "0.0.0.0":
+    if host == _HOLD_ADDRESS:
         direction = Direction.of(direction.sends, False)
     return Media(host, port, direction, event_type)

@@ -27,7 +27,7 @@ __all__ = [
     "split_commas",
 ]
 
-_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9][0-9]) ?(.*)\Z", re.IGNORECASE | re.DOTALL)
+_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9][0-9])(?: (.*))?\Z", re.IGNORECASE | re.DOTALL)
 _CONTROL = re.compile(r"[\r\n]")
 
 _COMPACT = {
@@ -246,6 +246,9 @@ def _check(message: Message) -> None:
     for name in ("From", "To", "Call-ID", "CSeq", "Content-Length", "Max-Forwards"):
         if len(message.headers.get_all(name)) > 1:
             raise MalformedMessage(f"{name} more than once")
+    for line in message.headers.get_all("Via"):
+        for part in split_commas(line):
+            Via.parse(part)
     _ = message.via, message.from_, message.to, message.call_id
     cseq = message.cseq
     if isinstance(message, Request) and cseq.method != message.method:
@@ -274,7 +277,7 @@ def parse_message(data: bytes) -> Request | Response:
         match = _STATUS_LINE.match(start)
         if not match:
             raise MalformedMessage("a broken status line")
-        message = Response(headers, body, int(match.group(1)), match.group(2))
+        message = Response(headers, body, int(match.group(1)), match.group(2) or "")
     else:
         words = start.split(" ")
         if len(words) != 3 or words[2].upper() != "SIP/2.0" or not TOKEN.match(words[0]):

@@ -1,0 +1,312 @@
+"""The hotline as the web sees it: implements `web.backend.Backend` over the house, the store and the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from controller.database import StoreError
+from controller.engine import Engine
+from controller.house import House, LiveCall
+from controller.performer import Performer
+from controller.records import Records
+from metrics.servicelevel import Tally
+from pbx.ami import AmiDoor
+from pbx.call import CallRecord, CallState, Outcome
+from pbx.events import (
+    AgentSignedIn,
+    AgentSignedOut,
+    AgentWentNotReady,
+    AgentWentReady,
+    CallerIdle,
+    Event,
+    StepStarted,
+    ThirdPartyAsked,
+)
+from pbx.ids import AgentId, CallId, RequestId, TicketNumber
+from recordings.transcript import Transcript
+from tickets.ticket import Ticket, TicketChange, TicketRefused, TicketType
+from web.backend import (
+    WAITING_STATES,
+    AgentView,
+    CallView,
+    ChangeSignal,
+    Counters,
+    NotFound,
+    Overview,
+    QueueView,
+    Refused,
+    RequestResult,
+    ServiceLevelView,
+    Unavailable,
+)
+
+T = TypeVar("T")
+
+SHOWN_AFTER_END_S = 20.0
+"""A call that has ended stays on the first page so long, greyed."""
+
+_INVISIBLE: tuple[type[Event], ...] = (StepStarted, CallerIdle)
+"""Events after which nothing that a page shows has changed."""
+
+
+class HotlineBackend:
+    """See `web.backend.Backend` for the meaning of each method."""
+
+    def __init__(
+        self,
+        *,
+        house: House,
+        records: Records,
+        performer: Performer,
+        tally: Tally,
+        door: AmiDoor,
+        recordings: Path,
+        clock: Callable[[], float],
+        answer_s: float = 5.0,
+    ) -> None:
+        self._house = house
+        self._records = records
+        self._performer = performer
+        self._tally = tally
+        self._door = door
+        self._recordings = recordings
+        self._clock = clock
+        self._answer_s = answer_s
+        self._zone = ZoneInfo(house.plan.timezone)
+        self._signal = ChangeSignal()
+        self._ended: deque[CallRecord] = deque(maxlen=30)
+        self._outcomes: dict[Outcome, int] = {}
+        self._day = ""
+        self._numbers = itertools.count(1)
+        self.engine: Engine | None = None
+
+    # ---------------------------------------------------------------- fed by the engine
+
+    def stepped(self, event: Event) -> None:
+        """A step was made; pages are told when something that they show may have changed."""
+        if not isinstance(event, _INVISIBLE):
+            self._signal.bump()
+
+    def ended(self, record: CallRecord) -> None:
+        """A call has ended: it is counted into its day, and shown for a little while."""
+        self._new_day()
+        if record.outcome is not None:
+            self._outcomes[record.outcome] = self._outcomes.get(record.outcome, 0) + 1
+        self._ended.append(record)
+
+    def restore(self, records: Sequence[CallRecord]) -> None:
+        """The day's calls from the store, at the start."""
+        self._new_day()
+        for record in records:
+            self._tally.put(record)
+            if record.outcome is not None and record.ended_at is not None:
+                self._outcomes[record.outcome] = self._outcomes.get(record.outcome, 0) + 1
+
+    def _new_day(self) -> None:
+        """Figures of the page are of the day on the hotline's wall; at midnight they begin anew."""
+        local = datetime.fromtimestamp(self._clock(), self._zone)
+        if local.date().isoformat() != self._day:
+            self._day = local.date().isoformat()
+            midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+            self._tally.drop_before(midnight.timestamp())
+            self._outcomes.clear()
+
+    # ---------------------------------------------------------------- the overview
+
+    def overview(self) -> Overview:
+        """What is going on now."""
+        self._new_day()
+        house, now = self._house, self._clock()
+        calls = [_live_view(live) for live in house.calls.values()]
+        calls += [_ended_view(one) for one in self._ended if now - (one.ended_at or now) < SHOWN_AFTER_END_S]
+        count = self._outcomes.get
+        return Overview(
+            version=self._signal.version,
+            now=now,
+            connected=house.connected,
+            calls=tuple(calls),
+            agents=tuple(
+                AgentView(
+                    agent.id,
+                    house.roster.profile(agent.id).name,
+                    agent.state.value,
+                    agent.since,
+                    agent.reason,
+                    agent.call,
+                    agent.phone,
+                )
+                for agent in house.roster.agents()
+            ),
+            queues=self._queues(),
+            service_levels=tuple(
+                ServiceLevelView(one.definition, one.queue, one.numerator, one.denominator, one.value)
+                for one in self._tally.figures()
+            ),
+            counters=Counters(
+                offered=count(Outcome.ANSWERED, 0) + count(Outcome.ABANDONED, 0) + count(Outcome.FAILED, 0),
+                answered=count(Outcome.ANSWERED, 0),
+                abandoned=count(Outcome.ABANDONED, 0),
+                left_menu=count(Outcome.LEFT_MENU, 0),
+                closed=count(Outcome.CLOSED, 0),
+                failed=count(Outcome.FAILED, 0),
+            ),
+            exchange={name: value for name, value in asdict(self._door.counters).items() if isinstance(value, int)},
+        )
+
+    def _queues(self) -> tuple[QueueView, ...]:
+        house = self._house
+        ready = house.roster.ready_candidates()
+        views = []
+        for queue in house.plan.queues.values():
+            here = [live for live in house.calls.values() if live.record.queue == queue.id]
+            waiting = [live for live in here if live.state in WAITING_STATES]
+            views.append(
+                QueueView(
+                    queue.id,
+                    queue.name_zh,
+                    queue.name_en,
+                    len(waiting),
+                    min((live.record.queued_at or 0.0 for live in waiting), default=None),
+                    sum(live.state is CallState.TALKING for live in here),
+                    sum(queue.served_by(profile) for profile, _ in ready),
+                )
+            )
+        return tuple(views)
+
+    async def changed(self, version: int) -> int:
+        """Wait for a change."""
+        return await self._signal.wait(version)
+
+    # ---------------------------------------------------------------- agents
+
+    async def sign_in(self, agent: AgentId) -> RequestResult:
+        """签入."""
+        return await self._ask(lambda request, at: AgentSignedIn(agent, request, at))
+
+    async def ready(self, agent: AgentId) -> RequestResult:
+        """示闲."""
+        return await self._ask(lambda request, at: AgentWentReady(agent, request, at))
+
+    async def not_ready(self, agent: AgentId, reason: str) -> RequestResult:
+        """示忙."""
+        return await self._ask(lambda request, at: AgentWentNotReady(agent, reason, request, at))
+
+    async def sign_out(self, agent: AgentId) -> RequestResult:
+        """签出."""
+        return await self._ask(lambda request, at: AgentSignedOut(agent, request, at))
+
+    async def third_party(self, agent: AgentId, endpoint: AgentId) -> RequestResult:
+        """三方通话."""
+        return await self._ask(lambda request, at: ThirdPartyAsked(agent, endpoint, request, at))
+
+    async def _ask(self, make: Callable[[RequestId, float], Event]) -> RequestResult:
+        if self.engine is None:
+            raise Unavailable("exchange")
+        request = RequestId(f"r{next(self._numbers)}")
+        answer = self._performer.expect(request)
+        self.engine.post(make(request, self._clock()))
+        try:
+            async with asyncio.timeout(self._answer_s):
+                reply = await answer
+        except TimeoutError:
+            raise Unavailable("exchange") from None
+        return RequestResult(reply.ok, reply.code)
+
+    # ---------------------------------------------------------------- calls and tickets
+
+    async def call_records(self, since: float, until: float) -> Sequence[CallRecord]:
+        """The calls of a span; live ones as they are now."""
+        stored = {record.call: record for record in await self._read(self._records.calls(since, until))}
+        for live in self._house.calls.values():
+            if since <= live.record.arrived_at < until:
+                stored[live.call] = live.record
+        return sorted(stored.values(), key=lambda record: (record.arrived_at, record.call))
+
+    async def call(self, call: CallId) -> CallRecord | None:
+        """One call."""
+        live = self._house.calls.get(call)
+        return live.record if live is not None else await self._read(self._records.call(call))
+
+    async def tickets(self, since: float, until: float) -> Sequence[Ticket]:
+        """The tickets of a span."""
+        return await self._read(self._records.tickets(since, until))
+
+    async def ticket(self, number: TicketNumber) -> Ticket | None:
+        """One ticket."""
+        return await self._read(self._records.ticket(number))
+
+    async def update_ticket(
+        self, number: TicketNumber, *, type: str | None, title: str | None, text: str | None, actor: str
+    ) -> Ticket:
+        """Fill in a ticket."""
+        try:
+            change = TicketChange(type=TicketType(type) if type is not None else None, title=title, text=text)
+        except ValueError:
+            raise Refused("unknown_type") from None
+        try:
+            return await self._read(self._records.change_ticket(number, change, actor=actor, at=self._clock()))
+        except TicketRefused as refusal:
+            if refusal.code == "unknown_ticket":
+                raise NotFound("ticket") from None
+            raise Refused(refusal.code) from None
+
+    async def recording_path(self, call: CallId) -> Path | None:
+        """The sealed recording."""
+        row = await self._read(self._records.recording(call))
+        return self._recordings / row.path if row is not None else None
+
+    async def transcript(self, call: CallId) -> Transcript | None:
+        """What was said."""
+        return await self._read(self._records.transcript(call))
+
+    @staticmethod
+    async def _read(work: Awaitable[T]) -> T:
+        """The store's answer; a store that is away is said in the web's words."""
+        try:
+            return await work
+        except StoreError:
+            raise Unavailable("store") from None
+
+
+def _live_view(live: LiveCall) -> CallView:
+    record = live.record
+    since = {
+        CallState.WAITING: record.queued_at,
+        CallState.NET: record.queued_at,
+        CallState.OFFERED: record.offers[-1].offered_at if record.offers else None,
+        CallState.TALKING: record.joined_at,
+        CallState.SURVEY: record.released_at,
+    }.get(live.state)
+    return _view(record, live.state, since or record.arrived_at)
+
+
+def _ended_view(record: CallRecord) -> CallView:
+    return _view(record, CallState.ENDED, record.ended_at or record.arrived_at)
+
+
+def _view(record: CallRecord, state: CallState, since: float) -> CallView:
+    wait = None
+    if record.queued_at is not None:
+        end = record.joined_at or record.ended_at
+        wait = end - record.queued_at if end is not None else None
+    return CallView(
+        record.call,
+        state,
+        since,
+        record.arrived_at,
+        record.language,
+        record.menu_path,
+        record.queue,
+        record.queued_at,
+        wait,
+        record.agent,
+        record.outcome,
+    )

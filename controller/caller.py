@@ -1,0 +1,184 @@
+"""The caller's way until he is in a line: arrival, menu, messages, lost commands. Pure rules over the house."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from controller import offers
+from controller.house import House, LiveCall
+from controller.recorded import reached
+from ivr.menu import Action, Enqueue, Message, Question, Release, again, answer, enter, played
+from ivr.prompts import prompt_name
+from pbx.call import CallInput, CallRecord, CallState, Outcome
+from pbx.commands import Ask, HangUp, Play
+from pbx.events import CallArrived, CallerIdle, KeysPressed, KeyStatus, PromptPlayed, StepLost, StepRefused
+from recordings.policy import Milestone
+
+
+def arrived(house: House, event: CallArrived, now: float) -> None:
+    """A citizen's call stands before us: menu, direct queue, or the closed message."""
+    if event.call in house.calls:
+        return  # the snapshot after a login has already told us
+    number = house.number(event.dialled)
+    live = house.add(
+        CallRecord(event.call, event.channel, event.dialled, event.caller, event.at, language=number.language)
+    )
+    house.note(live)
+    reached(house, live, Milestone.ARRIVED, event.at)
+    begin(house, live, event.at)
+
+
+def begin(house: House, live: LiveCall, at: float) -> None:
+    """The first thing a caller is told; also after a restart when nothing had been told yet."""
+    number = house.number(live.record.dialled)
+    language = live.record.language
+    if not number.hours.open_at(datetime.fromtimestamp(at, ZoneInfo(house.plan.timezone))):
+        house.note(live, outcome=Outcome.CLOSED)
+        prompts = tuple(_name(language, prompt) for prompt in number.hours.closed_say)
+        _apply(house, live, Release(prompts), at)
+    elif number.menu is not None:
+        live.menu = house.plan.menus[number.menu]
+        live.position, action = enter(live.menu, language=language)
+        _apply(house, live, action, at)
+    elif number.direct is not None:
+        recording = house.plan.recording
+        if recording.record and recording.consent_required:
+            live.after_notice = number.direct
+            _play(house, live, (_name(language, house.plan.notice),))
+        else:
+            offers.queue_up(house, live, number.direct, 0, at)
+
+
+def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
+    """The answer to a question; an answer to an older question than the newest one is ignored."""
+    live = house.calls.get(event.call)
+    if live is None or live.state is not CallState.ASKING or event.step != live.step:
+        return
+    live.lost = 0
+    if live.notice_playing:
+        heard = event.status is KeyStatus.TIMEOUT
+        reached(house, live, Milestone.CONSENT_HEARD if heard else Milestone.CONSENT_CUT, event.at)
+    if live.menu is None or live.position is None:
+        begin(house, live, event.at)
+        return
+    live.position, action = answer(live.menu, live.position, event.keys)
+    _apply(house, live, action, event.at)
+
+
+def prompt_played(house: House, event: PromptPlayed, now: float) -> None:
+    """A message has been played to its end: go on, or let the caller go."""
+    live = house.calls.get(event.call)
+    if live is None or live.state is not CallState.PLAYING or event.step != live.step:
+        return
+    live.lost = 0
+    if live.releasing:
+        house.emit(HangUp(live.call, live.channel))
+        return
+    if live.notice_playing:
+        reached(house, live, Milestone.CONSENT_HEARD, event.at)
+    if live.after_notice is not None:
+        offers.queue_up(house, live, live.after_notice, 0, event.at)
+    elif live.menu is not None and live.position is not None:
+        live.position, action = played(live.menu, live.position)
+        _apply(house, live, action, event.at)
+
+
+def caller_idle(house: House, event: CallerIdle, now: float) -> None:
+    """The caller stands still after our newest step: the report of its end was lost, so do it again."""
+    live = house.calls.get(event.call)
+    if live is None or event.step != live.step or live.state not in (CallState.ASKING, CallState.PLAYING):
+        return
+    if live.releasing:
+        house.emit(HangUp(live.call, live.channel))
+    else:
+        _again(house, live, event.at)
+
+
+def step_lost(house: House, event: StepLost, now: float) -> None:
+    """A command did not reach the caller: give it anew, a few times; then the safety net takes him by itself."""
+    live = house.calls.get(event.call)
+    if live is None or event.step != live.step:
+        return
+    _again(house, live, event.at)
+
+
+def step_refused(house: House, event: StepRefused, now: float) -> None:
+    """The fence found our step too old (two controllers, or a restart): number on from the running step."""
+    live = house.calls.get(event.call)
+    if live is None or event.got != live.step:
+        return
+    live.step = max(live.step, event.step)
+    _again(house, live, event.at)
+
+
+def _again(house: House, live: LiveCall, at: float) -> None:
+    live.lost += 1
+    if live.lost <= house.plan.step_tries:
+        resume(house, live, at)
+
+
+def resume(house: House, live: LiveCall, at: float) -> None:
+    """Command anew what the call's state says: after a lost command, a lost report or a restart."""
+    match live.state:
+        case CallState.ARRIVED:
+            begin(house, live, at)
+        case CallState.ASKING | CallState.PLAYING:
+            if live.menu is not None and live.position is not None:
+                _apply(house, live, again(live.menu, live.position), at)
+            else:
+                live.state = CallState.ARRIVED
+                begin(house, live, at)
+        case CallState.WAITING:
+            offers.hold(house, live)
+        case CallState.OFFERED:
+            offers.take_back(house, live, "lost", at)
+            offers.hold(house, live)
+        case _:
+            pass  # talking, in the survey, in the net or gone: nothing to command
+
+
+def _apply(house: House, live: LiveCall, action: Action, at: float) -> None:
+    """Do what the menu wants done next."""
+    if live.position is not None:
+        live.record = replace(live.record, language=live.position.language, menu_path=live.position.path)
+    match action:
+        case Question(prompts, max_digits, wait_s):
+            if house.move(live, CallInput.ASK):
+                live.notice_playing = _has_notice(house, prompts)
+                record = live.record
+                house.emit(
+                    Ask(
+                        live.call,
+                        live.channel,
+                        house.next_step(live),
+                        prompts,
+                        max_digits,
+                        wait_s,
+                        record.language,
+                        live.mark(),
+                    )
+                )
+        case Message(prompts):
+            _play(house, live, prompts)
+        case Release(prompts):
+            live.releasing = True
+            _play(house, live, prompts)
+        case Enqueue(queue, priority):
+            offers.queue_up(house, live, queue, priority, at)
+
+
+def _play(house: House, live: LiveCall, prompts: tuple[str, ...]) -> None:
+    if house.move(live, CallInput.PLAY):
+        live.notice_playing = _has_notice(house, prompts)
+        step = house.next_step(live)
+        house.emit(Play(live.call, live.channel, step, prompts, live.record.language, live.mark()))
+
+
+def _has_notice(house: House, prompts: tuple[str, ...]) -> bool:
+    return any(prompt.rsplit("/", 1)[-1] == house.plan.notice for prompt in prompts)
+
+
+def _name(language: str, prompt: str) -> str:
+    return prompt_name("en" if language == "en" else "zh", prompt)

@@ -1,0 +1,1 @@
+"""One module per command of `hotline`; each has `main(arguments) -> exit status`."""

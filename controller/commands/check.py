@@ -1,0 +1,34 @@
+"""`hotline check`: everything that is wrong with the configuration, with file and line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from controller.config import ConfigError, Settings, load
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """0 when the configuration can be served."""
+    settings = checked(arguments.config)
+    if settings is None:
+        return 2
+    plan = settings.plan
+    print(
+        f"{arguments.config}: good. {len(plan.numbers)} numbers, {len(plan.queues)} queues, "
+        f"{len(plan.agents)} agents, {len(plan.menus)} menus; version {plan.version}."
+    )
+    return 0
+
+
+def checked(file: Path) -> Settings | None:
+    """The settings, or None after every fault has been printed."""
+    try:
+        return load(file)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        count = len(error.problems)
+        print(f"{count} {'fault' if count == 1 else 'faults'}; nothing was started.", file=sys.stderr)
+        return None

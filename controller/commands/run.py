@@ -1,0 +1,63 @@
+"""`hotline run`: serve until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+
+from controller.build import Hotline, StartError
+from controller.commands.check import checked
+from controller.config import Settings
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """0 after an orderly stop, 2 for a wrong configuration, 1 when it could not start or go on."""
+    settings = checked(arguments.config)
+    if settings is None:
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return asyncio.run(serve(settings, arguments))
+
+
+async def serve(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Start, say where, wait for the end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    hotline = Hotline(settings, arguments.var, progress, leave_asterisk=arguments.leave_asterisk)
+    starting = asyncio.ensure_future(hotline.start())
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await starting
+            return 130
+        starting.result()
+        progress(f"serving; pages at {hotline.url}")
+        ended = asyncio.ensure_future(hotline.ended())
+        await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            print(f"hotline: {ended.result()}", file=sys.stderr)
+            return 1
+        ended.cancel()
+        progress("stopping")
+        return 0
+    except StartError as error:
+        print(f"hotline: {error}", file=sys.stderr)
+        return 1
+    finally:
+        stopping.cancel()
+        await hotline.stop()
+
+
+def progress(text: str) -> None:
+    """Say what is being done; operators watch the start."""
+    print(f"hotline: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,484 @@
+"""The configuration: one TOML file, read once, checked once, every fault named with file and line.
+
+`load` gives a frozen `Settings` (ports, paths, database) with the `Plan` (numbers, queues, agents, rules) that the
+switchboard needs, or raises `ConfigError` with everything that is wrong; nothing is started then. The meaning, the
+default and the source of each value stand beside its field here and in the commented `hotline.toml`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from acd.skills import Requirement, fits
+from agents.agent import AgentRules
+from agents.roster import AgentProfile
+from controller.plan import NumberPlan, Plan, QueuePlan
+from controller.toml_lines import Path as TomlPath
+from controller.toml_lines import TomlLines, scan
+from ivr.fields import Problem as MenuProblem
+from ivr.hours import HoursError, parse_hours
+from ivr.menu import Menu
+from ivr.menu_check import check_menu
+from ivr.menu_file import MenuError, parse_menu
+from pbx.ids import AgentId, QueueId, SkillId
+from recordings.policy import RecordingPolicy, StartAt
+
+HOME = Path(__file__).resolve().parent.parent
+"""The folder of the program: menus and sounds that come with it are found from here."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong: where (file, line) and what, and what would be right."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        """As editors understand it: ``file:line: text``."""
+        return f"{self.file}:{self.line}: {self.text}"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `problems` are all that were found."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+# ---------------------------------------------------------------- the sections of the file
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+Extension = Annotated[str, Field(pattern=r"^[0-9]{3,8}$")]
+Dialled = Annotated[str, Field(pattern=r"^[0-9]{3,20}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(ge=0, le=86400)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class HotlineSection(_Section):
+    """[hotline]: names and places."""
+
+    name_zh: str = "12345政务服务便民热线"
+    name_en: str = "12345 government service hotline"
+    timezone: str = "Asia/Shanghai"
+    default_number: Dialled | None = None  # callers of an unknown number; default: the first of [[numbers]]
+    data: str = "var/hotline"  # everything that is written; relative to the configuration file
+    menus: str | None = None  # folder of the menus; default: those that come with the program
+
+
+class NumberSection(_Section):
+    """[[numbers]]: a dialled number and what happens to its callers; menu or direct, not both."""
+
+    dialled: Dialled
+    menu: Id | None = None
+    direct: Id | None = None
+    language: Literal["zh", "en"] = "zh"
+    hours: dict[str, Any] = Field(default_factory=dict)  # empty = 7x24 (domain.md A2)
+
+
+class QueueSection(_Section):
+    """[[queues]]: see `controller.plan.QueuePlan`."""
+
+    id: Id
+    name_zh: str
+    name_en: str
+    skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)  # the first is the primary one
+    ring_s: Annotated[int, Field(ge=1, le=120)] = 6
+    retry_s: Seconds = 5.0
+    music: Id = "default"
+    announce_first_s: Seconds = 20.0
+    announce_every_s: Annotated[float, Field(ge=5, le=86400)] = 45.0
+
+
+class AgentSection(_Section):
+    """[[agents]]: an agent; his id is his extension."""
+
+    id: Extension
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)
+
+
+class ExtensionSection(_Section):
+    """[[extensions]]: a department's phone that may be a third party."""
+
+    id: Extension
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class AgentRulesSection(_Section):
+    """[agent_rules]: see `agents.agent.AgentRules`."""
+
+    wrap_up_s: Seconds = 20.0
+    misses_before_not_ready: Annotated[int, Field(ge=1, le=100)] = 2
+    not_ready_reasons: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]] = Field(
+        default_factory=lambda: list(AgentRules().not_ready_reasons), min_length=1
+    )
+
+
+class RecordingSection(_Section):
+    """[recording]: see `recordings.policy.RecordingPolicy`."""
+
+    record: bool = True
+    consent_required: bool = True
+    start: Literal["answer", "after_consent"] = "after_consent"
+    keep_days: Annotated[int, Field(ge=1)] = 1095
+    transcript_keep_days: Annotated[int, Field(ge=1)] = 1095
+
+
+class CallSection(_Section):
+    """[call]: what a caller hears beside the menu."""
+
+    survey: bool = True
+    read_ticket: bool = True
+    digit_one_yao: bool = True  # 幺 in telephone and ticket numbers
+    third_party_ring_s: Annotated[int, Field(ge=1, le=120)] = 20
+
+
+class AsteriskSection(_Section):
+    """[asterisk]: "own" = started, watched and stopped by us; "attach" = a running one is used."""
+
+    mode: Literal["own", "attach"] = "own"
+    sip_host: str = "127.0.0.1"
+    sip_port: Port = 0  # 0 = a free one, kept for the next start
+    ami_host: str = "127.0.0.1"
+    ami_port: Port = 0
+    ami_user: str = "ctl"
+    ami_secret_file: str | None = None  # attach only: a file of mode 0600 that holds the AMI secret
+    spool: str | None = None  # attach only: Asterisk's spool folder, readable by us
+    rtp_ports: Annotated[int, Field(ge=40, le=20000)] = 1200
+    heartbeat_max_s: Annotated[int, Field(ge=3, le=60)] = 5
+    carriers: list[str] = Field(default_factory=list)  # addresses from which a carrier's calls are accepted
+    rtp_timeout_s: Annotated[int, Field(ge=5, le=3600)] = 30
+
+
+class WebSection(_Section):
+    """[web]: pages and API."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8012
+
+
+class DatabaseSection(_Section):
+    """[database]: SQLAlchemy URL; default SQLite below `data`."""
+
+    url: str | None = None
+
+
+class SpeechSection(_Section):
+    """[speech]: transcripts after the call, by Vosk."""
+
+    transcribe: bool = True
+    model: str | None = None  # folder of a Vosk model; default: one fetched by `hotline model fetch`
+    language: Literal["zh", "en"] = "zh"
+    grammar: list[str] = Field(default_factory=list)  # closed vocabulary; empty = open
+    package_model: bool = False  # fall back to a model that a Python package carries (the demo's)
+
+
+class HotlineFile(_Section):
+    """The whole file."""
+
+    hotline: HotlineSection = Field(default_factory=HotlineSection)
+    numbers: list[NumberSection] = Field(min_length=1)
+    queues: list[QueueSection] = Field(min_length=1)
+    agents: list[AgentSection] = Field(default_factory=list)
+    extensions: list[ExtensionSection] = Field(default_factory=list)
+    agent_rules: AgentRulesSection = Field(default_factory=AgentRulesSection)
+    recording: RecordingSection = Field(default_factory=RecordingSection)
+    call: CallSection = Field(default_factory=CallSection)
+    asterisk: AsteriskSection = Field(default_factory=AsteriskSection)
+    web: WebSection = Field(default_factory=WebSection)
+    database: DatabaseSection = Field(default_factory=DatabaseSection)
+    speech: SpeechSection = Field(default_factory=SpeechSection)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A checked configuration: the file as typed, the plan for the switchboard, and resolved places."""
+
+    file: Path
+    raw: HotlineFile
+    plan: Plan
+    data: Path
+    database_url: str
+    sounds: Path
+
+
+# ---------------------------------------------------------------- reading it
+
+
+def load(file: Path, *, sounds: Path | None = None) -> Settings:
+    """Read and check a configuration file. Raises `ConfigError` naming everything that is wrong."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([Problem(str(file), 1, f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        line = file.read_bytes()[: error.start].count(b"\n") + 1
+        raise ConfigError([Problem(str(file), line, "is not UTF-8 text; save it as UTF-8")]) from error
+    lines = scan(text)
+    problems = [
+        Problem(str(file), line, f"{_dotted(path)} stands twice (first in line {lines.lines[path]}); keep one")
+        for line, path in lines.doubled
+    ]
+    table, broken = _parse(file, text, lines)
+    problems += broken
+    if table is None:
+        raise ConfigError(problems)
+    try:
+        raw = HotlineFile.model_validate(table)
+    except ValidationError as error:
+        problems += [_fault(file, lines, fault) for fault in error.errors()]
+        rest = _without_faults(table, error)
+        if rest is not None:  # what can be read is checked too, so that everything is named in one run
+            reader = _Reader(file, lines, rest, sounds or HOME / "ivr" / "sounds")
+            reader.plan("")
+            problems += reader.problems
+        raise ConfigError(problems) from error
+    sounds = sounds or HOME / "ivr" / "sounds"
+    reader = _Reader(file, lines, raw, sounds)
+    plan = reader.plan(hashlib.sha256(text.encode()).hexdigest()[:16])
+    problems += reader.problems
+    if problems or plan is None:
+        raise ConfigError(problems)
+    data = (file.parent / raw.hotline.data).resolve()
+    url = raw.database.url or f"sqlite:///{data / 'hotline.db'}"
+    return Settings(file, raw, plan, data, url, sounds)
+
+
+def _parse(file: Path, text: str, lines: TomlLines) -> tuple[dict[str, Any] | None, list[Problem]]:
+    """The file's table; keys that stand twice are left out, so that the rest can be checked in the same run."""
+    rows = text.splitlines()
+    for line, _path in lines.doubled:
+        rows[line - 1] = ""
+    try:
+        return tomllib.loads("\n".join(rows)), []
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+        line = 1
+        if "(at line " in message:
+            line = int(message.split("(at line ")[1].split(",")[0])
+            message = message.split(" (at line ")[0]
+        elif "end of document" in message:
+            line = len(rows)
+        return None, [Problem(str(file), line, f"is not TOML here: {message}")]
+
+
+def _without_faults(table: dict[str, Any], error: ValidationError) -> HotlineFile | None:
+    """The file as it would be without the values that are wrong; None when it needs them."""
+    for fault in error.errors():
+        place: Any = table
+        for part in fault["loc"][:-1]:
+            try:
+                place = place[part]
+            except (KeyError, IndexError, TypeError):
+                break
+        if isinstance(place, dict):
+            place.pop(fault["loc"][-1], None)
+    try:
+        return HotlineFile.model_validate(table)
+    except ValidationError:
+        return None
+
+
+_WORDS = {
+    "extra_forbidden": "is not a known setting; correct its name or take it out",
+    "missing": "is missing",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number, without quotes",
+    "float_type": "must be a number, without quotes",
+    "string_type": "must be a text in quotes",
+    "list_type": "must be a list in square brackets",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+}
+
+
+def _fault(file: Path, lines: TomlLines, fault: Mapping[str, Any]) -> Problem:
+    path: TomlPath = tuple(part for part in fault["loc"] if part != "[key]")
+    text = _WORDS.get(fault["type"]) or fault["msg"][0].lower() + fault["msg"][1:]
+    return Problem(str(file), lines.line_of(path), f"{_dotted(path)} {text}")
+
+
+def _dotted(path: TomlPath) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+class _Reader:
+    """Turns the typed file into a plan and finds what contradicts itself."""
+
+    def __init__(self, file: Path, lines: TomlLines, raw: HotlineFile, sounds: Path) -> None:
+        self.file, self.lines, self.raw, self.sounds = file, lines, raw, sounds
+        self.problems: list[Problem] = []
+
+    def wrong(self, path: TomlPath, text: str) -> None:
+        self.problems.append(Problem(str(self.file), self.lines.line_of(path), f"{_dotted(path)} {text}"))
+
+    def plan(self, version: str) -> Plan | None:
+        raw = self.raw
+        try:
+            ZoneInfo(raw.hotline.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            self.wrong(("hotline", "timezone"), f"{raw.hotline.timezone!r} is no time zone, such as Asia/Shanghai")
+        self._doubles("numbers", [number.dialled for number in raw.numbers], "dialled")
+        self._doubles("queues", [queue.id for queue in raw.queues], "id")
+        self._doubles("agents", [agent.id for agent in raw.agents], "id")
+        taken = {agent.id for agent in raw.agents}
+        for index, extension in enumerate(raw.extensions):
+            if extension.id in taken:
+                self.wrong(("extensions", index, "id"), f"{extension.id} is taken already; every phone needs its own")
+            taken.add(extension.id)
+        queues = {QueueId(queue.id): self._queue(index, queue) for index, queue in enumerate(raw.queues)}
+        agents = {
+            AgentId(one.id): AgentProfile(
+                AgentId(one.id), one.name, {SkillId(skill): level for skill, level in one.skills.items()}
+            )
+            for one in raw.agents
+        }
+        for index, plan in enumerate(queues.values()):
+            if agents and not any(fits(agent.skills, plan.requirement) for agent in agents.values()):
+                self.wrong(
+                    ("queues", index, "skills"), f"no agent fits ({plan.requirement}); its callers would wait for ever"
+                )
+        menus = self._menus(queues)
+        numbers = {
+            number.dialled: self._number(index, number, menus, queues) for index, number in enumerate(raw.numbers)
+        }
+        default = raw.hotline.default_number or raw.numbers[0].dialled
+        if default not in numbers:
+            self.wrong(("hotline", "default_number"), f"{default} is not among [[numbers]]")
+        recording = self._recording()
+        if self.problems or recording is None:
+            return None
+        rules = raw.agent_rules
+        return Plan(
+            version=version,
+            numbers=numbers,
+            default_number=default,
+            menus=menus,
+            queues=queues,
+            agents=agents,
+            extensions=frozenset(AgentId(extension.id) for extension in raw.extensions),
+            agent_rules=AgentRules(rules.wrap_up_s, rules.misses_before_not_ready, tuple(rules.not_ready_reasons)),
+            recording=recording,
+            timezone=raw.hotline.timezone,
+            survey=raw.call.survey,
+            read_ticket=raw.call.read_ticket,
+            yao=raw.call.digit_one_yao,
+            third_party_ring_s=raw.call.third_party_ring_s,
+        )
+
+    def _doubles(self, section: str, ids: list[str], field: str) -> None:
+        for index, one in enumerate(ids):
+            if one in ids[:index]:
+                self.wrong((section, index, field), f"{one} stands twice")
+
+    def _queue(self, index: int, queue: QueueSection) -> QueuePlan:
+        needs = tuple((SkillId(skill), level) for skill, level in queue.skills.items())
+        return QueuePlan(
+            QueueId(queue.id),
+            queue.name_zh,
+            queue.name_en,
+            Requirement(needs),
+            queue.ring_s,
+            queue.retry_s,
+            queue.music,
+            queue.announce_first_s,
+            queue.announce_every_s,
+        )
+
+    def _number(
+        self, index: int, number: NumberSection, menus: Mapping[str, Menu], queues: Mapping[QueueId, QueuePlan]
+    ) -> NumberPlan:
+        place: TomlPath = ("numbers", index)
+        if (number.menu is None) == (number.direct is None):
+            self.wrong(place, "needs either menu (a menu's id) or direct (a queue's id), one of them")
+        if number.menu is not None and number.menu not in menus:
+            known = ", ".join(menus) or "none"
+            self.wrong((*place, "menu"), f"{number.menu!r} is no menu; there are: {known}")
+        if number.direct is not None and number.direct not in queues:
+            self.wrong((*place, "direct"), f"{number.direct!r} is no queue; there are: {', '.join(queues)}")
+        try:
+            hours = parse_hours(number.hours, str(self.file))
+        except HoursError as error:
+            for problem in error.problems:
+                self.wrong((*place, "hours", *problem.path.split(".")), problem.text)
+            hours = parse_hours(None, "")
+        direct = QueueId(number.direct) if number.direct else None
+        return NumberPlan(number.dialled, number.language, number.menu, direct, hours)
+
+    def _menus(self, queues: Mapping[QueueId, QueuePlan]) -> dict[str, Menu]:
+        given = self.raw.hotline.menus
+        folder = (self.file.parent / given) if given else HOME / "ivr" / "menus"
+        if not folder.is_dir():
+            self.wrong(("hotline", "menus"), f"{folder} is no folder")
+            return {}
+        used = {number.menu for number in self.raw.numbers if number.menu}
+        prompts = {
+            language: {sound.stem for sound in (self.sounds / language).glob("*.alaw")} for language in ("zh", "en")
+        }
+        menus: dict[str, Menu] = {}
+        for file in sorted(folder.glob("*.toml")):
+            menu = self._menu(file, queues, prompts, used)
+            if menu is not None and menu.id in menus:
+                self.problems.append(Problem(str(file), 1, f"id {menu.id!r} stands in another menu too"))
+            elif menu is not None:
+                menus[menu.id] = menu
+        return menus
+
+    def _menu(
+        self, file: Path, queues: Mapping[QueueId, QueuePlan], prompts: Mapping[str, set[str]], used: set[str]
+    ) -> Menu | None:
+        """A menu; those that no number uses are read too, but not checked against the queues of this hotline."""
+        text = file.read_text(encoding="utf-8")
+        lines = scan(text)
+        self.problems += [
+            Problem(str(file), line, f"{_dotted(path)} stands twice; keep one") for line, path in lines.doubled
+        ]
+        table, broken = _parse(file, text, lines)
+        self.problems += broken
+        if table is None:
+            return None
+        menu: Menu | None = None
+        found: list[MenuProblem] = []
+        try:
+            menu = parse_menu(table, str(file))
+        except MenuError as error:
+            found = list(error.problems)
+        if menu is not None and menu.id in used:
+            starts = {number.language for number in self.raw.numbers if number.menu == menu.id}
+            found = check_menu(menu, queues=set(queues), prompts=prompts, languages=starts)
+        for problem in found:
+            line = lines.line_of(tuple(problem.path.split(".")))
+            self.problems.append(Problem(str(file), line, str(problem)))
+        return menu
+
+    def _recording(self) -> RecordingPolicy | None:
+        section = self.raw.recording
+        try:
+            return RecordingPolicy(
+                section.record,
+                section.consent_required,
+                StartAt(section.start),
+                section.keep_days,
+                section.transcript_keep_days,
+            )
+        except ValueError as error:
+            self.wrong(("recording",), str(error))
+            return None

@@ -1,0 +1,180 @@
+"""Agents: requests, phones, wrap-up, and what the exchange remembers of them. Pure rules over the house."""
+
+from __future__ import annotations
+
+import logging
+
+from agents import agent as agents
+from agents.agent import Agent
+from agents.mark import encode
+from agents.moves import AgentInput, AgentState, Refused
+from controller.house import House
+from pbx.commands import AddParty, MarkAgent, NetMembership, Reply, Wake
+from pbx.events import (
+    AgentSignedIn,
+    AgentSignedOut,
+    AgentWentNotReady,
+    AgentWentReady,
+    PhoneChanged,
+    ThirdPartyAsked,
+    TimeIsUp,
+    TimerKind,
+)
+from pbx.ids import AgentId, CallId, ChannelName, RequestId
+
+log = logging.getLogger(__name__)
+
+
+def change(
+    house: House,
+    agent: AgentId,
+    cause: AgentInput,
+    now: float,
+    *,
+    call: CallId | None = None,
+    leg: ChannelName | None = None,
+    reason: str = "",
+) -> bool:
+    """Move an agent by his table; refused moves change nothing and are logged. True when it was legal."""
+    code = _change(house, agent, cause, now, call=call, leg=leg, reason=reason)
+    if code:
+        log.info("agent %s: %s refused: %s", agent, cause.value, code, extra={"action": "agent_move_refused"})
+    return not code
+
+
+def _change(
+    house: House,
+    agent: AgentId,
+    cause: AgentInput,
+    now: float,
+    *,
+    call: CallId | None = None,
+    leg: ChannelName | None = None,
+    reason: str = "",
+) -> str:
+    before = house.agent(agent)
+    if before is None:
+        return "unknown_agent"
+    after = agents.step(before, cause, now, call=call, leg=leg, reason=reason, rules=house.plan.agent_rules)
+    if isinstance(after, Refused):
+        return after.code
+    put(house, before, after)
+    return ""
+
+
+def put(house: House, before: Agent, after: Agent) -> None:
+    """Keep an agent's new state, tell the exchange, and start the clock of a wrap-up."""
+    house.roster.put(after)
+    house.dirty = True
+    if after.state is AgentState.WRAP_UP and after.generation != before.generation:
+        house.emit(Wake(TimerKind.WRAP_UP, after.id, after.generation, after.until))
+    publish(house, after)
+
+
+def publish(house: House, agent: Agent) -> None:
+    """Tell the exchange an agent's mark and his membership of the safety net, if they changed."""
+    net = {AgentState.OFFLINE: NetMembership.ABSENT, AgentState.NOT_READY: NetMembership.PAUSED}.get(
+        agent.state, NetMembership.READY
+    )
+    if agent.state is AgentState.WRAP_UP or not agent.phone:
+        net = NetMembership.ABSENT if net is NetMembership.ABSENT else NetMembership.PAUSED
+    mark = encode(agent)
+    known = f"{mark}/{net.value}"
+    if house.connected and house.published.get(agent.id) != known:
+        house.published[agent.id] = known
+        house.emit(MarkAgent(agent.id, mark, net))
+
+
+def joined(house: House, agent: AgentId, call: CallId, leg: ChannelName, now: float) -> None:
+    """An agent's leg is in a talk."""
+    known = house.agent(agent)
+    if known is not None and known.state is not AgentState.TALKING:
+        change(house, agent, AgentInput.JOIN, now, call=call, leg=leg)
+
+
+def leg_gone(house: House, agent: AgentId, call: CallId, now: float) -> None:
+    """An agent's leg for `call` is gone: his talk is over, or what he was rung for."""
+    known = house.agent(agent)
+    if known is None or known.call != call:
+        return
+    if known.state is AgentState.TALKING:
+        change(house, agent, AgentInput.RELEASE, now, call=call)
+    elif known.state in (AgentState.RESERVED, AgentState.RINGING):
+        change(house, agent, AgentInput.OFFER_FAILED, now, call=call)
+
+
+# ---------------------------------------------------------------- requests
+
+
+def signed_in(house: House, event: AgentSignedIn, now: float) -> None:
+    """签入."""
+    _answer(house, event.request, _change(house, event.agent, AgentInput.SIGN_IN, now))
+
+
+def signed_out(house: House, event: AgentSignedOut, now: float) -> None:
+    """签出."""
+    _answer(house, event.request, _change(house, event.agent, AgentInput.SIGN_OUT, now))
+
+
+def went_ready(house: House, event: AgentWentReady, now: float) -> None:
+    """示闲; an agent who is not signed in is signed in by it, if his phone is reachable."""
+    known = house.agent(event.agent)
+    if known is not None and known.state is AgentState.OFFLINE:
+        if not known.phone:
+            _answer(house, event.request, "phone_unreachable")
+            return
+        _change(house, event.agent, AgentInput.SIGN_IN, now)
+    _answer(house, event.request, _change(house, event.agent, AgentInput.GO_READY, now))
+
+
+def went_not_ready(house: House, event: AgentWentNotReady, now: float) -> None:
+    """示忙, with a reason."""
+    code = _change(house, event.agent, AgentInput.GO_NOT_READY, now, reason=event.reason)
+    _answer(house, event.request, code)
+
+
+def third_party_asked(house: House, event: ThirdPartyAsked, now: float) -> None:
+    """三方通话: ring a department's phone, or a ready agent, and let it join the talk."""
+    asking = house.agent(event.agent)
+    live = house.calls.get(asking.call) if asking is not None and asking.call is not None else None
+    if asking is None:
+        _answer(house, event.request, "unknown_agent")
+    elif asking.state is not AgentState.TALKING or live is None:
+        _answer(house, event.request, "not_talking")
+    elif event.endpoint in house.plan.extensions:
+        _add_party(house, live.call, live.channel, event)
+    elif (third := house.agent(event.endpoint)) is None or event.endpoint == event.agent:
+        _answer(house, event.request, "unknown_party")
+    elif not third.available:
+        _answer(house, event.request, "party_not_ready")
+    elif change(house, event.endpoint, AgentInput.RESERVE, now, call=live.call):
+        _add_party(house, live.call, live.channel, event)
+
+
+def _add_party(house: House, call: CallId, channel: ChannelName, event: ThirdPartyAsked) -> None:
+    house.emit(AddParty(call, channel, event.endpoint, house.plan.third_party_ring_s))
+    _answer(house, event.request, "")
+
+
+def _answer(house: House, request: RequestId, code: str) -> None:
+    house.emit(Reply(request, not code, code))
+
+
+# ---------------------------------------------------------------- clocks and phones
+
+
+def wrap_up_over(house: House, event: TimeIsUp, now: float) -> None:
+    """The time for after-call work is over."""
+    known = house.agent(AgentId(event.key))
+    if known is None or known.state is not AgentState.WRAP_UP or known.generation != event.generation:
+        return
+    change(house, known.id, AgentInput.WRAP_UP_OVER, now)
+
+
+def phone_changed(house: House, event: PhoneChanged, now: float) -> None:
+    """An agent's phone registered, or its registration is gone."""
+    known = house.agent(event.agent)
+    if known is None or known.phone == event.reachable:
+        return
+    cause = AgentInput.PHONE_BACK if event.reachable else AgentInput.PHONE_LOST
+    change(house, event.agent, cause, now)

@@ -1,0 +1,156 @@
+"""The loop: inbox -> step -> journal -> commands. One consumer, in order; nothing awaits inside a step.
+
+An event whose rule raises is logged with its journal position, counted and dropped, and the line goes on: one strange
+call must not silence the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from pbx.commands import Command, Wake
+from pbx.events import Event, TimeIsUp
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+"""So many events are taken in one turn before other tasks (sockets, pages) get theirs."""
+
+
+class Stepper(Protocol):
+    """What the engine drives: the switchboard."""
+
+    def step(self, event: Event, now: float) -> list[Command]:
+        """One event in, commands out."""
+        ...
+
+
+class Log(Protocol):
+    """Where every input goes before its effects are promised to anyone: the journal."""
+
+    def append(self, event: Event, now: float, commands: Sequence[Command], error: str = "") -> int:
+        """Append one input; return its position. Never blocks, never raises."""
+        ...
+
+
+class WallClock:
+    """Epoch seconds that never go back: a stepped system clock stands still here until time has caught up."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self) -> float:
+        self._last = max(self._last, time.time())
+        return self._last
+
+
+class Engine:
+    """Drives a switchboard with the events that doors, people and timers post."""
+
+    def __init__(
+        self,
+        switchboard: Stepper,
+        journal: Log,
+        perform: Callable[[Command], None],
+        clock: Callable[[], float],
+        stepped: Callable[[Event], None] = lambda event: None,
+    ) -> None:
+        self._switchboard = switchboard
+        self._journal = journal
+        self._perform = perform
+        self._clock = clock
+        self._stepped = stepped
+        self._inbox: deque[Event] = deque()
+        self._arrived = asyncio.Event()
+        self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
+        self.steps = 0
+        self.failures = 0
+
+    def post(self, event: Event) -> None:
+        """Put an event at the end of the inbox; it is taken in the order of arrival."""
+        self._inbox.append(event)
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Take events until cancelled; what is in the inbox then is still taken."""
+        try:
+            while True:
+                await self._arrived.wait()
+                self._arrived.clear()
+                while self._inbox:
+                    for _ in range(min(BATCH, len(self._inbox))):
+                        self._take(self._inbox.popleft())
+                    await asyncio.sleep(0)
+        finally:
+            while self._inbox:
+                self._take(self._inbox.popleft())
+            for timer in self._timers.values():
+                timer.cancel()
+            self._timers.clear()
+
+    def _take(self, event: Event) -> None:
+        now = self._clock()
+        commands: list[Command] = []
+        failure: Exception | None = None
+        try:
+            commands = self._switchboard.step(event, now)
+        except Exception as error:
+            failure = error
+            self.failures += 1
+        position = self._journal.append(event, now, commands, type(failure).__name__ if failure else "")
+        self.steps += 1
+        if failure is not None:
+            # The traceback shows source lines; the exception's own text may hold caller data and stays out.
+            where = "".join(traceback.format_tb(failure.__traceback__))
+            log.error(
+                "journal position %d: %s was dropped, its rule raised %s\n%s",
+                position,
+                type(event).__name__,
+                type(failure).__name__,
+                where,
+                extra={"action": "event_dropped"},
+            )
+        for command in commands:
+            if isinstance(command, Wake):
+                self._wake(command, now)
+                continue
+            try:
+                self._perform(command)
+            except Exception as error:
+                self.failures += 1
+                log.error(
+                    "journal position %d: %s was not performed: %s",
+                    position,
+                    type(command).__name__,
+                    type(error).__name__,
+                    extra={"action": "command_not_performed"},
+                )
+        self._stepped(event)
+
+    def _wake(self, wake: Wake, now: float) -> None:
+        """Start a timer; the newer one of the same kind and key replaces the older."""
+        key = (wake.kind.value, wake.key)
+        loop = asyncio.get_running_loop()
+        old = self._timers.pop(key, None)
+        if old is not None:
+            old.cancel()
+
+        def ring() -> None:
+            self._timers.pop(key, None)
+            self.post(TimeIsUp(wake.kind, wake.key, wake.generation, self._clock()))
+
+        self._timers[key] = loop.call_later(max(0.0, wake.at - now), ring)
+
+
+async def cancelled(task: asyncio.Task[object]) -> None:
+    """Cancel a task and wait until it has ended; its own error is raised, the cancellation is not."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,158 @@
+"""The states that the switchboard keeps: live calls, the line, the agents. It holds; the rules are elsewhere.
+
+The rules that change these states stand in `caller.py` (menu and messages), `offers.py` (line, offers, talk), `desk.py`
+(agents' requests) and `resync.py` (what a snapshot of the exchange says). All are pure; `switchboard.py` calls them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from acd.line import Line
+from agents.agent import Agent
+from agents.roster import Roster
+from controller.plan import NumberPlan, Plan, QueuePlan
+from ivr.menu import Menu, Position
+from pbx.call import CallInput, CallMark, CallRecord, CallState, moved
+from pbx.commands import Command, SaveCall
+from pbx.ids import AgentId, CallId, ChannelName, QueueId
+from recordings.policy import Milestone
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class CurrentOffer:
+    """The agent whose phone is being rung for a call; `leg` once the exchange has made it."""
+
+    agent: AgentId
+    leg: ChannelName | None = None
+    leg_ended: bool = False
+
+
+@dataclass(slots=True)
+class LiveCall:
+    """One call in progress. `record` is what will be stored; the rest is forgotten when the call ends."""
+
+    record: CallRecord
+    state: CallState = CallState.ARRIVED
+    step: int = 0  #: number of the newest command
+    lost: int = 0  #: commands lost in a row
+    menu: Menu | None = None
+    position: Position | None = None
+    releasing: bool = False  #: what is played now is the last thing he hears
+    after_notice: QueueId | None = None  #: direct mode: the queue to join after the recording notice
+    priority: int = 0
+    held: bool = False  #: the exchange has been told to let him wait
+    refused: frozenset[AgentId] = frozenset()  #: agents who left the phone unanswered for this call
+    offer: CurrentOffer | None = None
+    in_bridge: bool = False
+    legs: dict[ChannelName, AgentId | None] = field(default_factory=dict)  #: other parties now in the talk
+    talk_since: float | None = None
+    talks: list[tuple[float, float]] = field(default_factory=list)
+    milestones: set[Milestone] = field(default_factory=set)
+    notice_playing: bool = False
+    recording: str | None = None
+    recording_since: float = 0.0
+    recording_stopped: bool = False
+    ticket_asked: bool = False
+    generation: int = 0  #: of his announcement timer
+
+    @property
+    def call(self) -> CallId:
+        """The call's id."""
+        return self.record.call
+
+    @property
+    def channel(self) -> ChannelName:
+        """The caller's channel."""
+        return self.record.channel
+
+    def mark(self) -> str:
+        """What the channel shall carry, so that a restarted controller finds the call again."""
+        record = self.record
+        node = self.position.encode() if self.position and record.queue is None else ""
+        return CallMark(
+            record.dialled,
+            record.language,
+            record.arrived_at,
+            node,
+            record.queue or "",
+            self.priority,
+            record.queued_at or 0.0,
+        ).encode()
+
+
+class House:
+    """All states, and the commands of the step that is being made."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.calls: dict[CallId, LiveCall] = {}
+        self.line = Line()
+        self.roster = Roster(plan.agents.values())
+        self.connected = False
+        self.finishing: dict[CallId, LiveCall] = {}  #: ended, but the exchange has not closed the recording yet
+        self.restored: dict[CallId, CallRecord] = {}  #: open calls as the store knew them at the start
+        self.published: dict[AgentId, str] = {}  #: agents' marks as the exchange has them
+        self.unheld: dict[CallId, None] = {}  #: waiting calls that have not been told to hold yet, in order
+        self.dirty = False  #: the line or an agent changed: distribute before the step ends
+        self.out: list[Command] = []
+
+    # ---------------------------------------------------------------- looking things up
+
+    def number(self, dialled: str) -> NumberPlan:
+        """The plan of a dialled number; an unknown one is treated like the hotline's default number."""
+        return self.plan.numbers.get(dialled) or self.plan.numbers[self.plan.default_number]
+
+    def queue(self, queue: QueueId) -> QueuePlan:
+        """The plan of a queue; one that the configuration no longer has is served by the first queue."""
+        found = self.plan.queues.get(queue)
+        return found if found is not None else next(iter(self.plan.queues.values()))
+
+    def waiting(self) -> Iterable[LiveCall]:
+        """Calls in the line, in its order."""
+        return (self.calls[entry.call] for entry in self.line.ordered() if entry.call in self.calls)
+
+    # ---------------------------------------------------------------- changing them
+
+    def emit(self, command: Command) -> None:
+        """Add a command to this step's outcome."""
+        self.out.append(command)
+
+    def add(self, record: CallRecord) -> LiveCall:
+        """A new live call."""
+        live = LiveCall(record)
+        self.calls[record.call] = live
+        return live
+
+    def move(self, live: LiveCall, cause: CallInput) -> bool:
+        """Move a call by the table; a move that the table does not have is refused and logged."""
+        target = moved(live.state, cause)
+        if target is None:
+            log.warning(
+                "call %s: no move from %s by %s",
+                live.call,
+                live.state.value,
+                cause.value,
+                extra={"action": "call_move_refused"},
+            )
+            return False
+        live.state = target
+        return True
+
+    def next_step(self, live: LiveCall) -> int:
+        """The number of the next command for this call."""
+        live.step += 1
+        return live.step
+
+    def note(self, live: LiveCall, **changes: object) -> None:
+        """Change the call's record and have it stored."""
+        live.record = replace(live.record, **changes)  # type: ignore[arg-type]
+        self.emit(SaveCall(live.record))
+
+    def agent(self, agent: AgentId) -> Agent | None:
+        """The live state of an agent; None when the configuration does not know him."""
+        return self.roster.get(agent) if agent in self.roster else None

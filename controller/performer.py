@@ -1,0 +1,198 @@
+"""Performs the switchboard's commands: to the exchange, the store, the people who asked, the recordings' workers.
+
+Whatever becomes of a command comes back as an event; nothing here decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from controller.database import StoreError
+from controller.records import Records
+from metrics.prometheus import HotlineMetrics
+from metrics.servicelevel import Tally
+from pbx.call import CallRecord
+from pbx.commands import Command, ExchangeCommand, FinishRecording, OpenTicket, Reply, SaveCall, Wake
+from pbx.events import Event, TicketOpened
+from pbx.ids import CallId, RequestId, TicketNumber
+from recordings import files
+from recordings.naming import recording_path
+from recordings.recogniser import RecogniserError
+from recordings.sql import RecordingRow
+from recordings.transcriber import TranscriptWorker
+
+log = logging.getLogger(__name__)
+
+FINISHING_AT_ONCE = 2
+"""Recordings sealed at the same time: more would only compete for the disk."""
+
+
+class Exchange(Protocol):
+    """The door to Asterisk."""
+
+    def perform(self, command: ExchangeCommand) -> None:
+        """Order something; its outcome comes as an event."""
+        ...
+
+
+class Performer:
+    """One for the whole hotline; `post` puts outcomes into the engine's inbox."""
+
+    def __init__(
+        self,
+        *,
+        exchange: Exchange,
+        records: Records,
+        metrics: HotlineMetrics,
+        tally: Tally,
+        spool: Path,
+        recordings: Path,
+        timezone: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._exchange = exchange
+        self._records = records
+        self._metrics = metrics
+        self._tally = tally
+        self._spool = spool
+        self._recordings = recordings
+        self._zone = ZoneInfo(timezone)
+        self._clock = clock
+        self._requests: dict[RequestId, asyncio.Future[Reply]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._finishing = asyncio.Semaphore(FINISHING_AT_ONCE)
+        self._scored: set[CallId] = set()
+        self.transcriber: TranscriptWorker | None = None
+        self.post: Callable[[Event], None] = lambda event: None
+        self.on_ended: Callable[[CallRecord], None] = lambda record: None
+        self.unfinished = 0  #: recordings that could not be sealed; they are tried again at the next start
+
+    # ---------------------------------------------------------------- commands
+
+    def perform(self, command: Command) -> None:
+        """Do what a command says; never waits."""
+        match command:
+            case SaveCall():
+                self._save(command)
+            case OpenTicket():
+                self._open_ticket(command)
+            case Reply():
+                future = self._requests.pop(command.request, None)
+                if future is not None and not future.done():
+                    future.set_result(command)
+            case FinishRecording():
+                self._start(self._finish(command))
+            case Wake():
+                raise AssertionError("timers are the engine's")
+            case _:
+                self._exchange.perform(command)
+
+    def expect(self, request: RequestId) -> asyncio.Future[Reply]:
+        """The answer to a request that is about to be posted."""
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._requests[request] = future
+        return future
+
+    def _save(self, command: SaveCall) -> None:
+        record = command.record
+        self._records.save_call(record)
+        self._metrics.observe(record)
+        self._tally.put(record)
+        if record.score is not None and record.ticket is not None and record.call not in self._scored:
+            self._scored.add(record.call)
+            self._records.score_ticket(record.call, record.score)
+        if record.ended_at is not None:
+            self._scored.discard(record.call)
+            self.on_ended(record)
+
+    def _open_ticket(self, command: OpenTicket) -> None:
+        self._records.open_ticket(command).add_done_callback(partial(self._ticket_opened, command.call))
+
+    def _ticket_opened(self, call: CallId, opened: asyncio.Future[TicketNumber]) -> None:
+        if opened.cancelled():
+            return
+        error = opened.exception()
+        if error is None:
+            self.post(TicketOpened(call, opened.result(), self._clock()))
+        else:
+            log.error("call %s: no ticket yet: %s", call, error, extra={"action": "ticket_not_opened"})
+
+    # ---------------------------------------------------------------- recordings
+
+    async def _finish(self, command: FinishRecording) -> None:
+        await self.seal(command.raw, command.call, command.started_at, command.talks)
+
+    async def seal(
+        self, raw: str, call: CallId, started_at: float, talks: tuple[tuple[float, float], ...] | None
+    ) -> None:
+        """Check, archive and transcribe one raw recording; `talks` None = it is not known when they talked."""
+        name = recording_path(call, datetime.fromtimestamp(started_at, UTC), self._zone)
+        target = self._recordings / name
+        async with self._finishing:
+            try:
+                done = await asyncio.to_thread(
+                    files.finish, self._spool / raw, target, started_at=datetime.fromtimestamp(started_at, UTC)
+                )
+            except files.RecordingError as error:
+                self.unfinished += 1
+                log.error("call %s: recording not sealed: %s", call, error, extra={"action": "recording_not_sealed"})
+                return
+        row = RecordingRow(
+            call=call,
+            path=str(name),
+            started_at=started_at,
+            duration_s=done.duration_s,
+            size_bytes=done.size_bytes,
+            sha256=done.sha256,
+            citizen_rms_dbfs=done.citizen.rms_dbfs,
+            heard_rms_dbfs=done.heard.rms_dbfs,
+            finished_at=self._clock(),
+        )
+        try:
+            await self._records.save_recording(row)
+            if self.transcriber is None:
+                return
+            spans = None
+            if talks is not None:
+                spans = [(max(0.0, begin - started_at), end - started_at) for begin, end in talks]
+                if not spans:
+                    return  # nobody talked: there is nothing to write down
+            transcript = await self.transcriber.transcribe(target, talks=spans)
+            await self._records.save_transcript(call, transcript, self._clock())
+        except (StoreError, RecogniserError) as error:
+            log.error("call %s: no transcript: %s", call, error, extra={"action": "transcript_failed"})
+
+    def recover(self, is_live: Callable[[str], bool]) -> int:
+        """Seal what a crash has left in the spool; returns how many recordings were found."""
+        left = files.recover(self._spool, is_live)
+        for one in left:
+            call = CallId(one.call_id)
+            self._start(self.seal(one.path.name, call, one.started_at.timestamp(), None))
+        return len(left)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @property
+    def pending(self) -> int:
+        """Recordings that are being sealed or transcribed."""
+        return len(self._tasks)
+
+    async def close(self, timeout_s: float) -> None:
+        """Wait for recordings in work, at most `timeout_s` seconds; what is left stays raw for the next start."""
+        for future in self._requests.values():
+            future.cancel()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=timeout_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)

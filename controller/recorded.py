@@ -1,0 +1,41 @@
+"""When a recording starts and when it is finished. Pure rules over the house; the policy is `recordings/policy.py`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from controller.house import House, LiveCall
+from pbx.commands import FinishRecording, StartRecording
+from pbx.events import RecordingStopped
+from recordings.naming import raw_name
+from recordings.policy import Milestone, recording_due
+
+
+def reached(house: House, live: LiveCall, milestone: Milestone, at: float) -> None:
+    """The call reached a milestone; its recording starts when the policy says so."""
+    live.milestones.add(milestone)
+    if live.recording is None and recording_due(house.plan.recording, live.milestones):
+        live.recording = raw_name(live.call, datetime.fromtimestamp(at, UTC))
+        live.recording_since = at
+        house.note(live, recording=live.recording)
+        house.emit(StartRecording(live.call, live.channel, live.recording))
+
+
+def stopped(house: House, event: RecordingStopped, now: float) -> None:
+    """The exchange has closed the raw recording; it is finished once the call has ended too."""
+    live = house.calls.get(event.call) or house.finishing.get(event.call)
+    if live is not None:
+        live.recording_stopped = True
+        finish_if_complete(house, live)
+
+
+def finish_if_complete(house: House, live: LiveCall) -> None:
+    """Have the recording sealed when the call has ended and the exchange has closed the file, whichever comes last."""
+    if live.recording is None or live.record.ended_at is None:
+        return
+    if not live.recording_stopped:
+        house.finishing[live.call] = live
+        return
+    house.finishing.pop(live.call, None)
+    record = live.record
+    house.emit(FinishRecording(live.call, live.recording, record.language, live.recording_since, tuple(live.talks)))

@@ -1,0 +1,181 @@
+"""What the hotline remembers, in one place: calls, tickets, recordings and transcripts, over the one writer.
+
+The engine, the workers and the pages call this and nothing below it. Writes never wait; what somebody must be told only
+once it is certain comes as a future that resolves after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection
+
+import metrics.sql as call_rows
+import recordings.sql as recording_rows
+import tickets.sql as ticket_rows
+from controller.spool import Operation
+from controller.writer import Store
+from pbx.call import CallRecord
+from pbx.commands import OpenTicket
+from pbx.ids import CallId, TicketNumber
+from recordings.sql import RecordingRow
+from recordings.transcript import Transcript
+from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
+
+
+@dataclass(frozen=True, slots=True)
+class _Score:
+    call: CallId
+    score: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    call: CallId
+    transcript: Transcript
+    made_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    number: TicketNumber
+    wanted: TicketChange
+    actor: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Close:
+    number: TicketNumber
+    actor: str
+    at: float
+    reason: str
+
+
+def _save_recording(connection: Connection, row: RecordingRow) -> None:
+    recording_rows.save_recording(connection, row)
+    ticket_rows.link_recording(connection, row.call, row.path)
+
+
+def _save_transcript(connection: Connection, heard: _Heard) -> None:
+    recording_rows.save_transcript(connection, heard.call, heard.transcript, heard.made_at)
+    ticket_rows.link_transcript(connection, heard.call)
+
+
+def _score_ticket(connection: Connection, given: _Score) -> bool:
+    return ticket_rows.score_ticket(connection, given.call, given.score)
+
+
+class Operations:
+    """Every kind of write, with the hotline's rules for tickets bound to it; the spool file knows them by name."""
+
+    def __init__(self, policy: TicketPolicy) -> None:
+        self.save_call = Operation("save_call", call_rows.save_call, TypeAdapter(CallRecord))
+        self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow))
+        self.save_transcript = Operation("save_transcript", _save_transcript, TypeAdapter(_Heard))
+        self.score_ticket = Operation("score_ticket", _score_ticket, TypeAdapter(_Score))
+
+        def open_ticket(connection: Connection, opening: OpenTicket) -> TicketNumber:
+            return ticket_rows.open_ticket(connection, opening, policy)
+
+        def change_ticket(connection: Connection, wish: _Change) -> Ticket:
+            return ticket_rows.change_ticket(connection, wish.number, wish.wanted, wish.actor, wish.at, policy)
+
+        def close_ticket(connection: Connection, wish: _Close) -> Ticket:
+            return ticket_rows.close_ticket(connection, wish.number, wish.actor, wish.at, wish.reason, policy)
+
+        self.open_ticket = Operation("open_ticket", open_ticket, TypeAdapter(OpenTicket))
+        # A person waits for these and is told when they fail: nothing to keep for later.
+        self.change_ticket: Operation[_Change, Ticket] = Operation("change_ticket", change_ticket)
+        self.close_ticket: Operation[_Close, Ticket] = Operation("close_ticket", close_ticket)
+
+    def spoolable(self) -> list[Operation[Any, Any]]:
+        """The operations that the spool file may hold."""
+        return [value for value in vars(self).values() if isinstance(value, Operation) and value.adapter is not None]
+
+
+class Records:
+    """The hotline's memory. Its methods are for the loop; every reading method raises `StoreError` in an outage."""
+
+    def __init__(self, store: Store, operations: Operations) -> None:
+        self._store = store
+        self._do = operations
+
+    # ------------------------------------------------------------ calls
+
+    def save_call(self, record: CallRecord) -> None:
+        """Write the call's record as it is now."""
+        self._store.put(self._do.save_call, record)
+
+    async def open_calls(self) -> list[CallRecord]:
+        """The calls that had not ended when last saved, oldest first: for the start after a crash."""
+        return await self._store.read(call_rows.open_calls)
+
+    async def call(self, call: CallId) -> CallRecord | None:
+        """One call's record, or None."""
+        return await self._store.read(call_rows.get_call, call)
+
+    async def calls(self, since: float, until: float) -> list[CallRecord]:
+        """The calls that arrived in [since, until), epoch seconds, oldest first."""
+        return await self._store.read(call_rows.list_calls, since, until)
+
+    # ------------------------------------------------------------ tickets
+
+    def open_ticket(self, opening: OpenTicket) -> asyncio.Future[TicketNumber]:
+        """Open a ticket for an answered call; its number comes after the commit, and only then may it be told.
+
+        The same call again gives the same number. The future raises `StoreError` (``lost``): the ticket is opened when
+        the database is back, but nobody can be told its number now.
+        """
+        return self._store.submit(self._do.open_ticket, opening)
+
+    def change_ticket(
+        self, number: TicketNumber, wanted: TicketChange, *, actor: str, at: float
+    ) -> asyncio.Future[Ticket]:
+        """Write `wanted` into a ticket; gives it as stored, after the commit. Raises `TicketRefused`, `StoreError`."""
+        return self._store.submit(self._do.change_ticket, _Change(number, wanted, actor, at))
+
+    def close_ticket(self, number: TicketNumber, *, actor: str, at: float, reason: str = "") -> asyncio.Future[Ticket]:
+        """Close a ticket; gives it as stored, after the commit. Raises `TicketRefused`, `StoreError`."""
+        return self._store.submit(self._do.close_ticket, _Close(number, actor, at, reason))
+
+    def score_ticket(self, call: CallId, score: int) -> None:
+        """Store the caller's satisfaction in his call's ticket, if it has one. Raises `TicketRefused` (bad_score)."""
+        self._store.put(self._do.score_ticket, _Score(call, checked_score(score)))
+
+    async def ticket(self, number: TicketNumber) -> Ticket | None:
+        """One ticket by its public number, or None."""
+        return await self._store.read(ticket_rows.get_ticket, number)
+
+    async def ticket_of_call(self, call: CallId) -> Ticket | None:
+        """The ticket that a call opened, or None."""
+        return await self._store.read(ticket_rows.ticket_of_call, call)
+
+    async def tickets(self, since: float, until: float) -> list[Ticket]:
+        """The tickets opened in [since, until), epoch seconds, oldest first."""
+        return await self._store.read(ticket_rows.list_tickets, since, until)
+
+    async def ticket_moves(self, number: TicketNumber) -> list[TicketMove]:
+        """Everything that was done to a ticket, in order."""
+        return await self._store.read(ticket_rows.list_moves, number)
+
+    # ------------------------------------------------------------ recordings
+
+    def save_recording(self, row: RecordingRow) -> asyncio.Future[None]:
+        """Write a finished recording and name it in the call's ticket; resolves after the commit."""
+        return self._store.submit(self._do.save_recording, row)
+
+    def save_transcript(self, call: CallId, transcript: Transcript, made_at: float) -> asyncio.Future[None]:
+        """Write a call's transcript and say so in its ticket; resolves after the commit."""
+        return self._store.submit(self._do.save_transcript, _Heard(call, transcript, made_at))
+
+    async def recording(self, call: CallId) -> RecordingRow | None:
+        """The call's recording, or None."""
+        return await self._store.read(recording_rows.get_recording, call)
+
+    async def transcript(self, call: CallId) -> Transcript | None:
+        """The call's transcript, or None."""
+        return await self._store.read(recording_rows.get_transcript, call)

@@ -1,0 +1,91 @@
+"""The switchboard: one event in, commands out. Pure: it reads no clock and performs nothing.
+
+The same switchboard runs live (events from Asterisk), in replay (events from the journal) and in simulation. One table
+says which rule handles which event; the rules stand in `caller.py`, `offers.py`, `desk.py`, `recorded.py` and
+`resync.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from controller import caller, desk, offers, recorded, resync
+from controller.house import House
+from controller.plan import Plan
+from pbx import events
+from pbx.commands import Command
+from pbx.events import Event, TimeIsUp, TimerKind
+
+Rule = Callable[[House, Any, float], None]
+
+
+def _time_is_up(house: House, event: TimeIsUp, now: float) -> None:
+    if event.kind is TimerKind.WRAP_UP:
+        desk.wrap_up_over(house, event, now)
+    else:
+        offers.time_is_up(house, event, now)
+
+
+def _nothing(house: House, event: Event, now: float) -> None:
+    """Confirmations that need no answer; they are journaled like every input."""
+
+
+def _started(house: House, event: events.StepStarted, now: float) -> None:
+    live = house.calls.get(event.call)
+    if live is not None and event.step == live.step:
+        live.lost = 0
+
+
+RULES: dict[type[Any], Rule] = {
+    events.CallArrived: caller.arrived,
+    events.KeysPressed: caller.keys_pressed,
+    events.PromptPlayed: caller.prompt_played,
+    events.CallerIdle: caller.caller_idle,
+    events.StepStarted: _started,
+    events.StepLost: caller.step_lost,
+    events.StepRefused: caller.step_refused,
+    events.Announced: _nothing,
+    events.LegStarted: offers.leg_started,
+    events.OfferFailed: offers.offer_failed,
+    events.PartyJoined: offers.party_joined,
+    events.PartyLeft: offers.party_left,
+    events.TalkEnded: offers.talk_ended,
+    events.NetTalkEnded: offers.talk_ended,
+    events.LegEnded: offers.leg_ended,
+    events.CallScored: offers.scored,
+    events.FellBack: offers.fell_back,
+    events.CallEnded: offers.call_ended,
+    events.TicketOpened: offers.ticket_opened,
+    events.RecordingStopped: recorded.stopped,
+    events.TimeIsUp: _time_is_up,
+    events.PhoneChanged: desk.phone_changed,
+    events.AgentSignedIn: desk.signed_in,
+    events.AgentSignedOut: desk.signed_out,
+    events.AgentWentReady: desk.went_ready,
+    events.AgentWentNotReady: desk.went_not_ready,
+    events.ThirdPartyAsked: desk.third_party_asked,
+    events.CallsRestored: resync.calls_restored,
+    events.ExchangeConnected: resync.exchange_connected,
+    events.ExchangeLost: resync.exchange_lost,
+}
+
+
+class Switchboard:
+    """The whole hotline's call control as a function of its inputs."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.house = House(plan)
+
+    def step(self, event: Event, now: float) -> list[Command]:
+        """Take one event at epoch second `now`; return what has to be done, in order.
+
+        After every event the line is distributed once if it or an agent changed, so that a free agent and a caller
+        who fits him never stand beside each other. While the exchange is away nothing is offered.
+        """
+        house = self.house
+        house.out = []
+        RULES[type(event)](house, event, now)
+        if house.dirty and house.connected:
+            offers.distribute(house, now)
+        return house.out

@@ -1,0 +1,233 @@
+"""Carries the commands out on the AMI connection that stands, and follows what becomes of them.
+
+Steps go through the outbox of their call (`pbx/outbox.py`); everything else is written at once. It never
+waits; what becomes of a command is an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+
+from pbx import commands as order
+from pbx import events as event
+from pbx import outbox as lanes
+from pbx.ami_link import AmiCounters, Link
+from pbx.ami_login import Snapshot
+from pbx.ids import AgentId, CallId, ChannelName
+from pbx.outbox import Outbox
+from pbx.translate import Action, actions, instant
+from pbx.wire import Message
+
+log = logging.getLogger(__name__)
+
+_MEANINGLESS = ("Hangup", "QueueAdd", "QueueRemove", "QueuePause")  # their errors: gone, or already so
+
+
+class Orders:
+    """The commands of one door. `adopt` a connection before, `drop` it after."""
+
+    def __init__(
+        self,
+        give: Callable[[event.Event], None],
+        blocked: Callable[[], str],
+        counters: AmiCounters,
+        *,
+        spool: str,
+        step_s: float,
+        wall: Callable[[], float],
+    ) -> None:
+        """`give` takes events; `blocked` says why nothing may be sent now (a reason of `pbx/outbox.py`, or
+        ``""``).
+        """
+        self._give = give
+        self._blocked = blocked
+        self._counters = counters
+        self._spool = spool
+        self._step_s = step_s
+        self._wall = wall
+        self._link: Link | None = None
+        self._outbox = Outbox()
+        self._timers: dict[CallId, asyncio.TimerHandle] = {}
+        self._net: dict[AgentId, order.NetMembership] = {}
+        self._recorded: set[CallId] = set()
+        self._third: dict[str, tuple[CallId, AgentId]] = {}
+        self._token = secrets.token_hex(4)
+        self._serial = 0
+
+    @property
+    def busy(self) -> int:
+        """How many calls wait for the exchange to confirm a step."""
+        return self._outbox.busy
+
+    def adopt(self, link: Link, snapshot: Snapshot) -> None:
+        """A new connection, with what the exchange is doing."""
+        self.drop()
+        self._link = link
+        self._recorded = set(snapshot.recorded)
+        for channel in snapshot.event.channels:
+            if channel.role is event.Role.CALLER:
+                self._outbox.bridged(channel.call, channel.bridged)
+
+    def drop(self) -> None:
+        """The connection is gone: forget all that is under way; nothing of it is ever sent again."""
+        self._link = None
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._outbox.clear()
+        self._net.clear()
+        self._recorded.clear()
+        self._third.clear()
+
+    # ------------------------------------------------------------ commands
+
+    def perform(self, command: order.ExchangeCommand) -> None:
+        """Carry the command out now, or when the call's steps before it are confirmed."""
+        reason = self._blocked()
+        if isinstance(command, order.Ask | order.Play | order.Hold | order.Offer):
+            if reason:
+                self._lost(command.call, command.step, reason)
+            elif (first := self._outbox.put(command)) is not None:
+                self._write_step(first)
+        elif reason or self._link is None:
+            self._counters.dropped += 1
+        else:
+            try:
+                self._write_other(self._link, command)
+            except ValueError as error:
+                self._counters.dropped += 1
+                kind = type(command).__name__
+                log.error("%s not sent: %s", kind, error, extra={"action": "ami.bad_value"})
+
+    def _write_step(self, command: order.StepCommand) -> None:
+        call, step, link = command.call, command.step, self._link
+        reason = self._blocked() or (lanes.TALKING if self._outbox.is_bridged(call) else "")
+        if reason or link is None:
+            self._lost(call, step, reason or lanes.NOT_CONNECTED)
+            return
+        try:
+            language = self._outbox.new_language(command)
+            batch = actions(command, spool=self._spool, set_language=language)
+            link.send(batch, lambda action, answer: self._step_answered(call, step, action, answer))
+        except ValueError as error:
+            log.error("step not sent: %s", error, extra={"action": "ami.bad_value"})
+            self._lost(call, step, lanes.BAD_VALUE)
+            return
+        loop = asyncio.get_running_loop()
+        self._timers[call] = loop.call_later(self._step_s, self._overdue, call, step)
+
+    def _step_answered(self, call: CallId, step: int, action: Action, answer: Message | None) -> None:
+        """A Redirect's ``Success`` says nothing; its error is final unless the channel may only be in
+        between.
+
+        "Channel not up" means another Redirect under way, or a hang-up; "does not exist" comes for a living
+        channel that Asterisk is moving (`asterisk.md` 10.2.2, 11.6.3). Both wait for `StepStarted` or the
+        end, up to the limit.
+        """
+        if action.name != "Redirect" or answer is None or not answer.failed:
+            return
+        said = answer.get("Message").lower()
+        ambiguous = "not up" in said or "not exist" in said or "no such channel" in said
+        if not ambiguous and self._outbox.is_under_way(call, step):
+            self._lost(call, step, lanes.REFUSED)
+
+    def _overdue(self, call: CallId, step: int) -> None:
+        self._timers.pop(call, None)
+        if self._outbox.is_under_way(call, step):
+            self._lost(call, step, lanes.TIMEOUT)
+
+    def _lost(self, call: CallId, step: int, reason: str) -> None:
+        self._stop_timer(call)
+        self._outbox.lost(call)
+        self._counters.step_lost += 1
+        self._give(event.StepLost(call, step, reason, self._wall()))
+
+    def _stop_timer(self, call: CallId) -> None:
+        timer = self._timers.pop(call, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _write_other(self, link: Link, command: order.ExchangeCommand) -> None:
+        channel_id, membership = "", True
+        if isinstance(command, order.AddParty):
+            self._serial += 1
+            channel_id = f"third-{self._token}-{self._serial}"
+        elif isinstance(command, order.MarkAgent):
+            membership = self._net.get(command.agent) is not command.net
+        batch = actions(command, spool=self._spool, set_membership=membership, channel_id=channel_id)
+        link.send(batch, lambda action, answer: self._other_answered(command, channel_id, action, answer))
+        if isinstance(command, order.AddParty):
+            self._third[channel_id] = (command.call, command.endpoint)
+        elif isinstance(command, order.MarkAgent):
+            self._net[command.agent] = command.net
+        elif isinstance(command, order.StartRecording):
+            self._recorded.add(command.call)
+
+    def _other_answered(
+        self, command: order.ExchangeCommand, channel_id: str, action: Action, answer: Message | None
+    ) -> None:
+        if answer is None or not answer.failed or action.name in _MEANINGLESS:
+            return
+        kind = type(command).__name__
+        log.warning("%s of %s refused", action.name, kind, extra={"action": "ami.action_refused"})
+        if isinstance(command, order.StartRecording):
+            self._recorded.discard(command.call)
+        elif isinstance(command, order.AddParty):
+            self._third_over(channel_id, self._wall())
+
+    # ------------------------------------------------------------ what becomes of them
+
+    def follow(self, found: event.Event, unique_id: str) -> None:
+        """Hand `found` on, and draw from it what the outbox must know. `unique_id`: of the channel it is
+        about.
+        """
+        match found:
+            case event.RecordingStopped():
+                self._recording_stopped(found)
+                return
+            case event.PartyJoined(call=call, role=event.Role.CALLER):
+                self._outbox.bridged(call, True)
+            case event.PartyLeft(call=call, role=event.Role.CALLER):
+                self._outbox.bridged(call, False)
+            case event.CallEnded(call=call):
+                self._stop_timer(call)
+                self._outbox.ended(call)
+            case event.LegEnded():
+                self._third.pop(unique_id, None)
+            case _:
+                pass
+        self._give(found)
+        match found:
+            case event.StepStarted(call=call, step=step) | event.StepRefused(call=call, got=step):
+                self._settled(call, step)
+            case event.CallEnded(call=call, at=at):
+                self._recording_stopped(event.RecordingStopped(call, at))
+            case _:
+                pass
+
+    def _settled(self, call: CallId, step: int) -> None:
+        if self._outbox.is_under_way(call, step):
+            self._stop_timer(call)
+            following = self._outbox.settled(call, step)
+            if following is not None:
+                self._write_step(following)
+
+    def _recording_stopped(self, found: event.RecordingStopped) -> None:
+        """Once per recording: MixMonitor reports when it is stopped, but not when the caller hangs up."""
+        if found.call in self._recorded:
+            self._recorded.discard(found.call)
+            self._give(found)
+
+    def originate_answered(self, message: Message, now: float) -> None:
+        """``OriginateResponse``: a third party that could not even be rung has no channel, hence no hang-up."""
+        if message.get("Response") == "Failure":
+            self._third_over(message.get("Uniqueid"), instant(message, now))
+
+    def _third_over(self, channel_id: str, at: float) -> None:
+        third = self._third.pop(channel_id, None)
+        if third is not None:
+            call, agent = third
+            self._give(event.LegEnded(call, ChannelName(f"PJSIP/{agent}"), event.Role.THIRD, agent, 0, at))

@@ -1,0 +1,420 @@
+"""Between the exchange's words and ours, pure: a message becomes an event of `pbx/events.py`, or nothing; a
+command of `pbx/commands.py` becomes actions.
+
+Only about ten of Asterisk's 176 events are admitted (`WANTED`; the exchange is asked to send no others). The
+callers' own reports are ``UserEvent``s of `asterisk-config/extensions.conf`. Whose leg an event is about is
+read from the channel variables that every channel event carries (``channelvars`` of manager.conf): the
+caller's channel is the one whose ``Uniqueid`` is the ``CALLID``; ``ROLE=third`` marks a third party; every
+other leg of a call is an agent's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from pbx import commands as order
+from pbx import events as event
+from pbx.events import Event, KeyStatus, LiveChannel, PhoneChanged, Role
+from pbx.ids import AgentId, CallId, ChannelName
+from pbx.wire import Message
+
+WANTED = (
+    "UserEvent",
+    "Hangup",
+    "BridgeEnter",
+    "BridgeLeave",
+    "MixMonitorStop",
+    "ContactStatus",
+    "OriginateResponse",
+    "FullyBooted",
+)
+"""The events that the exchange is asked for; `pbx/ami.py` sends one filter each after every login."""
+
+NET_QUEUE = "net"  #: the safety net's queue in queues.conf
+_SURROGATES = (
+    "Surrogate/",
+    "AsyncGoto/",
+)  #: Asterisk's own stand-ins while it moves a channel (`asterisk.md` 11.3)
+
+
+class Untranslatable(ValueError):
+    """A wanted event has a value of the wrong kind. The text names event and header, never the value (caller
+    data).
+    """
+
+
+class BadCommand(ValueError):
+    """A command holds a value that the dialplan cannot take (a prompt's name with a comma, ...). Names the
+    field only.
+    """
+
+
+# ---------------------------------------------------------------- from the exchange
+
+
+def _number(message: Message, name: str) -> int:
+    text = message.get(name)
+    try:
+        return int(text) if text else 0
+    except ValueError:
+        raise Untranslatable(f"{message.get('UserEvent') or message.event}: {name} is no number") from None
+
+
+def _seconds(message: Message, name: str) -> float:
+    text = message.get(name)
+    try:
+        return float(text) if text else 0.0
+    except ValueError:
+        raise Untranslatable(f"{message.get('UserEvent') or message.event}: {name} is no number") from None
+
+
+def instant(message: Message, now: float) -> float:
+    """When it happened by the exchange's clock (``timestampevents=yes``); `now` where the header is missing
+    or no number.
+    """
+    try:
+        return float(message.get("Timestamp") or now)
+    except ValueError:
+        return now
+
+
+def agent_of(channel: str) -> AgentId | None:
+    """The endpoint behind a channel's name: ``PJSIP/1001-0000002a`` -> ``1001``; None for what is no PJSIP
+    channel.
+    """
+    if not channel.startswith("PJSIP/"):
+        return None
+    endpoint, dash, _ = channel[6:].rpartition("-")
+    return AgentId(endpoint) if dash else None
+
+
+def whose(message: Message) -> tuple[CallId, Role] | None:
+    """The call and the role of the channel that a channel event or a snapshot row is about; None if of no
+    call.
+    """
+    call = message.variable("CALLID")
+    channel = message.get("Channel")
+    if not call or channel.startswith(_SURROGATES) or channel.endswith("<ZOMBIE>"):
+        return None
+    if message.get("Uniqueid") == call:
+        return CallId(call), Role.CALLER
+    return CallId(call), Role.THIRD if message.variable("ROLE") == "third" else Role.AGENT
+
+
+def _call_start(m: Message, call: CallId, at: float) -> Event:
+    return event.CallArrived(call, ChannelName(m.get("Chan")), m.get("Did"), m.get("Cli"), at)
+
+
+def _answered(m: Message, call: CallId, at: float) -> Event:
+    try:
+        status = KeyStatus(m.get("Status"))
+    except ValueError:
+        status = KeyStatus.ERROR  # Read's other words (HANGUP, INTERRUPTED, SKIPPED) mean the same: no answer
+    return event.KeysPressed(call, _number(m, "Step"), m.get("Digits"), status, at)
+
+
+def _no_agent(m: Message, call: CallId, at: float) -> Event:
+    agent = AgentId(m.get("Agent"))
+    return event.OfferFailed(call, _number(m, "Step"), agent, m.get("DialStatus"), _number(m, "Cause"), at)
+
+
+def _score(m: Message, call: CallId, at: float) -> Event:
+    given = m.get("Score")
+    return event.CallScored(call, int(given) if given in ("1", "2", "3", "4", "5") else None, at)
+
+
+_USER_EVENTS: dict[str, Callable[[Message, CallId, float], Event]] = {
+    "CallStart": _call_start,
+    "Started": lambda m, call, at: event.StepStarted(call, _number(m, "Step"), at),
+    "Stale": lambda m, call, at: event.StepRefused(call, _number(m, "Got"), _number(m, "Step"), at),
+    "Answered": _answered,
+    "Played": lambda m, call, at: event.PromptPlayed(call, _number(m, "Step"), at),
+    "Announced": lambda m, call, at: event.Announced(call, _number(m, "Step"), at),
+    "Idle": lambda m, call, at: event.CallerIdle(call, _number(m, "Step"), at),
+    "LegStart": lambda m, call, at: event.LegStarted(
+        call, _number(m, "Step"), AgentId(m.get("Agent")), ChannelName(m.get("Leg")), at
+    ),
+    "NoAgent": _no_agent,
+    "TalkEnd": lambda m, call, at: event.TalkEnded(
+        call, _number(m, "Step"), AgentId(m.get("Agent")), _seconds(m, "Talk"), at
+    ),
+    "NetTalkEnd": lambda m, call, at: event.NetTalkEnded(call, AgentId(m.get("Agent")) or None, at),
+    "Score": _score,
+    "Fallback": lambda m, call, at: event.FellBack(call, ChannelName(m.get("Chan")), _number(m, "Step"), at),
+}
+
+
+def _user_event(message: Message, now: float) -> Event | None:
+    make = _USER_EVENTS.get(message.get("UserEvent"))
+    call = message.get("CallId")
+    if make is None or not call:
+        return None
+    return make(message, CallId(call), instant(message, now))
+
+
+def _hangup(message: Message, now: float) -> Event | None:
+    found = whose(message)
+    if found is None:
+        return None
+    call, role = found
+    cause, at = _number(message, "Cause"), instant(message, now)
+    if role is Role.CALLER:
+        return event.CallEnded(call, cause, at)
+    channel = ChannelName(message.get("Channel"))
+    return event.LegEnded(call, channel, role, agent_of(channel), cause, at)
+
+
+def _bridge(message: Message, now: float) -> Event | None:
+    found = whose(message)
+    if found is None:
+        return None
+    call, role = found
+    channel, at = ChannelName(message.get("Channel")), instant(message, now)
+    agent = None if role is Role.CALLER else agent_of(channel)
+    if message.event == "BridgeEnter":
+        return event.PartyJoined(call, channel, role, agent, at)
+    return event.PartyLeft(call, channel, role, agent, at)
+
+
+def _recording(message: Message, now: float) -> Event | None:
+    found = whose(message)
+    if found is None or found[1] is not Role.CALLER:
+        return None
+    return event.RecordingStopped(found[0], instant(message, now))
+
+
+_EVENTS: dict[str, Callable[[Message, float], Event | None]] = {
+    "UserEvent": _user_event,
+    "Hangup": _hangup,
+    "BridgeEnter": _bridge,
+    "BridgeLeave": _bridge,
+    "MixMonitorStop": _recording,
+}
+
+
+def translate(message: Message, now: float) -> Event | None:
+    """The event of `pbx/events.py` that `message` means, or None for a word that we do not use.
+
+    `now` (epoch seconds) stands in for a missing timestamp. ``ContactStatus`` is not decided here but by
+    `Phones`, which remembers. Raises `Untranslatable` for a wanted event with a value of the wrong kind.
+    """
+    make = _EVENTS.get(message.event)
+    return None if make is None else make(message, now)
+
+
+def live_channel(row: Message, agents: Collection[AgentId]) -> LiveChannel | None:
+    """One ``CoreShowChannel`` row; None for a channel that is neither of a call nor of one of `agents`.
+
+    An agent's channel without a call (he dials out himself) has an empty `call`: the agent is busy.
+    """
+    channel = ChannelName(row.get("Channel"))
+    agent = agent_of(channel)
+    found = whose(row)
+    if found is None:
+        if row.variable("CALLID") or agent is None or agent not in agents:
+            return None
+        found = (CallId(""), Role.AGENT)
+    call, role = found
+    step = row.variable("STEP")
+    return LiveChannel(
+        channel=channel,
+        call=call,
+        role=role,
+        agent=None if role is Role.CALLER else agent,
+        context=row.variable("CTX") or row.get("Context") if role is Role.CALLER else row.get("Context"),
+        step=int(step) if step.isdecimal() else 0,
+        bridged=bool(row.get("BridgeId")),
+        mark=row.variable("Q") if role is Role.CALLER else "",
+        caller=row.get("CallerIDNum") if role is Role.CALLER else "",
+    )
+
+
+class Phones:
+    """Which agents' phones are registered, from the contacts' own events.
+
+    A phone that registers again from another port gives a new contact first and the removal of the old one
+    afterwards, so reachability is a question of all contacts of an agent, not of the last event.
+    """
+
+    _GONE = ("Removed", "Unreachable")
+
+    def __init__(self, agents: Collection[AgentId]) -> None:
+        """`agents`: other endpoints (the trunk) are ignored."""
+        self._agents = agents
+        self._contacts: dict[AgentId, set[str]] = {}
+
+    def _note(self, agent: AgentId, uri: str, status: str) -> None:
+        uris = self._contacts.setdefault(agent, set())
+        (uris.discard if status in self._GONE else uris.add)(uri)
+
+    def snapshot(self, rows: Iterable[Message]) -> tuple[AgentId, ...]:
+        """Begin anew from the ``ContactList`` rows of ``PJSIPShowContacts``; the reachable agents in order of
+        their ids.
+        """
+        self._contacts.clear()
+        for row in rows:
+            agent = AgentId(row.get("Endpoint") or row.get("Aor"))
+            if agent in self._agents:
+                self._note(agent, row.get("Uri"), row.get("Status"))
+        return tuple(sorted(agent for agent, uris in self._contacts.items() if uris))
+
+    def changed(self, message: Message, now: float) -> PhoneChanged | None:
+        """What a ``ContactStatus`` event changes: None when the phone stays as reachable as it was."""
+        agent = AgentId(message.get("EndpointName") or message.get("AOR"))
+        if agent not in self._agents:
+            return None
+        before = bool(self._contacts.get(agent))
+        self._note(agent, message.get("URI"), message.get("ContactStatus"))
+        after = bool(self._contacts[agent])
+        return None if before == after else PhoneChanged(agent, after, instant(message, now))
+
+
+# ---------------------------------------------------------------- to the exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One AMI action without its ``ActionID``."""
+
+    name: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+_PROMPT = re.compile(r"[a-z0-9/_-]+\Z")
+_NAME = re.compile(r"[A-Za-z0-9_.+-]+\Z")  # agents, music classes, call ids, languages
+_CHANNEL = re.compile(r"[A-Za-z0-9]+/[^\s,&|\"'\\$]+\Z")
+_MARK = re.compile(r"[^\",\\&\x00-\x1f]*\Z")  # what a channel variable and the fence's $[...] can hold
+
+
+def _checked(pattern: re.Pattern[str], value: str, field: str) -> str:
+    if not pattern.match(value):
+        raise BadCommand(f"{field} holds a character that the dialplan cannot take")
+    return value
+
+
+def _list(prompts: tuple[str, ...], field: str = "prompts") -> str:
+    return "&".join(_checked(_PROMPT, prompt, field) for prompt in prompts)
+
+
+def set_variable(channel: str, name: str, value: str) -> Action:
+    """Setvar of a channel variable, or of a global one when `channel` is empty (`asterisk.md` 11.2)."""
+    where = (("Channel", _checked(_CHANNEL, channel, "channel")),) if channel else ()
+    return Action("Setvar", (*where, ("Variable", name), ("Value", value)))
+
+
+def _step(
+    command: order.StepCommand, context: str, argument: str, language: str | None = None
+) -> list[Action]:
+    """The writes of one step: the line's mark, the argument named by its step, the Redirect (`asterisk.md`
+    10.2.3).
+    """
+    if command.step <= 0:
+        raise BadCommand("step is not positive")
+    channel = command.channel
+    actions = []
+    if language is not None:
+        _checked(_NAME, language, "language")
+        actions = [set_variable(channel, name, language) for name in ("CHANNEL(language)", "LANG")]
+    return [
+        *actions,
+        set_variable(channel, "Q", _checked(_MARK, command.mark, "mark")),
+        set_variable(channel, f"A{command.step}", argument),
+        Action(
+            "Redirect",
+            (("Channel", channel), ("Context", context), ("Exten", str(command.step)), ("Priority", "1")),
+        ),
+    ]
+
+
+def _membership(command: order.MarkAgent) -> list[Action]:
+    interface = ("Interface", f"PJSIP/{command.agent}")
+    if command.net is order.NetMembership.ABSENT:
+        return [Action("QueueRemove", (("Queue", NET_QUEUE), interface))]
+    paused = ("Paused", "true" if command.net is order.NetMembership.PAUSED else "false")
+    add = Action("QueueAdd", (("Queue", NET_QUEUE), interface, ("MemberName", command.agent), paused))
+    return [add, Action("QueuePause", (interface, ("Queue", NET_QUEUE), paused))]
+
+
+def actions(
+    command: order.ExchangeCommand,
+    *,
+    spool: str,
+    set_language: bool = True,
+    set_membership: bool = True,
+    channel_id: str = "",
+) -> list[Action]:
+    """The actions of one command, to be sent in one TCP write, in order.
+
+    `spool` is Asterisk's spool directory; `set_language` / `set_membership` False leave out what the exchange
+    is known to hold already; `channel_id` is the unique id that a third party's leg shall get. QueueAdd of a
+    member and QueueRemove of none answer an error that means nothing. Raises `BadCommand`; values that only
+    the wire can judge (line length) are judged there.
+    """
+    match command:
+        case order.Ask():
+            wait = f"{command.wait_s:g}"
+            argument = f"{_list(command.prompts)},{command.max_digits},{wait}"
+            return _step(command, "p-ask", argument, command.language if set_language else None)
+        case order.Play():
+            return _step(
+                command, "p-play", _list(command.prompts), command.language if set_language else None
+            )
+        case order.Hold():
+            return _step(command, "p-hold", _checked(_NAME, command.music, "music"))
+        case order.Offer():
+            agent, music = _checked(_NAME, command.agent, "agent"), _checked(_NAME, command.music, "music")
+            return _step(command, "p-dial", f"{agent},{command.ring_s},{music}")
+        case order.CancelOffer():
+            return [Action("Hangup", (("Channel", _checked(_CHANNEL, command.leg, "leg")),))]
+        case order.Announce():
+            return [set_variable(command.channel, "ANN", _list(command.prompts))]
+        case order.PrepareEnd():
+            return [
+                set_variable(command.channel, name, _list(prompts, name))
+                for name, prompts in (
+                    ("TICKETSAY", command.ticket),
+                    ("SURVEY", command.survey),
+                    ("SURVEYAGAIN", command.again),
+                    ("THANKS", command.thanks),
+                )
+            ]
+        case order.AddParty():
+            return [_add_party(command, channel_id)]
+        case order.HangUp():
+            return [
+                Action(
+                    "Hangup", (("Channel", _checked(_CHANNEL, command.channel, "channel")), ("Cause", "16"))
+                )
+            ]
+        case order.StartRecording():
+            channel = _checked(_CHANNEL, command.channel, "channel")
+            path = recording_path(spool, command.name)
+            return [Action("MixMonitor", (("Channel", channel), ("File", path), ("Options", "D")))]
+        case order.MarkAgent():
+            name = f"AG_{_checked(_NAME, command.agent, 'agent')}"
+            mark = set_variable("", name, _checked(_MARK, command.mark, "mark"))
+            return [mark, *(_membership(command) if set_membership else ())]
+
+
+def _add_party(command: order.AddParty, channel_id: str) -> Action:
+    """The third party's leg joins the caller's bridge itself; `asterisk.md` 12.6."""
+    endpoint = _checked(_NAME, command.endpoint, "endpoint")
+    call = _checked(_NAME, command.call, "call")
+    headers = (
+        ("Channel", f"PJSIP/{endpoint}"),
+        ("Application", "BridgeAdd"),
+        ("Data", _checked(_CHANNEL, command.channel, "channel")),
+        ("Async", "true"),
+        ("Timeout", str(command.ring_s * 1000)),
+        ("Variable", f"ROLE=third,CALLID={call}"),
+    )
+    return Action("Originate", (*headers, ("ChannelId", channel_id)) if channel_id else headers)
+
+
+def recording_path(spool: str, name: str) -> str:
+    """Where Asterisk writes the raw recording `name`: 16-bit, both directions interleaved (option D)."""
+    if not _NAME.match(name) or name.startswith("."):
+        raise BadCommand("name is no plain file name")
+    return f"{spool.rstrip('/')}/monitor/{name}"

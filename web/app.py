@@ -1,0 +1,166 @@
+"""The HTTP application, put together.
+
+Routes and what each asks of its client, headers, access log, and a server.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+
+from metrics.prometheus import HotlineMetrics
+from web import agents, calls, live, recordings, scrape, static, tickets
+from web.auth import ACCESS, GUARD, Access, Guard, ViewFrom, auth_middleware
+from web.backend import Backend
+from web.errors import Handler, errors_middleware
+from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
+from web.shape import answer
+
+_CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
+_AGENT = "/api/agents/{agent:[A-Za-z0-9][A-Za-z0-9_-]{0,31}}"
+_TICKET = "/api/tickets/{number:[0-9]{1,32}}"
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Content-Security-Policy: only our own files, no inline script, nobody may frame the pages."""
+
+
+async def show_health(request: web.Request) -> web.Response:
+    """GET /healthz: this process serves.
+
+    Whether the exchange is connected is told, and is no reason to kill it.
+    """
+    return answer({"ok": True, "exchange": request.app[BACKEND].overview().connected})
+
+
+def _routes() -> list[tuple[str, str, Handler, Access]]:
+    return [
+        ("GET", "/", static.show_first_page, Access.OPEN),
+        ("GET", "/static/{name:[a-z0-9_-]+[.][a-z]+}", static.show_file, Access.OPEN),
+        ("GET", "/healthz", show_health, Access.OPEN),
+        ("GET", "/metrics", scrape.show_metrics, Access.VIEW),
+        ("GET", "/api/overview", live.show_overview, Access.VIEW),
+        ("GET", "/api/live", live.show_live, Access.VIEW),
+        ("POST", f"{_AGENT}/sign-in", agents.sign_in, Access.TOKEN),
+        ("POST", f"{_AGENT}/ready", agents.ready, Access.TOKEN),
+        ("POST", f"{_AGENT}/not-ready", agents.not_ready, Access.TOKEN),
+        ("POST", f"{_AGENT}/sign-out", agents.sign_out, Access.TOKEN),
+        ("POST", f"{_AGENT}/third-party", agents.third_party, Access.TOKEN),
+        ("GET", "/api/calls", calls.list_calls, Access.TOKEN),
+        ("GET", _CALL, calls.show_call, Access.TOKEN),
+        ("GET", f"{_CALL}/recording", recordings.show_recording, Access.TOKEN),
+        ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
+        ("GET", "/api/tickets", tickets.list_tickets, Access.TOKEN),
+        ("GET", _TICKET, tickets.show_ticket, Access.TOKEN),
+        ("PATCH", _TICKET, tickets.change_ticket, Access.TOKEN),
+    ]
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    headers = response.headers
+    headers["Content-Security-Policy"] = POLICY
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers["Server"] = "hotline"
+    headers.setdefault("Cache-Control", "no-store")
+
+
+def create_app(
+    backend: Backend,
+    *,
+    token: str,
+    metrics: HotlineMetrics,
+    view_from: ViewFrom = ViewFrom.LOOPBACK,
+    limits: WebLimits | None = None,
+    live_rules: live.LiveRules | None = None,
+    clock: Callable[[], float] = time.time,
+) -> web.Application:
+    """The application over `backend`.
+
+    Blocking for a moment: it reads the pages. ValueError for a token too short.
+    """
+    limits = limits or WebLimits()
+    app = web.Application(middlewares=[errors_middleware, auth_middleware], client_max_size=limits.body_bytes)
+    app[BACKEND] = backend
+    app[LIMITS] = limits
+    app[CLOCK] = clock
+    app[GUARD] = Guard(token, view_from)
+    app[scrape.METRICS] = metrics
+    app[static.PAGE_FILES] = static.load_pages()
+    app[live.BROADCASTER] = live.Broadcaster(backend, live_rules or live.LiveRules())
+    access: dict[tuple[str, str], Access] = {}
+    for method, path, handler, asked in _routes():
+        route = app.router.add_get(path, handler) if method == "GET" else app.router.add_route(method, path, handler)
+        if route.resource is not None:
+            access[method, route.resource.canonical] = asked
+    app[ACCESS] = access
+    app.on_response_prepare.append(_add_headers)
+    app.on_shutdown.append(live.end_streams)
+    app.cleanup_ctx.append(live.broadcasting)
+    return app
+
+
+class AccessLog(AbstractAccessLogger):
+    """One line per request.
+
+    Method, route (not its values), status, size, time. No address, query or agent's name.
+    """
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Write the line."""
+        route = "?"
+        if isinstance(request, web.Request):
+            resource = request.match_info.route.resource
+            route = resource.canonical if resource is not None else "?"
+        self.logger.info(
+            "%s %s %d %d B %.1f ms",
+            request.method,
+            route,
+            response.status,
+            response.body_length,
+            time * 1000,
+            extra={"action": "web.request"},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server. `port` is the one it really has."""
+
+    host: str
+    port: int
+    runner: web.AppRunner
+
+    @property
+    def url(self) -> str:
+        """Where the first page is."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/"
+
+    async def close(self) -> None:
+        """End the live streams, let running requests finish for a moment, and stop."""
+        await self.runner.cleanup()
+
+
+async def serve(app: web.Application, host: str = "127.0.0.1", port: int = 0, *, drain_s: float = 3.0) -> Server:
+    """Start serving `app`; port 0 takes a free one.
+
+    OSError when the address cannot be had; nothing is left then.
+    """
+    options: dict[str, Any] = {"access_log_class": AccessLog, "access_log": logging.getLogger("web.access")}
+    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=drain_s, **options)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except BaseException:
+        await runner.cleanup()
+        raise
+    return Server(host, runner.addresses[0][1], runner)

@@ -1,0 +1,47 @@
+"""Call records: the instants of each call and what follows from them. Caller data: token only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from metrics.kpi import talk_time
+from metrics.servicelevel import answer_wait
+from pbx.call import CallRecord
+from pbx.ids import CallId
+from web.backend import NotFound
+from web.fields import read_window
+from web.keys import BACKEND, CLOCK, LIMITS
+from web.shape import answer, plain
+
+
+def call_json(record: CallRecord) -> dict[str, Any]:
+    """A call's record as people outside see it: no channel name, no path of a file of this machine."""
+    shape: dict[str, Any] = plain(record)
+    del shape["channel"]
+    shape["recording"] = record.recording is not None
+    shape["wait_s"] = answer_wait(record)
+    shape["talk_s"] = talk_time(record)
+    return shape
+
+
+async def list_calls(request: web.Request) -> web.Response:
+    """GET /api/calls?since=&until=: the calls that arrived in the window, oldest first."""
+    limits = request.app[LIMITS]
+    window = read_window(
+        request,
+        now=request.app[CLOCK](),
+        usual_s=limits.usual_window_s,
+        longest_s=limits.longest_window_s,
+    )
+    records = await request.app[BACKEND].call_records(window.since, window.until)
+    return answer({"since": window.since, "until": window.until, "calls": [call_json(record) for record in records]})
+
+
+async def show_call(request: web.Request) -> web.Response:
+    """GET /api/calls/{call}."""
+    record = await request.app[BACKEND].call(CallId(request.match_info["call"]))
+    if record is None:
+        raise NotFound("call")
+    return answer(call_json(record))

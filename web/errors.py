@@ -1,0 +1,167 @@
+"""From an exception to an answer, once: status, stable code, and what to tell people in both languages.
+
+The body is always ``{"error": code, "message": {"zh": …, "en": …}}``; a refused body or query adds
+``"problems"``, every one of them. No message repeats what the client sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from tickets.ticket import TicketRefused
+from web.backend import NotFound, Refused, Unavailable
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MESSAGES: dict[str, tuple[str, str]] = {
+    "internal": ("服务器内部错误, 已记录", "an internal error; it has been logged"),
+    "not_found": ("没有这个地址", "there is no such address"),
+    "method_not_allowed": ("此地址不支持该操作", "this address does not take that method"),
+    "body_too_large": ("请求内容过大", "the request body is too large"),
+    "not_json": ("请求内容须为 JSON 对象", "the body must be a JSON object, sent as application/json"),
+    "bad_request": ("请求内容有误", "the request is not acceptable; see the problems"),
+    "unauthorized": ("需要有效的访问令牌", "a valid bearer token is needed"),
+    "unknown_agent": ("没有此话务员", "there is no such agent"),
+    "unknown_endpoint": ("没有此分机", "there is no such extension"),
+    "unknown_call": ("没有此通话", "there is no such call"),
+    "unknown_ticket": ("没有此工单", "there is no such ticket"),
+    "unknown_recording": ("没有此录音(或尚未完成)", "there is no such recording, or it is not finished"),
+    "unknown_transcript": ("没有此转写(或尚未完成)", "there is no such transcript, or it is not ready"),
+    "exchange_unavailable": ("交换机未连接, 请稍后再试", "the exchange is not connected; try again later"),
+    "store_unavailable": ("数据库暂不可用, 请稍后再试", "the database is away; try again later"),
+    "not_signed_in": ("话务员未签入", "the agent has not signed in"),
+    "already_signed_in": ("话务员已签入", "the agent has signed in already"),
+    "phone_unreachable": ("话机未注册", "the agent's phone is not registered"),
+    "unknown_reason": ("没有此示忙原因", "there is no such not-ready reason"),
+    "not_talking": ("话务员不在通话中", "the agent is not in a talk"),
+    "unknown_type": ("没有此工单类型", "there is no such ticket type"),
+    "closed": ("工单已办结", "the ticket is closed"),
+    "not_registered": ("工单尚未登记类型和内容", "the ticket has no type and text yet"),
+    "incomplete": ("已登记工单的内容不能为空", "a registered ticket keeps a text"),
+    "unknown_unit": ("没有此承办单位", "there is no such handling unit"),
+    "title_too_long": ("标题过长", "the title is too long"),
+    "text_too_long": ("内容过长", "the text is too long"),
+    "bad_title": ("标题含有不允许的字符", "the title has characters that are not allowed"),
+    "bad_text": ("内容含有不允许的字符", "the text has characters that are not allowed"),
+    # problems of one field
+    "unknown_field": ("未知字段", "unknown field"),
+    "doubled_field": ("字段重复", "the field is there twice"),
+    "missing": ("缺少此字段", "the field is missing"),
+    "not_text": ("须为文本", "must be a text"),
+    "not_a_number": ("须为数字", "must be a number"),
+    "empty": ("不能为空", "must not be empty"),
+    "too_long": ("内容过长", "is too long"),
+    "bad_characters": ("含有不允许的字符", "has characters that are not allowed"),
+    "until_before_since": ("结束时间早于开始时间", "lies before `since`"),
+    "window_too_long": ("时间范围过长", "the time window is too long"),
+    "nothing_to_change": ("没有要修改的内容", "nothing to change was given"),
+}
+"""What people read, by code.
+
+Chinese and English. A code without an entry is shown with the general refusal.
+"""
+
+_REFUSED = ("当前状态下不允许此操作", "this is not allowed in the present state")
+
+
+def message(code: str) -> dict[str, str]:
+    """The texts of a code in both languages."""
+    chinese, english = MESSAGES.get(code, _REFUSED)
+    return {"zh": chinese, "en": english}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one field of a body or query; `field` is empty for the whole of it."""
+
+    field: str
+    code: str
+
+
+class ApiError(Exception):
+    """An answer that is no success. `problems` name the fields at fault."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        problems: Sequence[Problem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.problems = tuple(problems)
+        self.headers = headers
+
+    def response(self) -> web.Response:
+        """The JSON answer."""
+        body: dict[str, object] = {"error": self.code, "message": message(self.code)}
+        if self.problems:
+            body["problems"] = [
+                {"field": problem.field, "code": problem.code, "message": message(problem.code)}
+                for problem in self.problems
+            ]
+        return web.json_response(body, status=self.status, headers=self.headers)
+
+
+def refusal(code: str) -> ApiError:
+    """The answer to a request that the hotline refused with `code`.
+
+    404, 503, or 409 for all that the state forbids.
+    """
+    if code == "unknown_reason":
+        return ApiError(422, code, [Problem("reason", code)])
+    if code.startswith("unknown_"):
+        return ApiError(404, code)
+    if code in ("exchange_unavailable", "store_unavailable"):
+        return ApiError(503, code)
+    return ApiError(409, code)
+
+
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+def answer_for(error: Exception) -> ApiError:
+    """The one table from exceptions to answers; every other exception is an internal error."""
+    match error:
+        case ApiError():
+            return error
+        case NotFound():
+            return ApiError(404, f"unknown_{error.what}")
+        case TicketRefused() if error.field:
+            return ApiError(422, error.code, [Problem(error.field, error.code)])
+        case Refused() | TicketRefused():
+            return refusal(error.code)
+        case Unavailable():
+            return ApiError(503, f"{error.what}_unavailable")
+        case web.HTTPException():
+            allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+            return ApiError(error.status, _HTTP_CODES.get(error.status, "bad_request"), headers=allow)
+        case _:
+            return ApiError(500, "internal")
+
+
+@web.middleware
+async def errors_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns what a handler raises into an answer.
+
+    Internal errors are logged with the route, never with its values.
+    """
+    try:
+        return await handler(request)
+    except Exception as error:
+        if isinstance(error, web.HTTPException) and error.status < 400:
+            raise
+        answer = answer_for(error)
+        if answer.status == 500:
+            resource = request.match_info.route.resource
+            route = resource.canonical if resource is not None else "?"
+            log.exception("request failed: %s %s", request.method, route, extra={"action": "web.failed"})
+        return answer.response()

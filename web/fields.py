@@ -1,0 +1,139 @@
+"""Reading bodies and queries.
+
+Every field is named, unknown ones are refused, and all problems are told at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from web.errors import ApiError, Problem
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""Control characters except tab and line ends: no person types them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text field: at most `longest` characters, matching `pattern` where one is given."""
+
+    longest: int
+    required: bool = False
+    may_be_empty: bool = False
+    pattern: re.Pattern[str] | None = None
+
+    def problem(self, value: object) -> str:
+        """The code of what is wrong with `value`; empty when nothing is."""
+        if not isinstance(value, str):
+            return "not_text"
+        if not value.strip() and not self.may_be_empty:
+            return "empty"
+        if len(value) > self.longest:
+            return "too_long"
+        if _CONTROL.search(value) or not value.isprintable() and _has_surrogate(value):
+            return "bad_characters"
+        if self.pattern is not None and not self.pattern.fullmatch(value):
+            return "bad_characters"
+        return ""
+
+
+def _has_surrogate(text: str) -> bool:
+    """Half a character pair: JSON can write one, no database can store it."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+class _Doubled(ValueError):
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+def _object_without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _Doubled(key)
+        found[key] = value
+    return found
+
+
+async def read_body(request: web.Request, fields: Mapping[str, Text]) -> dict[str, str]:
+    """The fields of the JSON body that are there.
+
+    ApiError 400 names everything that is wrong; no body = an empty one.
+    """
+    raw = await request.read()
+    if not raw:
+        data: Any = {}
+    else:
+        if request.content_type != "application/json":
+            raise ApiError(415, "not_json")
+        try:
+            data = json.loads(raw, object_pairs_hook=_object_without_doubles)
+        except _Doubled as doubled:
+            problem = Problem(doubled.field if doubled.field in fields else "", "doubled_field")
+            raise ApiError(400, "bad_request", [problem]) from None
+        except (ValueError, RecursionError):
+            raise ApiError(400, "not_json") from None
+        if not isinstance(data, dict):
+            raise ApiError(400, "not_json")
+    problems = [Problem(_shown(name), "unknown_field") for name in data if name not in fields]
+    for name, field in fields.items():
+        if name in data:
+            if code := field.problem(data[name]):
+                problems.append(Problem(name, code))
+        elif field.required:
+            problems.append(Problem(name, "missing"))
+    if problems:
+        raise ApiError(400, "bad_request", problems)
+    return {name: data[name] for name in fields if name in data}
+
+
+def _shown(name: str) -> str:
+    """An unknown field's name as far as it is harmless to repeat."""
+    return name if re.fullmatch(r"[A-Za-z][A-Za-z_-]{0,39}", name) else "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of time [since, until) in epoch seconds."""
+
+    since: float
+    until: float
+
+
+def read_window(request: web.Request, *, now: float, usual_s: float, longest_s: float) -> Window:
+    """``?since=&until=`` in epoch seconds.
+
+    By default the `usual_s` seconds up to `now`. ApiError 400 when wrong.
+    """
+    problems = [Problem(_shown(name), "unknown_field") for name in request.query if name not in ("since", "until")]
+    values: dict[str, float] = {}
+    for name in ("since", "until"):
+        given = request.query.getall(name, [])
+        if len(given) > 1:
+            problems.append(Problem(name, "doubled_field"))
+        elif given:
+            try:
+                values[name] = float(given[0])
+            except ValueError:
+                values[name] = math.nan
+            if not math.isfinite(values[name]):
+                problems.append(Problem(name, "not_a_number"))
+    if not problems:
+        until = values.get("until", math.nextafter(now, math.inf))
+        since = values.get("since", until - usual_s)
+        if until < since:
+            problems.append(Problem("until", "until_before_since"))
+        elif until - since > longest_s:
+            problems.append(Problem("since", "window_too_long"))
+        else:
+            return Window(since, until)
+    raise ApiError(400, "bad_request", problems)

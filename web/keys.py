@@ -1,0 +1,26 @@
+"""What the handlers find in the application: typed keys, set once by `web.app.create_app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from web.backend import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class WebLimits:
+    """What one client may ask for. Lengths in characters, sizes in bytes, times in seconds."""
+
+    body_bytes: int = 64 * 1024
+    title_length: int = 120
+    text_length: int = 10_000
+    usual_window_s: float = 24 * 3600.0
+    longest_window_s: float = 31 * 24 * 3600.0
+
+
+BACKEND: web.AppKey[Backend] = web.AppKey("backend", Backend)
+LIMITS: web.AppKey[WebLimits] = web.AppKey("limits", WebLimits)
+CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("clock", Callable[[], float])  # type: ignore[arg-type]
