@@ -144,6 +144,7 @@ class CallSection(_Section):
 
     survey: bool = True
     read_ticket: bool = True
+    read_ticket_twice: bool = False
     digit_one_yao: bool = True  # 幺 in telephone and ticket numbers
     third_party_ring_s: Annotated[int, Field(ge=1, le=120)] = 20
 
@@ -380,6 +381,7 @@ class _Reader:
             timezone=raw.hotline.timezone,
             survey=raw.call.survey,
             read_ticket=raw.call.read_ticket,
+            read_ticket_twice=raw.call.read_ticket_twice,
             yao=raw.call.digit_one_yao,
             third_party_ring_s=raw.call.third_party_ring_s,
         )

@@ -26,7 +26,7 @@ METADATAS: tuple[MetaData, ...] = (metrics.sql.metadata, recordings.sql.metadata
 """The tables of every room that has any."""
 
 BUSY_TIMEOUT_S = 5.0
-"""How long SQLite waits for another program's lock before it says "locked"."""
+"""How long to wait for another program's lock before it is said to be locked."""
 
 CONNECT_TIMEOUT_S = 5
 """How long a connection to PostgreSQL may take."""
@@ -69,16 +69,18 @@ def shown(url: URL) -> str:
     return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
 
-def make_engine(url: URL, *, pool_size: int = 1, read_only: bool = False) -> Engine:
+def make_engine(
+    url: URL, *, pool_size: int = 1, read_only: bool = False, busy_s: float = BUSY_TIMEOUT_S
+) -> Engine:
     """An engine whose connections have our settings; nothing is connected yet.
 
     Its transactions begin as the database's own (`BEGIN IMMEDIATE` on SQLite, so that a writer that has begun can also
     commit). `read_only` connections refuse to write.
     """
     if url.get_backend_name() == "sqlite":
-        engine = _sqlite_engine(url, pool_size, read_only)
+        engine = _sqlite_engine(url, pool_size, read_only, busy_s)
     else:
-        options = f"-c statement_timeout={STATEMENT_TIMEOUT_S * 1000} -c lock_timeout={int(BUSY_TIMEOUT_S * 1000)}"
+        options = f"-c statement_timeout={STATEMENT_TIMEOUT_S * 1000} -c lock_timeout={int(busy_s * 1000)}"
         if read_only:
             options += " -c default_transaction_read_only=on"
         arguments: dict[str, Any] = {
@@ -99,14 +101,14 @@ def make_engine(url: URL, *, pool_size: int = 1, read_only: bool = False) -> Eng
     return engine
 
 
-def _sqlite_engine(url: URL, pool_size: int, read_only: bool) -> Engine:
+def _sqlite_engine(url: URL, pool_size: int, read_only: bool, busy_s: float) -> Engine:
     engine = create_engine(
-        url, connect_args={"timeout": BUSY_TIMEOUT_S}, pool_size=pool_size, max_overflow=0, pool_timeout=10
+        url, connect_args={"timeout": busy_s}, pool_size=pool_size, max_overflow=0, pool_timeout=10
     )
 
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # transactions are ours, not the driver's guess
-        connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+        connection.execute(f"PRAGMA busy_timeout={int(busy_s * 1000)}")
         connection.execute("PRAGMA foreign_keys=ON")
         if read_only:
             connection.execute("PRAGMA query_only=ON")

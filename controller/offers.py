@@ -248,7 +248,9 @@ def prepare_end(house: House, live: LiveCall) -> None:
     def names(*pieces: str) -> tuple[str, ...]:
         return tuple(prompt_name(language, piece) for piece in pieces)
 
-    spoken = names(*say_ticket(ticket, language, yao=plan.yao)) if ticket and plan.read_ticket else ()
+    spoken: tuple[str, ...] = ()
+    if ticket and plan.read_ticket:
+        spoken = names(*say_ticket(ticket, language, yao=plan.yao, repeat=plan.read_ticket_twice))
     survey = names("survey") if plan.survey else ()
     again = names("survey-again") if plan.survey else ()
     house.emit(PrepareEnd(live.call, live.channel, spoken, survey, again, names("thanks")))

@@ -67,6 +67,7 @@ class Plan:
     notice: str = "recording-notice"  #: the prompt that announces the recording, in direct mode
     survey: bool = True
     read_ticket: bool = True
+    read_ticket_twice: bool = False
     yao: bool = True  #: 1 is spoken 幺 in telephone and ticket numbers
     third_party_ring_s: int = 20
     step_tries: int = 3  #: a command that is lost so often leaves the caller to the safety net

@@ -24,7 +24,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from controller.database import StoreError, database_url, make_engine, outage, plainly
+from controller.database import BUSY_TIMEOUT_S, StoreError, database_url, make_engine, outage, plainly
 from controller.schema import require_head
 from controller.spool import Operation, Spool
 
@@ -43,6 +43,7 @@ class StoreRules:
     batch: int = 200  #: operations of one commit at most: larger ones make the loop wait for the interpreter's lock
     max_waiting: int = 20_000  #: operations in memory while the database is away; more go to the spool file
     readers: int = 4
+    busy_s: float = BUSY_TIMEOUT_S
     retry_first_s: float = 0.2
     retry_last_s: float = 5.0
 
@@ -94,8 +95,10 @@ class Store:
     ) -> None:
         self._rules = rules or StoreRules()
         self._url = database_url(url)
-        self._engine = make_engine(self._url)
-        self._read_engine = make_engine(self._url, pool_size=self._rules.readers, read_only=True)
+        self._engine = make_engine(self._url, busy_s=self._rules.busy_s)
+        self._read_engine = make_engine(
+            self._url, pool_size=self._rules.readers, read_only=True, busy_s=self._rules.busy_s
+        )
         self._readers = ThreadPoolExecutor(self._rules.readers, thread_name_prefix="store-reader")
         self._spool_path, self._operations = spool, operations
         self._spool: Spool | None = None

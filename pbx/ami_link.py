@@ -150,7 +150,7 @@ class Link(asyncio.Protocol):
         if one is None:
             self._counters.late_answers += 1
             return
-        if message.failed:
+        if message.failed and one.rows is None:  # a list without rows is an error to Asterisk, not to us
             self._counters.action_errors += 1
         if one.rows is not None and not message.failed and not one.opened:
             one.opened = True

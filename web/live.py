@@ -115,7 +115,7 @@ class Broadcaster:
 
     async def run(self) -> None:
         """Give changes to the streams until cancelled. A failing backend is logged, and asked again."""
-        version = self._backend.overview().version
+        version = -1  # no backend's: the first snapshot goes to whoever is there already
         while True:
             try:
                 await self._backend.changed(version)

@@ -157,3 +157,22 @@ async def hang_up_while_ringing(door: AmiDoor, inbox: Inbox, lines: dict[str, Ph
 
 
 
+
+
+async def talk_and_wait(door: AmiDoor, inbox: Inbox, lines: dict[str, Phone]) -> tuple[Line, Line]:
+    """One citizen talks, recorded, and another waits in the line; both stay."""
+    lines["1002"].policy = AnswerPolicy.auto(0)
+    since = len(inbox.events)
+    await lines["citizen"].call("12345")
+    talking = Line(door, inbox, await inbox.next(event.CallArrived, after=since))
+    await talking.hold(1)
+    door.perform(order.StartRecording(talking.call, talking.channel, "second.raw"))
+    await talking.offer(2, AGENTS[1])
+    await inbox.next(event.PartyJoined, call=talking.call, role=event.Role.CALLER)
+    since = len(inbox.events)
+    await lines["other"].call("12345")
+    waiting = Line(door, inbox, await inbox.next(event.CallArrived, after=since))
+    await waiting.hold(1)
+    door.perform(order.MarkAgent(AGENTS[1], "talking|1795311109.5||", order.NetMembership.READY))
+    await door.action("Ping")
+    return talking, waiting

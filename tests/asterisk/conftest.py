@@ -185,7 +185,7 @@ class Caller:
         try:
             async with asyncio.timeout(within):
                 while await self.where() != place:
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.02)  # noqa: ASYNC110 - nothing would set an event
         except TimeoutError:
             raise AssertionError(f"stands in {await self.where()}, not in {place}") from None
 

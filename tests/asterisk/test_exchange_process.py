@@ -68,9 +68,15 @@ async def test_runs_unprivileged_and_listens_on_loopback_only(exchange: Exchange
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
             parts = line.split()
             if parts[9] in inodes and parts[3] == state:
-                listening.append(parts[1].split(":")[0])
-    assert set(listening) == {"0100007F"}
-    assert len(listening) == 2
+                address, port = parts[1].split(":")
+                listening.append((table, address, int(port, 16)))
+    s = exchange.settings
+    assert ("tcp", "0100007F", s.ami_port) in listening
+    assert ("udp", "0100007F", s.sip_port) in listening
+    # Nothing else takes connections; pjproject's name resolver owns two client sockets (pj_dns_resolver_create).
+    others = [entry for entry in listening if entry[2] not in (s.ami_port, s.sip_port)]
+    assert sorted(entry[0] for entry in others if entry[1] != "0100007F") in ([], ["udp"], ["udp", "udp6"])
+    assert not [entry for entry in others if entry[0].startswith("tcp")]
 
 
 async def test_secrets_are_for_nobody_else(exchange: Exchange) -> None:

@@ -17,7 +17,7 @@ import pytest
 from pbx.ids import AgentId
 from recordings.transcript import Transcript, Turn
 from tests.fakes.backend import CALLER, ENGLISH, MemoryBackend
-from tests.fakes.site import TOKEN, Site, site
+from tests.fakes.website import TOKEN, Site, site
 from web.app import create_app, serve
 from web.keys import WebLimits
 

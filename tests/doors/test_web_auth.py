@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.backend import CALLER
-from tests.fakes.site import TOKEN, Site, site
+from tests.fakes.website import TOKEN, Site, site
 from web.app import create_app
 from web.auth import ACCESS, Access, TokenError, ViewFrom, load_or_make_token
 

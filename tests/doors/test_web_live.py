@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from tests.fakes.backend import CALLER, MemoryBackend
-from tests.fakes.site import Site, site
+from tests.fakes.website import Site, site
 from web.live import BROADCASTER, Broadcaster, LiveRules, Stream
 
 pytestmark = pytest.mark.doors

@@ -34,7 +34,7 @@ def espeak(entry: dict[str, Any]) -> Samples:
     # espeak-ng writes to a pipe, so the lengths in its header are not the real ones: read what is there.
     with wave.open(io.BytesIO(spoken)) as header:
         rate = header.getframerate()
-    samples = np.frombuffer(spoken[44 : len(spoken) // 2 * 2], "<i2").astype(np.float32) / 32768
+    samples = (np.frombuffer(spoken[44 : len(spoken) // 2 * 2], "<i2") / 32768).astype(np.float32)
     return resample(samples, rate, RATE)
 
 

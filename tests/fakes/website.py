@@ -30,7 +30,7 @@ class Site:
     async def json(self, method: str, path: str, body: object = None, **more: Any) -> tuple[int, Any]:
         """Status and JSON answer of a request with the token."""
         headers = {"Authorization": f"Bearer {TOKEN}", **more.pop("headers", {})}
-        options = {"json": body} if body is not None else {}
+        options: dict[str, Any] = {"json": body} if body is not None else {}
         async with self.session.request(method, self.url(path), headers=headers, **options, **more) as answer:
             return answer.status, await answer.json()
 
