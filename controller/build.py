@@ -288,9 +288,20 @@ class Hotline:
 
     async def _transcriber(self, performer: Performer) -> None:
         """Load the recogniser beside everything else: calls are served meanwhile, transcripts follow."""
+        worker = await self._load_recogniser()
+        performer.transcribe_with(worker)
+        if worker is None:
+            return
+        try:
+            await asyncio.Event().wait()
+        finally:
+            performer.transcribe_with(None)
+            await worker.stop()
+
+    async def _load_recogniser(self) -> TranscriptWorker | None:
         raw = self.settings.raw.speech
         if not raw.transcribe:
-            return
+            return None
         try:
             model = await asyncio.to_thread(
                 find_model,
@@ -301,26 +312,19 @@ class Hotline:
                 package_grammar=tuple(raw.grammar),
             )
             if model is None:
-                self.transcription = "no model"
                 log.warning(
                     "no speech model: calls are recorded but not transcribed; run `./hotline model fetch %s`",
                     raw.language,
                     extra={"action": "speech.no_model"},
                 )
-                return
+                return None
             worker = TranscriptWorker(model)
             await worker.start()
         except (ModelError, RecogniserError) as error:
-            self.transcription = str(error)
             log.error("no transcripts: %s", error, extra={"action": "speech.failed"})
-            return
+            return None
         self.transcription = model.describe()
-        performer.transcriber = worker
-        try:
-            await asyncio.Event().wait()
-        finally:
-            performer.transcriber = None
-            await worker.stop()
+        return worker
 
 
 class _Attached:

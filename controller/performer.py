@@ -69,7 +69,7 @@ class Performer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing = asyncio.Semaphore(FINISHING_AT_ONCE)
         self._scored: set[CallId] = set()
-        self.transcriber: TranscriptWorker | None = None
+        self._transcriber: asyncio.Future[TranscriptWorker | None] = asyncio.get_running_loop().create_future()
         self.post: Callable[[Event], None] = lambda event: None
         self.on_ended: Callable[[CallRecord], None] = lambda record: None
         self.unfinished = 0  #: recordings that could not be sealed; they are tried again at the next start
@@ -157,17 +157,24 @@ class Performer:
         )
         try:
             await self._records.save_recording(row)
-            if self.transcriber is None:
+            transcriber = await asyncio.shield(self._transcriber)  # its model may still be loading
+            if transcriber is None:
                 return
             spans = None
             if talks is not None:
                 spans = [(max(0.0, begin - started_at), end - started_at) for begin, end in talks]
                 if not spans:
                     return  # nobody talked: there is nothing to write down
-            transcript = await self.transcriber.transcribe(target, talks=spans)
+            transcript = await transcriber.transcribe(target, talks=spans)
             await self._records.save_transcript(call, transcript, self._clock())
         except (StoreError, RecogniserError) as error:
             log.error("call %s: no transcript: %s", call, error, extra={"action": "transcript_failed"})
+
+    def transcribe_with(self, worker: TranscriptWorker | None) -> None:
+        """Say who transcribes, once it is known; None = nobody. Recordings sealed meanwhile have waited for it."""
+        if self._transcriber.done():
+            self._transcriber = asyncio.get_running_loop().create_future()
+        self._transcriber.set_result(worker)
 
     def recover(self, is_live: Callable[[str], bool]) -> int:
         """Seal what a crash has left in the spool; returns how many recordings were found."""

@@ -82,6 +82,7 @@ class Definition:
     """
 
     name: str
+    threshold_s: float
     title_zh: str
     title_en: str
     formula_zh: str
@@ -134,8 +135,9 @@ def definitions(threshold_s: float = 15.0, short_abandon_s: float = 5.0) -> dict
     all_of_them = (
         Definition(
             f"sl{at_most}.offered.v1",
+            threshold_s,
             f"{at_most}秒接通率(进入队列起算)",
-            f"answered within {at_most} s of queue entry",
+            f"{at_most}-second rate (from queue entry)",
             f"进入队列后{at_most}秒内接通的来电 ÷ 进入队列且已有结果的全部来电",
             f"answered within {at_most} s of queue entry / all calls offered to a queue and decided",
             "domain.md 3.4: S4 (95 %, no denominator), all offered as [P48], 15 s of GB/T 33358-2016 [P1]",
@@ -144,8 +146,9 @@ def definitions(threshold_s: float = 15.0, short_abandon_s: float = 5.0) -> dict
         ),
         Definition(
             f"sl{at_most}.answered.v1",
+            threshold_s,
             f"{at_most}秒应答及时率(接通来电中)",
-            f"of the answered, those within {at_most} s of queue entry",
+            f"{at_most}-second rate of answered calls",
             f"进入队列后{at_most}秒内接通的来电 ÷ 全部已接通来电",
             f"answered within {at_most} s of queue entry / all answered",
             "domain.md 3.4: 人工应答及时率 >= 80 % [P47]",
@@ -154,8 +157,9 @@ def definitions(threshold_s: float = 15.0, short_abandon_s: float = 5.0) -> dict
         ),
         Definition(
             f"sl{at_most}.offered_no_short_abandon{short}.v1",
+            threshold_s,
             f"{at_most}秒接通率(不计{short_abandon_s:g}秒内放弃)",
-            f"answered within {at_most} s of queue entry, abandons under {short_abandon_s:g} s left out",
+            f"{at_most}-second rate (abandons under {short_abandon_s:g} s left out)",
             f"进入队列后{at_most}秒内接通的来电 ÷ 进入队列且已有结果的来电(不含{short_abandon_s:g}秒内放弃)",
             f"answered within {at_most} s / offered, less those who hung up within {short_abandon_s:g} s",
             "domain.md 0.2 and 3.4: denominators without short abandons",
@@ -164,8 +168,9 @@ def definitions(threshold_s: float = 15.0, short_abandon_s: float = 5.0) -> dict
         ),
         Definition(
             f"sl{at_most}.from_arrival.v1",
+            threshold_s,
             f"{at_most}秒接通率(来电起算, 含语音导航)",
-            f"answered within {at_most} s of arrival, menu included",
+            f"{at_most}-second rate (from arrival, menu included)",
             f"来电接入后{at_most}秒内由话务员接通的来电 ÷ 进入队列且已有结果的全部来电",
             f"answered within {at_most} s of arrival (menu included) / all calls offered to a queue",
             "domain.md 0.1, 0.2 and 3.4: clock including navigation, as 12328 reports waits [P49]",

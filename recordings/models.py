@@ -109,9 +109,7 @@ def find_model(
         spec = importlib.util.find_spec(package)
         for root in (spec.submodule_search_locations or ()) if spec else ():
             if is_model(path := Path(root, "model")):
-                return FoundModel(
-                    path, package.replace("_", "-"), package_language, "package", package_grammar
-                )
+                return FoundModel(path, package.replace("_", "-"), package_language, "package", package_grammar)
     return None
 
 

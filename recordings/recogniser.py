@@ -100,9 +100,7 @@ class VoskRecogniser:
 
     def _checked(self, grammar: Sequence[str]) -> str:
         """The grammar in Vosk's form; it would drop unknown words silently and might be left with none."""
-        unknown = sorted(
-            {w for phrase in grammar for w in phrase.split() if self._model.vosk_model_find_word(w) < 0}
-        )
+        unknown = sorted({w for phrase in grammar for w in phrase.split() if self._model.vosk_model_find_word(w) < 0})
         if unknown or not grammar:
             raise RecogniserError(
                 f"words of the grammar that {self.name} does not know: {' '.join(unknown) or 'none given'}"
@@ -143,9 +141,7 @@ def hear_legs(
         for start, end in spans:
             begin = max(0.0, start)
             for w in recogniser.hear(files.read_leg(wav, channel, begin, end), files.RATE):
-                heard[speaker].append(
-                    Word(round(begin + w.start, 3), round(begin + w.end, 3), w.text, w.conf)
-                )
+                heard[speaker].append(Word(round(begin + w.start, 3), round(begin + w.end, 3), w.text, w.conf))
     return heard
 
 
@@ -184,9 +180,7 @@ def serve(spec: RecogniserSpec, jobs: Iterable[bytes], answers: BinaryIO) -> Non
 def main(argv: Sequence[str]) -> int:
     """The worker process: the specification as JSON is its one argument."""
     sys.addaudithook(_refuse_network)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the parent decides when to end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides when to end
     os.nice(NICENESS)
     # The protocol gets a descriptor of its own: what a library prints must not be taken for an answer.
     with os.fdopen(os.dup(1), "wb") as answers:

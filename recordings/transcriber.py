@@ -71,9 +71,7 @@ class WorkerLimits:
 class TranscriptWorker:
     """Makes transcripts with one model in a process of its own. `start` before use, `stop` at the end."""
 
-    def __init__(
-        self, model: FoundModel, *, min_conf: float = 0.0, limits: WorkerLimits | None = None
-    ) -> None:
+    def __init__(self, model: FoundModel, *, min_conf: float = 0.0, limits: WorkerLimits | None = None) -> None:
         """`min_conf`: words of which the recogniser is less sure (0..1) are left out."""
         self._model = model
         self._limits = limits or WorkerLimits()
@@ -107,9 +105,7 @@ class TranscriptWorker:
         self._running = False
         await self._end(self._limits.stop_s)
 
-    async def transcribe(
-        self, wav: Path, *, talks: Sequence[tuple[float, float]] | None = None
-    ) -> Transcript:
+    async def transcribe(self, wav: Path, *, talks: Sequence[tuple[float, float]] | None = None) -> Transcript:
         """The transcript of a finished recording; waits its turn.
 
         `talks`: the stretches in which citizen and agent were joined, in seconds from the recording's
@@ -216,14 +212,10 @@ class TranscriptWorker:
                 answer = await self._line(process)
         except TimeoutError:
             await self._end(0)
-            raise RecogniserError(
-                f"{self._model.name} was not loaded within {self._limits.load_s:g} s"
-            ) from None
+            raise RecogniserError(f"{self._model.name} was not loaded within {self._limits.load_s:g} s") from None
         except EOFError:
             await self._end(0)
-            raise RecogniserError(
-                f"the recogniser's process ended while it loaded {self._model.name}"
-            ) from None
+            raise RecogniserError(f"the recogniser's process ended while it loaded {self._model.name}") from None
         except BaseException:
             await self._end(0)
             raise

@@ -61,8 +61,7 @@ class Transcript:
         """One line a turn, in time order: `[00:12.4] citizen: ...`; `names`: how to write the speakers."""
         shown = names or {}
         return "\n".join(
-            f"[{_clock(turn.start_s)}] {shown.get(turn.speaker, turn.speaker)}: {turn.text}"
-            for turn in self.turns
+            f"[{_clock(turn.start_s)}] {shown.get(turn.speaker, turn.speaker)}: {turn.text}" for turn in self.turns
         )
 
     def to_json(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from metrics.prometheus import HotlineMetrics
+from metrics.servicelevel import DEFINITIONS, Definition
 from web import agents, calls, live, recordings, scrape, static, tickets
 from web.auth import ACCESS, GUARD, Access, Guard, ViewFrom, auth_middleware
 from web.backend import Backend
@@ -81,6 +82,7 @@ def create_app(
     view_from: ViewFrom = ViewFrom.LOOPBACK,
     limits: WebLimits | None = None,
     live_rules: live.LiveRules | None = None,
+    definitions: Mapping[str, Definition] = DEFINITIONS,
     clock: Callable[[], float] = time.time,
 ) -> web.Application:
     """The application over `backend`.
@@ -95,7 +97,7 @@ def create_app(
     app[GUARD] = Guard(token, view_from)
     app[scrape.METRICS] = metrics
     app[static.PAGE_FILES] = static.load_pages()
-    app[live.BROADCASTER] = live.Broadcaster(backend, live_rules or live.LiveRules())
+    app[live.BROADCASTER] = live.Broadcaster(backend, live_rules or live.LiveRules(), definitions)
     access: dict[tuple[str, str], Access] = {}
     for method, path, handler, asked in _routes():
         route = app.router.add_get(path, handler) if method == "GET" else app.router.add_route(method, path, handler)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class CallView:
     """One call on the first page. `since` is when it came into `state`.
 
-    `wait_s` is final once joined, None before a line; while he waits, the page counts from `queued_at`.
-    `outcome` is given for calls just ended.
+    `wait_s` is final once joined or gone, None before a line; while he waits, the page counts from
+    `queued_at`. `outcome` is given for calls just ended.
     """
 
     call: CallId

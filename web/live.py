@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from metrics.servicelevel import DEFINITIONS, Definition
 from web.backend import Backend, Overview
 from web.keys import BACKEND
 from web.shape import answer, dumps, plain
@@ -26,9 +27,9 @@ log = logging.getLogger(__name__)
 class LiveRules:
     """How the live stream behaves; times in seconds.
 
-    `interval_s`: at least so long between two snapshots. `heartbeat_s`: a comment after so long without
-    one, so that a dead connection is noticed. `patience_s`: how long a client may take to accept a
-    snapshot. `retry_s`: what browsers are told to wait before they come back.
+    `interval_s`: at least so long between two snapshots. `heartbeat_s`: after so long without one comes a
+    heartbeat, so that both sides notice a dead connection. `patience_s`: how long a client may take to accept
+    a snapshot. `retry_s`: what browsers are told to wait before they come back.
     """
 
     interval_s: float = 0.25
@@ -37,17 +38,31 @@ class LiveRules:
     retry_s: float = 1.0
 
 
-def overview_json(overview: Overview) -> dict[str, Any]:
-    """The overview with its totals, as the page reads it."""
+def overview_json(overview: Overview, definitions: Mapping[str, Definition]) -> dict[str, Any]:
+    """The overview as the page reads it: with its totals, and the definitions of its figures in words."""
     shape: dict[str, Any] = plain(overview)
     shape["waiting"] = overview.waiting
     shape["talking"] = overview.talking
+    shape["definitions"] = {
+        row.definition: _in_words(definitions[row.definition])
+        for row in overview.service_levels
+        if row.queue is None and row.definition in definitions
+    }
     return shape
+
+
+def _in_words(definition: Definition) -> dict[str, Any]:
+    return {
+        "threshold_s": definition.threshold_s,
+        "title": {"zh": definition.title_zh, "en": definition.title_en},
+        "formula": {"zh": definition.formula_zh, "en": definition.formula_en},
+    }
 
 
 async def show_overview(request: web.Request) -> web.Response:
     """GET /api/overview."""
-    return answer(overview_json(request.app[BACKEND].overview()))
+    overview = request.app[BACKEND].overview()
+    return answer(overview_json(overview, request.app[BROADCASTER].definitions))
 
 
 class Stream:
@@ -82,8 +97,9 @@ class Stream:
 class Broadcaster:
     """Watches the backend and gives every change to all streams, at most once each `interval_s`."""
 
-    def __init__(self, backend: Backend, rules: LiveRules) -> None:
+    def __init__(self, backend: Backend, rules: LiveRules, definitions: Mapping[str, Definition] = DEFINITIONS) -> None:
         self.rules = rules
+        self.definitions = definitions
         self.dropped = 0
         self._backend = backend
         self._streams: set[Stream] = set()
@@ -131,7 +147,7 @@ class Broadcaster:
             await asyncio.sleep(self.rules.interval_s)
 
     def _frame(self, overview: Overview) -> bytes:
-        return f"id: {overview.version}\ndata: {dumps(overview_json(overview))}\n\n".encode()
+        return f"id: {overview.version}\ndata: {dumps(overview_json(overview, self.definitions))}\n\n".encode()
 
 
 BROADCASTER: web.AppKey[Broadcaster] = web.AppKey("broadcaster", Broadcaster)
@@ -158,12 +174,15 @@ async def show_live(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers=headers)
     response.force_close()
     stream = broadcaster.open()
+    # A script does not see comments, and a half-open connection gives it no error: so the heartbeat is an event too,
+    # and tells when the next one is due.
+    heartbeat = f": heartbeat\nevent: beat\ndata: {rules.heartbeat_s:g}\n\n".encode()
     try:
         await response.prepare(request)
         await response.write(f"retry: {round(rules.retry_s * 1000)}\n\n".encode())
         while (frame := await stream.take(rules.heartbeat_s)) is not None:
             async with asyncio.timeout(rules.patience_s):
-                await response.write(frame or b": heartbeat\n\n")
+                await response.write(frame or heartbeat)
     except TimeoutError:
         broadcaster.dropped += 1
         log.info("a slow client of the live stream was dropped", extra={"action": "web.live.dropped"})

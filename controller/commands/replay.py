@@ -7,7 +7,7 @@ import sys
 
 from controller.commands.check import checked
 from controller.database import StoreError
-from controller.journal import Header
+from controller.journal_file import Header
 from controller.replay import replay
 from controller.switchboard import Switchboard
 

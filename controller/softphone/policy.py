@@ -25,9 +25,9 @@ class AnswerPolicy:
         return cls()
 
     @classmethod
-    def auto(cls, after: float = 0.0, ring: bool = True) -> AnswerPolicy:
+    def auto(cls, after_s: float = 0.0, ring: bool = True) -> AnswerPolicy:
         """Answer after so many seconds, after a 180 or without."""
-        return cls(ring, answer_after=after)
+        return cls(ring, answer_after=after_s)
 
     @classmethod
     def no_answer(cls) -> AnswerPolicy:
@@ -40,9 +40,9 @@ class AnswerPolicy:
         return cls(ring=False)
 
     @classmethod
-    def reject(cls, status: int, after: float = 0.0) -> AnswerPolicy:
-        """Refuse with a status; after ringing, if `after` is more than nothing."""
-        return cls(after > 0, reject_after=after, status=status)
+    def reject(cls, status: int, after_s: float = 0.0) -> AnswerPolicy:
+        """Refuse with a status; after ringing, if `after_s` is more than nothing."""
+        return cls(after_s > 0, reject_after=after_s, status=status)
 
     @classmethod
     def busy(cls) -> AnswerPolicy:

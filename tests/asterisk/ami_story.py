@@ -90,7 +90,11 @@ async def phones(settings: ExchangeSettings) -> AsyncIterator[dict[str, Phone]]:
             await phone.register(expires=300)
         for name in ("citizen", "other"):
             line = Phone(
-                settings.citizen_user, settings.citizen_password, server=server, from_number=CALLER, display="市民"
+                settings.citizen_user,
+                settings.citizen_password,
+                server=server,
+                from_number=CALLER,
+                display="市民",
             )
             found[name] = await stack.enter_async_context(line)
         yield found
@@ -132,7 +136,9 @@ async def whole_call(door: AmiDoor, inbox: Inbox, lines: dict[str, Phone], recor
     await inbox.next(event.LegEnded, call=call, role=event.Role.THIRD)
     await agent.hangup()
     await inbox.next(event.TalkEnded, call=call)
-    await asyncio.sleep(0.8)  # the ticket number is read to the citizen; a key counts only in the question after it
+    await asyncio.sleep(
+        0.8
+    )  # the ticket number is read to the citizen; a key counts only in the question after it
     await citizen.press("5")
     await inbox.next(event.CallScored, call=call)
     await inbox.next(event.CallEnded, call=call)
@@ -154,9 +160,6 @@ async def hang_up_while_ringing(door: AmiDoor, inbox: Inbox, lines: dict[str, Ph
     await inbox.next(event.LegEnded, call=line.call, leg=offer.leg)
     await ringing.ended(timeout=5)
     return line
-
-
-
 
 
 async def talk_and_wait(door: AmiDoor, inbox: Inbox, lines: dict[str, Phone]) -> tuple[Line, Line]:

@@ -14,6 +14,7 @@ from ivr.menu import (
     Question,
     QuestionNode,
     Release,
+    ReleaseNode,
     again,
     answer,
     enter,
@@ -175,6 +176,14 @@ def test_late_events_change_nothing() -> None:
 
 def test_an_unknown_language_is_spoken_to_in_mandarin() -> None:
     assert enter(MAIN, language="tlh")[1] == FIRST
+
+
+@pytest.mark.parametrize("key", ["7", "*", "1"])
+def test_after_the_limit_the_fallback_takes_the_caller_whatever_the_question_would_allow(key: str) -> None:
+    patient = QuestionNode(("menu",), {"1": "main"}, "main", "main", "invalid-key", tries=10, repeats=10)
+    menu = Menu("m", "main", "bye", {"main": patient, "bye": ReleaseNode(("goodbye",))}, limit=3)
+    assert isinstance(walk(menu, key, key)[1], Question)
+    assert walk(menu, key, key, key)[1] == Release(zh("goodbye"))
 
 
 # ---------------------------------------------------------------- parse_menu names everything at once

@@ -63,6 +63,7 @@ def test_the_headline_is_first_and_every_name_carries_a_version() -> None:
         assert "15" in definition.formula_zh
         assert "15" in definition.formula_en
         assert definition.source
+        assert definition.threshold_s == 15.0
 
 
 def test_other_numbers_make_other_names() -> None:
@@ -72,6 +73,12 @@ def test_other_numbers_make_other_names() -> None:
         "sl20.offered_no_short_abandon_3s.v1",
         "sl20.from_arrival.v1",
     ]
+    in_18_s = record(joined=20.0)
+    assert compute(definitions(20.0)["sl20.offered.v1"], [in_18_s]).value == 1.0
+    assert compute(OFFERED, [in_18_s]).value == 0.0
+    after_4_s = record(ended=6.0, outcome=Outcome.ABANDONED)
+    assert compute(definitions(15.0, 3.0)["sl15.offered_no_short_abandon_3s.v1"], [after_4_s]).value == 0.0
+    assert compute(NO_SHORT, [after_4_s]).value is None
 
 
 @pytest.mark.parametrize(("wait", "in_time"), [(0.0, 1), (14.999, 1), (15.0, 1), (15.0004, 1), (15.001, 0)])

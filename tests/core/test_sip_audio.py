@@ -129,7 +129,9 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
 
 
 def packet(number: int, arrival: float, sound: bytes, *, stamp: int | None = None, ssrc: int = 1) -> HeardPacket:
-    return HeardPacket(arrival, number & 0xFFFF, (number * FRAME if stamp is None else stamp) & 0xFFFFFFFF, ssrc, False, sound)
+    return HeardPacket(
+        arrival, number & 0xFFFF, (number * FRAME if stamp is None else stamp) & 0xFFFFFFFF, ssrc, False, sound
+    )
 
 
 def heard(*packets: HeardPacket) -> Recording:

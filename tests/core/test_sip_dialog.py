@@ -35,7 +35,8 @@ def outgoing() -> Dialog:
 
 def test_the_called_side_keeps_the_order_of_record_routes() -> None:
     dialog = Dialog.incoming(
-        invite(("Contact", "<sip:a@192.0.2.1:5062>"), ("Record-Route", "<sip:192.0.2.5;lr>, <sip:192.0.2.6;lr>")), "mine"
+        invite(("Contact", "<sip:a@192.0.2.1:5062>"), ("Record-Route", "<sip:192.0.2.5;lr>, <sip:192.0.2.6;lr>")),
+        "mine",
     )
     request = dialog.request("BYE")
     assert request.uri == "sip:a@192.0.2.1:5062"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +48,12 @@ param_list = st.lists(st.tuples(token, st.none() | token), max_size=3).map(tuple
 host = st.sampled_from(["example.com", "192.0.2.7", "[2001:db8::1]", "a-b.example.org"])
 port = st.none() | st.integers(1, 65535)
 uri = st.builds(
-    Uri, st.sampled_from(["sip", "sips"]), st.none() | st.text("abc019-_.!~*'()&=+$,;?/", min_size=1), host, port, param_list
+    Uri,
+    st.sampled_from(["sip", "sips"]),
+    st.none() | st.text("abc019-_.!~*'()&=+$,;?/", min_size=1),
+    host,
+    port,
+    param_list,
 )
 name_addr = st.builds(NameAddr, uri, quoted, param_list)
 via = st.builds(Via, st.sampled_from(["UDP", "TCP", "TLS"]), host, port, param_list)
@@ -77,10 +84,24 @@ extra = st.lists(st.tuples(token.map(lambda t: "X-" + t), free_text.map(lambda t
 
 @given(token, uri, name_addr, name_addr, via, st.integers(0, 2**31 - 1), extra, st.binary(max_size=60))
 def test_a_request_written_is_the_request_read(
-    method: str, target: Uri, sender: NameAddr, to: NameAddr, top: Via, number: int, more: list[tuple[str, str]], body: bytes
+    method: str,
+    target: Uri,
+    sender: NameAddr,
+    to: NameAddr,
+    top: Via,
+    number: int,
+    more: list[tuple[str, str]],
+    body: bytes,
 ) -> None:
     headers = Headers(
-        [("Via", str(top)), ("From", str(sender)), ("To", str(to)), ("Call-ID", "c1"), ("CSeq", f"{number} {method}"), *more]
+        [
+            ("Via", str(top)),
+            ("From", str(sender)),
+            ("To", str(to)),
+            ("Call-ID", "c1"),
+            ("CSeq", f"{number} {method}"),
+            *more,
+        ]
     )
     request = Request(headers, body, method, str(target))
     read = parse_message(request.encode())
@@ -108,10 +129,8 @@ def test_any_bytes_are_a_message_or_malformed(data: bytes) -> None:
 def test_a_damaged_message_is_a_message_or_malformed(position: int, damage: bytes) -> None:
     whole = text(Contact="<sip:a@192.0.2.1>", X_Note="市民热线")
     damaged = whole[:position] + damage + whole[position + len(damage) :]
-    try:
+    with contextlib.suppress(MalformedMessage):
         parse_message(damaged)
-    except MalformedMessage:
-        pass
 
 
 # -- well-formed, however odd (the kinds of RFC 4475 section 3.1.1) --------------------------------------------
@@ -134,9 +153,7 @@ def test_folding_compact_names_spaces_and_zeros() -> None:
     )
     message = parse_message(data)
     assert isinstance(message, Request)
-    assert message.to == NameAddr(
-        Uri("sip", "vivekg", "chair-dnrc.example.com"), params=(("tag", "1918181833n"),)
-    )
+    assert message.to == NameAddr(Uri("sip", "vivekg", "chair-dnrc.example.com"), params=(("tag", "1918181833n"),))
     assert (message.from_.display, message.from_.tag) == ('J Rosenberg \\"', "98asjd8")
     assert message.cseq == CSeq(9, "INVITE")
     assert [Via.parse(v).branch for v in message.headers.values("Via")] == ["390skdjuw", "z9hG4bK9ikj8", "z9hG4bK30239"]
@@ -145,7 +162,11 @@ def test_folding_compact_names_spaces_and_zeros() -> None:
     assert message.headers.get("unknownheaderwithunusualvalue") == ";;,,;;,;"
     assert NameAddr.parse(message.headers.values("Route")[0]).uri.param("lr") == ""
     contact = NameAddr.parse(message.headers.values("Contact")[0])
-    assert (contact.display, contact.param("newparam"), contact.param("secondparam")) == ('Quoted string ""', "newvalue", "")
+    assert (contact.display, contact.param("newparam"), contact.param("secondparam")) == (
+        'Quoted string ""',
+        "newvalue",
+        "",
+    )
     assert message.body == b"body"  # bytes after Content-Length are no part of the message
 
 
@@ -156,7 +177,8 @@ def test_the_widest_range_of_characters() -> None:
         f"{method} sip:{user}:&it+has=1,weird!*pas$wo~d_too.(doesn't-it)@example.com SIP/2.0\r\n"
         f"Via: SIP/2.0/UDP host1.example.com;branch=z9hG4bK-.!%66*_+`'~\r\n"
         f'To: "BEL:\\\x07 NUL:\\\x00 DEL:\\\x7f" <sip:{user}@example.com>\r\n'
-        "From: token1~` token2'+_ token3*%!.- <sip:mundane@example.com>;fromParam''~+*_!.-%=\"работающий\";tag=_token~1'+`*%!-.\r\n"
+        "From: token1~` token2'+_ token3*%!.- <sip:mundane@example.com>;"
+        "fromParam''~+*_!.-%=\"работающий\";tag=_token~1'+`*%!-.\r\n"
         "Call-ID: intmeth.word%ZK-!.*_+'@word`~)(><:\\/\"][?}{\r\n"
         f"CSeq: 139122385 {method}\r\nMax-Forwards: 255\r\nContent-Length: 0\r\n\r\n"
     ).encode()
@@ -219,7 +241,7 @@ def test_every_transport_word(transport: str) -> None:
 @pytest.mark.parametrize(
     ("line", "status", "reason"),
     [
-        ("SIP/2.0 200 = 2**3 * 5**2 но сто девяносто девять - простое", 200, "= 2**3 * 5**2 но сто девяносто девять - простое"),
+        ("SIP/2.0 200 = 2**3 * 5**2 но сто", 200, "= 2**3 * 5**2 но сто"),
         ("SIP/2.0 100 ", 100, ""),
         ("SIP/2.0 100", 100, ""),
     ],
@@ -269,7 +291,7 @@ def test_leading_empty_lines_are_skipped() -> None:
         pytest.param(text(From=None), id="no From"),
         pytest.param(text(To=None), id="no To"),
         pytest.param(text(Via=None), id="no Via"),
-        pytest.param(text() .replace(b"Call-ID", b"CSeq: 2 OPTIONS\r\nCall-ID"), id="two CSeq"),
+        pytest.param(text().replace(b"Call-ID", b"CSeq: 2 OPTIONS\r\nCall-ID"), id="two CSeq"),
         pytest.param(text().replace(b"CSeq", b"f: <sip:c@example.com>;tag=2\r\nCSeq"), id="two From, one compact"),
         pytest.param(text(Content_Length="5", l="0", body=b"hello"), id="two lengths"),
         pytest.param(text(To='"Bell, Alexander <sip:a.g.bell@example.com>;tag=43'), id="quote never closed"),
@@ -309,9 +331,7 @@ def test_error_texts_and_representations_hold_no_callers_data() -> None:
 
 
 def test_a_response_copies_what_it_must() -> None:
-    request = parse_message(
-        text(Record_Route="<sip:p1.example.com;lr>, <sip:p2.example.com;lr>", X_Other="1")
-    )
+    request = parse_message(text(Record_Route="<sip:p1.example.com;lr>, <sip:p2.example.com;lr>", X_Other="1"))
     assert isinstance(request, Request)
     response = request.respond(180, to_tag="mine")
     assert response.headers.values("Record-Route") == ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>"]
@@ -326,7 +346,11 @@ def test_a_response_copies_what_it_must() -> None:
 @pytest.mark.parametrize(
     ("given_via", "seen", "expected"),
     [
-        ("SIP/2.0/UDP 10.0.0.1:5062;rport;branch=z9hG4bK1", ("192.0.2.1", 4000), {"rport": "4000", "received": "192.0.2.1"}),
+        (
+            "SIP/2.0/UDP 10.0.0.1:5062;rport;branch=z9hG4bK1",
+            ("192.0.2.1", 4000),
+            {"rport": "4000", "received": "192.0.2.1"},
+        ),
         ("SIP/2.0/UDP 192.0.2.1:5062;branch=z9hG4bK1", ("192.0.2.1", 5062), {"rport": None, "received": None}),
         ("SIP/2.0/UDP pc.example.com;branch=z9hG4bK1", ("192.0.2.1", 5060), {"rport": None, "received": "192.0.2.1"}),
     ],

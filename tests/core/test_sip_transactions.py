@@ -175,7 +175,9 @@ def test_a_provisional_response_stops_the_invite_but_only_slows_others(clock: Cl
     assert other.timed_out_at == 32
 
 
-def test_a_refusal_is_acked_by_the_transaction_with_the_same_branch_and_route(clock: Clock, pair: tuple[Side, Side]) -> None:
+def test_a_refusal_is_acked_by_the_transaction_with_the_same_branch_and_route(
+    clock: Clock, pair: tuple[Side, Side]
+) -> None:
     a, b = pair
     client = Client(a, "INVITE")
     clock.run(0.01)

@@ -65,7 +65,12 @@ def test_any_cuts_of_a_recorded_stream_give_the_same_messages(data: st.DataObjec
     assert texts(fed(*pieces)) == texts(fed(stream))
 
 
-@given(st.lists(st.sampled_from([b"\r\n", b"\r", b"\n", b"Event: X", b"A: 1", b"junk", b"\xe5\xb8\x82", b"\xff"])), st.data())
+@given(
+    st.lists(
+        st.sampled_from([b"\r\n", b"\r", b"\n", b"Event: X", b"A: 1", b"junk", b"\xe5\xb8\x82", b"\xff"])
+    ),
+    st.data(),
+)
 def test_any_bytes_are_survived_and_cuts_change_nothing(parts: list[bytes], data: st.DataObject) -> None:
     stream = BANNER + b"".join(parts) + b"\r\n\r\nEvent: Last\r\n\r\n"
     cut = data.draw(st.integers(0, len(stream)))
@@ -114,7 +119,9 @@ def test_an_event_is_found_even_when_it_is_not_the_first_line() -> None:
 
 
 def test_repeated_headers_are_a_list_and_the_first_is_the_value() -> None:
-    found = message("Event: X\r\nUniqueid: real\r\nChanVariable: A=1\r\nChanVariable: B=2\r\nUniqueid: forged")
+    found = message(
+        "Event: X\r\nUniqueid: real\r\nChanVariable: A=1\r\nChanVariable: B=2\r\nUniqueid: forged"
+    )
     assert found.get("Uniqueid") == "real"
     assert found.all("ChanVariable") == ["A=1", "B=2"]
     assert found.headers["Uniqueid"] == ["real", "forged"]
@@ -122,7 +129,9 @@ def test_repeated_headers_are_a_list_and_the_first_is_the_value() -> None:
 
 
 def test_command_output_keeps_its_lines_and_their_order() -> None:
-    found = message("Response: Success\r\nMessage: Command output follows\r\nOutput:   a: b\r\nOutput: \r\nOutput: c")
+    found = message(
+        "Response: Success\r\nMessage: Command output follows\r\nOutput:   a: b\r\nOutput: \r\nOutput: c"
+    )
     assert found.all("Output") == ["  a: b", "", "c"]
 
 
@@ -152,7 +161,13 @@ def test_a_message_shows_no_caller_data_in_a_log() -> None:
 
 def test_garbage_is_counted_and_skipped_and_the_line_goes_on() -> None:
     wire = Wire()
-    found = fed(BANNER, b"no colon at all\r\n\r\n", b"Foo: bar\r\n\r\n", b"Event: Good\r\nx\r\nA: 1\r\n\r\n", wire=wire)
+    found = fed(
+        BANNER,
+        b"no colon at all\r\n\r\n",
+        b"Foo: bar\r\n\r\n",
+        b"Event: Good\r\nx\r\nA: 1\r\n\r\n",
+        wire=wire,
+    )
     assert [one.event for one in found] == ["Good"]
     assert found[0].headers == {"Event": ["Good"], "A": ["1"]}
     assert wire.garbage == 2
@@ -171,7 +186,9 @@ def test_a_name_in_another_encoding_costs_only_its_own_letters() -> None:
 
 @pytest.mark.parametrize("step", [1, 7, 64, 10_000])
 def test_a_message_over_the_limit_is_skipped_whatever_the_cuts(step: int) -> None:
-    stream = BANNER + b"Event: A\r\n\r\n" + b"Event: Big\r\nX: " + b"y" * 300 + b"\r\n\r\n" + b"Event: B\r\n\r\n"
+    stream = (
+        BANNER + b"Event: A\r\n\r\n" + b"Event: Big\r\nX: " + b"y" * 300 + b"\r\n\r\n" + b"Event: B\r\n\r\n"
+    )
     wire = Wire(max_message=100)
     found = fed(*(stream[i : i + step] for i in range(0, len(stream), step)), wire=wire)
     assert [one.event for one in found] == ["A", "B"]

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import URL, inspect, text
+from sqlalchemy import inspect, text
 
-from controller.database import METADATAS, StoreError, database_url, make_engine
+from controller.database import METADATAS, StoreError, make_engine
+from controller.database import database_url as where
 from controller.schema import current, head, require_head, upgrade
 
 pytestmark = pytest.mark.doors
@@ -22,7 +23,7 @@ def test_an_empty_database_becomes_what_the_code_says(database_url: str) -> None
     assert current(database_url) is None
     assert upgrade(database_url) == head()
     assert current(database_url) == head()
-    engine = make_engine(_url(database_url))
+    engine = make_engine(where(database_url))
     with engine.begin() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "target_metadata": METADATAS})
         differences = compare_metadata(context, list(METADATAS))  # type: ignore[arg-type]
@@ -34,7 +35,7 @@ def test_an_empty_database_becomes_what_the_code_says(database_url: str) -> None
 
 def test_constraints_of_the_migration_are_those_of_the_code(database_url: str) -> None:
     upgrade(database_url)
-    engine = make_engine(_url(database_url))
+    engine = make_engine(where(database_url))
     with engine.begin() as connection:
         seen = inspect(connection)
         for metadata in METADATAS:
@@ -53,7 +54,7 @@ def test_upgrade_again_changes_nothing(database_url: str) -> None:
     upgrade(database_url)
     _execute(database_url, "INSERT INTO ticket_days (day, last) VALUES ('20261122', 7)")
     assert upgrade(database_url) == head()
-    engine = make_engine(_url(database_url))
+    engine = make_engine(where(database_url))
     with engine.begin() as connection:
         assert connection.execute(text("SELECT last FROM ticket_days")).scalar_one() == 7
     engine.dispose()
@@ -72,9 +73,9 @@ def test_a_newer_database_is_refused_and_untouched(database_url: str) -> None:
     assert refused.value.code == "newer"
     assert "newer program" in str(refused.value)
     assert current(database_url) == "9999"
-    engine = make_engine(_url(database_url))
+    engine = make_engine(where(database_url))
     with engine.begin() as connection, pytest.raises(StoreError) as again:
-        require_head(connection, _url(database_url))
+        require_head(connection, where(database_url))
     engine.dispose()
     assert again.value.code == "newer"
 
@@ -82,12 +83,12 @@ def test_a_newer_database_is_refused_and_untouched(database_url: str) -> None:
 def test_a_revision_that_fails_half_way_leaves_nothing(database_url: str) -> None:
     """`tickets` is in the way of the first revision, which by then has made other tables."""
     if database_url.startswith("sqlite"):
-        Path(_url(database_url).database or "").touch()
+        Path(where(database_url).database or "").touch()
     _execute(database_url, "CREATE TABLE tickets (number TEXT)")
     with pytest.raises(StoreError) as refused:
         upgrade(database_url)
     assert refused.value.code == "failed"
-    engine = make_engine(_url(database_url))
+    engine = make_engine(where(database_url))
     with engine.begin() as connection:
         assert inspect(connection).get_table_names() == ["tickets"]
     engine.dispose()
@@ -103,12 +104,8 @@ def test_a_sqlite_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def _url(text_: str) -> URL:
-    return database_url(text_)
-
-
 def _execute(url: str, statement: str) -> None:
-    engine = make_engine(database_url(url))
+    engine = make_engine(where(url))
     with engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()

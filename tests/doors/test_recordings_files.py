@@ -249,10 +249,13 @@ def test_where_the_kernel_cannot_tell_the_file_must_rest(raw: Path, wav: Path, m
 
 
 def test_the_kernel_knows_writers_but_not_readers(raw: Path) -> None:
+    if quiet.has_writer(raw) is None:
+        pytest.skip("this file system gives no leases")
     with raw.open("rb"):
-        assert quiet.has_writer(raw) is not True
+        assert quiet.has_writer(raw) is False
     with raw.open("r+b"):
-        assert quiet.has_writer(raw) is not False
+        assert quiet.has_writer(raw) is True
+    assert quiet.has_writer(raw) is False
 
 
 def test_memory_does_not_grow_with_the_call(raw: Path, wav: Path) -> None:

@@ -140,11 +140,12 @@ async def test_keys_by_rtp(alice: Phone, bob: Phone) -> None:
     starts = [e for e in inc.events if e.kind == "dtmf"]
     ends = [e for e in inc.events if e.kind == "dtmf end"]
     assert [e.detail for e in starts] == [e.detail for e in ends] == list("12*#0D")
-    for begin, end in zip(starts, ends, strict=True):
-        assert 0.07 <= end.at - begin.at <= 0.2
-    assert abs(ends[-1].at - released) < 0.05
-    for before, after in zip(ends, starts[1:], strict=False):
-        assert after.at - before.at >= 0.05
+    assert starts[-1].at < released
+    # By the RTP clock: each key takes 100 ms and two more end packets of the sound's time, and 60 ms lie between keys.
+    jumps = [(i, b.timestamp - a.timestamp) for i, (a, b) in enumerate(pairwise(inc.heard.packets))]
+    keys = [(i, units) for i, units in jumps if units != 160]
+    assert [units for _, units in keys] == [160 * (5 + 2 + 1)] * 6
+    assert [b - a for (a, _), (b, _) in pairwise(keys)] == [3] * 5
     await out.hangup()
 
 
@@ -286,7 +287,7 @@ async def test_nobody_there() -> None:
 async def test_hold_and_resume_from_both_sides(alice: Phone, bob: Phone) -> None:
     out, inc = await talk(alice, bob)
     for holder, other in ((out, inc), (inc, out)):
-        other.play(Tone(440))
+        sound = other.play(Tone(440))
         await holder.hear_tone(440, SECONDS)
         await holder.hold()
         assert (holder.held, other.held_by_remote, holder.held_by_remote) == (True, True, False)
@@ -298,6 +299,7 @@ async def test_hold_and_resume_from_both_sides(alice: Phone, bob: Phone) -> None
         await holder.resume()
         assert not other.held_by_remote
         await holder.hear_tone(440, SECONDS)
+        sound.stop()
     assert kinds(inc).count("hold") == kinds(out).count("hold") == 1
     await out.hangup()
 
@@ -371,6 +373,8 @@ async def test_power_cut(alice: Phone, bob: Phone) -> None:
     heard = len(out.heard)
     await out.hear_silence(0.1, SECONDS)
     assert len(out.heard) == heard
+    await alice.stop(graceful=False)
+    await alice.stop()
 
 
 async def test_stop_hangs_up_what_is_left(alice: Phone) -> None:
@@ -391,9 +395,8 @@ class Raw(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.inbox: asyncio.Queue[Request | Response] = asyncio.Queue()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+    def connection_made(self, transport: Any) -> None:
+        self.transport: asyncio.DatagramTransport = transport
         self.port: int = transport.get_extra_info("sockname")[1]
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
@@ -429,8 +432,8 @@ class Raw(asyncio.DatagramProtocol):
 
     def sdp(self, port: int, direction: str = "sendrecv", formats: str = "8 101") -> bytes:
         return (
-            f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP {formats}\r\n"
-            f"a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
+            f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            f"m=audio {port} RTP/AVP {formats}\r\na=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
         ).encode()
 
 
@@ -463,7 +466,7 @@ async def raw() -> AsyncIterator[Raw]:
 )
 async def test_requests_out_of_any_call(bob: Phone, raw: Raw, method: str, more: dict[str, str], status: int) -> None:
     body = b"v=0\r\n" if "Content_Type" in more else b""
-    raw.send(bob, raw.request(method, body=body, **more))
+    raw.send(bob, raw.request(method, 1, body, **more))
     response = await raw.get(status)
     if status in (405, 501):
         assert "INVITE" in response.headers.get("Allow")
@@ -576,7 +579,8 @@ async def test_requests_within_a_call(bob: Phone, raw: Raw) -> None:
     await raw.get(488)
     raw.send(bob, raw.request("OPTIONS", 7, To=to))
     await raw.get(200)
-    raw.send(bob, raw.request("INFO", 8, To=to, body=b"Signal=7\r\nDuration=160\r\n", Content_Type="application/dtmf-relay"))
+    relay = b"Signal=7\r\nDuration=160\r\n"
+    raw.send(bob, raw.request("INFO", 8, To=to, body=relay, Content_Type="application/dtmf-relay"))
     await raw.get(200)
     raw.send(bob, raw.request("INFO", 9, To=to, body=b"8", Content_Type="application/dtmf"))
     await raw.get(200)
@@ -659,7 +663,7 @@ def is_right(request: Request, password: str, header: str = "Authorization") -> 
         Challenge("hotline", pairs["nonce"]), pairs["username"], password, request.method, pairs["uri"],
         pairs["cnonce"], pairs["nc"], "auth",
     )  # fmt: skip
-    return pairs["response"] == expected and pairs["uri"] == request.uri
+    return bool(pairs["response"] == expected) and pairs["uri"] == request.uri
 
 
 async def test_registration_is_challenged_granted_refreshed_and_taken_back(raw: Raw) -> None:

@@ -17,7 +17,7 @@ from agents.agent import Agent, AgentRules, step
 from agents.moves import AgentInput, AgentState, Refused
 from metrics import kpi
 from metrics.prometheus import HotlineMetrics
-from metrics.servicelevel import Tally, answer_wait
+from metrics.servicelevel import Tally, abandon_wait, answer_wait
 from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, moved
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, TicketNumber
 from recordings.transcript import Transcript
@@ -277,7 +277,7 @@ class MemoryBackend:
             record.menu_path,
             record.queue,
             record.queued_at,
-            answer_wait(record),
+            answer_wait(record) if record.joined_at is not None else abandon_wait(record),
             record.agent,
             record.outcome,
         )

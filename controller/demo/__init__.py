@@ -1,0 +1,1 @@
+"""The demonstration: real SIP calls from dial to ticket, each story asserted."""

@@ -1,0 +1,561 @@
+"""The demonstration's stories: real calls, each with what is expected of it. docs/demo.md tells them in words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from controller.demo import ears
+from controller.demo.stage import Stage
+from controller.softphone import AnswerPolicy, Call, Tone
+
+IN_TIME_S = 15.0
+"""The 15-second answer rate's threshold."""
+
+CITIZEN_HZ, AGENT_HZ, THIRD_HZ = 440.0, 660.0, 880.0
+
+
+@dataclass(slots=True)
+class Told:
+    """One call of a story: what was expected of it and what happened."""
+
+    story: str
+    title: str
+    expected: str
+    caller: str
+    problems: list[str] = field(default_factory=list)
+    record: dict[str, Any] = field(default_factory=dict)
+    ticket: dict[str, Any] = field(default_factory=dict)
+    transcript: str | None = None
+    recording: str | None = None
+    done: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether the call ended as it should."""
+        return self.done and not self.problems
+
+    def check(self, holds: object, expected: str, happened: object = "it did not") -> None:
+        """Note a failed expectation, in words."""
+        if not holds:
+            self.problems.append(f"expected: {expected}; happened: {happened}")
+
+
+Script = Callable[["Scene"], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Scene:
+    """One story being played: the stage, and what is told of its calls."""
+
+    stage: Stage
+    tales: list[Told]
+
+    def sounds(self, story: str) -> tuple[list[str], list[str], bool]:
+        """What citizen and agent say in a story: files, and whether the transcript can be checked word by word."""
+        manifest = MANIFEST.read(self.stage.home)
+        language = self.stage.model.language if self.stage.model else "zh"
+        files = manifest["stories"][story]
+        names = files.get(language) or files.get("zh") or next(iter(files.values()))
+        citizens = [name for name in names if "/citizen" in name]
+        agents = [name for name in names if "/agent" in name]
+        return citizens, agents, self.stage.model is not None and self.stage.model.grammar is not None
+
+
+class _Manifest:
+    """The words of the demonstration's people, read once."""
+
+    def __init__(self) -> None:
+        self._data: dict[str, Any] = {}
+
+    def read(self, home: Path) -> dict[str, Any]:
+        if not self._data:
+            self._data = json.loads((home / "controller/demo/audio/manifest.json").read_text(encoding="utf-8"))
+        return self._data
+
+    def text(self, home: Path, name: str) -> str:
+        return next(one["text"] for one in self.read(home)["utterances"] if one["file"] == name)
+
+
+MANIFEST = _Manifest()
+
+
+# ---------------------------------------------------------------- what all stories do
+
+
+async def dial(scene: Scene, told: Told, number: str = "12345") -> Call:
+    """A citizen dials; the call is answered by the exchange."""
+    phone = await scene.stage.citizen(told.caller)
+    call = await phone.call(number)
+    await call.answered(timeout=10)
+    return call
+
+
+async def call_id(scene: Scene, told: Told) -> str:
+    """The id of the citizen's call, by his number."""
+    deadline = asyncio.get_running_loop().time() + 10
+    while asyncio.get_running_loop().time() < deadline:
+        answer = await scene.stage.get("/api/calls")
+        for record in answer["calls"]:
+            if record["caller"] == told.caller:
+                told.record = record
+                return str(record["call"])
+        await scene.stage.changed(0.5)
+    raise AssertionError("the call is in the list of calls", "it is not")
+
+
+async def talk(scene: Scene, told: Told, citizen: Call, agent: Call, words: str) -> None:
+    """Citizen and agent talk: first the one, then the other, so that each leg holds its own words."""
+    said, answered, _ = scene.sounds(words)
+    audio = scene.stage.home / "controller/demo/audio"
+    await agent.answered(timeout=10)
+    await asyncio.gather(citizen.event("rtp", 5), agent.event("rtp", 5))
+    for speaker, listener, names in ((citizen, agent, said[:1]), (agent, citizen, answered[:1])):
+        for name in names:
+            playback = speaker.play(audio / name)
+            try:
+                await listener.hear_sound(timeout=5, level=-35)
+            except TimeoutError:
+                told.check(False, f"{name} is heard at the other end")
+            await playback.finished()
+    await citizen.hear_silence(0.6, timeout=5)
+
+
+async def fill_ticket(scene: Scene, told: Told, agent: str, kind: str, title: str, text: str) -> None:
+    """The agent fills in the ticket that was opened when he was joined with the caller."""
+    call = await call_id(scene, told)
+    number = await _until(lambda: _field(scene, call, "ticket"), 10, "the ticket has a number")
+    await scene.stage.patch(f"/api/tickets/{number}", {"type": kind, "title": title, "text": text, "agent": agent})
+
+
+async def _field(scene: Scene, call: str, name: str) -> Any:
+    record = await scene.stage.get(f"/api/calls/{call}")
+    return record and (record.get("call") if isinstance(record.get("call"), dict) else record).get(name)
+
+
+async def _until(look: Callable[[], Awaitable[Any]], timeout_s: float, what: str) -> Any:
+    """Look again with each change of the live page, and at least twice a second, until there is something."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while loop.time() < deadline:
+        found = await look()
+        if found:
+            return found
+        await asyncio.sleep(0.2)
+    raise AssertionError(f"{what} within {timeout_s:g} s", "it did not")
+
+
+async def survey(scene: Scene, told: Told, citizen: Call, score: str) -> None:
+    """The agent has left: the citizen hears the question and presses his answer; the exchange ends the call."""
+    since = asyncio.get_running_loop().time()
+    await citizen.hear_sound(timeout=5)
+    told.check(asyncio.get_running_loop().time() - since < 3, "the survey begins within 3 s")
+    await asyncio.sleep(1.0)  # he listens for a second before he presses
+    await citizen.press(score)
+    await citizen.ended(timeout=30)
+
+
+async def settle(scene: Scene, told: Told, *, transcript: bool = True) -> None:
+    """The call has ended: wait until everything about it is stored, and keep it for the summary."""
+    call = await call_id(scene, told)
+
+    async def ended() -> Any:
+        record = await scene.stage.get(f"/api/calls/{call}")
+        record = record.get("call") if isinstance(record.get("call"), dict) else record
+        return record if record and record.get("ended_at") else None
+
+    told.record = await _until(ended, 15, "the call's record is complete")
+    if told.record.get("recording"):
+        found = list((scene.stage.data / "recordings").rglob(f"{call}.wav"))
+        if not found:
+
+            async def sealed() -> Any:
+                return list((scene.stage.data / "recordings").rglob(f"{call}.wav"))
+
+            found = await _until(sealed, 15, "the recording is sealed")
+        told.recording = str(found[0])
+    answered = told.record["outcome"] == "answered"
+    told.check(told.recording or not answered, "the call is recorded")
+    if told.record.get("ticket"):
+        told.ticket = await scene.stage.get(f"/api/tickets/{told.record['ticket']}")
+        told.ticket = told.ticket.get("ticket", told.ticket) if isinstance(told.ticket, dict) else {}
+    told.check(told.ticket or not answered, "an answered call has a ticket")
+    if transcript and answered and scene.stage.model is not None:
+
+        async def text() -> Any:
+            return await scene.stage.get(f"/api/calls/{call}/transcript")
+
+        written = await _until(text, 60, "the transcript is written")
+        turns = written.get("turns") or written.get("transcript", {}).get("turns", [])
+        told.transcript = " / ".join(f"{turn['speaker']}: {turn['text']}" for turn in turns)
+
+
+def expect(told: Told, **wanted: Any) -> None:
+    """Compare the call's record with what the story wants."""
+    for name, value in wanted.items():
+        found = told.record.get(name)
+        found = tuple(found) if isinstance(found, list) else found
+        told.check(found == value, f"{name} {value!r}", repr(found))
+
+
+def expect_words(scene: Scene, told: Told, words: str) -> None:
+    """Each one's words are on his own leg of the transcript (with the closed grammar, word by word)."""
+    said, answered, exact = scene.sounds(words)
+    if scene.stage.model is None:
+        return
+    told.check(told.transcript, "a transcript", "it is empty")
+    if exact and told.transcript:
+        for speaker, names in (("citizen", said[:1]), ("agent", answered[:1])):
+            for name in names:
+                text = MANIFEST.text(scene.stage.home, name)
+                line = f"{speaker}: {text}"
+                told.check(line in told.transcript, f"the transcript has “{line}”", told.transcript)
+
+
+def wait_of(told: Told) -> float | None:
+    """Seconds from the queue to the agent; None when he was never joined."""
+    record = told.record
+    if record.get("queued_at") is None or record.get("joined_at") is None:
+        return None
+    return float(record["joined_at"] - record["queued_at"])
+
+
+def expect_in_time(told: Told) -> None:
+    """Answered within 15 seconds of joining the queue."""
+    wait = wait_of(told)
+    told.check(wait is not None and wait <= IN_TIME_S, f"answered within {IN_TIME_S:g} s", f"{wait} s")
+
+
+# ---------------------------------------------------------------- the stories
+
+
+async def story_a(scene: Scene) -> None:
+    """Mandarin complaint: menu 1, music, agent, ticket, satisfaction 5."""
+    stage, told = scene.stage, scene.tales[0]
+    call = await dial(scene, told)
+    await call.hear_sound(timeout=3)
+    await call.press("1")
+    await stage.call_state(await call_id(scene, told), "waiting", 15)
+    start = asyncio.get_running_loop().time()
+    await call.hear_sound(timeout=5)
+    await call.hear_sound(timeout=5, frames=25)
+    told.check(call.heard.packets, "music is heard while he waits")
+    phone = stage.agent("1001", AnswerPolicy.auto(0.5))
+    await stage.ready("1001")
+    agent = await phone.incoming(timeout=15)
+    await talk(scene, told, call, agent, "a")
+    heard = call.heard.pcm(start=start)
+    told.check(len(heard) > 0, "sound after the menu")
+    await fill_ticket(scene, told, "1001", "complaint", "路灯不亮 💡", "家门口的路灯坏了,请求修理。")
+    await agent.hangup()
+    await survey(scene, told, call, "5")
+    await settle(scene, told)
+    expect(told, menu_path=("1",), language="zh", queue="general", agent="1001", outcome="answered", score=5)
+    told.check(told.ticket.get("type") == "complaint", "a ticket of type complaint (投诉)", told.ticket.get("type"))
+    told.check(told.ticket.get("satisfaction") == 5, "satisfaction 5 in the ticket", told.ticket.get("satisfaction"))
+    expect_words(scene, told, "a")
+    expect_in_time(told)
+
+
+async def story_b(scene: Scene) -> None:
+    """English desk: key 9, English prompts, an English-speaking agent although another is idle for longer."""
+    stage, told = scene.stage, scene.tales[0]
+    stage.agent("1001", AnswerPolicy.auto(0.3))
+    phone = stage.agent("1003", AnswerPolicy.auto(0.5))
+    await stage.ready("1001", "1003")
+    call = await dial(scene, told)
+    await call.hear_sound(timeout=3)
+    await call.press("9")
+    agent = await phone.incoming(timeout=15)
+    await talk(scene, told, call, agent, "b")
+    heard = call.heard.pcm()
+    english = ears.prompt_heard(heard, ears.sound(stage.home, "en/desk-english"))
+    told.check(english > 0.9, "the English desk's prompt is heard in English", f"correlation {english:.2f}")
+    await fill_ticket(scene, told, "1003", "inquiry", "Residence permit", "Asks how to extend a residence permit.")
+    await agent.hangup()
+    await survey(scene, told, call, "4")
+    question = ears.prompt_heard(call.heard.pcm(), ears.sound(stage.home, "en/ticket-number-is"), part=(0.0, 0.5))
+    told.check(question > 0.9, "the ticket's number is announced in English", f"correlation {question:.2f}")
+    await settle(scene, told)
+    expect(told, menu_path=("9",), language="en", queue="english", agent="1003", outcome="answered", score=4)
+    told.check(told.ticket.get("language") == "en", "an English ticket", told.ticket.get("language"))
+    expect_words(scene, told, "b")
+    expect_in_time(told)
+
+
+async def story_c(scene: Scene) -> None:
+    """一号答: key 2; the agent adds a department, all three hear each other, the agent leaves, the two go on."""
+    stage, told = scene.stage, scene.tales[0]
+    phone = stage.agent("1004", AnswerPolicy.auto(0.4))
+    department = stage.agent("2001", AnswerPolicy.auto(0.6))
+    await stage.ready("1004")
+    call = await dial(scene, told)
+    await call.hear_sound(timeout=3)
+    await call.press("2")
+    agent = await phone.incoming(timeout=15)
+    await agent.answered(timeout=10)
+    await fill_ticket(scene, told, "1004", "inquiry", "开办小餐馆", "咨询开办小餐馆需要的手续。")
+    await stage.post("/api/agents/1004/third-party", {"endpoint": "2001"})
+    third = await department.incoming(timeout=10)
+    await third.answered(timeout=10)
+    call.play(Tone(CITIZEN_HZ))
+    agent.play(Tone(AGENT_HZ))
+    third.play(Tone(THIRD_HZ))
+    parties = (("citizen", call, AGENT_HZ, THIRD_HZ), ("agent", agent, CITIZEN_HZ, THIRD_HZ),
+               ("department", third, CITIZEN_HZ, AGENT_HZ))  # fmt: skip
+    for name, party, *tones in parties:
+        for hz in tones:
+            try:
+                await party.hear_tone(hz, timeout=6, share=0.2)
+            except TimeoutError:
+                told.check(False, f"the {name} hears the tone of {hz:g} Hz")
+    await agent.hangup()
+    try:
+        await call.hear_tone(THIRD_HZ, timeout=5, frames=50, share=0.8)
+    except TimeoutError:
+        told.check(False, "citizen and department go on after the agent has left")
+    told.check(call.state.value == "confirmed", "the citizen is still in the call", call.state.value)
+    await stage.agent_state("1004", "wrap_up")
+    await third.hangup()
+    call.play(Tone(CITIZEN_HZ, seconds=0.1))
+    await survey(scene, told, call, "4")
+    await settle(scene, told)
+    expect(told, menu_path=("2",), language="zh", queue="approvals", agent="1004", outcome="answered", score=4)
+    if told.recording:
+        path = Path(told.recording)
+        caller, heard = await asyncio.to_thread(lambda: (ears.leg_of(path, 0), ears.leg_of(path, 1)))
+        for leg, hz, name in ((caller, CITIZEN_HZ, "the citizen"), (heard, AGENT_HZ, "the agent"),
+                              (heard, THIRD_HZ, "the department")):  # fmt: skip
+            seconds = ears.tone_seconds(leg, hz)
+            told.check(seconds >= 0.3, f"the recording holds {name} ({hz:g} Hz)", f"{seconds:.1f} s of it")
+        stray = ears.tone_seconds(caller, AGENT_HZ) + ears.tone_seconds(caller, THIRD_HZ)
+        told.check(stray == 0, "the citizen's leg holds nobody else", f"{stray:.1f} s of others")
+    expect_in_time(told)
+
+
+async def story_d(scene: Scene) -> None:
+    """The first agent does not answer; the next is rung at once."""
+    stage, told = scene.stage, scene.tales[0]
+    absent = stage.agent("1001", AnswerPolicy.no_answer())
+    phone = stage.agent("1002", AnswerPolicy.auto(0.5))
+    await stage.ready("1001", "1002")
+    call = await dial(scene, told)
+    await call.hear_sound(timeout=3)
+    await call.press("1")
+    await absent.incoming(timeout=15)
+    agent = await phone.incoming(timeout=15)
+    await talk(scene, told, call, agent, "d")
+    await fill_ticket(scene, told, "1002", "help", "停水", "小区从昨晚开始停水。")
+    await agent.hangup()
+    await survey(scene, told, call, "5")
+    await settle(scene, told)
+    offers = [(one["agent"], one["outcome"]) for one in told.record.get("offers", ())]
+    told.check([agent for agent, _ in offers] == ["1001", "1002"], "offered to 1001, then to 1002", offers)
+    expect(told, agent="1002", outcome="answered", queue="general")
+    expect_words(scene, told, "d")
+    expect_in_time(told)
+
+
+async def story_e(scene: Scene) -> None:
+    """The caller hangs up while an agent's phone rings: it stops, the agent is ready again, the call is abandoned."""
+    stage, told = scene.stage, scene.tales[0]
+    phone = stage.agent("1001", AnswerPolicy.no_answer())
+    await stage.ready("1001")
+    call = await dial(scene, told)
+    await call.hear_sound(timeout=3)
+    await call.press("1")
+    ringing = await phone.incoming(timeout=15)
+    await stage.agent_state("1001", "ringing")
+    await call_id(scene, told)
+    since = asyncio.get_running_loop().time()
+    await call.hangup()
+    end = await ringing.ended(timeout=5)
+    told.check(end.at - since < 1.0, "the agent's phone stops within 1 s", f"{end.at - since:.2f} s")
+    await stage.agent_state("1001", "ready", 5)
+    await settle(scene, told)
+    expect(told, outcome="abandoned", agent=None, queue="general", ticket=None)
+
+
+async def story_f(scene: Scene) -> None:
+    """Two wrong keys, then silence: he reaches an agent all the same."""
+    stage, told = scene.stage, scene.tales[0]
+    phone = stage.agent("1001", AnswerPolicy.auto(0.4))
+    await stage.ready("1001")
+    call = await dial(scene, told)
+    await call.hear_sound(timeout=3)
+    await call.press("7")
+    wrong = ears.sound(stage.home, "zh/invalid-key")
+    await asyncio.sleep(len(wrong) / ears.RATE + 0.3)  # he hears that the key was wrong
+    await call.press("8")
+    agent = await phone.incoming(timeout=20)
+    await talk(scene, told, call, agent, "f")
+    told.check(
+        ears.prompt_heard(call.heard.pcm(), wrong) > 0.9, "he is told that the key was wrong", "that was not heard"
+    )
+    await fill_ticket(scene, told, "1001", "complaint", "噪音扰民", "楼下商铺夜间噪音。")
+    await agent.hangup()
+    await survey(scene, told, call, "3")
+    await settle(scene, told)
+    expect(told, menu_path=("wrong", "wrong"), agent="1001", outcome="answered", queue="general", score=3)
+    expect_words(scene, told, "f")
+    expect_in_time(told)
+
+
+async def story_g(scene: Scene) -> None:
+    """A key pressed during the greeting cuts it."""
+    stage, told = scene.stage, scene.tales[0]
+    phone = stage.agent("1001", AnswerPolicy.auto(0.4))
+    await stage.ready("1001")
+    call = await dial(scene, told)
+    await call.hear_sound(timeout=3, frames=20)
+    released = await call.press("1")
+    agent = await phone.incoming(timeout=10)
+    await agent.answered(timeout=10)
+    heard = call.heard.pcm()
+    greeting = ears.sound(stage.home, "zh/welcome")
+    begun = ears.prompt_heard(heard, greeting, part=(0.0, 0.1))
+    rest = ears.prompt_heard(heard, greeting, part=(0.7, 1.0))
+    told.check(begun > 0.8, "the greeting begins", f"correlation {begun:.2f}")
+    told.check(rest < 0.6, "the rest of the greeting is cut", f"correlation {rest:.2f}")
+    told.check(released is not None, "the key is sent")
+    await talk(scene, told, call, agent, "g")
+    await fill_ticket(scene, told, "1001", "praise", "表扬", "感谢上次及时修好路灯。")
+    await agent.hangup()
+    await survey(scene, told, call, "5")
+    await settle(scene, told)
+    expect(told, menu_path=("1",), agent="1001", outcome="answered", queue="general")
+    expect_words(scene, told, "g")
+    expect_in_time(told)
+
+
+async def story_h(scene: Scene) -> None:
+    """A direct-mode number: no menu, an agent within one ring."""
+    stage, told = scene.stage, scene.tales[0]
+    phone = stage.agent("1001", AnswerPolicy.auto(0.4))
+    await stage.ready("1001")
+    call = await dial(scene, told, "12328")
+    agent = await phone.incoming(timeout=15)
+    await talk(scene, told, call, agent, "h")
+    await fill_ticket(scene, told, "1001", "suggestion", "建议", "建议增设公交站。")
+    menu = ears.prompt_heard(call.heard.pcm(), ears.sound(stage.home, "zh/menu-main"), part=(0.0, 0.3))
+    told.check(menu < 0.6, "no menu is heard", f"correlation {menu:.2f}")
+    await agent.hangup()
+    await survey(scene, told, call, "5")
+    await settle(scene, told)
+    expect(told, menu_path=(), dialled="12328", agent="1001", outcome="answered", queue="general")
+    wait = wait_of(told)
+    told.check(wait is not None and wait <= 5.0, "an agent within one ring (5 s)", f"{wait} s")
+    expect_words(scene, told, "h")
+
+
+async def story_i(scene: Scene) -> None:
+    """kill -9 of the controller: one citizen talks, one waits, one is in the menu, and a fourth dials meanwhile."""
+    stage = scene.stage
+    talking, waiting, in_menu, meanwhile = scene.tales
+    loop = asyncio.get_running_loop()
+    first, second = stage.agent("1001", AnswerPolicy.auto(0.3)), stage.agent("1002", AnswerPolicy.auto(0.5))
+    english = stage.agent("1003", AnswerPolicy.auto(0.3))
+    asterisk = stage.asterisk_pid
+    await stage.ready("1001")
+    # One talks.
+    one = await dial(scene, talking)
+    await one.hear_sound(timeout=3)
+    await one.press("1")
+    agent_one = await first.incoming(timeout=15)
+    await agent_one.answered(timeout=5)
+    one.play(Tone(CITIZEN_HZ))
+    agent_one.play(Tone(AGENT_HZ))
+    await one.hear_tone(AGENT_HZ, timeout=5)
+    await fill_ticket(scene, talking, "1001", "help", "停水", "小区停水。")
+    # One waits for the English desk, where nobody is ready.
+    two = await dial(scene, waiting)
+    await two.hear_sound(timeout=3)
+    await two.press("9")
+    await stage.call_state(await call_id(scene, waiting), "waiting", 15)
+    queued_at = await _field(scene, await call_id(scene, waiting), "queued_at")
+    # One listens to the menu.
+    three = await dial(scene, in_menu)
+    await three.hear_sound(timeout=3)
+    await call_id(scene, in_menu)
+    await stage.ready("1002")
+    killed = loop.time()
+    stage.kill_controller()
+    await stage.controller_gone()
+    # A fourth dials while no controller lives: the safety net answers him.
+    phone = await stage.citizen(meanwhile.caller)
+    four = await phone.call("12345")
+    await four.answered(timeout=10)
+    agent_four = await second.incoming(timeout=20)
+    await agent_four.answered(timeout=10)
+    agent_four.play(Tone(AGENT_HZ))
+    await four.hear_tone(AGENT_HZ, timeout=5)
+    # The third answers the menu while nobody listens to him; he must not be lost.
+    await three.press("1")
+    await stage.start_controller()
+    back = loop.time()
+    talking.check(stage.asterisk_pid == asterisk, "Asterisk goes on untouched", "it was started anew")
+    # The talk went on unharmed all the while.
+    heard = one.heard
+    arrivals = [packet[0] for packet in heard.packets if killed <= packet[0] <= back]
+    gap = ears.longest_gap(arrivals)
+    talking.check(arrivals and gap < 0.5, "the talk has no gap of 0.5 s", f"{gap:.2f} s in {back - killed:.1f} s")
+    share = heard.tone_share(AGENT_HZ, killed, back)
+    talking.check(share > 0.9, "the agent's tone is heard all the while", f"share {share:.2f}")
+    # Those who waited reach their agents.
+    await stage.ready("1003")
+    agent_two = await english.incoming(timeout=15)
+    await agent_two.answered(timeout=10)
+    await agent_four.hangup()
+    agent_three = await second.incoming(timeout=40)
+    await agent_three.answered(timeout=10)
+    three.play(Tone(CITIZEN_HZ))
+    await agent_three.hear_tone(CITIZEN_HZ, timeout=5)
+    for agent in (agent_one, agent_two, agent_three):
+        await agent.hangup()
+    for citizen in (one, two, three, four):
+        await citizen.press("5")
+    ends = await asyncio.gather(*(citizen.ended(timeout=60) for citizen in (one, two, three, four)))
+    for told, end in zip(scene.tales, ends, strict=True):
+        told.check(end.by == "remote", "the exchange ends the call after the survey", end.by)
+    for told in scene.tales:
+        await settle(scene, told, transcript=False)
+    expect(talking, outcome="answered", agent="1001", queue="general")
+    expect(waiting, outcome="answered", agent="1003", queue="english", queued_at=queued_at)
+    expect(in_menu, outcome="answered", agent="1002", queue="general")
+    expect(meanwhile, outcome="answered", agent="1002", in_net=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A story: its letter, its words, its script, and the agents it needs (stories that share one play in turn)."""
+
+    letter: str
+    title: str
+    expected: str
+    script: Script
+    calls: tuple[str, ...] = ("",)
+
+
+STORIES = (
+    Story("a", "普通话投诉 · Mandarin complaint", "menu 1, music, agent 1001, ticket 投诉, satisfaction 5", story_a),
+    Story("b", "英语专席 · English desk", "key 9, English prompts, English-speaking agent 1003 only", story_b),
+    Story(
+        "c", "一号答三方通话 · approvals, three-way", "key 2, three hear each other, agent leaves, two go on", story_c
+    ),
+    Story("d", "首位坐席未接 · first agent does not answer", "1001 rings in vain, 1002 answers within 15 s", story_d),
+    Story("e", "振铃时挂机 · caller hangs up while it rings", "phone stops, agent ready again, abandoned", story_e),
+    Story("f", "两次错键 · two wrong keys, then silence", "reaches an agent", story_f),
+    Story("g", "按键打断 · key during the greeting", "the greeting is cut", story_g),
+    Story("h", "直通 · direct-mode number", "no menu, agent within one ring", story_h),
+    Story(
+        "i",
+        "控制器被杀 · controller killed (-9)",
+        "nobody is lost",
+        story_i,
+        ("talks", "waits", "in the menu", "dials meanwhile"),
+    ),
+)

@@ -1,0 +1,296 @@
+"""The first page in a real Chromium, over a hotline that behaves.
+
+What a person sees while calls come and go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, expect
+
+from pbx.ids import AgentId
+from tests.browser.chromium import chromium, chromium_path
+from tests.fakes.backend import ENGLISH, MemoryBackend
+from tests.fakes.website import TOKEN, Site, site
+from web.app import create_app, serve
+from web.auth import ViewFrom
+from web.live import LiveRules
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        chromium_path() is None and "CI" not in os.environ, reason="no Chromium (Debian's package chromium)"
+    ),
+]
+
+DEADLINE_MS = 10_000
+QUICK = LiveRules(interval_s=0.05, heartbeat_s=0.2)
+
+
+@dataclass
+class Desk:
+    """The page, and everything it complained about."""
+
+    page: Page
+    context: BrowserContext
+    complaints: list[str] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def desk(url: str, *, locale: str = "zh-CN", width: int = 1280, height: int = 900) -> AsyncIterator[Desk]:
+    """The first page, opened; at the end it must have had nothing to complain about but lost connections."""
+    async with chromium() as browser:
+        context = await browser.new_context(
+            locale=locale, timezone_id="Asia/Shanghai", viewport={"width": width, "height": height}
+        )
+        opened = Desk(await context.new_page(), context)
+        opened.page.set_default_timeout(DEADLINE_MS)
+
+        def complain(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning") and "net::ERR" not in message.text:
+                opened.complaints.append(message.text)
+
+        opened.page.on("console", complain)
+        opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+        await opened.page.goto(url)
+        yield opened
+        assert opened.complaints == []
+
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    """How long the page may take to show something."""
+    expect.set_options(timeout=DEADLINE_MS)
+
+
+async def shown_at_once(running: Site, opened: Desk) -> None:
+    """The first snapshot has arrived."""
+    await expect(opened.page.locator("#main")).to_have_attribute("aria-busy", "false")
+
+
+async def test_a_call_appears_waits_is_answered_and_ends_without_a_reload() -> None:
+    async with site(live_rules=QUICK) as running, desk(running.server.url) as opened:
+        page, backend = opened.page, running.backend
+        await shown_at_once(running, opened)
+        await page.evaluate("window.untouched = true")
+        await expect(page).to_have_title("12345 政务服务便民热线")
+        await expect(page.locator("#waiting")).to_have_text("0")
+        await expect(page.locator("#rate")).to_have_text("–")
+        await expect(page.locator("#calls tbody")).to_have_text("暂无")
+
+        await backend.ready(AgentId("1001"))
+        await expect(page.locator("#agents tr[data-key='1001']")).to_contain_text("示闲")
+        await expect(page.locator("#tile-ready")).to_contain_text("1 / 1")
+
+        call = backend.arrive(7)
+        backend.press(call, "1")
+        row = page.locator(f"#calls tr[data-key='{call}']")
+        await expect(row).to_contain_text("语音导航")
+        await expect(row.locator("th")).to_have_text("4400.7")
+        backend.enqueue(call)
+        await expect(page.locator("#waiting")).to_have_text("1")
+        await expect(row).to_contain_text("综合服务")
+        await expect(row).to_contain_text("排队")
+        await expect(page.locator("#queues tr[data-key='general'] td").first).to_have_text("1")
+        # The clocks go on between events: nothing is sent meanwhile.
+        await expect(page.locator("#longest")).to_have_text(re.compile("00:0[1-9]"))
+
+        backend.offer(call, "1001")
+        await expect(row).to_contain_text("话务员振铃")
+        await expect(page.locator("#agents tr[data-key='1001']")).to_contain_text("振铃")
+        backend.join(call, "1001")
+        await expect(page.locator("#talking")).to_have_text("1")
+        await expect(page.locator("#waiting")).to_have_text("0")
+        await expect(page.locator("#longest")).to_have_text("00:00")
+        await expect(row).to_contain_text("1001")
+        await expect(page.locator("#rate")).to_have_text("100.0 %")
+        await expect(page.locator("#rate-name")).to_have_text("sl15.offered.v1")
+        await expect(page.locator("#rate-formula")).to_contain_text("÷")
+        backend.agent_leaves(call)
+        await expect(row).to_contain_text("满意度评价")
+        await expect(page.locator("#agents tr[data-key='1001']")).to_contain_text("话后整理")
+        backend.hang_up(call, score=5)
+        await expect(row).to_contain_text("已接听")
+        await expect(page.locator("#talking")).to_have_text("0")
+        assert await page.evaluate("window.untouched") is True
+
+
+async def test_the_language_is_switched_at_once_and_remembered() -> None:
+    async with site(live_rules=QUICK) as running, desk(running.server.url) as opened:
+        page, backend = opened.page, running.backend
+        call = backend.arrive(1)
+        backend.enqueue(call, ENGLISH)
+        row = page.locator(f"#calls tr[data-key='{call}']")
+        await expect(row).to_contain_text("英语专席")
+        html = page.locator("html")
+        await expect(html).to_have_attribute("lang", "zh-Hans")
+        button = page.get_by_role("button", name="English")
+        await expect(button).to_have_attribute("lang", "en")
+        await button.click()
+        await expect(html).to_have_attribute("lang", "en")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("12345 Government Service Hotline")
+        await expect(row).to_contain_text("English desk")
+        await expect(row).to_contain_text("Waiting")
+        await expect(page.get_by_role("columnheader", name="Menu path")).to_be_visible()
+        await page.reload()
+        await expect(row).to_contain_text("English desk")
+        await page.get_by_role("button", name="简体中文").click()
+        await expect(row).to_contain_text("英语专席")
+        # No word of the page is left in the other language but names and the definition's code.
+        await page.get_by_role("button", name="English").click()
+        await expect(html).to_have_attribute("lang", "en")
+        visible = await page.locator("main").inner_text()
+        for name in backend.names.values():
+            visible = visible.replace(name, "")
+        assert not re.search("[\u4e00-\u9fff]", visible)
+
+
+async def test_a_browser_that_speaks_english_gets_english() -> None:
+    async with site(live_rules=QUICK) as running, desk(running.server.url, locale="en-US") as opened:
+        await expect(opened.page.locator("html")).to_have_attribute("lang", "en")
+        await expect(opened.page.locator("#agents")).to_contain_text("Signed out")
+
+
+async def test_a_lost_connection_is_said_and_the_page_recovers_by_itself() -> None:
+    backend = MemoryBackend()
+    async with site(backend, live_rules=QUICK) as running, desk(running.server.url) as opened:
+        page = opened.page
+        lost = page.locator("#lost")
+        call = backend.arrive(1)
+        backend.enqueue(call)
+        await expect(page.locator("#waiting")).to_have_text("1")
+        await expect(lost).to_be_hidden()
+        port = running.server.port
+        await running.server.close()
+        await expect(lost).to_be_visible()
+        await expect(lost).to_contain_text("连接已断开")
+        assert await page.get_by_role("status").locator("#lost").count() == 1
+        await expect(page.locator("#main")).to_have_attribute("aria-busy", "true")
+        frozen = await page.locator("#longest").inner_text()
+        backend.hang_up(call)
+        # Longer than a tick of the page's clocks: what is not known any more must not go on counting.
+        await page.wait_for_timeout(1500)
+        assert await page.locator("#longest").inner_text() == frozen
+        again = await serve(create_app(backend, token=TOKEN, metrics=backend.metrics, live_rules=QUICK), port=port)
+        try:
+            await expect(lost).to_be_hidden()
+            await expect(page.locator("#waiting")).to_have_text("0")
+            await expect(page.locator(f"#calls tr[data-key='{call}']")).to_contain_text("放弃")
+        finally:
+            await again.close()
+
+
+async def test_a_silent_connection_counts_as_lost() -> None:
+    """A half-open connection gives the browser no error; the missing heartbeat tells."""
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Passes everything on while `passing` is set, else nothing, and keeps the connection."""
+        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", running.server.port)
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                await passing.wait()
+                sink.write(data)
+                await sink.drain()
+                if b"event: beat" in data:
+                    beaten.set()
+
+        pumps = [
+            asyncio.create_task(pump(reader, upstream_writer)),
+            asyncio.create_task(pump(upstream_reader, writer)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in pumps:
+                task.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            writer.close()
+            upstream_writer.close()
+
+    passing, beaten = asyncio.Event(), asyncio.Event()
+    passing.set()
+    async with site(live_rules=QUICK) as running:
+        proxy = await asyncio.start_server(deaf, "127.0.0.1", 0)
+        try:
+            port = proxy.sockets[0].getsockname()[1]
+            async with desk(f"http://127.0.0.1:{port}/") as opened:
+                await shown_at_once(running, opened)
+                await asyncio.wait_for(beaten.wait(), 10)  # from here on it knows when the next one is due
+                await expect(opened.page.locator("#lost")).to_be_hidden()
+                passing.clear()
+                await expect(opened.page.locator("#lost")).to_be_visible()
+                passing.set()
+                await expect(opened.page.locator("#lost")).to_be_hidden()
+        finally:
+            passing.set()
+            proxy.close()
+            await proxy.wait_closed()
+
+
+async def test_a_wait_longer_than_the_definition_s_is_marked() -> None:
+    now = time.time()
+    backend = MemoryBackend(clock=lambda: now)
+    late = backend.arrive(1)
+    backend.enqueue(late)
+    now += 16
+    early = backend.arrive(2)
+    backend.enqueue(early)
+    backend.hang_up(early)
+    async with site(backend, live_rules=QUICK) as running, desk(running.server.url) as opened:
+        marked = opened.page.locator(f"#calls tr[data-key='{late}'] .late")
+        await expect(marked).to_have_text(re.compile("00:1[6-9]"))
+        await expect(opened.page.locator("#longest.late")).to_have_count(1)
+        await expect(opened.page.locator(f"#calls tr[data-key='{early}'] .late")).to_have_count(0)
+
+
+async def test_a_lost_exchange_is_said() -> None:
+    async with site(live_rules=QUICK) as running, desk(running.server.url) as opened:
+        await shown_at_once(running, opened)
+        notice = opened.page.locator("#exchange")
+        await expect(notice).to_be_hidden()
+        running.backend.connect(False)
+        await expect(notice).to_contain_text("交换机未连接")
+        running.backend.connect(True)
+        await expect(notice).to_be_hidden()
+
+
+async def test_a_page_that_may_not_see_the_figures_says_why() -> None:
+    async with site(view_from=ViewFrom.NOWHERE) as running, desk(running.server.url) as opened:
+        await expect(opened.page.locator("#lost")).to_contain_text("需要有效的访问令牌")
+        opened.complaints = [text for text in opened.complaints if "401" not in text]
+
+
+async def test_the_page_fits_a_phone() -> None:
+    async with site(live_rules=QUICK) as running, desk(running.server.url, width=390, height=800) as opened:
+        page, backend = opened.page, running.backend
+        for number in range(1, 4):
+            call = backend.arrive(number)
+            backend.press(call, "1")
+            backend.enqueue(call)
+        await expect(page.locator("#waiting")).to_have_text("3")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+        button = await page.get_by_role("button").bounding_box()
+        assert button is not None
+        assert button["x"] + button["width"] <= 390
+
+
+async def test_tables_and_states_can_be_read_without_seeing_colours() -> None:
+    async with site(live_rules=QUICK) as running, desk(running.server.url) as opened:
+        page = opened.page
+        await shown_at_once(running, opened)
+        for table in ("queues", "agents"):
+            assert await page.locator(f"#{table} thead th:not([scope=col])").count() == 0
+            assert await page.locator(f"#{table} tbody tr").count() == 3
+            assert await page.locator(f"#{table} tbody tr > th[scope=row]").count() == 3
+        assert await page.locator(".state").count() == await page.locator(".state", has_text=re.compile(".+")).count()
+        for region in ("技能组", "话务员", "来电", "关键指标"):
+            await expect(page.get_by_role("region", name=region)).to_be_visible()
