@@ -32,7 +32,7 @@ from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor, AmiError, AmiLimits
-from pbx.events import CallsRestored
+from pbx.events import CallsRestored, Event
 from pbx.ids import CallId
 from recordings.models import ModelError, find_model
 from recordings.recogniser import RecogniserError
@@ -142,7 +142,13 @@ class Hotline:
             clock=self.clock,
         )
         engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
-        exchange.post = performer.post = engine.post
+        performer.post = engine.post
+
+        def from_exchange(event: Event) -> None:
+            metrics.event_lag(max(0.0, self.clock() - event.at))
+            engine.post(event)
+
+        exchange.post = from_exchange
         performer.on_ended = backend.ended
         backend.engine = engine
 
@@ -170,7 +176,8 @@ class Hotline:
             server = await serve(app, web.host, web.port)
         except OSError as error:
             raise StartError(
-                f"the web port {web.host}:{web.port} cannot be used ({error.strerror}); stop the other program or set [web] port"
+                f"the web port {web.host}:{web.port} cannot be used ({error.strerror}); "
+                "stop the other program or set [web] port"
             ) from error
         self._stack.push_async_callback(server.close)
         self.url = server.url

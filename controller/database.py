@@ -69,9 +69,7 @@ def shown(url: URL) -> str:
     return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
 
-def make_engine(
-    url: URL, *, pool_size: int = 1, read_only: bool = False, busy_s: float = BUSY_TIMEOUT_S
-) -> Engine:
+def make_engine(url: URL, *, pool_size: int = 1, read_only: bool = False, busy_s: float = BUSY_TIMEOUT_S) -> Engine:
     """An engine whose connections have our settings; nothing is connected yet.
 
     Its transactions begin as the database's own (`BEGIN IMMEDIATE` on SQLite, so that a writer that has begun can also
@@ -102,9 +100,7 @@ def make_engine(
 
 
 def _sqlite_engine(url: URL, pool_size: int, read_only: bool, busy_s: float) -> Engine:
-    engine = create_engine(
-        url, connect_args={"timeout": busy_s}, pool_size=pool_size, max_overflow=0, pool_timeout=10
-    )
+    engine = create_engine(url, connect_args={"timeout": busy_s}, pool_size=pool_size, max_overflow=0, pool_timeout=10)
 
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # transactions are ours, not the driver's guess

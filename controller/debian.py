@@ -160,7 +160,10 @@ def _prepare(
     else:
         raise problem
     progress(f"looking up what {', '.join(packages)} of Debian {suite} need")
-    uris = _apt(apt, ["install", "--print-uris", "--yes", *packages], root, suite, architecture)
+    # apt leaves out what is downloaded already: it is asked for the whole list with an archive folder that is empty.
+    (cache / "none/partial").mkdir(parents=True, exist_ok=True)
+    whole = ["-o", f"Dir::Cache::archives={cache}/none", "install", "--print-uris", "--yes", *packages]
+    uris = _apt(apt, whole, root, suite, architecture)
     wanted = re.findall(r"^'[^']+' (\S+\.deb) (\d+) ", uris, re.MULTILINE)
     if not wanted:
         raise PrepareError(f"the archive named no package for {', '.join(packages)} in suite {suite}")
@@ -207,6 +210,12 @@ def _update(source: Source, suite: str, cache: Path, architecture: str, progress
         done = _run([*apt, "update"])
     if done.returncode != 0:
         raise _explained(done.stderr, cache, suite, architecture)
+    for release in (cache / "lists").glob("*Release"):
+        offered = re.search(r"^Architectures:(.*)$", release.read_text(encoding="utf-8"), re.MULTILINE)
+        if offered is not None and architecture not in offered[1].split():
+            raise PrepareError(
+                f"the archive has no packages for this machine's architecture ({architecture}) in suite {suite}"
+            )
     return apt
 
 
@@ -222,20 +231,22 @@ def _configure(
         (cache / folder).mkdir(parents=True, exist_ok=True)
     (cache / "status").touch()
     signed_by = source.signed_by or (str(DEBIAN_KEYRING) if DEBIAN_KEYRING.exists() else "")
-    lines = ["Types: deb", f"URIs: {source.uri}", f"Suites: {suite}", "Components: main", "Targets: Packages"]
+    # apt uses packages of a file: archive where they lie; we want all of them in one folder.
+    uri = re.sub(r"^file:", "copy:", source.uri)
+    lines = ["Types: deb", f"URIs: {uri}", f"Suites: {suite}", "Components: main", "Targets: Packages"]
     lines += [f"Signed-By: {signed_by}"] if signed_by else []
     lines += [f"Trusted: {source.trusted}"] if source.trusted else []
-    (cache / "private.sources").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    # apt wants the source list by its ending: a folder with our one file is read as sourceparts.
-    parts = cache / "sources"
+    parts = cache / "sources"  # a deb822 file is known by its ending, and read only from a folder of sources
     parts.mkdir(exist_ok=True)
-    (cache / "private.sources").replace(parts / "private.sources")
+    (parts / "private.sources").write_text("\n".join(lines) + "\n", encoding="utf-8")
     options = {
         "Dir::State": cache,
         "Dir::State::status": cache / "status",
         "Dir::State::lists": cache / "lists",
         "Dir::Cache": cache,
         "Dir::Cache::archives": cache / "archives",
+        "Dir::Cache::pkgcache": "pkgcache.bin",
+        "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
         "Dir::Log": cache / "log",
         "Dir::Etc::sourcelist": "/dev/null",
         "Dir::Etc::sourceparts": parts,
@@ -261,7 +272,7 @@ def _configure(
     text += [f'{name} "{value}";' for name, value in options.items()]
     text += [f'APT::Architectures {{ "{architecture}"; }};']
     (cache / "apt.conf").write_text("\n".join(text) + "\n", encoding="utf-8")
-    return ["apt-get", "-q", "-c", str(cache / "apt.conf")]
+    return ["apt-get", "-c", str(cache / "apt.conf")]
 
 
 def _apt(apt: list[str], arguments: list[str], root: Path, suite: str, architecture: str) -> str:
@@ -292,9 +303,8 @@ def _explained(stderr: str, place: Path, suite: str, architecture: str) -> Prepa
         (("Temporary failure resolving", "Could not resolve", "Could not connect", "Network is unreachable",
           "Connection failed", "Connection timed out", "Unable to connect", "Connection refused"),
          "the Debian archive of this machine's apt sources cannot be reached: check the network or the proxy"),
-        (("doesn't support architecture",),
-         f"the archive has no packages for this machine's architecture ({architecture}) in suite {suite}"),
-        (("does not have a Release file", "404"), f"this machine's archive does not hold suite {suite}"),
+        (("does not have a Release file", "404 ", "Failed to stat"),
+         f"this machine's archive does not hold suite {suite}"),
         (("NO_PUBKEY", "is not signed", "signatures couldn't be verified"),
          "the archive's signature cannot be checked: install the package debian-archive-keyring"),
         (("Unable to locate package", "has no installation candidate"),

@@ -47,6 +47,7 @@ class WallClock:
         self._last = 0.0
 
     def __call__(self) -> float:
+        """Now."""
         self._last = max(self._last, time.time())
         return self._last
 

@@ -285,7 +285,8 @@ def talk_ended(house: House, event: TalkEnded | NetTalkEnded, now: float) -> Non
         agent = live.offer.agent
         live.offer = None
         _close_offer(live, "answered", event.at)
-        house.note(live, agent=agent, joined_at=live.record.joined_at or event.at)
+        talked = event.talk_s if isinstance(event, TalkEnded) else 0.0
+        house.note(live, agent=agent, joined_at=live.record.joined_at or event.at - talked)
         desk.leg_gone(house, agent, live.call, now)
     house.note(live, released_at=event.at)
 
@@ -330,6 +331,8 @@ def fell_back(house: House, event: FellBack, now: float) -> None:
     if live is None or not house.move(live, CallInput.FALL_BACK):
         return
     live.step = max(live.step, event.step)
+    if live.position is not None:  # he left the menu's first question behind, and the notice with it
+        live.milestones.add(Milestone.CONSENT_CUT)
     house.line.remove(live.call)
     house.unheld.pop(live.call, None)
     if live.offer is not None:

@@ -188,6 +188,8 @@ def _in_net(house: House, live: LiveCall, ringing: LiveChannel | None, at: float
     """In the safety net: taken back, unless the net is just ringing an agent for him (then left alone)."""
     _leave_line(house, live)
     live.state = CallState.NET
+    if live.position is not None:  # he left the menu's first question behind, and the notice with it
+        live.milestones.add(Milestone.CONSENT_CUT)
     if ringing is None:
         offers.reclaim(house, live, at)
 

@@ -13,12 +13,12 @@ from pbx.ids import CallId
 from web.backend import NotFound
 from web.fields import read_window
 from web.keys import BACKEND, CLOCK, LIMITS
-from web.shape import answer, plain
+from web.shape import answer, fields_of
 
 
 def call_json(record: CallRecord) -> dict[str, Any]:
     """A call's record as people outside see it: no channel name, no path of a file of this machine."""
-    shape: dict[str, Any] = plain(record)
+    shape = fields_of(record)
     del shape["channel"]
     shape["recording"] = record.recording is not None
     shape["wait_s"] = answer_wait(record)

@@ -18,7 +18,7 @@ from aiohttp import web
 from metrics.servicelevel import DEFINITIONS, Definition
 from web.backend import Backend, Overview
 from web.keys import BACKEND
-from web.shape import answer, dumps, plain
+from web.shape import answer, dumps, fields_of
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class LiveRules:
 
 def overview_json(overview: Overview, definitions: Mapping[str, Definition]) -> dict[str, Any]:
     """The overview as the page reads it: with its totals, and the definitions of its figures in words."""
-    shape: dict[str, Any] = plain(overview)
+    shape = fields_of(overview)
     shape["waiting"] = overview.waiting
     shape["talking"] = overview.talking
     shape["definitions"] = {

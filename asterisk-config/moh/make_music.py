@@ -7,6 +7,7 @@ loop has no seam. Plain Python; the same bytes on every machine.
 
 from __future__ import annotations
 
+import functools
 import math
 from array import array
 from pathlib import Path
@@ -31,25 +32,32 @@ def tones() -> list[float]:
     return [GONG[tone[0]] * 2.0 ** (int(tone[1]) - 4) for bar in BARS for tone in bar.split()]
 
 
+@functools.cache
+def bell(frequency: float) -> list[float]:
+    """One soft bell tone of 2.4 s: three harmonics, the higher the sooner gone."""
+    ring = int(2.4 * RATE)
+    out = [0.0] * ring
+    for harmonic, weight, fade in ((1, 1.0, 1.6), (2, 0.35, 2.6), (3, 0.12, 4.5)):
+        if frequency * harmonic > 3300:
+            continue
+        step = 2.0 * math.pi * frequency * harmonic / RATE
+        for n in range(ring):
+            attack = min(1.0, n / (0.012 * RATE))
+            release = min(1.0, (ring - n) / (0.05 * RATE))
+            out[n] += weight * attack * release * math.exp(-fade * n / RATE) * math.sin(step * n)
+    return out
+
+
 def synthesise() -> list[float]:
     """The loop, as samples of -1 to 1; a tone's end wraps round to the beginning."""
     melody = tones()
     length = int(len(melody) * BEAT_S * RATE)
-    ring = int(2.4 * RATE)
     out = [0.0] * length
     for number, frequency in enumerate(melody):
         start = int(number * BEAT_S * RATE)
         strong = 1.0 if number % 8 == 0 else 0.7 + 0.1 * math.sin(number)
-        for harmonic, weight, fade in ((1, 1.0, 1.6), (2, 0.35, 2.6), (3, 0.12, 4.5)):
-            step = 2.0 * math.pi * frequency * harmonic / RATE
-            if frequency * harmonic > 3300:
-                continue
-            for n in range(ring):
-                t = n / RATE
-                attack = min(1.0, t / 0.012)
-                release = min(1.0, (ring - n) / (0.05 * RATE))
-                envelope = strong * weight * attack * release * math.exp(-fade * t)
-                out[(start + n) % length] += envelope * math.sin(step * n)
+        for n, sample in enumerate(bell(frequency)):
+            out[(start + n) % length] += strong * sample
     loudest = max(abs(sample) for sample in out)
     return [sample * PEAK / loudest for sample in out]
 

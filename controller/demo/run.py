@@ -20,7 +20,7 @@ from rich.text import Text
 from controller.asterisk_tree import find_asterisk, prepare_asterisk
 from controller.commands.phone import account
 from controller.debian import PrepareError
-from controller.demo.show import live_table, summary_table
+from controller.demo.show import live_table, summary
 from controller.demo.stage import Stage, StageError
 from controller.demo.stories import STORIES, Scene, Story, Told, wait_of
 from controller.softphone import AnswerPolicy, CallFailed, RegistrationFailed
@@ -71,11 +71,8 @@ async def _perform(arguments: argparse.Namespace, console: Console, stories: lis
         console.print(f"Asterisk {binary.version} ({binary.source}); pages at {stage.url}")
         tales = await _stories(stage, console, stories)
         level = await _service_level(stage, tales)
-        console.print(summary_table(tales))
+        console.print(summary(tales))
         console.print(_level_text(level))
-        for told in tales:
-            for problem in told.problems:
-                console.print(Text(f"{told.story}: {problem}", style="red"))
         ok = all(told.passed for told in tales)
         if arguments.json is not None:
             _write_json(arguments.json, stage, model, tales, level, ok)
@@ -96,7 +93,7 @@ async def _stories(stage: Stage, console: Console, stories: list[Story]) -> list
     tales: list[Told] = []
     scenes: list[tuple[Story, Scene]] = []
     for story in stories:
-        told = [
+        calls = [
             Told(
                 story.letter,
                 f"{story.title}{' · ' + call if call else ''}",
@@ -105,8 +102,8 @@ async def _stories(stage: Stage, console: Console, stories: list[Story]) -> list
             )
             for index, call in enumerate(story.calls)
         ]
-        tales += told
-        scenes.append((story, Scene(stage, told)))
+        tales += calls
+        scenes.append((story, Scene(stage, calls)))
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         shown = asyncio.create_task(_show(stage, live, tales))
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from controller.demo.stories import Told, wait_of
 
@@ -46,37 +48,32 @@ def live_table(overview: dict[str, Any], tales: list[Told]) -> Table:
     return table
 
 
-def summary_table(tales: list[Told]) -> Table:
-    """How each call went."""
-    table = Table(title="通话小结 · summary", show_lines=True)
-    for column in (
-        "",
-        "story",
-        "path",
-        "queue",
-        "wait",
-        "agent",
-        "ticket",
-        "score",
-        "recording",
-        "transcript",
-        "outcome",
-    ):
-        table.add_column(column, overflow="fold")
+def summary(tales: list[Told]) -> Group:
+    """How each call went: its path, wait, agent, ticket, satisfaction, recording and transcript."""
+    parts: list[Text | Table] = [Text("\n通话小结 · summary", style="bold")]
     for told in tales:
         record, wait = told.record, wait_of(told)
-        kind = told.ticket.get("type") or ""
-        table.add_row(
-            "[green]✓[/green]" if told.passed else "[red]✗[/red]",
-            f"{told.story} {told.title}",
-            " ".join(record.get("menu_path", ())) or "-",
-            f"{record.get('queue') or '-'} {record.get('language') or ''}",
-            f"{wait:.1f} s" if wait is not None else "-",
-            record.get("agent") or "-",
-            f"{record.get('ticket') or '-'} {kind}",
-            str(record.get("score") or "-"),
-            told.recording.rsplit("/", 1)[-1] if told.recording else "-",
-            told.transcript if told.transcript is not None else "-",
-            record.get("outcome") or "-",
+        head = Text("✓ " if told.passed else "✗ ", style="green" if told.passed else "red")
+        head.append(f"{told.story}  {told.title}", style="bold")
+        parts.append(head)
+        details = Table(show_header=False, box=None, padding=(0, 1, 0, 4))
+        details.add_column()
+        details.add_column(overflow="fold")
+        path = " ".join(record.get("menu_path", ())) or "no menu"
+        details.add_row(
+            "path",
+            f"{path} → {record.get('queue') or 'safety net'} ({record.get('language')}) → {record.get('outcome')}",
         )
-    return table
+        if record.get("agent"):
+            waited = f"after {wait:.1f} s" if wait is not None else "by the safety net"
+            details.add_row("agent", f"{record['agent']} {waited}")
+        if record.get("ticket"):
+            kind = told.ticket.get("type") or "not filled in"
+            details.add_row("ticket", f"{record['ticket']} {kind}; satisfaction {record.get('score') or 'not given'}")
+        details.add_row("recording", told.recording or "none")
+        if told.transcript is not None:
+            details.add_row("transcript", told.transcript)
+        for problem in told.problems:
+            details.add_row("[red]problem[/red]", Text(problem, style="red"))
+        parts.append(details)
+    return Group(*parts)

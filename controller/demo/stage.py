@@ -138,7 +138,7 @@ class Stage:
     # ---------------------------------------------------------------- the controller
 
     async def start_controller(self) -> None:
-        """Start the controller as a process and wait until its pages answer. Raises `StageError` with its last words."""
+        """Start the controller as a process; wait until its pages answer. Raises `StageError` with its last words."""
         log = (self.folder / "controller.log").open("ab")
         environment = os.environ | {"HOTLINE_HOME": str(self.home), "HOTLINE_VAR": str(self.var)}
         with log:
@@ -170,7 +170,7 @@ class Stage:
 
     async def _serving(self) -> None:
         """Wait until the controller's own address answers; it opens its port without telling anybody."""
-        assert self._session is not None and self._process is not None
+        assert self._session is not None
         while True:
             with contextlib.suppress(OSError, aiohttp.ClientError):
                 if (self.data / "web-address").exists():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import wave
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = [
     "load",
     "save_wav",
     "tone",
+    "tone_alaw",
     "tone_share",
 ]
 
@@ -91,6 +93,12 @@ class Tone:
             whole = (n for n in range(1, 11) if abs(n * self.hz - round(n * self.hz)) < 1e-6)
             seconds = float(next(whole, 10))
         return tone(self.hz, seconds, self.level)
+
+
+@lru_cache(maxsize=64)
+def tone_alaw(sound: Tone) -> bytes:
+    """A tone as A-law bytes; kept, because many calls play the same one."""
+    return encode_alaw(sound.samples())
 
 
 def tone(hz: float, seconds: float, level: float = -12.0) -> Pcm:

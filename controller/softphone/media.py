@@ -222,7 +222,7 @@ class AudioStream:
         """Play, in place of what was playing."""
         if isinstance(sound, Tone):
             loop = loop or sound.seconds is None
-            alaw = audio.encode_alaw(sound.samples())
+            alaw = audio.tone_alaw(sound)
         elif isinstance(sound, bytes):
             alaw = sound
         else:

@@ -184,8 +184,8 @@ class Caller:
         """Return when he stands in this `context/application`; no event tells that, so it is asked again and again."""
         try:
             async with asyncio.timeout(within):
-                while await self.where() != place:
-                    await asyncio.sleep(0.02)  # noqa: ASYNC110 - nothing would set an event
+                while await self.where() != place:  # noqa: ASYNC110 - nothing would set an event
+                    await asyncio.sleep(0.02)
         except TimeoutError:
             raise AssertionError(f"stands in {await self.where()}, not in {place}") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -249,7 +250,19 @@ async def test_too_short_a_talk_is_no_talk(beating: Any, ring: Ring, plug: Plug)
     assert not [m for m in beating.events if m.get("UserEvent") in ("TalkEnd", "Score")]
 
 
-async def test_talk_survey_and_end_with_a_dead_controller(beating: Any, ring: Ring, plug: Plug) -> None:
+async def written(file: Path, word: str, *, within: float = 3.0) -> str:
+    """The lines of a file that Asterisk writes which hold `word`, as soon as there is one."""
+    async with asyncio.timeout(within):
+        while True:
+            lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+            if found := [line for line in lines if word in line]:
+                return "\n".join(found)
+            await asyncio.sleep(0.02)
+
+
+async def test_talk_survey_and_end_with_a_dead_controller(
+    beating: Any, ring: Ring, plug: Plug, exchange: Exchange
+) -> None:
     """The controller dies while they talk: the talk outlives HBMAX, then the score is taken and he is thanked."""
     agent = await plug("1001", AnswerPolicy.auto(0.1))
     line = await ring()
@@ -273,6 +286,9 @@ async def test_talk_survey_and_end_with_a_dead_controller(beating: Any, ring: Ri
     end = await line.call.ended(timeout=4)
     assert (end.by, end.status) == ("remote", 200)
     assert not [m for m in beating.events if m.get("UserEvent") == "Fallback"]
+    # What a dead controller missed is read from the call's row afterwards.
+    row = await written(exchange.settings.instance / "log/cdr-csv/Master.csv", line.id)
+    assert "score:4" in row
 
 
 async def test_survey_asks_again_after_a_wrong_key(beating: Any, ring: Ring) -> None:
@@ -308,7 +324,9 @@ async def test_caller_leaves_while_the_phone_rings(beating: Any, ring: Ring, plu
     assert (await incoming.ended(timeout=2)).status == 487
 
 
-async def test_net_rings_an_agent_and_asks_how_it_was(tap: Any, ring: Ring, plug: Plug) -> None:
+async def test_net_rings_an_agent_and_asks_how_it_was(
+    tap: Any, ring: Ring, plug: Plug, exchange: Exchange
+) -> None:
     """No controller at all: the net's queue rings a member; talk; he hangs up; the survey needs nobody."""
     agent = await plug("1001", AnswerPolicy.auto(0.2))
     await tap.do("QueueAdd", Queue="net", Interface="PJSIP/1001", MemberName="1001")
@@ -328,6 +346,8 @@ async def test_net_rings_an_agent_and_asks_how_it_was(tap: Any, ring: Ring, plug
         await line.call.press("3")
         assert (await line.user("Score"))["Score"] == "3"
         await line.call.ended(timeout=4)
+        log = await written(exchange.settings.instance / "log/queue_log", f"{line.id}|net|1001|COMPLETEAGENT")
+        assert log
     finally:
         await tap.do("QueueRemove", Queue="net", Interface="PJSIP/1001")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -23,6 +24,7 @@ from controller.asterisk import (
     AsteriskBinary,
     Exchange,
     ExchangeError,
+    find_asterisk,
     free_settings,
     load_settings,
 )
@@ -182,7 +184,7 @@ asyncio.run(main())
 async def orphan(binary: AsteriskBinary, place: Callable[[], Path]) -> AsyncIterator[tuple[Path, int]]:
     """An Asterisk whose controller was killed with -9."""
     instance = place()
-    starter = subprocess.Popen(
+    starter = subprocess.Popen(  # noqa: ASYNC220 - its first line is read in a thread
         [sys.executable, "-c", STARTER, str(ROOT / "var"), str(instance)], cwd=ROOT, stdout=subprocess.PIPE
     )
     with starter:
@@ -256,6 +258,22 @@ async def test_a_foreign_process_is_never_adopted(binary: AsteriskBinary, place:
         assert exchange.pid != os.getpid()
     finally:
         await exchange.stop()
+
+
+async def test_the_machines_own_asterisk_runs_as_well(binary: AsteriskBinary, place: Callable[[], Path]) -> None:
+    """Found on PATH instead of in the tree: the same files, modules and data where a system keeps them."""
+    programs = place()
+    program = programs / "asterisk"
+    program.write_text("#!/bin/sh\nexec " + shlex.join(binary.command) + ' "$@"\n')
+    program.chmod(0o755)
+    prefix = binary.data_dir.parents[2]
+    found = find_asterisk(programs / "var", prefix=prefix, path=str(programs))
+    assert found is not None
+    assert found.source == "system"
+    assert (found.version, found.modules_dir, found.data_dir) == (binary.version, binary.modules_dir, binary.data_dir)
+    exchange = Exchange(found, free_settings(place()))
+    await exchange.start()
+    await exchange.stop()
 
 
 async def test_a_long_path_has_its_socket_elsewhere(binary: AsteriskBinary, place: Callable[[], Path]) -> None:

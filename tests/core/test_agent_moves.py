@@ -205,6 +205,8 @@ def test_misses_in_a_row_make_not_ready_and_a_talk_begins_the_count_anew() -> No
     assert (twice.state, twice.reason, twice.misses) == (S.NOT_READY, MISSED, 0)
     talked = do(do(do(do(agent, I.RESERVE), I.JOIN), I.RELEASE), I.WRAP_UP_OVER)
     assert do(do(talked, I.RESERVE), I.NO_ANSWER).state is S.READY
+    assert do(agent_in(S.RINGING, misses=1), I.JOIN).misses == 0
+    assert do(agent_in(S.RINGING, misses=1), I.RELEASE).misses == 0, "a talk whose beginning was not seen is a talk"
     once = replace(RULES, misses_before_not_ready=1)
     assert do(do(agent_in(S.READY), I.RESERVE), I.NO_ANSWER, rules=once).reason == MISSED
 

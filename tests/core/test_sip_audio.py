@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.softphone import audio
@@ -145,6 +145,7 @@ def frames(hz: float, count: int) -> list[bytes]:
     return [alaw[i * FRAME : (i + 1) * FRAME] for i in range(count)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 0.05), min_size=25, max_size=25), st.integers(0, 0xFFFFFFFF), st.integers(0, 0xFFFF))
 def test_jitter_and_wrapping_numbers_leave_the_sound_whole(jitter: list[float], stamp: int, number: int) -> None:
     sound = frames(440, 25)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.softphone.sip import (
@@ -59,21 +59,25 @@ name_addr = st.builds(NameAddr, uri, quoted, param_list)
 via = st.builds(Via, st.sampled_from(["UDP", "TCP", "TLS"]), host, port, param_list)
 
 
+@settings(deadline=None)
 @given(uri)
 def test_a_uri_written_is_the_uri_read(value: Uri) -> None:
     assert Uri.parse(str(value)) == value
 
 
+@settings(deadline=None)
 @given(name_addr)
 def test_an_address_written_is_the_address_read(value: NameAddr) -> None:
     assert NameAddr.parse(str(value)) == value
 
 
+@settings(deadline=None)
 @given(via)
 def test_a_via_written_is_the_via_read(value: Via) -> None:
     assert Via.parse(str(value)) == value
 
 
+@settings(deadline=None)
 @given(st.lists(name_addr, min_size=1, max_size=4))
 def test_a_list_header_splits_at_its_own_commas_only(values: list[NameAddr]) -> None:
     assert [NameAddr.parse(part) for part in split_commas(", ".join(map(str, values)))] == values
@@ -82,6 +86,7 @@ def test_a_list_header_splits_at_its_own_commas_only(values: list[NameAddr]) -> 
 extra = st.lists(st.tuples(token.map(lambda t: "X-" + t), free_text.map(lambda t: t.strip(" \t"))), max_size=4)
 
 
+@settings(deadline=None)
 @given(token, uri, name_addr, name_addr, via, st.integers(0, 2**31 - 1), extra, st.binary(max_size=60))
 def test_a_request_written_is_the_request_read(
     method: str,
@@ -111,6 +116,7 @@ def test_a_request_written_is_the_request_read(
     assert (read.from_, read.to, read.via, read.cseq) == (sender, to, top, CSeq(number, method))
 
 
+@settings(deadline=None)
 @given(st.integers(100, 699), free_text)
 def test_a_response_written_is_the_response_read(status: int, reason: str) -> None:
     response = Response(Headers(MINIMAL.items()), b"body", status, reason)
@@ -119,12 +125,14 @@ def test_a_response_written_is_the_response_read(status: int, reason: str) -> No
     assert (read.status, read.reason, read.body, read.headers) == (status, reason, b"body", response.headers)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_message_or_malformed(data: bytes) -> None:
     with pytest.raises(MalformedMessage):
         parse_message(data)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 400), st.binary(max_size=4))
 def test_a_damaged_message_is_a_message_or_malformed(position: int, damage: bytes) -> None:
     whole = text(Contact="<sip:a@192.0.2.1>", X_Note="市民热线")

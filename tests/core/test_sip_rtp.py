@@ -7,7 +7,7 @@ import struct
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.softphone.rtp import KEYS, HeardKey, KeyReceiver, MalformedPacket, Packet, key_payloads, parse_packet
@@ -25,11 +25,13 @@ packets = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(packets)
 def test_a_packet_written_is_the_packet_read(packet: Packet) -> None:
     assert parse_packet(packet.encode()) == packet
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_a_packet_or_malformed(data: bytes) -> None:
     with contextlib.suppress(MalformedPacket):
@@ -111,12 +113,14 @@ def receive(packets_in: list[tuple[str, int, bytes]]) -> list[HeardKey]:
     return heard
 
 
+@settings(deadline=None)
 @given(st.text(KEYS, min_size=1, max_size=6), st.integers(0, 0xFFFFFFFF))
 def test_every_key_is_heard_once_with_its_duration(keys: str, start: int) -> None:
     expected = [heard for key in keys for heard in (HeardKey(key, False), HeardKey(key, True, 100))]
     assert receive(stream(keys, start)) == expected
 
 
+@settings(deadline=None)
 @given(st.text(KEYS, min_size=1, max_size=5), st.integers(0, 0xFFFFFFFF), st.data())
 def test_loss_and_repetition_neither_double_nor_lose_a_key(keys: str, start: int, data: st.DataObject) -> None:
     """As long as one packet of a key arrives (and some sound after the last), the key is heard, once."""

@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own for the tests: its own data in a temporary folder, reached by a socket file, ended with them."""
+"""A PostgreSQL of our own for the tests: its data in a temporary folder, reached by a socket file, ended with them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class PostgresServer:
         self._data = self.folder / "data"
         self._databases = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "--auth=trust", "--username=hotline", "--encoding=UTF8", "--no-sync", f"--pgdata={self._data}")
+        self._run(
+            "initdb", "--auth=trust", "--username=hotline", "--encoding=UTF8", "--no-sync", f"--pgdata={self._data}"
+        )
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(

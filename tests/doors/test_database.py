@@ -1,4 +1,4 @@
-"""The store: what is handed over is committed in order, promises come after the commit, one wrong write hurts no other."""
+"""The store: written in order, promised after the commit, and one wrong write hurts no other."""
 
 from __future__ import annotations
 
@@ -239,7 +239,8 @@ async def main():
     await store.start()
     records = Records(store, operations)
     for number in range(1000000):
-        print(await records.open_ticket(OpenTicket(f"c-{number}", "1", "12345", "zh", "general", "1001", 1.0)), flush=True)
+        opening = OpenTicket(f"c-{number}", "1", "12345", "zh", "general", "1001", 1.0)
+        print(await records.open_ticket(opening), flush=True)
 
 asyncio.run(main())
 """

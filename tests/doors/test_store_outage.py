@@ -7,7 +7,7 @@ import dataclasses
 import sqlite3
 import stat
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -76,12 +76,13 @@ class Down:
 
 
 @pytest.fixture
-def fault(database_url: str, request: pytest.FixtureRequest) -> Fault:
+def fault(database_url: str, request: pytest.FixtureRequest) -> Iterator[Fault]:
     if database_url.startswith("sqlite"):
-        return Locked(where(database_url).database or "")
+        yield Locked(where(database_url).database or "")
+        return
     down = Down(request.getfixturevalue("postgres"))
-    request.addfinalizer(down.end)
-    return down
+    yield down
+    down.end()
 
 
 class MakeStore(Protocol):
@@ -238,7 +239,9 @@ async def test_a_full_disk_is_said_and_survived(tmp_path: Path) -> None:
 
 async def test_two_writers_on_one_database_never_give_a_number_twice(make_store: MakeStore) -> None:
     (_, one), (_, two) = await make_store(StoreRules()), await make_store(StoreRules())
-    futures = [which.open_ticket(opening(f"{name}-{n}")) for n in range(150) for name, which in (("a", one), ("b", two))]
+    futures = [
+        which.open_ticket(opening(f"{name}-{n}")) for n in range(150) for name, which in (("a", one), ("b", two))
+    ]
     numbers = await asyncio.wait_for(asyncio.gather(*futures), 60)
     assert len(set(numbers)) == 300
     both = [which.open_ticket(opening(f"same-{n}")) for n in range(50) for which in (one, two)]

@@ -27,16 +27,23 @@ class Events:
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self.answer = answer
         self.comments = 0
+        self.beats = 0
         self.retry: int | None = None
 
     async def next(self) -> tuple[str, Any] | None:
         """The next event's id and data; None when the stream ended."""
-        identity, data = "", ""
+        identity, data, kind = "", "", ""
         while line := (await self.answer.content.readline()).decode():
             name, _, value = line.rstrip("\n").partition(": ")
             if line == "\n":
-                if data:
+                if kind == "beat":
+                    self.beats += 1
+                    assert float(data) == QUICK.heartbeat_s
+                    kind = data = ""
+                elif data:
                     return identity, json.loads(data)
+            elif name == "event":
+                kind = value
             elif name == "id":
                 identity = value
             elif name == "data":
@@ -92,15 +99,20 @@ async def test_a_snapshot_at_once_and_one_per_change() -> None:
 
 async def test_heartbeats_when_nothing_happens() -> None:
     async with site(live_rules=QUICK) as hotline, listening(hotline) as events:
-        await events.next()
-        reading = asyncio.create_task(events.next())
-        try:
-            async with asyncio.timeout(10):
-                while events.comments < 3:
-                    await asyncio.wait([reading], timeout=0.05)
-        finally:
-            hotline.backend.signal.bump()
-            await reading
+        started = asyncio.get_running_loop().time()
+
+        def later(_: Any) -> bool:
+            return asyncio.get_running_loop().time() - started > 3.5 * QUICK.heartbeat_s
+
+        reading = asyncio.create_task(events.until(later))
+        async with asyncio.timeout(10):
+            while events.beats < 3:
+                await asyncio.wait([reading], timeout=0.02)
+                assert not reading.done()
+            while not reading.done():
+                hotline.backend.signal.bump()
+                await asyncio.wait([reading], timeout=0.02)
+        assert events.comments == events.beats
 
 
 async def test_a_burst_of_changes_is_one_snapshot_with_all_of_them() -> None:

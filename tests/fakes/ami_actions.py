@@ -94,10 +94,17 @@ class Actions(ABC):
     @abstractmethod
     def _no_agent(self, call: FakeCall, step: int, agent: str, status: str, cause: int) -> None: ...
 
+    def note(self, action: Headers) -> None:
+        """Every action is kept, for `saw`."""
+        self.actions.append(action)
+        self.changed()
+
+    def changed(self) -> None:
+        """Something that tests wait for may have happened."""
+        self._news.set()
+
     def act(self, session: Session, action: Headers) -> None:
         """Carry out what a client orders."""
-        self.actions.append(action)
-        self._news.set()
         handler: Callable[[Session, Headers], None] | None = getattr(
             self, f"_do_{action['Action'].lower()}", None
         )

@@ -34,6 +34,7 @@ class Session(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self in self.exchange.sessions:
             self.exchange.sessions.remove(self)
+            self.exchange.changed()
 
     def data_received(self, data: bytes) -> None:
         if self.exchange.fault.stall:
@@ -45,6 +46,7 @@ class Session(asyncio.Protocol):
     def _act(self, block: bytes) -> None:
         lines = block.split(b"\r\n")
         action = dict(line.decode().split(": ", 1) for line in lines if b": " in line)
+        self.exchange.note(action)
         if any(len(line) > MAX_LINE for line in lines):
             self.answer(action, "Error", Message="Failed to parse message: line too long")
             return

@@ -86,6 +86,12 @@ class FakeExchange(Actions):
         self.members.clear()
         self.drop()
 
+    async def quiet(self) -> None:
+        """Returns when no client is connected any more."""
+        while self.sessions:
+            self._news.clear()
+            await self._news.wait()
+
     def garbage(self, data: bytes) -> None:
         """Bytes that are no AMI, to every client."""
         for session in self.sessions:
@@ -108,7 +114,7 @@ class FakeExchange(Actions):
     def emit(self, event: str, *lines: tuple[str, str], **headers: str) -> None:
         """An event to every client that wants it."""
         for session in list(self.sessions):
-            session.event(event, *lines, **headers)
+            session.event(event, *lines, *headers.items())
 
     # ------------------------------------------------------------ channels
 

@@ -1,0 +1,87 @@
+"""`hotline test` and `hotline lint`: set up what the tests need, then lint, types, import contracts and all tests."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from controller.asterisk_tree import find_asterisk, prepare_asterisk
+from controller.debian import PrepareError
+
+CHROMIUM = ("chromium", "fonts-wqy-zenhei")
+"""Debian packages of the browser tests: the browser, and a font that has Chinese letters."""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """0 only if everything passed. What was skipped, and why, is printed last."""
+    home, only_lint = arguments.home, arguments.command == "lint"
+    chosen = list(getattr(arguments, "pytest", []))
+    checks: list[tuple[str, list[str]]] = [
+        ("lint", [_tool("ruff"), "check", "."]),
+        ("format", [_tool("ruff"), "format", "--check", "."]),
+        ("types", [_tool("mypy")]),
+        ("import contracts", [_tool("lint-imports")]),
+    ]
+    missing: list[str] = []
+    if not only_lint:
+        for name, prepare in (("Asterisk", _asterisk), ("Chromium", _chromium)):
+            problem = prepare(arguments.var)
+            if problem:
+                missing.append(f"{name}: {problem}")
+        checks.append(("tests", [sys.executable, "-m", "pytest", *(chosen or ["-q"])]))
+    failed = []
+    for name, command in checks if not chosen else checks[-1:]:
+        begun = time.monotonic()
+        print(f"== {name}", flush=True)
+        environment = os.environ | {"PYTHONASYNCIODEBUG": "1", "HOTLINE_VAR": str(arguments.var), "PYTHONUTF8": "1"}
+        status = subprocess.run(command, cwd=home, env=environment, check=False).returncode
+        print(f"== {name}: {'passed' if status == 0 else 'FAILED'} in {time.monotonic() - begun:.0f} s", flush=True)
+        if status != 0:
+            failed.append(name)
+    for line in missing:
+        print(f"could not be set up, so its tests were skipped or failed: {line}")
+    if failed:
+        print(f"FAILED: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _tool(name: str) -> str:
+    """A tool of our own environment, not of the machine's PATH."""
+    return str(Path(sys.executable).parent / name)
+
+
+def _asterisk(var: Path) -> str:
+    """Have an Asterisk; what kept us from it, or nothing."""
+    if find_asterisk(var) is not None:
+        return ""
+    print("== preparing Asterisk", flush=True)
+    try:
+        prepare_asterisk(var, lambda text: print(f"   {text}", flush=True))
+    except PrepareError as error:
+        return str(error)
+    return ""
+
+
+def _chromium(var: Path) -> str:
+    """Have Chromium: found on the machine, or installed by apt-get where we are root."""
+    if shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"):
+        return ""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return f"not on this machine; install it with: sudo apt-get install {' '.join(CHROMIUM)}"
+    print("== installing Chromium", flush=True)
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    run: Callable[[list[str]], int] = lambda command: (
+        subprocess.run(  # noqa: E731
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, check=False
+        ).returncode
+    )
+    run(["apt-get", "update"])
+    if run(["apt-get", "install", "-y", "--no-install-recommends", *CHROMIUM]) != 0:
+        return f"apt-get could not install {' '.join(CHROMIUM)}"
+    return ""
