@@ -127,8 +127,8 @@ def compare(name: str, rounds: int = ROUNDS, events: int = EVENTS) -> dict[str, 
         "all_headers": ours_all_headers,
     }
     rates: dict[str, list[float]] = {side: [] for side in sides}
-    for side in sides.values():
-        side(pieces[:4])  # warm up
+    for player in sides.values():
+        player(pieces[:4])  # warm up
     for _ in range(rounds):
         for side, player in sides.items():
             rates[side].append(_rate(player, pieces, count))

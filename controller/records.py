@@ -73,7 +73,7 @@ class Operations:
     """Every kind of write, with the hotline's rules for tickets bound to it; the spool file knows them by name."""
 
     def __init__(self, policy: TicketPolicy) -> None:
-        self.save_call = Operation("save_call", call_rows.save_call, TypeAdapter(CallRecord))
+        self.save_call = Operation("save_call", call_rows.save_call, TypeAdapter(CallRecord), call_rows.save_calls)
         self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow))
         self.save_transcript = Operation("save_transcript", _save_transcript, TypeAdapter(_Heard))
         self.score_ticket = Operation("score_ticket", _score_ticket, TypeAdapter(_Score))

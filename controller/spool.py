@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -29,12 +29,14 @@ class Operation(Generic[A, R]):
     """One kind of write: its stable name, what it does inside the writer's transaction, and its argument's JSON form.
 
     `perform` may run more than once for one argument (a batch that failed is tried again), so it may change nothing but
-    the database. Without `adapter` it cannot be spooled and is lost when the database stays away.
+    the database. Without `adapter` it cannot be spooled and is lost when the database stays away. `perform_many` does a
+    row of them at once, with the same effect, for an operation without a result.
     """
 
     name: str
     perform: Callable[[Connection, A], R]
     adapter: TypeAdapter[A] | None = None
+    perform_many: Callable[[Connection, Sequence[A]], None] | None = None
 
 
 class Spool:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -306,11 +306,10 @@ class Store:
 
     def _transaction(self, batch: Sequence[_Item], *, apart: bool) -> None:
         with self._engine.begin() as connection:
-            for item in batch:
+            if not apart:
+                _perform(connection, batch)
+            for item in batch if apart else ():
                 item.error = None
-                if not apart:
-                    item.result = item.operation.perform(connection, item.argument)
-                    continue
                 try:
                     with connection.begin_nested():
                         item.result = item.operation.perform(connection, item.argument)
@@ -399,6 +398,17 @@ class Store:
             self._loop.call_soon_threadsafe(_resolve, waited_for)
         except RuntimeError:  # the loop has ended; nobody waits any more
             log.debug("the loop ended before %d answers", len(waited_for), extra={"action": "store_late"})
+
+
+def _perform(connection: Connection, batch: Sequence[_Item]) -> None:
+    """The batch in order, neighbours of one kind at once where the operation can do that."""
+    for operation, neighbours in groupby(batch, lambda item: item.operation):
+        items = list(neighbours)
+        if operation.perform_many is not None:
+            operation.perform_many(connection, [item.argument for item in items])
+            continue
+        for item in items:
+            item.result = operation.perform(connection, item.argument)
 
 
 def _resolve(items: Sequence[_Item]) -> None:

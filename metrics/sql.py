@@ -28,6 +28,7 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    bindparam,
     delete,
     select,
 )
@@ -90,25 +91,35 @@ def _upsert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
     return insert.on_conflict_do_update(index_elements=keys, set_=others)
 
 
+_SURPLUS = delete(offers).where(offers.c.call == bindparam("of"), offers.c.seq >= bindparam("from"))
+
+
 def save_call(connection: Connection, record: CallRecord) -> None:
     """Write the record as it is now, whether or not the call is known already."""
+    save_calls(connection, [record])
+
+
+def save_calls(connection: Connection, records: Sequence[CallRecord]) -> None:
+    """Write many records at once, in order; of several of one call only the last is written."""
     dialect = connection.dialect.name
-    connection.execute(_upsert(dialect, calls), _row(record))
-    if record.offers:
-        rows = [
-            {
-                "call": record.call,
-                "seq": seq,
-                "agent": offer.agent,
-                "offered_at": offer.offered_at,
-                "reason": offer.reason,
-                "outcome": offer.outcome,
-                "ended_at": offer.ended_at,
-            }
-            for seq, offer in enumerate(record.offers)
-        ]
-        connection.execute(_upsert(dialect, offers), rows)
-    connection.execute(delete(offers).where(offers.c.call == record.call, offers.c.seq >= len(record.offers)))
+    latest = {record.call: record for record in records}.values()
+    connection.execute(_upsert(dialect, calls), [_row(record) for record in latest])
+    offered = [
+        {
+            "call": record.call,
+            "seq": seq,
+            "agent": offer.agent,
+            "offered_at": offer.offered_at,
+            "reason": offer.reason,
+            "outcome": offer.outcome,
+            "ended_at": offer.ended_at,
+        }
+        for record in latest
+        for seq, offer in enumerate(record.offers)
+    ]
+    if offered:
+        connection.execute(_upsert(dialect, offers), offered)
+    connection.execute(_SURPLUS, [{"of": record.call, "from": len(record.offers)} for record in latest])
 
 
 def open_calls(connection: Connection) -> list[CallRecord]:
@@ -139,8 +150,11 @@ def _find(connection: Connection, *where: ColumnElement[bool]) -> list[CallRecor
     return [_record(row, theirs.get(row.call, ())) for row in rows]
 
 
+_CALL_COLUMNS = tuple(column.name for column in calls.c)
+
+
 def _row(record: CallRecord) -> dict[str, Any]:
-    row: dict[str, Any] = {column.name: getattr(record, column.name) for column in calls.c}
+    row: dict[str, Any] = {name: getattr(record, name) for name in _CALL_COLUMNS}
     row["menu_path"] = list(record.menu_path)
     row["outcome"] = record.outcome.value if record.outcome else None
     return row

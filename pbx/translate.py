@@ -11,7 +11,7 @@ other leg of a call is an agent's.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pbx import commands as order
@@ -54,20 +54,25 @@ class BadCommand(ValueError):
 # ---------------------------------------------------------------- from the exchange
 
 
-def _number(message: Message, name: str) -> int:
-    text = message.get(name)
+Fields = Mapping[str, str]
+
+
+def _number(name: str, text: str, said: str) -> int:
     try:
         return int(text) if text else 0
     except ValueError:
-        raise Untranslatable(f"{message.get('UserEvent') or message.event}: {name} is no number") from None
+        raise Untranslatable(f"{said}: {name} is no number") from None
 
 
-def _seconds(message: Message, name: str) -> float:
-    text = message.get(name)
+def _step(fields: Fields, name: str = "Step") -> int:
+    return _number(name, fields.get(name, ""), fields["UserEvent"])
+
+
+def _seconds(fields: Fields, name: str) -> float:
     try:
-        return float(text) if text else 0.0
+        return float(fields.get(name) or 0)
     except ValueError:
-        raise Untranslatable(f"{message.get('UserEvent') or message.event}: {name} is no number") from None
+        raise Untranslatable(f"{fields['UserEvent']}: {name} is no number") from None
 
 
 def instant(message: Message, now: float) -> float:
@@ -98,60 +103,64 @@ def whose(message: Message) -> tuple[CallId, Role] | None:
     channel = message.get("Channel")
     if not call or channel.startswith(_SURROGATES) or channel.endswith("<ZOMBIE>"):
         return None
-    if message.get("Uniqueid") == call:
+    if f"\r\nUniqueid: {call}\r\n" in message.text:
         return CallId(call), Role.CALLER
     return CallId(call), Role.THIRD if message.variable("ROLE") == "third" else Role.AGENT
 
 
-def _call_start(m: Message, call: CallId, at: float) -> Event:
-    return event.CallArrived(call, ChannelName(m.get("Chan")), m.get("Did"), m.get("Cli"), at)
+def _call_start(f: Fields, call: CallId, at: float) -> Event:
+    channel = ChannelName(f.get("Chan", ""))
+    return event.CallArrived(call, channel, f.get("Did", ""), f.get("Cli", ""), at)
 
 
-def _answered(m: Message, call: CallId, at: float) -> Event:
+def _answered(f: Fields, call: CallId, at: float) -> Event:
     try:
-        status = KeyStatus(m.get("Status"))
+        status = KeyStatus(f.get("Status"))
     except ValueError:
         status = KeyStatus.ERROR  # Read's other words (HANGUP, INTERRUPTED, SKIPPED) mean the same: no answer
-    return event.KeysPressed(call, _number(m, "Step"), m.get("Digits"), status, at)
+    return event.KeysPressed(call, _step(f), f.get("Digits", ""), status, at)
 
 
-def _no_agent(m: Message, call: CallId, at: float) -> Event:
-    agent = AgentId(m.get("Agent"))
-    return event.OfferFailed(call, _number(m, "Step"), agent, m.get("DialStatus"), _number(m, "Cause"), at)
+def _leg_start(f: Fields, call: CallId, at: float) -> Event:
+    return event.LegStarted(call, _step(f), AgentId(f.get("Agent", "")), ChannelName(f.get("Leg", "")), at)
 
 
-def _score(m: Message, call: CallId, at: float) -> Event:
-    given = m.get("Score")
+def _no_agent(f: Fields, call: CallId, at: float) -> Event:
+    agent = AgentId(f.get("Agent", ""))
+    return event.OfferFailed(call, _step(f), agent, f.get("DialStatus", ""), _step(f, "Cause"), at)
+
+
+def _score(f: Fields, call: CallId, at: float) -> Event:
+    given = f.get("Score", "")
     return event.CallScored(call, int(given) if given in ("1", "2", "3", "4", "5") else None, at)
 
 
-_USER_EVENTS: dict[str, Callable[[Message, CallId, float], Event]] = {
+_USER_EVENTS: dict[str, Callable[[Fields, CallId, float], Event]] = {
     "CallStart": _call_start,
-    "Started": lambda m, call, at: event.StepStarted(call, _number(m, "Step"), at),
-    "Stale": lambda m, call, at: event.StepRefused(call, _number(m, "Got"), _number(m, "Step"), at),
+    "Started": lambda f, call, at: event.StepStarted(call, _step(f), at),
+    "Stale": lambda f, call, at: event.StepRefused(call, _step(f, "Got"), _step(f), at),
     "Answered": _answered,
-    "Played": lambda m, call, at: event.PromptPlayed(call, _number(m, "Step"), at),
-    "Announced": lambda m, call, at: event.Announced(call, _number(m, "Step"), at),
-    "Idle": lambda m, call, at: event.CallerIdle(call, _number(m, "Step"), at),
-    "LegStart": lambda m, call, at: event.LegStarted(
-        call, _number(m, "Step"), AgentId(m.get("Agent")), ChannelName(m.get("Leg")), at
-    ),
+    "Played": lambda f, call, at: event.PromptPlayed(call, _step(f), at),
+    "Announced": lambda f, call, at: event.Announced(call, _step(f), at),
+    "Idle": lambda f, call, at: event.CallerIdle(call, _step(f), at),
+    "LegStart": _leg_start,
     "NoAgent": _no_agent,
-    "TalkEnd": lambda m, call, at: event.TalkEnded(
-        call, _number(m, "Step"), AgentId(m.get("Agent")), _seconds(m, "Talk"), at
+    "TalkEnd": lambda f, call, at: event.TalkEnded(
+        call, _step(f), AgentId(f.get("Agent", "")), _seconds(f, "Talk"), at
     ),
-    "NetTalkEnd": lambda m, call, at: event.NetTalkEnded(call, AgentId(m.get("Agent")) or None, at),
+    "NetTalkEnd": lambda f, call, at: event.NetTalkEnded(call, AgentId(f.get("Agent", "")) or None, at),
     "Score": _score,
-    "Fallback": lambda m, call, at: event.FellBack(call, ChannelName(m.get("Chan")), _number(m, "Step"), at),
+    "Fallback": lambda f, call, at: event.FellBack(call, ChannelName(f.get("Chan", "")), _step(f), at),
 }
 
 
 def _user_event(message: Message, now: float) -> Event | None:
-    make = _USER_EVENTS.get(message.get("UserEvent"))
-    call = message.get("CallId")
+    fields = message.tail("UserEvent")
+    make = _USER_EVENTS.get(fields.get("UserEvent", ""))
+    call = fields.get("CallId")
     if make is None or not call:
         return None
-    return make(message, CallId(call), instant(message, now))
+    return make(fields, CallId(call), instant(message, now))
 
 
 def _hangup(message: Message, now: float) -> Event | None:
@@ -159,7 +168,7 @@ def _hangup(message: Message, now: float) -> Event | None:
     if found is None:
         return None
     call, role = found
-    cause, at = _number(message, "Cause"), instant(message, now)
+    cause, at = _number("Cause", message.get("Cause"), "Hangup"), instant(message, now)
     if role is Role.CALLER:
         return event.CallEnded(call, cause, at)
     channel = ChannelName(message.get("Channel"))
@@ -304,7 +313,7 @@ def set_variable(channel: str, name: str, value: str) -> Action:
     return Action("Setvar", (*where, ("Variable", name), ("Value", value)))
 
 
-def _step(
+def _step_actions(
     command: order.StepCommand, context: str, argument: str, language: str | None = None
 ) -> list[Action]:
     """The writes of one step: the line's mark, the argument named by its step, the Redirect (`asterisk.md`
@@ -356,16 +365,16 @@ def actions(
         case order.Ask():
             wait = f"{command.wait_s:g}"
             argument = f"{_list(command.prompts)},{command.max_digits},{wait}"
-            return _step(command, "p-ask", argument, command.language if set_language else None)
+            return _step_actions(command, "p-ask", argument, command.language if set_language else None)
         case order.Play():
-            return _step(
+            return _step_actions(
                 command, "p-play", _list(command.prompts), command.language if set_language else None
             )
         case order.Hold():
-            return _step(command, "p-hold", _checked(_NAME, command.music, "music"))
+            return _step_actions(command, "p-hold", _checked(_NAME, command.music, "music"))
         case order.Offer():
             agent, music = _checked(_NAME, command.agent, "agent"), _checked(_NAME, command.music, "music")
-            return _step(command, "p-dial", f"{agent},{command.ring_s},{music}")
+            return _step_actions(command, "p-dial", f"{agent},{command.ring_s},{music}")
         case order.CancelOffer():
             return [Action("Hangup", (("Channel", _checked(_CHANNEL, command.leg, "leg")),))]
         case order.Announce():

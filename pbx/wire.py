@@ -86,6 +86,18 @@ class Message:
         end = self.text.find("\r\n", at)
         return self.text[at:] if end < 0 else self.text[at:end]
 
+    def tail(self, name: str) -> dict[str, str]:
+        """The first values of header `name` and of those behind it: where a report's own headers stand."""
+        text = self.text
+        at = text.find(f"\r\n{name}: ")
+        found: dict[str, str] = {}
+        if at >= 0:
+            for line in text[at + 2 :].split("\r\n"):
+                key, colon, value = line.partition(": ")
+                if colon and key not in found:
+                    found[key] = value
+        return found
+
     def all(self, name: str) -> list[str]:
         """Every value of header `name`, in order."""
         return list(self.headers.get(name, ()))
@@ -96,9 +108,13 @@ class Message:
         if self._headers is None:
             headers: dict[str, list[str]] = {}
             for line in self.text.split("\r\n"):
-                name, colon, value = line.partition(":")
-                if colon:
-                    headers.setdefault(name, []).append(value[1:] if value.startswith(" ") else value)
+                name, colon, value = line.partition(": ")
+                if not colon:
+                    name, colon, value = line.partition(":")
+                if name in headers:
+                    headers[name].append(value)
+                elif colon:
+                    headers[name] = [value]
             self._headers = headers
         return self._headers
 

@@ -12,6 +12,7 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -59,25 +60,28 @@ class ChineseCalendar:
         entered = self.days.get(day)
         if entered is not None:
             return entered
-        try:
-            return bool(chinese_calendar.is_workday(day))
-        except NotImplementedError:
-            if self.outside is Outside.ERROR:
-                raise CalendarError(
-                    f"The holiday data end before {day.year}: update the package chinesecalendar, or enter the days of "
-                    f"the State Council's notice for {day.year} in the configuration."
-                ) from None
-            return day.weekday() < 5 and (day.month, day.day) not in FIXED_HOLIDAYS
+        published = _published(day)
+        if published is not None:
+            return published
+        if self.outside is Outside.ERROR:
+            raise CalendarError(
+                f"The holiday data end before {day.year}: update the package chinesecalendar, or enter the days of "
+                f"the State Council's notice for {day.year} in the configuration."
+            )
+        return day.weekday() < 5 and (day.month, day.day) not in FIXED_HOLIDAYS
 
     def known(self, day: date) -> bool:
         """Whether the day's standing is published: False where only the weekend rule speaks."""
-        if day in self.days:
-            return True
-        try:
-            chinese_calendar.is_workday(day)
-        except NotImplementedError:
-            return False
-        return True
+        return day in self.days or _published(day) is not None
+
+
+@lru_cache(maxsize=4096)
+def _published(day: date) -> bool | None:
+    """What the library's data say; None for a year that they do not have."""
+    try:
+        return bool(chinese_calendar.is_workday(day))
+    except NotImplementedError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,10 +234,13 @@ def _one(connection: Connection, where: ColumnElement[bool]) -> Ticket | None:
 def _keep_move(
     connection: Connection, ticket: Ticket, before: TicketState | None, cause: str, actor: str, at: float, reason: str
 ) -> None:
-    last = connection.execute(select(func.max(moves.c.seq)).where(moves.c.ticket == ticket.number)).scalar()
+    seq = 0
+    if before is not None:
+        last = select(func.max(moves.c.seq)).where(moves.c.ticket == ticket.number)
+        seq = connection.execute(last).scalar_one() + 1
     row = {
         "ticket": ticket.number,
-        "seq": 0 if last is None else last + 1,
+        "seq": seq,
         "before": before.value if before else None,
         "after": ticket.state.value,
         "cause": cause,

@@ -1,6 +1,6 @@
 """The demonstration's stage: a controller of its own, phones, and the eyes that watch its pages.
 
-The controller runs as a process of its own, as `hotline run` does, because one story kills it.
+The benchmarks that need real calls use it too, with a folder and a configuration of their own. The controller runs as a process of its own, as `hotline run` does, because one story kills it.
 """
 
 from __future__ import annotations
@@ -35,12 +35,23 @@ class StageError(Exception):
 class Stage:
     """Everything the stories play on. Use as ``async with``: whatever happens, nothing is left behind."""
 
-    def __init__(self, home: Path, var: Path, model: FoundModel | None, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        var: Path,
+        model: FoundModel | None,
+        say: Callable[[str], None],
+        *,
+        folder: Path | None = None,
+        configuration: Path | None = None,
+    ) -> None:
+        """`folder`: everything written goes below it (default: demo below `var`); `configuration`: what is served."""
         self.home = home
         self.var = var
         self.model = model
         self.say = say
-        self.folder = var / "demo"
+        self.folder = folder or var / "demo"
+        self.configuration = configuration or Path(__file__).with_name("hotline.toml")
         self.data = self.folder / "data"
         self.config = self.folder / "hotline.toml"
         self.overview: dict[str, Any] = {}
@@ -74,10 +85,10 @@ class Stage:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StageError(f"another demonstration runs in {self.folder}; end it first") from None
+            raise StageError(f"another run uses {self.folder}; end it first") from None
         await self._end_asterisk()  # one that a killed demonstration left behind
         await asyncio.to_thread(self._clear)
-        shutil.copyfile(Path(__file__).with_name("hotline.toml"), self.config)
+        shutil.copyfile(self.configuration, self.config)
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=3))
         await self.start_controller()
         self.binary = find_asterisk(self.var)
@@ -105,10 +116,7 @@ class Stage:
                 await phone.stop(graceful=True, timeout=1.0)
         self.phones.clear()
         self.citizens.clear()
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
-            self._watcher = None
+        await self.look_away()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -192,6 +200,12 @@ class Stage:
         await self._process.wait()
 
     @property
+    def controller_pid(self) -> int:
+        """The pid of the stage's controller."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def asterisk_pid(self) -> int | None:
         """The pid of the stage's Asterisk, None when it does not run."""
         return running_pid(self.exchange)
@@ -218,15 +232,15 @@ class Stage:
         phone.policy = policy
         return phone
 
-    async def citizen(self, number: str) -> Phone:
-        """A citizen's phone behind the carrier, with this caller number."""
+    async def citizen(self, number: str, *, record: bool = True) -> Phone:
+        """A citizen's phone behind the carrier, with this caller number; `record` = it keeps what it hears."""
         exchange = self.exchange
         phone = Phone(
             exchange.citizen_user,
             exchange.citizen_password,
             server=(exchange.host, exchange.sip_port),
             from_number=number,
-            record=True,
+            record=record,
         )
         await phone.start()
         self.citizens.append(phone)
@@ -280,6 +294,13 @@ class Stage:
                             self._changed.set()
                             self._changed = asyncio.Event()
             await asyncio.sleep(0.1)  # between two tries to reach a controller that is away
+
+    async def look_away(self) -> None:
+        """Close the live page: what it costs the controller must not be in a measurement."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+            self._watcher = None
 
     async def changed(self, timeout_s: float) -> None:
         """Wait for the next change of the live page, at most so long."""

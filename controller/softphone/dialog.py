@@ -165,7 +165,8 @@ class Exchange:
 
     def _response(self, response: Response) -> None:
         if response.status in (401, 407) and self._answers < _MOST_ANSWERS and not self._abandoned:
-            stale = any("stale=true" in v.lower() for v in response.headers.get_all("WWW-Authenticate"))
+            challenges = response.headers.get_all("WWW-Authenticate") + response.headers.get_all("Proxy-Authenticate")
+            stale = any("stale=true" in value.lower().replace(" ", "") for value in challenges)
             if self._answers == 0 or stale:
                 request = self.transaction.request
                 answers = self._sender.credentials.answer(response, request.method, request.uri)

@@ -263,6 +263,8 @@ class Phone:
     def _granted(self, response: Response, asked: int) -> float:
         """Seconds granted: our own Contact's expires, else Expires, else what we asked for (section 10.2.4)."""
         for value in response.headers.values("Contact"):
+            if value == "*":
+                continue
             contact = NameAddr.parse(value)
             if (contact.uri.host, contact.uri.port) == self.address:
                 text = contact.param("expires") or ""

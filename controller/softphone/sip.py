@@ -249,6 +249,10 @@ def _check(message: Message) -> None:
     for line in message.headers.get_all("Via"):
         for part in split_commas(line):
             Via.parse(part)
+    for name in ("Contact", "Record-Route", "Route"):
+        for value in message.headers.values(name):
+            if value != "*":
+                NameAddr.parse(value)
     _ = message.via, message.from_, message.to, message.call_id
     cseq = message.cseq
     if isinstance(message, Request) and cseq.method != message.method:

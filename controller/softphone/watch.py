@@ -28,6 +28,7 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._stream = stream
         self._waiters: list[tuple[str, asyncio.Future[Event | None]]] = []
+        self._hearing: set[asyncio.Future[float | None]] = set()
         self.events: list[Event] = []
         self.over = False
 
@@ -48,6 +49,9 @@ class Watch:
             if not future.done():
                 future.set_result(None)
         self._waiters.clear()
+        for hearing in self._hearing:
+            if not hearing.done():
+                hearing.set_result(None)
 
     def time_of(self, kind: str) -> float | None:
         """Instant of the first event of a kind, None if there was none."""
@@ -76,8 +80,8 @@ class Watch:
         return found
 
     async def hear(self, fits: Callable[[audio.Pcm], bool], frames: int, timeout: float, what: str) -> float:
-        """Arrival of the first of `frames` packets in a row that fit.  Raises TimeoutError."""
-        future: asyncio.Future[float] = self._loop.create_future()
+        """Arrival of the first of `frames` packets in a row that fit.  Raises TimeoutError, also at the call's end."""
+        future: asyncio.Future[float | None] = self._loop.create_future()
         run: list[float] = []
 
         def listen(arrival: float, payload: bytes) -> None:
@@ -88,15 +92,22 @@ class Watch:
             if len(run) >= frames and not future.done():
                 future.set_result(run[0])
 
+        if self.over:
+            raise TimeoutError(f"the call is over, {what} will not be heard")
         self._stream.listeners.append(listen)
+        self._hearing.add(future)
         try:
             async with asyncio.timeout(timeout):
-                return await future
+                arrival = await future
         except TimeoutError:
             raise TimeoutError(f"{what} not heard in {timeout} s") from None
         finally:
+            self._hearing.discard(future)
             if listen in self._stream.listeners:
                 self._stream.listeners.remove(listen)
+        if arrival is None:
+            raise TimeoutError(f"the call ended without {what}")
+        return arrival
 
     async def hear_silence(self, seconds: float, timeout: float, level: float) -> float:
         """Wait until nothing louder than `level` came for `seconds`; the instant silence began.  TimeoutError."""

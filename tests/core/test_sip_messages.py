@@ -305,6 +305,8 @@ def test_leading_empty_lines_are_skipped() -> None:
         pytest.param(text(To='"Bell, Alexander <sip:a.g.bell@example.com>;tag=43'), id="quote never closed"),
         pytest.param(text(To="<sip:user@example.com:99999>"), id="port out of range"),
         pytest.param(text(To="<sip:>"), id="URI without host"),
+        pytest.param(text(Contact="sip:user@example.com?Route=%3Csip:sip.example.com%3E, <"), id="broken Contact"),
+        pytest.param(text(Record_Route="<sip:p1.example.com;lr"), id="broken Record-Route"),
         pytest.param(text(To="sip:a@example.com, sip:b@example.com"), id="two addresses"),
         pytest.param(text().replace(b"To:", b"To"), id="header without colon"),
         pytest.param(text().replace(b"To:", b"T o:"), id="space in a header name"),

@@ -128,6 +128,14 @@ def test_repeated_headers_are_a_list_and_the_first_is_the_value() -> None:
     assert (found.variable("A"), found.variable("B"), found.variable("C")) == ("1", "2", "")
 
 
+def test_the_tail_is_a_header_and_what_stands_behind_it() -> None:
+    found = message(
+        "Event: UserEvent\r\nStep: 0\r\nUserEvent: Started\r\nno colon\r\nStep: 3\r\nEmpty: \r\nStep: 4"
+    )
+    assert found.tail("UserEvent") == {"UserEvent": "Started", "Step": "3", "Empty": ""}
+    assert found.tail("Missing") == {}
+
+
 def test_command_output_keeps_its_lines_and_their_order() -> None:
     found = message(
         "Response: Success\r\nMessage: Command output follows\r\nOutput:   a: b\r\nOutput: \r\nOutput: c"

@@ -44,7 +44,7 @@ SRC = Path(__file__).resolve().parents[2]
 NOON = 1_795_320_000.0  # 2026-11-22 12:00 in Shanghai
 MIDNIGHT = NOON + 12 * 3600
 
-st.register_type_strategy(str, st.text(st.characters(exclude_categories=("Cs",)), max_size=12))
+st.register_type_strategy(str, st.text(st.characters(exclude_categories=["Cs"]), max_size=12))
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 events: st.SearchStrategy[Event] = st.one_of([st.from_type(word) for word in get_args(Event)])
 commands: st.SearchStrategy[Command] = st.one_of([st.from_type(word) for word in get_args(Command)])

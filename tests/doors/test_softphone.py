@@ -173,6 +173,22 @@ async def test_a_press_ends_when_the_call_ends(alice: Phone, bob: Phone) -> None
 # -- no talk --------------------------------------------------------------------------------------------------------
 
 
+async def test_who_waits_for_something_learns_at_once_that_the_call_is_over(alice: Phone, bob: Phone) -> None:
+    out, inc = await talk(alice, bob)
+    waiting = [
+        asyncio.create_task(out.hear_tone(440, 60)),
+        asyncio.create_task(out.hear_sound(60)),
+        asyncio.create_task(out.event("dtmf", 60)),
+    ]
+    await asyncio.sleep(0)
+    await inc.hangup()
+    async with asyncio.timeout(SECONDS):
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [TimeoutError] * 3
+    with pytest.raises(TimeoutError, match="over"):
+        await out.hear_tone(440, 60)
+
+
 async def test_cancel(alice: Phone, bob: Phone) -> None:
     out = await alice.call(uri(bob))
     await out.event("recv 180", SECONDS)
