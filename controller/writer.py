@@ -280,6 +280,8 @@ class Store:
     def _commit(self, batch: Sequence[_Item]) -> bool:
         """One batch, one transaction; a batch with a wrong operation once more, each on its own. False: an outage."""
         began = time.monotonic()
+        for item in batch:
+            item.error = None  # of a try that an outage cut short
         try:
             try:
                 self._transaction(batch, apart=False)
@@ -309,7 +311,6 @@ class Store:
             if not apart:
                 _perform(connection, batch)
             for item in batch if apart else ():
-                item.error = None
                 try:
                     with connection.begin_nested():
                         item.result = item.operation.perform(connection, item.argument)

@@ -376,7 +376,8 @@ def actions(
             agent, music = _checked(_NAME, command.agent, "agent"), _checked(_NAME, command.music, "music")
             return _step_actions(command, "p-dial", f"{agent},{command.ring_s},{music}")
         case order.CancelOffer():
-            return [Action("Hangup", (("Channel", _checked(_CHANNEL, command.leg, "leg")),))]
+            leg = _checked(_CHANNEL, command.leg, "leg")
+            return [Action("Hangup", (("Channel", leg), ("Cause", "16")))]
         case order.Announce():
             return [set_variable(command.channel, "ANN", _list(command.prompts))]
         case order.PrepareEnd():

@@ -1,6 +1,7 @@
 """The demonstration's stage: a controller of its own, phones, and the eyes that watch its pages.
 
-The benchmarks that need real calls use it too, with a folder and a configuration of their own. The controller runs as a process of its own, as `hotline run` does, because one story kills it.
+The controller runs as a process of its own, as `hotline run` does, because one story kills it. The benchmarks that
+need real calls play on it too, with a folder and a configuration of their own.
 """
 
 from __future__ import annotations
@@ -296,7 +297,7 @@ class Stage:
             await asyncio.sleep(0.1)  # between two tries to reach a controller that is away
 
     async def look_away(self) -> None:
-        """Close the live page: what it costs the controller must not be in a measurement."""
+        """Close the live page: what it costs the controller must not be in a measurement; `until` sees no more."""
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)

@@ -141,6 +141,17 @@ async def test_a_key_cuts_the_prompt(beating: Any, ring: Ring, method: Any) -> N
     assert (answered["Digits"], answered["Status"]) == ("2", "OK")
 
 
+async def test_a_key_cuts_a_message_and_is_not_kept(beating: Any, ring: Ring) -> None:
+    line = await ring()
+    await line.go("p-play", "hotline/zh/welcome&hotline/zh/welcome&hotline/zh/welcome&hotline/zh/welcome")
+    await line.call.hear_tone(400, timeout=2)
+    await line.call.press("1")
+    played = await line.user("Played", within=0.8)
+    assert (played["Status"], played["Step"]) == ("OK", "1")
+    await line.go("p-ask", "hotline/zh/welcome,1,0.3")
+    assert (await line.user("Answered"))["Status"] == "TIMEOUT"
+
+
 async def test_keys_typed_ahead_are_kept(beating: Any, ring: Ring) -> None:
     line = await ring()
     await line.user("Idle")

@@ -113,7 +113,7 @@ async def test_play(beating: Any, dial: Callable[..., Awaitable[Any]]) -> None:
     caller = await dial()
     started = await caller.go("p-play", "hotline/en/welcome&hotline/en/thanks")
     played = await caller.user("Played")
-    assert (played["Status"], played["Step"]) == ("SUCCESS", "1")
+    assert (played["Status"], played["Step"]) == ("TIMEOUT", "1"), "heard to the end, no key"
     assert 0.7 < at(played) - at(started) < 1.5
 
 

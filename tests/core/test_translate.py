@@ -357,7 +357,7 @@ def test_the_other_commands() -> None:
     def of(command: order.ExchangeCommand) -> list[Action]:
         return actions(command, spool="/spool/", channel_id="third-1")
 
-    assert of(order.CancelOffer(CALL, LEG)) == [Action("Hangup", (("Channel", LEG),))]
+    assert of(order.CancelOffer(CALL, LEG)) == [Action("Hangup", (("Channel", LEG), ("Cause", "16")))]
     assert of(order.HangUp(CALL, CHANNEL)) == [Action("Hangup", (("Channel", CHANNEL), ("Cause", "16")))]
     assert of(order.Announce(CALL, CHANNEL, ("hotline/zh/a", "hotline/zh/b"))) == [
         setvar("ANN", "hotline/zh/a&hotline/zh/b")
