@@ -121,9 +121,9 @@ class Report:
         return {"name": self.name, "machine": self._machine, "figures": figures, **self.details}
 
     def finish(self, json_path: Path | None = None) -> int:
-        """Print the table, write `json_path` if given; 0 if every goal is reached, else 1."""
+        """Print the table and write `json_path` if given; 0: a missed goal is shown, it is no failed command."""
         Console().print(self.table())
         if json_path is not None:
             json_path.parent.mkdir(parents=True, exist_ok=True)
             json_path.write_text(json.dumps(self.document(), ensure_ascii=False, indent=2) + "\n", "utf-8")
-        return int(any(row.goal.reached(row.ours) is False for row in self._rows))
+        return 0

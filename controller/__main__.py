@@ -61,7 +61,8 @@ def parser() -> argparse.ArgumentParser:
     prompts = add("prompts", "build the spoken prompts, or check that they are fresh", "prompts", config=False)
     prompts.add_argument("action", choices=("build", "check"))
     prompts.add_argument("--only", action="append", metavar="ID", help="only these prompts")
-    prompts.add_argument("--engine", choices=("kokoro", "espeak"), default="kokoro")
+    prompts.add_argument("--engine", choices=("auto", "kokoro", "espeak"), default="auto")
+    prompts.add_argument("--studio", type=Path, metavar="FOLDER", help="studio recordings that override the voices")
 
     replay = add("replay", "repeat a journal and report the first decision that differs, or none", "replay")
     replay.add_argument("file", type=Path, help="a file of the journal folder")
@@ -76,11 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
     arguments = parser().parse_args(argv)
     arguments.home = Path(os.environ.get("HOTLINE_HOME", HOME))
-    arguments.var = Path(os.environ.get("HOTLINE_VAR", arguments.home / "var"))
+    arguments.var = Path(os.environ.get("HOTLINE_VAR", arguments.home / "var")).absolute()
     if getattr(arguments, "config", "") is None:
         arguments.config = arguments.home / "hotline.toml"
-    module = importlib.import_module(f"controller.commands.{arguments.module}")
-    try:
+    try:  # importing takes a second or two: Ctrl-C may come there too
+        module = importlib.import_module(f"controller.commands.{arguments.module}")
         return int(module.main(arguments))
     except KeyboardInterrupt:
         return 130

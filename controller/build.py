@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import fcntl
 import logging
 import os
+import socket
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from controller.asterisk import Exchange, ExchangeError, free_settings
+from controller.asterisk_prepare import prepare
 from controller.asterisk_settings import ExchangeSettings
-from controller.asterisk_tree import AsteriskBinary, find_asterisk, prepare_asterisk, service_account, settle
+from controller.asterisk_tree import AsteriskBinary, find_asterisk, service_account, settle
 from controller.backend import HotlineBackend
 from controller.config import Settings
 from controller.database import StoreError
@@ -37,11 +41,19 @@ from pbx.ids import CallId
 from recordings.models import ModelError, find_model
 from recordings.recogniser import RecogniserError
 from recordings.transcriber import TranscriptWorker
-from tickets.ticket import TicketPolicy
 from web.app import create_app, serve
 from web.auth import TokenError, load_or_make_token
 
 log = logging.getLogger(__name__)
+
+LOCK_FILE = "lock"
+"""In the data folder: held, and naming the process, as long as a hotline serves from it."""
+
+RESTART_FIRST_S, RESTART_LAST_S = 0.2, 10.0
+"""Shortest and longest pause between two tries to start an Asterisk that has died."""
+
+LOGIN_S = 30.0
+"""How long Asterisk may take to accept the manager login."""
 
 DRAIN_S = 5.0
 """How long a stopping controller waits for commands on their way and for recordings in work."""
@@ -69,22 +81,30 @@ class Hotline:
         self._stack = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[object]] = set()
         self._failed: asyncio.Future[str] | None = None
+        self._keeper: asyncio.Task[object] | None = None
 
     # ---------------------------------------------------------------- start and stop
 
     async def start(self) -> None:
-        """Start everything, or nothing. Raises `StartError`."""
+        """Start everything, or nothing. Raises `StartError`.
+
+        An Asterisk that ran already (its calls go on without a controller) runs on when the start fails; it ends only
+        when somebody wanted the end.
+        """
         self._failed = asyncio.get_running_loop().create_future()
         try:
             await self._start()
-        except (StoreError, PrepareError, ExchangeError, AmiError, TokenError) as error:
+        except asyncio.CancelledError:
             await self.stop()
-            raise StartError(str(error)) from error
-        except OSError as error:
+            raise
+        except Exception as error:
+            if self.exchange is not None and self.exchange.adopted:
+                self.leave_asterisk = True
             await self.stop()
-            raise StartError(_plain(error)) from error
-        except BaseException:
-            await self.stop()
+            if isinstance(error, StoreError | PrepareError | ExchangeError | AmiError | TokenError):
+                raise StartError(str(error)) from error
+            if isinstance(error, OSError):
+                raise StartError(_plain(error)) from error
             raise
 
     async def ended(self) -> str:
@@ -99,7 +119,8 @@ class Hotline:
     async def _start(self) -> None:
         settings, plan = self.settings, self.settings.plan
         data = settings.data
-        data.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._take(data)
+        self._check_web_port()
         token = load_or_make_token(data / "api-token")
 
         self.progress("database")
@@ -107,7 +128,7 @@ class Hotline:
         journal = JournalWriter(data / "journal", configuration=plan.version, zone=plan.timezone)
         journal.start()
         self._stack.push_async_callback(asyncio.to_thread, journal.stop)
-        operations = Operations(TicketPolicy())
+        operations = Operations(settings.tickets)
         store = Store(
             settings.database_url,
             spool=data / "spool.jsonl",
@@ -157,17 +178,19 @@ class Hotline:
         opened = await records.open_calls()
         engine.post(CallsRestored(tuple(opened), self.clock()))
 
-        self._run(engine.run())
+        # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed and
+        # transcribed, and only then the recogniser goes.
+        self._run(self._transcriber(performer))
         self._stack.push_async_callback(performer.close, DRAIN_S)
-        self._stack.push_async_callback(exchange.door.drain, DRAIN_S)
+        self._run(engine.run())
         self.progress("exchange: log in")
         self._run(exchange.door.run(), fatal=True)
-        if not await exchange.door.wait_ready(30.0):
-            raise StartError("Asterisk did not answer the manager login within 30 s; its log says why: see `log/`")
+        if not await exchange.door.wait_ready(LOGIN_S):
+            raise StartError(f"no Asterisk let us log in within {LOGIN_S:.0f} s at {exchange.advice}")
         live = switchboard.house.calls
         performer.recover(lambda call: CallId(call) in live)
         self._run(watch_loop(metrics))
-        self._run(self._transcriber(performer))
+        self._stack.push_async_callback(self._end_calls, exchange.door)
 
         self.progress("web")
         app = create_app(backend, token=token, metrics=metrics, clock=self.clock)
@@ -175,16 +198,53 @@ class Hotline:
         try:
             server = await serve(app, web.host, web.port)
         except OSError as error:
-            raise StartError(
-                f"the web port {web.host}:{web.port} cannot be used ({error.strerror}); "
-                "stop the other program or set [web] port"
-            ) from error
+            raise self._web_port_taken(error) from error
         self._stack.push_async_callback(server.close)
         self.url = server.url
-        _write(data / "web-address", server.url + "\n")
         self._stack.callback((data / "web-address").unlink, missing_ok=True)
+        _write(data / "web-address", server.url + "\n")
 
-    def _run(self, work: object, *, fatal: bool = False) -> None:
+    def _take(self, data: Path) -> None:
+        """Make the data folder and take it for this process alone, until it ends in whatever way (flock(2)).
+
+        Two controllers on one folder would write each other's files and fight over one Asterisk.
+        """
+        data.mkdir(mode=0o755, parents=True, exist_ok=True)
+        lock = (data / LOCK_FILE).open("a+", encoding="ascii")
+        self._stack.callback(lock.close)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise StartError(
+                f"another hotline (process {lock.read().strip() or 'unknown'}) serves from {data}; "
+                "end it first, or name another folder as [hotline] data"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        (data / "web-address").unlink(missing_ok=True)  # of a process that was killed
+
+    def _check_web_port(self) -> None:
+        """Notice a taken port before anything is started; `serve` is the one that gets it, or not, in the end."""
+        web = self.settings.raw.web
+        try:
+            found = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            for family, kind, protocol, _, address in found:
+                with socket.socket(family, kind, protocol) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(address)
+        except OSError as error:
+            raise self._web_port_taken(error) from error
+
+    def _web_port_taken(self, error: OSError) -> StartError:
+        web = self.settings.raw.web
+        return StartError(
+            f"the web port {web.host}:{web.port} cannot be used ({_reason(error)}); "
+            "stop the other program, or set [web] host and port"
+        )
+
+    def _run(self, work: object, *, fatal: bool = False) -> asyncio.Task[object]:
         """Run a task until `stop`; a `fatal` one that ends by itself ends the hotline."""
         task: asyncio.Task[object] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
         self._tasks.add(task)
@@ -197,6 +257,7 @@ class Hotline:
                 await cancelled(task)
 
         self._stack.push_async_callback(end)
+        return task
 
     def _over(self, task: asyncio.Task[object]) -> None:
         if not task.cancelled() and self._failed is not None and not self._failed.done():
@@ -212,14 +273,22 @@ class Hotline:
         binary = await asyncio.to_thread(find_asterisk, self.var)
         if binary is None:
             self.progress("Asterisk: none of version 20 or newer on this machine; preparing a private one")
-            binary = await asyncio.to_thread(prepare_asterisk, self.var, self.progress)
+            binary = await prepare(self.var, self.progress)
         self.binary = binary
-        wanted = await asyncio.to_thread(self.exchange_settings)
+        try:
+            wanted = await asyncio.to_thread(self.exchange_settings)
+        except OSError as error:
+            if error.filename:
+                raise
+            raise StartError(
+                f"there is no free port on {raw.sip_host} ({_reason(error)}); "
+                "set [asterisk] sip_host to an address of this machine"
+            ) from error
         self.exchange = Exchange(binary, wanted)
         self.progress(f"Asterisk {binary.version} ({binary.source})")
         await self.exchange.start()
         self._stack.push_async_callback(self._stop_asterisk)
-        self._run(self._keep_asterisk())
+        self._keeper = self._run(self._keep_asterisk())
         return self._door(
             raw.ami_user, wanted.ami_host, wanted.ami_port, wanted.ami_secret, wanted.instance / "spool", wanted
         )
@@ -257,7 +326,11 @@ class Hotline:
     def _door(
         self, user: str, host: str, port: int, secret: str, spool: Path, settings: ExchangeSettings | None
     ) -> _Attached:
-        attached = _Attached(spool / "monitor")
+        if settings is None:
+            advice = f"{host}:{port}; start it, or correct [asterisk] ami_host and ami_port"
+        else:
+            advice = f"{host}:{port}; its log says why: {settings.messages}"
+        attached = _Attached(spool / "monitor", advice)
         attached.door = AmiDoor(
             host,
             port,
@@ -270,6 +343,18 @@ class Hotline:
         )
         return attached
 
+    async def _end_calls(self, door: AmiDoor) -> None:
+        """End our Asterisk while there is still somebody who writes down how its calls ended."""
+        if self._keeper is None or self.leave_asterisk:
+            await door.drain(DRAIN_S)
+            return
+        await cancelled(self._keeper)
+        await self._stop_asterisk()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while door.connected:  # noqa: ASYNC110 - the door reads to the end of what Asterisk said; no event tells
+                    await asyncio.sleep(0.01)
+
     async def _stop_asterisk(self) -> None:
         if self.exchange is None:
             return
@@ -279,19 +364,35 @@ class Hotline:
             await self.exchange.stop()
 
     async def _keep_asterisk(self) -> None:
-        """Start Asterisk again when it has died; callers of a dead exchange are lost, new ones are not."""
-        assert self.exchange is not None
-        pause = 0.2
+        """Start Asterisk again when it has died; callers of a dead exchange are lost, new ones are not.
+
+        One that keeps dying is started less and less often; each reason is logged once, not each try.
+        """
+        exchange, loop = self.exchange, asyncio.get_running_loop()
+        assert exchange is not None
+        pause = RESTART_FIRST_S
         while True:
-            status = await self.exchange.watch()
+            began = loop.time()
+            status = await exchange.watch()
+            exchange.pid = None  # the number may soon be another process's
             log.error("Asterisk has ended (status %s); starting it again", status, extra={"action": "asterisk.died"})
-            try:
-                await self.exchange.start()
-                pause = 0.2
-            except ExchangeError as error:
-                log.error("%s", error, extra={"action": "asterisk.start_failed"})
+            if loop.time() - began > RESTART_LAST_S:
+                pause = RESTART_FIRST_S
+            else:
                 await asyncio.sleep(pause)
-                pause = min(10.0, pause * 2)
+                pause = min(RESTART_LAST_S, pause * 2)
+            told = ""
+            while True:
+                try:
+                    await exchange.start()
+                    break
+                except (ExchangeError, PrepareError, OSError) as error:
+                    if str(error) != told:
+                        told = str(error)
+                        log.error("Asterisk: %s; tried again until it runs", told, extra={"action": "asterisk.failed"})
+                await asyncio.sleep(pause)
+                pause = min(RESTART_LAST_S, pause * 2)
+            log.warning("Asterisk runs again", extra={"action": "asterisk.back"})
 
     async def _transcriber(self, performer: Performer) -> None:
         """Load the recogniser beside everything else: calls are served meanwhile, transcripts follow."""
@@ -339,15 +440,29 @@ class _Attached:
 
     door: AmiDoor
 
-    def __init__(self, recordings: Path) -> None:
+    def __init__(self, recordings: Path, advice: str) -> None:
         self.recordings = recordings
+        self.advice = advice  #: where it should answer, and what to do when it does not
         self.post: Callable[..., None] = lambda event: None
 
 
+def _reason(error: OSError) -> str:
+    """The system's own words, without its number."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
+
+
 def _plain(error: OSError) -> str:
-    if error.errno == 28:
-        return f"the disk is full ({error.filename or 'no space left'}); make room and start again"
-    return f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+    """One sentence with what to do for a refusal of the operating system."""
+    place = error.filename or "the data folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk of {place} is full; make room and start again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{place} cannot be used ({_reason(error)}); give this user the right, or set [hotline] data elsewhere"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"{place} is a file where a folder is needed; remove it, or set [hotline] data elsewhere"
+    if error.filename:
+        return f"{place}: {_reason(error)}; put that right and start again"
+    return f"{_reason(error)}; put that right and start again"
 
 
 def _write(file: Path, text: str) -> None:

@@ -14,6 +14,7 @@ from ivr.prompts import prompt_name
 from pbx.call import CallInput, CallRecord, CallState, Outcome
 from pbx.commands import Ask, HangUp, Play
 from pbx.events import CallArrived, CallerIdle, KeysPressed, KeyStatus, PromptPlayed, StepLost, StepRefused
+from pbx.outbox import TALKING
 from recordings.policy import Milestone
 
 
@@ -54,9 +55,12 @@ def begin(house: House, live: LiveCall, at: float) -> None:
 def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
     """The answer to a question; an answer to an older question than the newest one is ignored."""
     live = house.calls.get(event.call)
-    if live is None or live.state is not CallState.ASKING or event.step != live.step:
+    if live is None or live.state is not CallState.ASKING or event.step < live.oldest_news:
         return
     live.lost = 0
+    if live.notice_playing and event.status is KeyStatus.AHEAD and live.menu is not None and live.position is not None:
+        _apply(house, live, again(live.menu, live.position), event.at)  # pressed before the notice: he has not heard it
+        return
     if live.notice_playing:
         heard = event.status is KeyStatus.TIMEOUT
         reached(house, live, Milestone.CONSENT_HEARD if heard else Milestone.CONSENT_CUT, event.at)
@@ -70,7 +74,7 @@ def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
 def prompt_played(house: House, event: PromptPlayed, now: float) -> None:
     """A message has been played to its end: go on, or let the caller go."""
     live = house.calls.get(event.call)
-    if live is None or live.state is not CallState.PLAYING or event.step != live.step:
+    if live is None or live.state is not CallState.PLAYING or event.step < live.oldest_news:
         return
     live.lost = 0
     if live.releasing:
@@ -83,12 +87,16 @@ def prompt_played(house: House, event: PromptPlayed, now: float) -> None:
     elif live.menu is not None and live.position is not None:
         live.position, action = played(live.menu, live.position)
         _apply(house, live, action, event.at)
+    else:  # found after a restart, and what was played to him is not known
+        begin(house, live, event.at)
 
 
 def caller_idle(house: House, event: CallerIdle, now: float) -> None:
     """The caller stands still after our newest step: the report of its end was lost, so do it again."""
     live = house.calls.get(event.call)
-    if live is None or event.step != live.step or live.state not in (CallState.ASKING, CallState.PLAYING):
+    if live is None or event.step < live.oldest_news:
+        return
+    if live.state not in (CallState.ARRIVED, CallState.ASKING, CallState.PLAYING):
         return
     if live.releasing:
         house.emit(HangUp(live.call, live.channel))
@@ -97,10 +105,21 @@ def caller_idle(house: House, event: CallerIdle, now: float) -> None:
 
 
 def step_lost(house: House, event: StepLost, now: float) -> None:
-    """A command did not reach the caller: give it anew, a few times; then the safety net takes him by itself."""
+    """A command did not reach the caller: give it anew, a few times; then the safety net takes him by itself.
+
+    With a lost command those that waited behind it are lost too (`pbx/outbox.py`), so an older number counts unless the
+    newest command was given only afterwards. An offer whose leg is known has been carried out, whatever got lost. While
+    the exchange is away nothing is repeated: the next snapshot tells where he stands.
+    """
     live = house.calls.get(event.call)
-    if live is None or event.step != live.step:
+    if live is None or not house.connected:
         return
+    if event.step > live.step or (event.step < live.step and live.commanded_at > event.at):
+        return
+    if live.offer is not None and live.offer.leg is not None:
+        return
+    if event.reason == TALKING:
+        live.lost = house.plan.step_tries  # he has been joined with somebody: no command may reach him now
     _again(house, live, event.at)
 
 
@@ -117,6 +136,10 @@ def _again(house: House, live: LiveCall, at: float) -> None:
     live.lost += 1
     if live.lost <= house.plan.step_tries:
         resume(house, live, at)
+        return
+    if live.state is CallState.OFFERED:  # nobody is kept for him; after a pause he is offered again
+        offers.take_back(house, live, "lost", house.now, refused=True)
+    live.oldest_news = 0  # nothing of ours is on its way to him: whatever he reports is news
 
 
 def resume(house: House, live: LiveCall, at: float) -> None:
@@ -131,10 +154,10 @@ def resume(house: House, live: LiveCall, at: float) -> None:
                 live.state = CallState.ARRIVED
                 begin(house, live, at)
         case CallState.WAITING:
-            offers.hold(house, live)
+            offers.hold_or_offer(house, live)
         case CallState.OFFERED:
-            offers.take_back(house, live, "lost", at)
-            offers.hold(house, live)
+            offers.take_back(house, live, "lost", house.now)
+            offers.hold_or_offer(house, live)
         case _:
             pass  # talking, in the survey, in the net or gone: nothing to command
 
@@ -146,7 +169,7 @@ def _apply(house: House, live: LiveCall, action: Action, at: float) -> None:
     match action:
         case Question(prompts, max_digits, wait_s):
             if house.move(live, CallInput.ASK):
-                live.notice_playing = _has_notice(house, prompts)
+                live.notice_playing = has_notice(house, prompts)
                 record = live.record
                 house.emit(
                     Ask(
@@ -171,12 +194,13 @@ def _apply(house: House, live: LiveCall, action: Action, at: float) -> None:
 
 def _play(house: House, live: LiveCall, prompts: tuple[str, ...]) -> None:
     if house.move(live, CallInput.PLAY):
-        live.notice_playing = _has_notice(house, prompts)
+        live.notice_playing = has_notice(house, prompts)
         step = house.next_step(live)
         house.emit(Play(live.call, live.channel, step, prompts, live.record.language, live.mark()))
 
 
-def _has_notice(house: House, prompts: tuple[str, ...]) -> bool:
+def has_notice(house: House, prompts: tuple[str, ...]) -> bool:
+    """Whether the recording notice is among `prompts`."""
     return any(prompt.rsplit("/", 1)[-1] == house.plan.notice for prompt in prompts)
 
 

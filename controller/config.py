@@ -11,6 +11,7 @@ import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -30,6 +31,8 @@ from ivr.menu_check import check_menu
 from ivr.menu_file import MenuError, parse_menu
 from pbx.ids import AgentId, QueueId, SkillId
 from recordings.policy import RecordingPolicy, StartAt
+from tickets.deadlines import ChineseCalendar, DeadlineRules, Limit, Unit, WorkingHours
+from tickets.ticket import TicketPolicy, TicketType
 
 HOME = Path(__file__).resolve().parent.parent
 """The folder of the program: menus and sounds that come with it are found from here."""
@@ -63,6 +66,7 @@ Extension = Annotated[str, Field(pattern=r"^[0-9]{3,8}$")]
 Dialled = Annotated[str, Field(pattern=r"^[0-9]{3,20}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=86400)]
+_SPAN = r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d)$"
 
 
 class _Section(BaseModel):
@@ -189,6 +193,19 @@ class SpeechSection(_Section):
     package_model: bool = False  # fall back to a model that a Python package carries (the demo's)
 
 
+class TicketsSection(_Section):
+    """[tickets]: deadlines (`domain.md` D5, D7) and the working time in which they run."""
+
+    working_hours: list[Annotated[str, Field(pattern=_SPAN)]] = Field(
+        default_factory=lambda: ["08:30-12:00", "13:30-18:00"], min_length=1
+    )
+    sign_working_hours: Annotated[float, Field(gt=0, le=1000)] = 4.0
+    close_working_days: dict[str, Annotated[int, Field(ge=1, le=365)]] = Field(default_factory=lambda: {"inquiry": 3})
+    close_other_working_days: Annotated[int, Field(ge=1, le=365)] = 5
+    holidays: list[date] = Field(default_factory=list)  # beside the statutory ones: a newer notice, a local closure
+    workdays: list[date] = Field(default_factory=list)  # make-up working days (调休) of a newer notice
+
+
 class HotlineFile(_Section):
     """The whole file."""
 
@@ -204,6 +221,7 @@ class HotlineFile(_Section):
     web: WebSection = Field(default_factory=WebSection)
     database: DatabaseSection = Field(default_factory=DatabaseSection)
     speech: SpeechSection = Field(default_factory=SpeechSection)
+    tickets: TicketsSection = Field(default_factory=TicketsSection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +231,7 @@ class Settings:
     file: Path
     raw: HotlineFile
     plan: Plan
+    tickets: TicketPolicy
     data: Path
     database_url: str
     sounds: Path
@@ -252,12 +271,13 @@ def load(file: Path, *, sounds: Path | None = None) -> Settings:
     sounds = sounds or HOME / "ivr" / "sounds"
     reader = _Reader(file, lines, raw, sounds)
     plan = reader.plan(hashlib.sha256(text.encode()).hexdigest()[:16])
+    tickets = reader.tickets()
     problems += reader.problems
-    if problems or plan is None:
+    if problems or plan is None or tickets is None:
         raise ConfigError(problems)
     data = (file.parent / raw.hotline.data).resolve()
     url = raw.database.url or f"sqlite:///{data / 'hotline.db'}"
-    return Settings(file, raw, plan, data, url, sounds)
+    return Settings(file, raw, plan, tickets, data, url, sounds)
 
 
 def _parse(file: Path, text: str, lines: TomlLines) -> tuple[dict[str, Any] | None, list[Problem]]:
@@ -470,6 +490,34 @@ class _Reader:
             line = lines.line_of(tuple(problem.path.split(".")))
             self.problems.append(Problem(str(file), line, str(problem)))
         return menu
+
+    def tickets(self) -> TicketPolicy | None:
+        """The rules for tickets; None after noting what contradicts itself."""
+        section = self.raw.tickets
+        for name in section.close_working_days:
+            if name not in {kind.value for kind in TicketType}:
+                known = ", ".join(kind.value for kind in TicketType)
+                self.wrong(("tickets", "close_working_days", name), f"is no type of ticket; there are: {known}")
+        both = set(section.holidays) & set(section.workdays)
+        if both:
+            self.wrong(("tickets", "workdays"), f"{min(both)} stands in holidays too")
+        spans = tuple(
+            (time.fromisoformat(begin), time.fromisoformat(end))
+            for begin, end in (span.split("-") for span in section.working_hours)
+        )
+        try:
+            hours = WorkingHours(spans, self.raw.hotline.timezone)
+        except (ValueError, KeyError) as error:
+            self.wrong(("tickets", "working_hours"), str(error))
+            return None
+        days = {day: False for day in section.holidays} | {day: True for day in section.workdays}
+        where = f"{self.file.name}, [tickets]"
+        rules = DeadlineRules(
+            Limit(section.sign_working_hours, Unit.WORKING_HOURS, where),
+            {name: Limit(days, Unit.WORKING_DAYS, where) for name, days in section.close_working_days.items()},
+            Limit(section.close_other_working_days, Unit.WORKING_DAYS, where),
+        )
+        return TicketPolicy(hours, ChineseCalendar(days), rules)
 
     def _recording(self) -> RecordingPolicy | None:
         section = self.raw.recording

@@ -9,6 +9,7 @@ from agents.agent import Agent
 from agents.mark import encode
 from agents.moves import AgentInput, AgentState, Refused
 from controller.house import House
+from pbx.call import CallState
 from pbx.commands import AddParty, MarkAgent, NetMembership, Reply, Wake
 from pbx.events import (
     AgentSignedIn,
@@ -92,15 +93,29 @@ def joined(house: House, agent: AgentId, call: CallId, leg: ChannelName, now: fl
         change(house, agent, AgentInput.JOIN, now, call=call, leg=leg)
 
 
-def leg_gone(house: House, agent: AgentId, call: CallId, now: float) -> None:
-    """An agent's leg for `call` is gone: his talk is over, or what he was rung for."""
+def leg_gone(house: House, agent: AgentId, call: CallId, now: float, *, leg: ChannelName | None = None) -> None:
+    """An agent's leg for `call` is gone: his talk is over, or what he was rung for.
+
+    `leg`, where it is known, must be the one he is on: the end of an earlier one comes late and means nothing.
+    """
     known = house.agent(agent)
-    if known is None or known.call != call:
+    if known is None or known.call != call or (leg is not None and known.leg not in (None, leg)):
         return
     if known.state is AgentState.TALKING:
         change(house, agent, AgentInput.RELEASE, now, call=call)
     elif known.state in (AgentState.RESERVED, AgentState.RINGING):
         change(house, agent, AgentInput.OFFER_FAILED, now, call=call)
+
+
+def talk_was_none(house: House, agent: AgentId, call: CallId, now: float, *, missed: bool) -> None:
+    """An agent left in the instant in which he answered: no talk, so no wrap-up, even if his leg ended first."""
+    known = house.agent(agent)
+    if known is None or known.call != call:
+        return
+    if known.state is AgentState.WRAP_UP:
+        change(house, agent, AgentInput.WRAP_UP_OVER, now)
+    else:
+        change(house, agent, AgentInput.NO_ANSWER if missed else AgentInput.OFFER_FAILED, now, call=call)
 
 
 # ---------------------------------------------------------------- requests
@@ -139,8 +154,10 @@ def third_party_asked(house: House, event: ThirdPartyAsked, now: float) -> None:
     live = house.calls.get(asking.call) if asking is not None and asking.call is not None else None
     if asking is None:
         _answer(house, event.request, "unknown_agent")
-    elif asking.state is not AgentState.TALKING or live is None:
+    elif asking.state is not AgentState.TALKING or live is None or live.state is not CallState.TALKING:
         _answer(house, event.request, "not_talking")
+    elif not house.connected:
+        _answer(house, event.request, "exchange_away")  # it could not be rung, and nobody would say so
     elif event.endpoint in house.plan.extensions:
         _add_party(house, live.call, live.channel, event)
     elif (third := house.agent(event.endpoint)) is None or event.endpoint == event.agent:

@@ -28,6 +28,7 @@ class CurrentOffer:
     """The agent whose phone is being rung for a call; `leg` once the exchange has made it."""
 
     agent: AgentId
+    step: int  #: of the command; reports of another step are about an earlier offer
     leg: ChannelName | None = None
     leg_ended: bool = False
 
@@ -39,13 +40,14 @@ class LiveCall:
     record: CallRecord
     state: CallState = CallState.ARRIVED
     step: int = 0  #: number of the newest command
+    oldest_news: int = 0  #: reports of this step and newer ones are news; those of older steps came late
+    commanded_at: float = 0.0  #: when the newest command was given
     lost: int = 0  #: commands lost in a row
     menu: Menu | None = None
     position: Position | None = None
     releasing: bool = False  #: what is played now is the last thing he hears
     after_notice: QueueId | None = None  #: direct mode: the queue to join after the recording notice
     priority: int = 0
-    held: bool = False  #: the exchange has been told to let him wait
     refused: frozenset[AgentId] = frozenset()  #: agents who left the phone unanswered for this call
     offer: CurrentOffer | None = None
     in_bridge: bool = False
@@ -59,6 +61,7 @@ class LiveCall:
     recording_stopped: bool = False
     ticket_asked: bool = False
     generation: int = 0  #: of his announcement timer
+    announce_at: float | None = None  #: when he is told his place next
 
     @property
     def call(self) -> CallId:
@@ -99,6 +102,7 @@ class House:
         self.published: dict[AgentId, str] = {}  #: agents' marks as the exchange has them
         self.unheld: dict[CallId, None] = {}  #: waiting calls that have not been told to hold yet, in order
         self.dirty = False  #: the line or an agent changed: distribute before the step ends
+        self.now = 0.0  #: of the step that is being made
         self.out: list[Command] = []
 
     # ---------------------------------------------------------------- looking things up
@@ -146,6 +150,8 @@ class House:
     def next_step(self, live: LiveCall) -> int:
         """The number of the next command for this call."""
         live.step += 1
+        live.oldest_news = live.step
+        live.commanded_at = self.now
         return live.step
 
     def note(self, live: LiveCall, **changes: object) -> None:

@@ -52,7 +52,7 @@ def queue_up(house: House, live: LiveCall, queue: QueueId, priority: int, at: fl
     live.priority = priority
     house.note(live, queue=house.queue(queue).id, queued_at=at, menu_done_at=at)
     stand_in_line(house, live)
-    house.unheld[live.call] = None
+    hold_or_offer(house, live)
 
 
 def stand_in_line(house: House, live: LiveCall) -> None:
@@ -63,12 +63,24 @@ def stand_in_line(house: House, live: LiveCall) -> None:
     house.line.add(Waiting(live.call, queue.id, queue.requirement, queued_at, live.priority, live.refused))
     house.dirty = True
     if queue.announce_first_s > 0:
-        _wake(house, live, TimerKind.ANNOUNCE, queued_at + queue.announce_first_s)
+        live.announce_at = live.announce_at or queued_at + queue.announce_first_s
+        _wake(house, live, TimerKind.ANNOUNCE, live.announce_at)
+
+
+def leave_line(house: House, live: LiveCall) -> None:
+    """The caller waits no more."""
+    house.line.remove(live.call)
+    house.unheld.pop(live.call, None)
+
+
+def hold_or_offer(house: House, live: LiveCall) -> None:
+    """The caller in the line needs a command: an offer if an agent is free, else music; before the step ends."""
+    house.unheld[live.call] = None
+    house.dirty = True
 
 
 def hold(house: House, live: LiveCall) -> None:
     """Let the caller wait under music."""
-    live.held = True
     house.unheld.pop(live.call, None)
     queue = house.queue(live.record.queue or QueueId(""))
     house.emit(Hold(live.call, live.channel, house.next_step(live), queue.music, live.mark()))
@@ -91,14 +103,12 @@ def distribute(house: House, now: float) -> None:
 def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> None:
     if not desk.change(house, agent, AgentInput.RESERVE, now, call=live.call):
         return
-    house.line.remove(live.call)
-    house.unheld.pop(live.call, None)
+    leave_line(house, live)
     house.move(live, CallInput.OFFER)
-    live.offer = CurrentOffer(agent)
-    live.held = True  # p-dial plays the line's music and falls back to the line by itself
     queue = house.queue(live.record.queue or QueueId(""))
     house.note(live, offers=(*live.record.offers, OfferRecord(agent, now, reason)))
     step = house.next_step(live)
+    live.offer = CurrentOffer(agent, step)
     house.emit(Offer(live.call, live.channel, step, agent, queue.ring_s, queue.music, live.mark()))
 
 
@@ -108,64 +118,80 @@ def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float
 def leg_started(house: House, event: LegStarted, now: float) -> None:
     """The exchange made the agent's leg: his phone rings from now on."""
     live = house.calls.get(event.call)
-    if live is None or not _ours(live, event.agent):
+    if live is not None and live.state is CallState.WAITING and event.step >= live.oldest_news:
+        leave_line(house, live)  # a connection was lost while the offer was on its way: it has arrived all the same
+        house.move(live, CallInput.OFFER)
+    if live is None or not _ours(live, event):
         return
-    live.offer = CurrentOffer(event.agent, event.leg)
+    live.offer = CurrentOffer(event.agent, event.step, event.leg)
     desk.change(house, event.agent, AgentInput.RING, now, call=live.call, leg=event.leg)
 
 
 def offer_failed(house: House, event: OfferFailed, now: float) -> None:
     """No talk came of an offer: the caller stands in the line again and the next agent is rung in this very step."""
     live = house.calls.get(event.call)
-    if live is not None and live.state is CallState.TALKING and live.record.agent == event.agent:
-        _talk_was_none(house, live, event.agent, now)
+    if live is None:
         return
-    if live is None or not _ours(live, event.agent):
-        return
-    if live.offer is None:
-        live.offer = CurrentOffer(event.agent)
-    take_back(house, live, event.status.lower(), now, missed=event.cause != CANCELLED_BY_US)
+    # He hung up as soon as he had answered: that is no answer, though the cause is the same as of our own hang-up.
+    missed = event.cause != CANCELLED_BY_US or event.status == "ANSWER"
+    if live.state is CallState.TALKING and event.step >= live.oldest_news:
+        talk_was_none(house, live, event.agent, now, missed=missed)
+    elif _ours(live, event):
+        if live.offer is None:
+            live.offer = CurrentOffer(event.agent, event.step)
+        take_back(house, live, event.status.lower(), now, missed=missed)
 
 
-def _talk_was_none(house: House, live: LiveCall, agent: AgentId, now: float) -> None:
+def talk_was_none(house: House, live: LiveCall, agent: AgentId | None, now: float, *, missed: bool = True) -> None:
     """The agent was gone in the instant in which he answered: the caller stands in the line again, at his place."""
-    _span_ends(live, now)
+    live.talk_since = None
     live.talks.clear()
     live.legs.clear()
     live.in_bridge = False
-    live.refused |= {agent}
     house.move(live, CallInput.OFFER_FAILED)
     house.note(live, agent=None, joined_at=None)
-    desk.leg_gone(house, agent, live.call, now)
+    if agent is not None:
+        desk.talk_was_none(house, agent, live.call, now, missed=missed)
+        _refused(house, live, agent, now)
     stand_in_line(house, live)
-    _wake(house, live, TimerKind.RETRY_OFFER, now + house.queue(live.record.queue or QueueId("")).retry_s)
 
 
-def _ours(live: LiveCall, agent: AgentId) -> bool:
+def _ours(live: LiveCall, event: LegStarted | OfferFailed) -> bool:
     """Whether news of an offer belong to the one that is being made; one found after a restart has no agent yet."""
     if live.offer is None:
-        return live.state is CallState.OFFERED
-    return live.offer.agent == agent
+        return live.state is CallState.OFFERED and event.step >= live.oldest_news
+    return live.offer.agent == event.agent and live.offer.step == event.step
 
 
-def take_back(house: House, live: LiveCall, outcome: str, now: float, *, missed: bool = False) -> None:
-    """End the current offer; `missed` = the agent's phone was rung and he did not take the call."""
+def take_back(
+    house: House, live: LiveCall, outcome: str, now: float, *, missed: bool = False, refused: bool = False
+) -> None:
+    """End the current offer and put the caller back to his place in the line.
+
+    `missed` = the agent's phone was rung and he did not take the call. He is not rung for this caller again for a
+    while; `refused` = the same, but through no fault of his.
+    """
     offer = live.offer
     if offer is None:
         return
     live.offer = None
-    _close_offer(live, outcome, now)
-    if missed:
-        live.refused |= {offer.agent}
-    desk.change(house, offer.agent, AgentInput.NO_ANSWER if missed else AgentInput.OFFER_FAILED, now)
+    close_offer(live, outcome, now)
+    cause = AgentInput.NO_ANSWER if missed else AgentInput.OFFER_FAILED
+    desk.change(house, offer.agent, cause, now, call=live.call)
+    if missed or refused:
+        _refused(house, live, offer.agent, now)
     if house.move(live, CallInput.OFFER_FAILED):
         stand_in_line(house, live)
-        queue = house.queue(live.record.queue or QueueId(""))
-        if missed:
-            _wake(house, live, TimerKind.RETRY_OFFER, now + queue.retry_s)
 
 
-def _close_offer(live: LiveCall, outcome: str, at: float) -> None:
+def _refused(house: House, live: LiveCall, agent: AgentId, now: float) -> None:
+    """Do not ring `agent` for this caller again before the queue's pause is over. Call it before `stand_in_line`."""
+    live.refused |= {agent}
+    _wake(house, live, TimerKind.RETRY_OFFER, now + house.queue(live.record.queue or QueueId("")).retry_s)
+
+
+def close_offer(live: LiveCall, outcome: str, at: float) -> None:
+    """Write into the record what became of its open offer, if it has one; it is stored with the next change."""
     offers = live.record.offers
     if offers and offers[-1].ended_at is None:
         live.record = replace(live.record, offers=(*offers[:-1], replace(offers[-1], outcome=outcome, ended_at=at)))
@@ -174,22 +200,23 @@ def _close_offer(live: LiveCall, outcome: str, at: float) -> None:
 def time_is_up(house: House, event: TimeIsUp, now: float) -> None:
     """A timer of a waiting call: ask the agents who did not answer again, or tell him his place."""
     live = house.calls.get(CallId(event.key))
-    if live is None or live.state is not CallState.WAITING:
+    if live is None:
         return
-    if event.kind is TimerKind.RETRY_OFFER:
+    if event.kind is TimerKind.RETRY_OFFER:  # also while another agent is rung for him: there is no other timer
         live.refused = frozenset()
         entry = house.line.get(live.call)
         if entry is not None:
             house.line.replace(replace(entry, refused=live.refused))
             house.dirty = True
-    elif event.kind is TimerKind.ANNOUNCE and event.generation == live.generation:
+    elif event.generation == live.generation and live.state is CallState.WAITING:
         language = _spoken(live)
         prompts = tuple(
             prompt_name(language, piece) for piece in say_position(house.line.ahead_of(live.call), language)
         )
         house.emit(Announce(live.call, live.channel, prompts))
         queue = house.queue(live.record.queue or QueueId(""))
-        _wake(house, live, TimerKind.ANNOUNCE, now + queue.announce_every_s)
+        live.announce_at = now + queue.announce_every_s
+        _wake(house, live, TimerKind.ANNOUNCE, live.announce_at)
 
 
 def _wake(house: House, live: LiveCall, kind: TimerKind, at: float) -> None:
@@ -214,31 +241,46 @@ def party_joined(house: House, event: PartyJoined, now: float) -> None:
         return
     if live.state is not CallState.TALKING:
         channel, agent = next(reversed(live.legs.items()))
-        talk_begins(house, live, agent, event.at)
-        if agent is not None:
+        if talk_begins(house, live, agent, event.at) and agent is not None:
             desk.joined(house, agent, live.call, channel, now)
-    elif event.role is not Role.CALLER and event.agent is not None:
+        return
+    live.talk_since = live.talk_since or event.at
+    if event.role is not Role.CALLER and event.agent is not None:
         house.move(live, CallInput.JOIN)
         desk.joined(house, event.agent, live.call, event.channel, now)
 
 
-def talk_begins(house: House, live: LiveCall, agent: AgentId | None, at: float) -> None:
-    """The caller is joined with an agent: a ticket is opened, and what he hears afterwards is prepared."""
+def talk_begins(house: House, live: LiveCall, agent: AgentId | None, at: float) -> bool:
+    """The caller is joined with an agent: a ticket is opened, and what he hears afterwards is prepared.
+
+    False when the table has no such move: the talk is over already. A caller whom nobody had been offered was in the
+    net without our knowing it.
+    """
+    if live.state in (CallState.ARRIVED, CallState.ASKING, CallState.PLAYING, CallState.WAITING):
+        house.move(live, CallInput.FALL_BACK)
     from_net = live.state is CallState.NET
     if not house.move(live, CallInput.JOIN):
-        return
-    house.line.remove(live.call)
+        return False
+    leave_line(house, live)
+    if live.offer is not None and live.offer.agent != agent:  # an earlier offer was answered, this one is overtaken
+        desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, house.now, call=live.call)
     live.offer = None
     live.talk_since = at
-    _close_offer(live, "answered", at)
+    close_offer(live, "answered", at)
     record = live.record
     house.note(live, agent=agent, joined_at=record.joined_at or at, in_net=record.in_net or from_net)
     reached(house, live, Milestone.TALK_BEGAN, at)
     prepare_end(house, live)
+    _ask_ticket(house, live, agent, at)
+    return True
+
+
+def _ask_ticket(house: House, live: LiveCall, agent: AgentId | None, at: float) -> None:
+    record = live.record
     if not live.ticket_asked and record.ticket is None and agent is not None:
         live.ticket_asked = True
         queue = str(record.queue or "")
-        house.emit(OpenTicket(live.call, record.caller, record.dialled, live.record.language, queue, agent, at))
+        house.emit(OpenTicket(live.call, record.caller, record.dialled, record.language, queue, agent, at))
 
 
 def prepare_end(house: House, live: LiveCall) -> None:
@@ -266,10 +308,11 @@ def party_left(house: House, event: PartyLeft, now: float) -> None:
     else:
         live.legs.pop(event.channel, None)
     if not live.in_bridge or not live.legs:
-        _span_ends(live, event.at)
+        span_ends(live, event.at)
 
 
-def _span_ends(live: LiveCall, at: float) -> None:
+def span_ends(live: LiveCall, at: float) -> None:
+    """Caller and agent talk no more: keep from when to when they did."""
     if live.talk_since is not None:
         live.talks.append((live.talk_since, at))
         live.talk_since = None
@@ -278,16 +321,24 @@ def _span_ends(live: LiveCall, at: float) -> None:
 def talk_ended(house: House, event: TalkEnded | NetTalkEnded, now: float) -> None:
     """The last one who talked with him has left: the caller is now in the survey, which needs no controller."""
     live = house.calls.get(event.call)
-    if live is None or not house.move(live, CallInput.AGENT_LEFT):
+    if live is None or (isinstance(event, TalkEnded) and event.step < live.oldest_news):
         return
-    _span_ends(live, event.at)
-    if live.offer is not None:  # so short a talk that its beginning was not seen
-        agent = live.offer.agent
+    from_net = live.state is CallState.NET
+    if not house.move(live, CallInput.AGENT_LEFT):
+        return
+    span_ends(live, event.at)
+    if live.record.joined_at is None:  # so short a talk that its beginning was not seen, or nobody of us was there
+        joined_at = event.at - (event.talk_s if isinstance(event, TalkEnded) else 0.0)
+        agent = event.agent or (live.offer.agent if live.offer is not None else None)
+        live.talks.append((joined_at, event.at))
+        close_offer(live, "answered", event.at)
+        house.note(live, agent=agent, joined_at=joined_at, in_net=live.record.in_net or from_net)
+        _ask_ticket(house, live, agent, event.at)
+    if live.offer is not None:
+        talked = live.offer.agent == event.agent
+        cause = AgentInput.RELEASE if talked else AgentInput.OFFER_FAILED
+        desk.change(house, live.offer.agent, cause, now, call=live.call)
         live.offer = None
-        _close_offer(live, "answered", event.at)
-        talked = event.talk_s if isinstance(event, TalkEnded) else 0.0
-        house.note(live, agent=agent, joined_at=live.record.joined_at or event.at - talked)
-        desk.leg_gone(house, agent, live.call, now)
     house.note(live, released_at=event.at)
 
 
@@ -296,13 +347,14 @@ def leg_ended(house: House, event: LegEnded, now: float) -> None:
     live = house.calls.get(event.call)
     if live is not None:
         live.legs.pop(event.leg, None)
-    if event.agent is None:
+    offer = live.offer if live is not None else None
+    if offer is not None and offer.agent == event.agent:
+        offer.leg_ended = offer.leg == event.leg  # else it is the leg of an earlier offer to him
         return
-    offered = live is not None and live.offer is not None and live.offer.agent == event.agent
-    if live is not None and live.offer is not None and offered:
-        live.offer.leg_ended = True
-        return
-    desk.leg_gone(house, event.agent, event.call, now)
+    if event.agent is not None:
+        desk.leg_gone(house, event.agent, event.call, now, leg=event.leg)
+    if live is not None and live.state is CallState.NET and not live.in_bridge:
+        reclaim(house, live, event.at)  # the net's ringing, which we had left alone, came to nothing
 
 
 def ticket_opened(house: House, event: TicketOpened, now: float) -> None:
@@ -328,18 +380,25 @@ def scored(house: House, event: CallScored, now: float) -> None:
 def fell_back(house: House, event: FellBack, now: float) -> None:
     """The caller had no heartbeat and went to the net; we are here, so he gets his place back at once."""
     live = house.calls.get(event.call)
-    if live is None or not house.move(live, CallInput.FALL_BACK):
+    if live is None or event.step < live.oldest_news:  # a newer command is on its way and fetches him by itself
         return
+    if not house.move(live, CallInput.FALL_BACK):
+        return
+    left_notice(house, live, event.step, event.at)
     live.step = max(live.step, event.step)
-    if live.position is not None:  # he left the menu's first question behind, and the notice with it
-        live.milestones.add(Milestone.CONSENT_CUT)
-    house.line.remove(live.call)
-    house.unheld.pop(live.call, None)
+    live.lost = 0
+    leave_line(house, live)
     if live.offer is not None:
-        desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, now)
-        _close_offer(live, "net", event.at)
+        desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, now, call=live.call)
+        close_offer(live, "net", event.at)
         live.offer = None
     reclaim(house, live, event.at)
+
+
+def left_notice(house: House, live: LiveCall, step: int, at: float) -> None:
+    """A caller in the net who runs our newest step has left the notice behind, if that step played it."""
+    if live.notice_playing and 0 < live.step <= step:
+        reached(house, live, Milestone.CONSENT_CUT, at)
 
 
 def reclaim(house: House, live: LiveCall, at: float) -> None:
@@ -353,32 +412,35 @@ def reclaim(house: House, live: LiveCall, at: float) -> None:
     else:
         house.note(live, in_net=True)
     stand_in_line(house, live)
-    house.unheld[live.call] = None
+    hold_or_offer(house, live)
 
 
-def call_ended(house: House, event: CallEnded, now: float) -> None:
-    """The caller is gone, wherever he was. Nobody is rung for him any more, and his agent is free again."""
+def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = False) -> None:
+    """The caller is gone, wherever he was. Nobody is rung for him any more, and his agent is free again.
+
+    `unseen` = he went while the connection to the exchange was lost.
+    """
     live = house.calls.pop(event.call, None)
     if live is None:
         return
     state = live.state
     house.move(live, CallInput.END)
-    house.line.remove(live.call)
-    house.unheld.pop(live.call, None)
+    leave_line(house, live)
     house.dirty = True
-    _span_ends(live, event.at)
+    span_ends(live, event.at)
     if live.offer is not None:
-        _close_offer(live, "caller_gone", event.at)
-        if live.offer.leg is None or live.offer.leg_ended:
-            desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, now)
+        close_offer(live, "caller_gone", event.at)
+        if unseen or live.offer.leg is None or live.offer.leg_ended:
+            desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, now, call=live.call)
         # else the exchange is cancelling his ringing phone; `LegEnded` sets him free when it has stopped
-    elif len(live.legs) > 1:
-        for leg in live.legs:  # a three-way talk whose citizen has left: the others are not left to each other
+    for leg, agent in live.legs.items():
+        if len(live.legs) > 1 or agent != live.record.agent:
+            # A three-way talk whose citizen has left: the others are not left to each other, nor one to nobody.
             house.emit(CancelOffer(live.call, leg))
     released = live.record.released_at
     if state is CallState.TALKING and released is None:
         released = event.at
-    house.note(live, ended_at=event.at, released_at=released, outcome=outcome_of(live))
+    house.note(live, ended_at=event.at, released_at=released, outcome=outcome_of(live, unseen=unseen))
     finish_if_complete(house, live)
 
 
@@ -387,11 +449,11 @@ def outcome_of(live: LiveCall, *, unseen: bool = False) -> Outcome:
     record = live.record
     if record.joined_at is not None:
         return Outcome.ANSWERED
+    if record.outcome is not None and record.queued_at is None:
+        return record.outcome  # closed: decided when he arrived
     if unseen:
         return Outcome.FAILED
-    if record.queued_at is not None:
-        return Outcome.ABANDONED
-    return record.outcome or Outcome.LEFT_MENU
+    return Outcome.ABANDONED if record.queued_at is not None else Outcome.LEFT_MENU
 
 
 def _spoken(live: LiveCall) -> Language:

@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from acd.line import HIGHEST_PRIORITY
 from agents.mark import decode
 from agents.moves import AgentInput, AgentState
 from controller import caller, desk, offers
 from controller.house import CurrentOffer, House, LiveCall
-from ivr.menu import restore
-from pbx.call import CallMark, CallRecord, CallState
+from controller.recorded import finish_if_complete
+from ivr.menu import Message, Question, again, restore
+from pbx.call import CallMark, CallRecord, CallState, Outcome
 from pbx.commands import SaveCall, Wake
 from pbx.events import CallEnded, CallsRestored, ExchangeConnected, ExchangeLost, LiveChannel, Role, TimerKind
 from pbx.ids import AgentId, CallId, QueueId
-from recordings.naming import parse_raw_name
+from recordings.naming import UnsafeName, parse_raw_name
 from recordings.policy import Milestone
+
+_OUR_CONTEXTS = ("p-idle", "p-ask", "p-play", "p-hold", "p-dial", "p-survey", "fallback")
 
 
 def calls_restored(house: House, event: CallsRestored, now: float) -> None:
@@ -40,9 +44,16 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
     rows: dict[CallId, list[LiveChannel]] = {}
     for row in event.channels:
         rows.setdefault(row.call, []).append(row)
+    present = {row.channel for row in event.channels}
+    for live in list(house.finishing.values()):
+        live.recording_stopped = True  # its end was reported to nobody
+        finish_if_complete(house, live)
     for call in [call for call in house.calls if not _caller(rows.get(call, []))]:
-        house.calls[call].recording_stopped = True  # the channel is gone, so the exchange has closed its file
-        offers.call_ended(house, CallEnded(call, 0, event.at), now)
+        live = house.calls[call]
+        live.recording_stopped = True  # the channel is gone, so the exchange has closed its file
+        live.legs = {leg: agent for leg, agent in live.legs.items() if leg in present}
+        offers.call_ended(house, CallEnded(call, 0, event.at), now, unseen=True)
+    _free_agents(house, event.channels, now, talking=True)
     for legs in rows.values():
         found = _caller(legs)
         if found is not None:
@@ -50,7 +61,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
     for record in house.restored.values():
         _never_seen_again(house, record, event.at)
     house.restored = {}
-    _free_agents_without_legs(house, event.channels, now)
+    _free_agents(house, event.channels, now, talking=False)
     for known in house.roster.agents():
         desk.publish(house, known)
     house.dirty = True
@@ -79,27 +90,32 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     """One live caller: adopt him if he is new to us, then act on where he stands."""
     live = house.calls.get(row.call)
     if live is None:
+        if not row.mark and row.context not in _OUR_CONTEXTS:
+            return  # just being answered: `CallArrived` comes after this snapshot
         live = _adopt(house, row, at)
+    ran_newest = 0 < live.step <= row.step
     live.step = max(live.step, row.step)
+    live.oldest_news = row.step  # what we commanded after it is lost with the old connection
     live.lost = 0
     others = [leg for leg in legs if leg.bridged]
     ringing = next((leg for leg in legs if not leg.bridged and leg.role is Role.AGENT and leg.agent), None)
+    dialling = row.context == "p-dial" and live.offer is not None and live.offer.step == row.step
+    if live.offer is not None and not row.bridged and not dialling and row.context != "p-survey":
+        offers.take_back(house, live, "lost", now)  # it never reached him, or failed unseen
     if row.bridged:
         _talking(house, live, row, others, at, now)
     elif row.context == "p-survey":
-        _leave_line(house, live)
-        live.state = CallState.SURVEY
-        if live.record.released_at is None:
-            house.note(live, released_at=at)
+        _in_survey(house, live, at, now)
     elif row.context == "p-dial":
-        _offered(house, live, ringing, now)
+        _offered(house, live, ringing, row.step, now)
     elif row.context == "p-hold":
-        _waiting(house, live, now, held=True)
+        _waiting(house, live, at, now)
     elif row.context == "fallback":
-        _in_net(house, live, ringing, at)
+        _in_net(house, live, ringing, row.step, at, now)
     elif row.context in ("p-ask", "p-play"):
-        _leave_line(house, live)
+        offers.leave_line(house, live)
         live.state = CallState.ASKING if row.context == "p-ask" else CallState.PLAYING
+        live.notice_playing = live.notice_playing if ran_newest else _notice_due(house, live)
     else:  # p-idle, p-start: he stands still, so the report of what he did was lost
         _standing(house, live, at, now)
 
@@ -112,70 +128,101 @@ def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
         record = CallRecord(row.call, row.channel, mark.dialled if mark else "", row.caller, at)
         if mark is not None:
             record = replace(record, arrived_at=mark.arrived_at or at, language=mark.language)
-            if mark.queue:
-                queue = house.queue(QueueId(mark.queue)).id
-                record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at)
+    if mark is not None and mark.queue and record.queue is None:  # the store may lag behind the mark
+        queue = house.queue(QueueId(mark.queue)).id
+        record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at)
     record = replace(record, channel=row.channel)
     live = house.add(record)
     house.emit(SaveCall(record))
-    live.priority = mark.priority if mark else 0
+    live.priority = min(max(mark.priority, 0), HIGHEST_PRIORITY) if mark else 0
     live.milestones.add(Milestone.ARRIVED)
     number = house.number(record.dialled)
-    if number.menu is not None and record.queue is None:
+    if record.outcome is Outcome.CLOSED and record.queue is None:
+        live.releasing = True  # he is being told so
+    elif number.menu is not None and record.queue is None and mark is not None and mark.node:
         live.menu = house.plan.menus[number.menu]
-        live.position, _ = restore(live.menu, mark.node if mark else "", language=record.language)
+        live.position, _ = restore(live.menu, mark.node, language=record.language)
         live.position = replace(live.position, path=record.menu_path)
-    elif record.queue is None:
+    elif number.menu is None and record.queue is None:
         live.after_notice = number.direct
     live.ticket_asked = record.ticket is not None
     if record.recording is not None:
         live.recording = record.recording
-        live.recording_since = parse_raw_name(record.recording).started_at.timestamp()
+        live.recording_since = _begun(record.recording, at)
     elif record.queue is not None:
         live.milestones.add(Milestone.CONSENT_CUT)  # the notice stands before every line
     return live
 
 
-def _leave_line(house: House, live: LiveCall) -> None:
-    house.line.remove(live.call)
-    house.unheld.pop(live.call, None)
+def _begun(recording: str, at: float) -> float:
+    try:
+        return parse_raw_name(recording).started_at.timestamp()
+    except UnsafeName:  # one strange name in the store must not cost us the whole snapshot
+        return at
+
+
+def _notice_due(house: House, live: LiveCall) -> bool:
+    """Whether what a caller found in the menu is hearing holds the recording notice."""
+    if live.menu is None or live.position is None:
+        return live.after_notice is not None
+    action = again(live.menu, live.position)
+    return isinstance(action, Question | Message) and caller.has_notice(house, action.prompts)
 
 
 def _talking(house: House, live: LiveCall, row: LiveChannel, others: list[LiveChannel], at: float, now: float) -> None:
     """Talking: adopted, never touched."""
-    _leave_line(house, live)
+    offers.leave_line(house, live)
     live.in_bridge = True
-    live.offer = None
     live.legs = {leg.channel: leg.agent for leg in others}
     for leg in others:
         if leg.agent is not None:
             desk.joined(house, leg.agent, live.call, leg.channel, now)
     if live.state is not CallState.TALKING:
-        agent = next((leg.agent for leg in others if leg.agent), live.record.agent)
+        known = live.record.agent or next((leg.agent for leg in others if leg.role is Role.AGENT), None)
+        agent = known or next((leg.agent for leg in others), None)
         live.state = CallState.OFFERED if row.context != "fallback" else CallState.NET
         offers.talk_begins(house, live, agent, live.record.joined_at or at)
 
 
-def _offered(house: House, live: LiveCall, ringing: LiveChannel | None, now: float) -> None:
+def _in_survey(house: House, live: LiveCall, at: float, now: float) -> None:
+    """He has talked with an agent; where nobody saw it, the offer's instant is the best that is known."""
+    offers.leave_line(house, live)
+    live.state = CallState.SURVEY
+    live.in_bridge = False
+    live.legs = {}
+    offers.span_ends(live, at)
+    record = live.record
+    offered = record.offers[-1] if record.offers and record.offers[-1].ended_at is None else None
+    joined_at = record.joined_at or (offered.offered_at if offered is not None else at)
+    released_at = record.released_at or at
+    agent = record.agent or (offered.agent if offered is not None else None)
+    offers.close_offer(live, "answered", at)
+    if live.offer is not None:
+        desk.change(house, live.offer.agent, AgentInput.RELEASE, now, call=live.call)
+        live.offer = None
+    if not live.talks:
+        live.talks.append((joined_at, released_at))
+    if (record.agent, record.joined_at, record.released_at) != (agent, joined_at, released_at):
+        house.note(live, agent=agent, joined_at=joined_at, released_at=released_at)
+
+
+def _offered(house: House, live: LiveCall, ringing: LiveChannel | None, step: int, now: float) -> None:
     """An agent's phone rings for him: the offer is adopted, its result will come as an event."""
-    _leave_line(house, live)
-    if live.offer is not None and (ringing is None or live.offer.agent == ringing.agent):
-        return
+    offers.leave_line(house, live)
     live.state = CallState.OFFERED
-    agent = ringing.agent if ringing is not None else None
-    if ringing is None or agent is None:
-        live.offer = None  # no leg yet, or just given up: `LegStarted` or `OfferFailed` will name the agent
-        return
-    live.offer = CurrentOffer(agent, ringing.channel)
-    desk.change(house, agent, AgentInput.RING, now, call=live.call, leg=ringing.channel)
+    if ringing is None or ringing.agent is None:
+        return  # no leg yet, or just given up: `LegStarted` or `OfferFailed` will name the agent
+    live.offer = CurrentOffer(ringing.agent, step, ringing.channel)
+    desk.change(house, ringing.agent, AgentInput.RING, now, call=live.call, leg=ringing.channel)
 
 
-def _waiting(house: House, live: LiveCall, now: float, *, held: bool) -> None:
-    """He waits: in the line at the place that his instants give him."""
-    if live.offer is not None:  # our offer never reached him, or has just failed: its event is buffered or lost
-        return
+def _waiting(house: House, live: LiveCall, at: float, now: float) -> None:
+    """He waits under music: in the line at the place that his instants give him."""
+    if live.state is CallState.TALKING:  # the agent was gone as soon as he had answered
+        offers.talk_was_none(house, live, live.record.agent, now)
     live.state = CallState.WAITING
-    live.held = held
+    house.unheld.pop(live.call, None)
+    offers.close_offer(live, "lost", at)
     if live.call not in house.line:
         if live.record.queue is None:
             number = house.number(live.record.dialled)
@@ -184,24 +231,24 @@ def _waiting(house: House, live: LiveCall, now: float, *, held: bool) -> None:
         offers.stand_in_line(house, live)
 
 
-def _in_net(house: House, live: LiveCall, ringing: LiveChannel | None, at: float) -> None:
+def _in_net(house: House, live: LiveCall, ringing: LiveChannel | None, step: int, at: float, now: float) -> None:
     """In the safety net: taken back, unless the net is just ringing an agent for him (then left alone)."""
-    _leave_line(house, live)
+    offers.leave_line(house, live)
     live.state = CallState.NET
-    if live.position is not None:  # he left the menu's first question behind, and the notice with it
-        live.milestones.add(Milestone.CONSENT_CUT)
+    offers.left_notice(house, live, step, at)
     if ringing is None:
         offers.reclaim(house, live, at)
+    elif ringing.agent is not None:
+        desk.change(house, ringing.agent, AgentInput.RING, now, call=live.call, leg=ringing.channel)
 
 
 def _standing(house: House, live: LiveCall, at: float, now: float) -> None:
     """He stands still and waits for a command."""
-    _leave_line(house, live)
     if live.record.queue is not None:
-        live.offer = None
-        _waiting(house, live, now, held=False)
-        house.unheld[live.call] = None
+        _waiting(house, live, at, now)
+        offers.hold_or_offer(house, live)
         return
+    offers.leave_line(house, live)
     if live.state not in (CallState.ASKING, CallState.PLAYING):
         live.state = CallState.ASKING if live.position is not None else CallState.ARRIVED
     caller.resume(house, live, at)
@@ -212,8 +259,9 @@ def _never_seen_again(house: House, record: CallRecord, at: float) -> None:
     if record.call in house.calls or record.ended_at is not None:
         return
     live = LiveCall(record)
+    offers.close_offer(live, "lost", at)
     ended = replace(
-        record,
+        live.record,
         ended_at=at,
         released_at=record.released_at or (at if record.joined_at else None),
         outcome=offers.outcome_of(live, unseen=True),
@@ -221,9 +269,16 @@ def _never_seen_again(house: House, record: CallRecord, at: float) -> None:
     house.emit(SaveCall(ended))
 
 
-def _free_agents_without_legs(house: House, channels: Iterable[LiveChannel], now: float) -> None:
-    """An agent whom we think in a call but who has no leg in the exchange is free; one with a foreign leg is busy."""
-    with_leg: set[AgentId] = {row.agent for row in channels if row.agent is not None}
+def _free_agents(house: House, channels: Iterable[LiveChannel], now: float, *, talking: bool) -> None:
+    """Free the agents whom we think in a call for which they have no leg in the exchange.
+
+    Those who `talking` thought to talk first, so that they can be found in another talk; those who were kept or rung
+    last, when it is known which offers have outlived the connection.
+    """
+    legs: set[tuple[AgentId | None, CallId]] = {(row.agent, row.call) for row in channels}
+    offered = {(live.offer.agent, live.call) for live in house.calls.values() if live.offer is not None}
     for known in list(house.roster.agents()):
-        if known.call is not None and known.id not in with_leg and known.state is not AgentState.WRAP_UP:
+        if known.call is None or (known.state is AgentState.TALKING) is not talking:
+            continue
+        if (known.id, known.call) not in legs and (talking or (known.id, known.call) not in offered):
             desk.leg_gone(house, known.id, known.call, now)

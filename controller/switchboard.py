@@ -85,6 +85,7 @@ class Switchboard:
         """
         house = self.house
         house.out = []
+        house.now = now
         RULES[type(event)](house, event, now)
         if house.dirty and house.connected:
             offers.distribute(house, now)

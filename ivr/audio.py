@@ -137,12 +137,3 @@ def shorten_pauses(samples: Samples, longest_ms: int) -> Samples:
         keep = longest // 2
         samples = np.concatenate([samples[: begin + keep], samples[end - (longest - keep) :]])
     return samples
-
-
-def after_longest_pause(samples: Samples) -> Samples:
-    """What is said after the longest pause (a word cut from its carrier sentence); all, without a pause."""
-    found = pauses(samples, _FRAME_MS * 4)
-    if not found:
-        return samples
-    begin, end = max(found, key=lambda pause: pause[1] - pause[0])
-    return samples[(begin + end) // 2 :]

@@ -99,6 +99,7 @@ class Manifest:
 
 _TOP_KEYS = {"voices", "lexicon", "level", "prompts"}
 _PROMPT_KEYS = {"zh", "en", "note", "piece", "silence_ms"}
+_VOICE_KEYS = {"voice", "speed", "gap_ms", "piece_carrier", "piece_speed"}
 _TEXT_KEYS = {"text": str, "say": str, "spoken": str, "voice": str, "speed": (int, float), "carrier": str}
 
 
@@ -156,12 +157,31 @@ def _level(table: Mapping[str, Any], faults: list[str]) -> Level:
     return Level(**values)
 
 
-def _voice(lang: str, table: Mapping[str, Any], faults: list[str]) -> tuple[str, float]:
-    name, speed = table.get("voice"), table.get("speed", 1.0)
+@dataclass(frozen=True)
+class _Voice:
+    """A language's defaults; see [voices] in the manifest."""
+
+    name: str
+    speed: float
+    gap_ms: int
+    piece_carrier: str
+    piece_speed: float
+
+
+def _voice(lang: str, table: Mapping[str, Any], faults: list[str]) -> _Voice:
+    where = f"voices.{lang}"
+    faults += [f"{where}: unknown key {key}" for key in table if key not in _VOICE_KEYS]
+    name, gap_ms, carrier = table.get("voice"), table.get("gap_ms", 0), table.get("piece_carrier", "")
     if not isinstance(name, str) or not name:
-        faults.append(f"voices.{lang}: voice is missing")
-        name = ""
-    return name, _speed(f"voices.{lang}", speed, faults)
+        faults.append(f"{where}: voice is missing")
+    if isinstance(gap_ms, bool) or not isinstance(gap_ms, int) or gap_ms < 0:
+        faults.append(f"{where}: gap_ms must be a number of milliseconds")
+    if not isinstance(carrier, str) or (carrier and carrier.count("{}") != 1):
+        faults.append(f"{where}: piece_carrier needs the place {{}} for the text")
+        carrier = ""
+    speed = _speed(where, table.get("speed", 1.0), faults)
+    piece_speed = _speed(where, table.get("piece_speed", speed), faults)
+    return _Voice(str(name), speed, gap_ms, carrier, piece_speed)
 
 
 def _speed(where: str, speed: Any, faults: list[str]) -> float:
@@ -176,7 +196,7 @@ def _spoken(
     lang: Language,
     value: Any,
     piece: bool,
-    voices: Mapping[Language, tuple[str, float]],
+    voices: Mapping[Language, _Voice],
     lexicon: Mapping[Language, Mapping[str, Any]],
     faults: list[str],
 ) -> Spoken | None:
@@ -199,20 +219,22 @@ def _spoken(
         faults.append(f"{where}: spoken must be one of {', '.join(LANGUAGES)}")
         return None
     language = cast(Language, language)
-    carrier = table.get("carrier", "")
+    voice = voices[language]
+    carrier = table.get("carrier", voice.piece_carrier if piece else "")
     if carrier and carrier.count("{}") != 1:
         faults.append(f"{where}: carrier needs the place {{}} for the text")
-    voice, speed = voices[language]
+    speed = table.get("speed", voice.piece_speed if carrier else voice.speed)
     say = spell_digits(table.get("say", text), language)
     readings = tuple((word, str(how)) for word, how in lexicon[language].items() if word in carrier + say)
     return Spoken(
         text=text,
         say=say,
         spoken=language,
-        voice=table.get("voice", voice),
-        speed=_speed(where, table.get("speed", speed), faults),
+        voice=table.get("voice", voice.name),
+        speed=_speed(where, speed, faults),
         readings=readings,
         carrier=carrier,
+        gap_ms=voice.gap_ms,
         piece=piece,
     )
 

@@ -144,8 +144,6 @@ def _build(
         else:
             used, samples, rate = voices.speak(spoken)
             sound = audio.resample(samples, rate, audio.RATE)
-            if spoken.carrier:
-                sound = audio.after_longest_pause(sound)
             sound = _cut(sound, spoken, level)
         raw = audio.alaw_encode(sound)
         _write(out / lang / f"{prompt_id}.alaw", raw)
@@ -190,6 +188,8 @@ class _Voices:
             try:
                 self._kokoro = self._kokoro or Kokoro(self._cache)
                 return "kokoro", self._kokoro.speak(spoken), KOKORO_RATE
+            except ValueError as error:
+                raise VoiceError(str(error)) from error
             except KokoroUnavailable as error:
                 if self._engine == "kokoro":
                     raise
@@ -199,9 +199,8 @@ class _Voices:
 
 
 def _espeak(spoken: Spoken) -> tuple[Samples, int]:
-    text = spoken.carrier.replace("{}", spoken.say) if spoken.carrier else spoken.say
     speed = str(round(_ESPEAK_WORDS_PER_MINUTE * spoken.speed))
-    command = ["espeak-ng", "-v", _ESPEAK_VOICE[spoken.spoken], "-s", speed, "--stdout", "--", text]
+    command = ["espeak-ng", "-v", _ESPEAK_VOICE[spoken.spoken], "-s", speed, "--stdout", "--", spoken.say]
     try:
         done = subprocess.run(command, check=True, capture_output=True, timeout=60)
     except FileNotFoundError as error:

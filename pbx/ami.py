@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pbx import ami_login as login
 from pbx import commands as order
 from pbx import events as event
-from pbx.ami_link import AmiCounters, AmiError, Link, NotAsterisk
+from pbx.ami_link import AmiCounters, AmiError, Link, NotAsterisk, log_failure
 from pbx.ami_login import LoginRefused
 from pbx.ami_orders import Orders
 from pbx.ids import AgentId
@@ -34,7 +34,6 @@ from pbx.translate import (
     Action,
     Phones,
     Untranslatable,
-    instant,
     set_variable,
     translate,
 )
@@ -359,7 +358,7 @@ class AmiDoor:
             self.counters.ignored += 1
             return
         self.counters.events += 1
-        lag = max(0.0, now - instant(message, now))
+        lag = max(0.0, now - found.at)
         self.counters.lag_last_s = lag
         self.counters.lag_max_s = max(self.counters.lag_max_s, lag)
         self._orders.follow(found, message.get("Uniqueid"))
@@ -367,9 +366,9 @@ class AmiDoor:
     def _give(self, found: event.Event) -> None:
         try:
             self._inbox(found)
-        except Exception:
+        except Exception as error:
             self.counters.handler_errors += 1
-            log.exception("inbox failed for %s", type(found).__name__, extra={"action": "ami.handler_error"})
+            log_failure(f"inbox for {type(found).__name__}", error)
 
     # ------------------------------------------------------------ commands
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pbx.translate import Action
 from pbx.wire import MAX_MESSAGE, Message, Wire, encode
@@ -49,6 +51,15 @@ class AmiCounters:
     lag_last_s: float = 0.0  #: from the exchange's timestamp of the last event to its reading
     lag_max_s: float = 0.0
     beat_rtt_s: float = 0.0  #: last heartbeat, write to answer
+
+
+def log_failure(what: str, error: Exception) -> None:
+    """Log a mistake by its kind and its places: what it says may hold caller data and stays out of the log."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames))
+    log.error(
+        "%s failed: %s at %s", what, type(error).__name__, places, extra={"action": "ami.handler_error"}
+    )
 
 
 @dataclass(slots=True)
@@ -134,9 +145,9 @@ class Link(asyncio.Protocol):
         for message in messages:
             try:
                 self._take(message)
-            except Exception:
+            except Exception as error:
                 counters.handler_errors += 1
-                log.exception("handling of %r failed", message, extra={"action": "ami.handler_error"})
+                log_failure(f"handling of {message!r}", error)
 
     def _take(self, message: Message) -> None:
         waiting = self._waiting
@@ -168,9 +179,9 @@ class Link(asyncio.Protocol):
     def _answer(self, one: _Waiting, message: Message | None) -> None:
         try:
             one.answered(message)
-        except Exception:
+        except Exception as error:
             self._counters.handler_errors += 1
-            log.exception("handling of an answer failed", extra={"action": "ami.handler_error"})
+            log_failure("handling of an answer", error)
 
     # ------------------------------------------------------------ actions
 

@@ -263,9 +263,6 @@ class LiveChannel:
 @dataclass(frozen=True, slots=True)
 class ExchangeConnected:
     """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks.
-
-    `heartbeat_missed_s` is how long callers had been without a heartbeat, as far as the door knows (0 at
-    first login).
     """
 
     channels: tuple[LiveChannel, ...]

@@ -6,7 +6,12 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator
 
+import hypothesis
 import pytest
+
+# A busy machine is no fault of the code: examples have no deadline, the tests themselves have one (pytest-timeout).
+hypothesis.settings.register_profile("hotline", deadline=None)
+hypothesis.settings.load_profile("hotline")
 
 CATEGORIES = {"core", "doors", "asterisk", "browser", "scenario"}
 

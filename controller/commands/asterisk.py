@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from controller.asterisk_tree import find_asterisk, prepare_asterisk
@@ -11,6 +12,7 @@ from controller.debian import PrepareError
 
 def main(arguments: argparse.Namespace) -> int:
     """0 when there is an Asterisk of version 20 or newer."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what is half-done is erased
     binary = find_asterisk(arguments.var)
     if binary is None and arguments.action == "prepare":
         try:

@@ -28,8 +28,9 @@ async def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     """Start, say where, wait for the end."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            loop.add_signal_handler(number, stop.set)
     hotline = Hotline(settings, arguments.var, progress, leave_asterisk=arguments.leave_asterisk)
     starting = asyncio.ensure_future(hotline.start())
     stopping = asyncio.ensure_future(stop.wait())

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from controller.asterisk_tree import find_asterisk, prepare_asterisk
@@ -76,11 +75,11 @@ def _chromium(var: Path) -> str:
         return f"not on this machine; install it with: sudo apt-get install {' '.join(CHROMIUM)}"
     print("== installing Chromium", flush=True)
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    run: Callable[[list[str]], int] = lambda command: (
-        subprocess.run(  # noqa: E731
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, check=False
-        ).returncode
-    )
+
+    def run(command: list[str]) -> int:
+        quiet = subprocess.DEVNULL
+        return subprocess.run(command, env=environment, stdout=quiet, stderr=quiet, check=False).returncode
+
     run(["apt-get", "update"])
     if run(["apt-get", "install", "-y", "--no-install-recommends", *CHROMIUM]) != 0:
         return f"apt-get could not install {' '.join(CHROMIUM)}"

@@ -17,15 +17,20 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from controller.asterisk_tree import find_asterisk, prepare_asterisk
+from controller.asterisk_prepare import prepare
+from controller.asterisk_tree import find_asterisk
 from controller.commands.phone import account
 from controller.debian import PrepareError
+from controller.demo.acts import Scene, Told, wait_of
 from controller.demo.show import live_table, summary
 from controller.demo.stage import Stage, StageError
-from controller.demo.stories import STORIES, Scene, Story, Told, wait_of
+from controller.demo.stories import STORIES, Story
 from controller.softphone import AnswerPolicy, CallFailed, RegistrationFailed
 from metrics.servicelevel import DEFINITIONS, HEADLINE
 from recordings.models import FoundModel, ModelError, find_model
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end it (SIGHUP: the terminal was closed; not when nohup has it ignored)."""
 
 GRAMMAR = ("네", "아니요", "민원", "허가")
 """The closed vocabulary of the demonstration's package model (`controller/demo/audio/README.md`)."""
@@ -49,9 +54,19 @@ async def _play(arguments: argparse.Namespace, console: Console, stories: list[S
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
+
+    def end() -> None:
+        """The first signal ends it; the next ones must not keep it from taking everything down."""
+        for number in signals:
+            loop.add_signal_handler(number, console.print, "Everything is being ended; a moment.")
+        task.cancel()
+
+    signals = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP]
+    for number in signals:
+        loop.add_signal_handler(number, end)
     try:
+        if arguments.json is not None:
+            arguments.json.open("a").close()  # said now, not after the last story
         return await _perform(arguments, console, stories)
     except asyncio.CancelledError:
         console.print("\n[bold]Stopped.[/bold] Everything has been ended.")
@@ -85,7 +100,7 @@ async def _perform(arguments: argparse.Namespace, console: Console, stories: lis
 async def _have_asterisk(var: Path, console: Console) -> None:
     if find_asterisk(var) is None:
         with console.status("Asterisk: none of version 20 or newer here; preparing a private one") as status:
-            await asyncio.to_thread(prepare_asterisk, var, lambda text: status.update(f"Asterisk: {text}"))
+            await prepare(var, lambda text: status.update(f"Asterisk: {text}"))
 
 
 async def _stories(stage: Stage, console: Console, stories: list[Story]) -> list[Told]:

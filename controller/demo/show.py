@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from controller.demo.stories import Told, wait_of
+from controller.demo.acts import Told, wait_of
 
 _STATES = {
     "arrived": "接入 arrived",

@@ -23,6 +23,7 @@ import aiohttp
 from controller.asterisk import Exchange, running_pid
 from controller.asterisk_settings import ExchangeSettings, load_settings
 from controller.asterisk_tree import AsteriskBinary, find_asterisk
+from controller.build import LOCK_FILE
 from controller.softphone import AnswerPolicy, Phone
 from recordings.models import FoundModel
 
@@ -31,6 +32,21 @@ START_S = 60.0
 
 class StageError(Exception):
     """The stage could not be set up; the text says what to do."""
+
+
+def _holder(lock: Path, config: Path) -> int | None:
+    """The living controller that holds a data folder of ours, by its lock file and its own command line."""
+    try:
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pid = int(file.read())
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                return pid if os.fsencode(config) in words else None
+    except (OSError, ValueError):
+        pass
+    return None
 
 
 class Stage:
@@ -87,7 +103,8 @@ class Stage:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise StageError(f"another run uses {self.folder}; end it first") from None
-        await self._end_asterisk()  # one that a killed demonstration left behind
+        await self._end_controller()  # what a killed demonstration left behind
+        await self._end_asterisk()
         await asyncio.to_thread(self._clear)
         shutil.copyfile(self.configuration, self.config)
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=3))
@@ -123,7 +140,8 @@ class Stage:
             self._session = None
         process = self._process
         if process is not None and process.returncode is None:
-            process.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
             try:
                 async with asyncio.timeout(25):
                     await process.wait()
@@ -135,6 +153,15 @@ class Stage:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    async def _end_controller(self) -> None:
+        """End the controller that still holds our data folder: nobody else would, and it keeps its Asterisk alive."""
+        lock, loop = self.data / LOCK_FILE, asyncio.get_running_loop()
+        deadline = loop.time() + 25
+        while (pid := _holder(lock, self.config)) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM if loop.time() < deadline else signal.SIGKILL)
+            await asyncio.sleep(0.2)  # a process that is not our child tells nobody that it has ended
 
     async def _end_asterisk(self) -> None:
         settings = load_settings((self.data / "asterisk").resolve())
@@ -166,11 +193,14 @@ class Stage:
             )
         serving = asyncio.ensure_future(self._serving())
         ended = asyncio.ensure_future(self._process.wait())
-        await asyncio.wait({serving, ended}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-        if not serving.done():
+        try:
+            await asyncio.wait({serving, ended}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+            served = serving.done()
+        finally:
             serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)
+            ended.cancel()
+            await asyncio.gather(serving, ended, return_exceptions=True)
+        if not served:
             lines = (self.folder / "controller.log").read_text(errors="replace").splitlines()
             last = next((line for line in reversed(lines) if line.startswith("hotline:")), lines[-1] if lines else "")
             raise StageError(f"the controller did not start: {last} (all of it: {self.folder / 'controller.log'})")

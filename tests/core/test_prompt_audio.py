@@ -86,13 +86,6 @@ def test_pauses_are_found_and_shortened() -> None:
     assert [round((end - begin) / RATE, 1) for begin, end in audio.pauses(shorter, 100)] == [0.4, 0.2]
 
 
-def test_the_word_after_the_longest_pause_is_cut_out() -> None:
-    gap = np.zeros(RATE, np.float32)
-    speech = np.concatenate([tone(0.5), gap[:800], tone(0.5), gap[:3200], tone(0.25)])
-    assert len(audio.after_longest_pause(speech)) / RATE == pytest.approx(0.2 + 0.25, abs=0.02)
-    assert len(audio.after_longest_pause(tone(0.5))) == RATE // 2
-
-
 def test_silence_alone_stays_silence() -> None:
     silence = np.zeros(RATE, np.float32)
     assert not audio.trim(silence, 60, 120).any()

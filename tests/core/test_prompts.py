@@ -206,6 +206,21 @@ def test_the_offer_of_the_other_language_takes_that_languages_voice() -> None:
     assert load_manifest(manifest({"offer": {"zh": "x"}})).ids("en") == frozenset()
 
 
+def test_a_piece_takes_its_voices_carrier_and_speed_unless_it_has_its_own() -> None:
+    data = manifest(
+        {
+            "five": {"zh": "五", "piece": True},
+            "phrase": {"zh": {"text": "前面还有", "carrier": ""}, "piece": True},
+            "whole": {"zh": "您好"},
+        }
+    )
+    data["voices"]["zh"] |= {"piece_carrier": "数字{}。", "piece_speed": 0.8, "gap_ms": 200}
+    loaded = load_manifest(data).prompts["zh"]
+    found = [(loaded[name].carrier, loaded[name].speed) for name in ("five", "phrase", "whole")]
+    assert found == [("数字{}。", 0.8), ("", 0.9), ("", 0.9)]
+    assert loaded["whole"].gap_ms == 200
+
+
 def test_silence_exists_in_every_language() -> None:
     loaded = load_manifest(manifest({"pause": {"silence_ms": 250}}))
     assert [loaded.prompts[lang]["pause"].silence_ms for lang in LANGUAGES] == [250, 250]
@@ -247,12 +262,15 @@ def test_all_faults_are_named_at_once() -> None:
         level={"active_dbfs": 3, "loudness": 1},
         extra={},
     )
-    data["voices"].pop("en")
+    data["voices"] = {"zh": {"voice": "z", "gap_ms": -1, "piece_carrier": "x", "pitch": 2}}
     with pytest.raises(ManifestError) as caught:
         load_manifest(data)
     expected = [
         "unknown table [extra]",
         "voices.en: voice",
+        "voices.zh: gap_ms",
+        "voices.zh: piece_carrier",
+        "voices.zh: unknown key pitch",
         "level: unknown key loudness",
         "level.active_dbfs",
         "prompts.Bad_Id: an id",

@@ -354,7 +354,7 @@ async def test_a_handler_that_raises_does_not_cost_the_connection(
         await inbox.next(event.CallerIdle, step=2)
         assert door.connected
         assert door.counters.handler_errors == 1
-        assert "inbox failed for CallerIdle" in caplog.text
+        assert "inbox for CallerIdle failed: RuntimeError at" in caplog.text
 
 
 async def test_every_byte_may_come_alone(fake: FakeExchange, make: Make, inbox: Inbox) -> None:

@@ -9,8 +9,10 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,10 +32,12 @@ from pbx.ids import AgentId, CallId, ChannelName, QueueId
 from recordings.sql import RecordingRow
 from recordings.transcript import Transcript, Turn, Word
 from tests.doors.postgres_server import PostgresServer
-from tickets.ticket import TicketPolicy
+from tickets import sql as ticket_rows
+from tickets.ticket import TicketChange, TicketPolicy, TicketState, TicketType
 
 pytestmark = pytest.mark.doors
 
+R = TypeVar("R")
 SRC = Path(__file__).resolve().parents[2]
 
 
@@ -225,13 +229,71 @@ async def test_a_stopped_store_refuses_and_has_everything(database_url: str, tmp
     engine.dispose()
 
 
+def test_sqlite_is_opened_with_the_settings_that_the_promises_rest_on(tmp_path: Path) -> None:
+    url = where(f"sqlite:///{tmp_path}/hotline.db")
+    for read_only, expected in ((False, ("wal", 2, 1, 5000, 0)), (True, ("wal", 2, 1, 5000, 1))):
+        engine = make_engine(url, read_only=read_only)
+        with engine.connect() as connection:
+            pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "query_only")
+            found = tuple(connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in pragmas)
+        engine.dispose()
+        assert found == expected
+
+
+def both(engine: Engine, first: Callable[[Connection], object], second: Callable[[Connection], R]) -> R:
+    """Two writers: the second begins while the first has written and not yet committed."""
+    other = make_engine(engine.url)
+
+    def later() -> R:
+        with other.begin() as connection:
+            return second(connection)
+
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            first(connection)
+            waiting = pool.submit(later)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+        found = waiting.result(10)
+    other.dispose()
+    return found
+
+
+def test_two_writers_open_one_ticket_for_one_call(engine: Engine) -> None:
+    policy = TicketPolicy()
+    number = both(
+        engine,
+        lambda connection: ticket_rows.open_ticket(connection, opening("c-1"), policy),
+        lambda connection: ticket_rows.open_ticket(connection, opening("c-1"), policy),
+    )
+    with engine.begin() as connection:
+        (ticket,) = ticket_rows.list_tickets(connection, 0.0, 4e9)
+        assert ticket.number == number
+        assert len(ticket_rows.list_moves(connection, number)) == 1
+
+
+def test_two_writers_do_not_undo_each_others_changes(engine: Engine) -> None:
+    policy = TicketPolicy()
+    with engine.begin() as connection:
+        number = ticket_rows.open_ticket(connection, opening("c-1"), policy)
+    ticket = both(
+        engine,
+        lambda connection: ticket_rows.change_ticket(connection, number, TicketChange(text="x"), "1001", 1.0, policy),
+        lambda connection: ticket_rows.change_ticket(
+            connection, number, TicketChange(type="help"), "1002", 2.0, policy
+        ),
+    )
+    assert (ticket.text, ticket.type, ticket.state) == ("x", TicketType.HELP, TicketState.REGISTERED)
+
+
 DYING = """
 import asyncio, sys
 from pathlib import Path
 from controller.records import Operations, Records
 from controller.writer import Store
 from pbx.commands import OpenTicket
-from tickets.ticket import TicketPolicy
+from tickets import sql as ticket_rows
+from tickets.ticket import TicketChange, TicketPolicy, TicketState, TicketType
 
 async def main():
     operations = Operations(TicketPolicy())

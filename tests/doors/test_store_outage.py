@@ -258,6 +258,7 @@ async def test_a_spooled_line_of_another_program_is_left_out(
     spool.append([(operations.save_call, call("c-1"))])
     with (tmp_path / "spool.jsonl").open("ab") as file:
         file.write(b'{"operation":"fly","argument":{"caller":"13911112222"}}\n')
+        file.write(b'{"operation":"save_call","argum')  # a crash while spooling: the next line must not be glued to it
     Spool(tmp_path / "spool.jsonl", operations.spoolable()).append([(operations.save_call, call("c-2"))])
     _, records = await make_store()
     assert [record.call for record in await records.open_calls()] == ["c-1", "c-2"]

@@ -123,15 +123,6 @@ def test_a_sound_that_cannot_be_its_text_is_found(tmp_path: Path, sound: Samples
     assert any(complaint in found for found in check(texts, tmp_path))
 
 
-def test_a_carriers_words_are_cut_away(tmp_path: Path) -> None:
-    prompts = {"five": {"zh": {"text": "五", "carrier": "请按，{}"}, "piece": True}}
-    texts = load_manifest({"voices": {"zh": {"voice": "z"}, "en": {"voice": "e"}}, "prompts": prompts})
-    said = np.concatenate([tone(0.9), quiet(0.3), tone(0.35, hertz=700.0)])
-    build(texts, tmp_path, voices={"kokoro": lambda spoken: (said, RATE)})
-    sound = audio.alaw_decode((tmp_path / "zh" / "five.alaw").read_bytes())
-    assert len(sound) / RATE == pytest.approx(0.35 + 0.02 + 0.03, abs=0.03)
-
-
 def write_wav(file: Path, samples: Samples, rate: int = RATE) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(file), "wb") as out:

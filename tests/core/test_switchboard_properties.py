@@ -1,0 +1,128 @@
+"""Whole days of callers and agents through a model of the exchange: what must hold after every single step."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from acd.skills import fits
+from agents.moves import AgentState
+from controller.codec import as_object, decode_event, encode_command, encode_event
+from controller.switchboard import Switchboard
+from pbx import events as event
+from pbx.call import CallState
+from pbx.events import Event
+from tests.fakes.town import Town, Weather
+
+pytestmark = pytest.mark.core
+
+DAYS = int(os.environ.get("HOTLINE_DAYS", "40"))
+BUSY = (AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING)
+quick = settings(
+    max_examples=DAYS, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+weathers = st.builds(
+    Weather,
+    delay_s=st.sampled_from([0.001, 0.05, 0.5, 2.0]),
+    doubled=st.sampled_from([0.0, 0.2]),
+    started_lost=st.sampled_from([0.0, 0.2]),
+    redirect_lost=st.sampled_from([0.0, 0.2]),
+    answers=st.sampled_from([0.3, 0.8, 1.0]),
+    short_talk=st.sampled_from([0.0, 0.3]),
+    impatient=st.sampled_from([0.0, 0.5]),
+    outages=st.sampled_from([0, 4]),
+    restarts=st.sampled_from([0, 3]),
+    outage_s=st.sampled_from([0.5, 15.0]),
+)
+
+
+def holds(town: Town, found: Event) -> None:
+    """The invariants of the house."""
+    house = town.board.house
+    rung = [live.offer.agent for live in house.calls.values() if live.offer is not None]
+    assert len(rung) == len(set(rung)), "an agent is rung for two callers"
+    for live in house.calls.values():
+        waits = live.state is CallState.WAITING
+        assert waits == (live.call in house.line), f"{live.state} and the line disagree"
+        assert live.offer is None or live.state is CallState.OFFERED, f"an offer in {live.state}"
+        assert live.state is not CallState.ENDED
+        assert live.state in (CallState.WAITING, CallState.OFFERED) or live.call not in house.unheld
+        if live.state in (CallState.TALKING, CallState.SURVEY):
+            assert live.record.joined_at is not None
+    for entry in house.line.ordered():
+        assert entry.call in house.calls, "a caller who is gone stands in the line"
+    if house.connected:
+        assert not house.unheld, "a waiting caller was told nothing"
+        for entry in house.line.ordered():
+            for profile, agent in house.roster.ready_candidates():
+                fitting = fits(profile.skills, entry.requirement) and agent.id not in entry.refused
+                assert not fitting, "a free agent stands beside a caller who fits him"
+    for agent in house.roster.agents():
+        if agent.state in BUSY:
+            assert agent.call is not None
+        if agent.state is AgentState.RESERVED and agent.call not in house.calls:
+            assert town.third_pending(agent.id), "an agent is kept for a caller who is gone"
+    if isinstance(found, event.CallEnded) and found.call in town.records:
+        record = town.records[found.call]
+        assert record.ended_at is not None
+        assert record.outcome is not None
+        assert found.call not in house.line
+
+
+def replays(town: Town) -> None:
+    """The journal of this start gives the same commands again."""
+    fresh = Switchboard(town.plan)
+    for found, now, commands in town.journal:
+        again = fresh.step(decode_event(as_object(encode_event(found))), now)
+        assert [encode_command(one) for one in again] == [encode_command(one) for one in commands]
+
+
+def day(seed: int, weather: Weather, hour_s: float = 240.0) -> Town:
+    """A busy time with mishaps, then a calm one in which everybody must be served."""
+    town = Town(seed, weather)
+    town.check = holds
+    town.connect()
+    town.beats()
+    town.at(0.1, town.agents_begin)
+    for _ in range(18):
+        town.at(town.random.random() * hour_s, town.arrive)
+    for _ in range(25):
+        town.at(1 + town.random.random() * hour_s, town.somebody_does_something)
+    for _ in range(weather.outages):
+        town.at(town.random.random() * hour_s, town.outage)
+    for _ in range(weather.restarts):
+        town.at(town.random.random() * hour_s, town.restart)
+    town.at(hour_s + 20, town.evening)
+    town.run(hour_s + 20 + 900)
+    return town
+
+
+@quick
+@given(seed=st.integers(0, 10**6), weather=weathers)
+def test_whatever_happens_nobody_is_forgotten_and_nobody_is_kept(seed: int, weather: Weather) -> None:
+    town = day(seed, weather)
+    house = town.board.house
+    replays(town)
+    assert not town.calls, f"a caller was never served: {[one.context for one in town.calls.values()]}"
+    assert not house.calls
+    assert not len(house.line)
+    assert not house.finishing
+    stuck = [agent for agent in house.roster.agents() if agent.state in BUSY]
+    assert not stuck, f"agents kept for nobody: {stuck}"
+    for record in town.records.values():
+        assert record.ended_at is not None
+        assert record.outcome is not None
+        assert all(offer.ended_at is not None for offer in record.offers), "an offer without an end"
+        assert record.released_at is not None or record.joined_at is None
+
+
+@quick
+@given(seed=st.integers(0, 10**6))
+def test_on_a_fair_day_every_patient_caller_is_answered_without_the_net(seed: int) -> None:
+    town = day(seed, Weather(impatient=0.0, short_talk=0.0))
+    assert {record.outcome.value for record in town.records.values() if record.outcome} == {"answered"}
+    assert not [record for record in town.records.values() if record.in_net]
