@@ -128,6 +128,7 @@ class HotlineBackend:
         calls = [_live_view(live) for live in house.calls.values()]
         calls += [_ended_view(one) for one in self._ended if now - (one.ended_at or now) < SHOWN_AFTER_END_S]
         count = self._outcomes.get
+        talked = sum(live.record.joined_at is not None for live in house.calls.values())  # decided, not yet ended
         return Overview(
             version=self._signal.version,
             now=now,
@@ -151,8 +152,8 @@ class HotlineBackend:
                 for one in self._tally.figures()
             ),
             counters=Counters(
-                offered=count(Outcome.ANSWERED, 0) + count(Outcome.ABANDONED, 0) + count(Outcome.FAILED, 0),
-                answered=count(Outcome.ANSWERED, 0),
+                offered=talked + count(Outcome.ANSWERED, 0) + count(Outcome.ABANDONED, 0) + count(Outcome.FAILED, 0),
+                answered=talked + count(Outcome.ANSWERED, 0),
                 abandoned=count(Outcome.ABANDONED, 0),
                 left_menu=count(Outcome.LEFT_MENU, 0),
                 closed=count(Outcome.CLOSED, 0),

@@ -210,19 +210,18 @@ class Hotline:
         Two controllers on one folder would write each other's files and fight over one Asterisk.
         """
         data.mkdir(mode=0o755, parents=True, exist_ok=True)
-        lock = (data / LOCK_FILE).open("a+", encoding="ascii")
-        self._stack.callback(lock.close)
+        lock = os.open(data / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._stack.callback(os.close, lock)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
+            holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
             raise StartError(
-                f"another hotline (process {lock.read().strip() or 'unknown'}) serves from {data}; "
+                f"another hotline (process {holder}) serves from {data}; "
                 "end it first, or name another folder as [hotline] data"
             ) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        os.ftruncate(lock, 0)
+        os.write(lock, b"%d\n" % os.getpid())
         (data / "web-address").unlink(missing_ok=True)  # of a process that was killed
 
     def _check_web_port(self) -> None:

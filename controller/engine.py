@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from pbx.commands import Command, Wake
-from pbx.events import Event, TimeIsUp
+from pbx.commands import Command, StepCommand, Wake
+from pbx.events import Event, StepLost, TimeIsUp
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +133,8 @@ class Engine:
                     type(error).__name__,
                     extra={"action": "command_not_performed"},
                 )
+                if isinstance(command, StepCommand):  # nobody may wait for an answer that cannot come
+                    self.post(StepLost(command.call, command.step, "not_performed", self._clock()))
         self._stepped(event)
 
     def _wake(self, wake: Wake, now: float) -> None:

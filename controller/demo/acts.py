@@ -15,7 +15,8 @@ from controller.softphone import Call
 IN_TIME_S = 15.0
 """The 15-second answer rate's threshold."""
 
-CITIZEN_HZ, AGENT_HZ, THIRD_HZ = 440.0, 660.0, 880.0
+CITIZEN_HZ, AGENT_HZ, THIRD_HZ = 700.0, 950.0, 1250.0
+"""Tones that the music on hold does not contain, so that music is never taken for a party."""
 
 
 @dataclass(slots=True)

@@ -74,7 +74,6 @@ class Stage:
         self.overview: dict[str, Any] = {}
         self.binary: AsteriskBinary | None = None
         self.phones: dict[str, Phone] = {}
-        self.restarts = 0
         self._changed = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -218,16 +217,12 @@ class Stage:
                             return
             await asyncio.sleep(0.05)
 
-    def kill_controller(self) -> None:
-        """kill -9: no farewell, nothing saved."""
+    async def kill_controller(self) -> None:
+        """kill -9: no farewell, nothing saved. Returns when the process is gone."""
         assert self._process is not None
         (self.data / "web-address").unlink(missing_ok=True)
+        self.overview = {}  # what it showed is the past from here on
         os.kill(self._process.pid, signal.SIGKILL)
-        self.restarts += 1
-
-    async def controller_gone(self) -> None:
-        """Wait for the end of the killed process."""
-        assert self._process is not None
         await self._process.wait()
 
     @property

@@ -11,12 +11,14 @@ import pytest
 from agents.moves import AGENT_MOVES, AgentInput, AgentState, Refused
 from pbx import events
 from pbx.call import CALL_MOVES, CallInput, CallState, Outcome
+from tickets.ticket import TICKET_MOVES
 
 pytestmark = pytest.mark.core
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "states.md").read_text(encoding="utf-8")
-CALL, AGENT = PAGE.split("\n## The agent\n")
+CALL, REST = PAGE.split("\n## The agent\n")
+AGENT, TICKET = REST.split("\n## The ticket\n")
 
 Cell = tuple[str, str]
 Arrow = tuple[str, str, str]
@@ -58,6 +60,13 @@ def call_letters() -> dict[Cell, str]:
         last = letter or last
         letters[state, cause] = last
     return letters
+
+
+def test_every_move_of_a_ticket_is_drawn_and_explained() -> None:
+    legal = [(state.name, after.name) for (state, _), after in TICKET_MOVES.items() if after is not None]
+    drawn = {(start, end) for _, start, end in arrows(TICKET)}
+    assert drawn == set(legal)
+    assert explained(TICKET) == [chr(ord("a") + index) for index in range(len(legal))]
 
 
 def test_every_cell_of_the_calls_table_is_on_the_page() -> None:

@@ -89,6 +89,7 @@ class Town:
         self.inbox: deque[Event] = deque()
         self.check: Callable[[Town, Event], None] = lambda town, found: None
         self.calm = False
+        self.thirds: set[AgentId] = set()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = itertools.count(1)
         self._outbox = Outbox()
@@ -122,6 +123,8 @@ class Town:
         if not self.inbox:
             return
         found = self.inbox.popleft()
+        if isinstance(found, event.LegEnded) and found.role is Role.THIRD and found.agent is not None:
+            self.thirds.discard(found.agent)
         commands = list(self.board.step(found, self.now))
         self.journal.append((found, self.now, commands))
         for command in commands:
@@ -154,6 +157,8 @@ class Town:
                 elif (first := self._outbox.put(command)) is not None:
                     self._write(first)
             case _:
+                if isinstance(command, order.AddParty):
+                    self.thirds.add(command.endpoint)
                 if self.connected:
                     self.at(self._lag(), lambda: self._other(command))
 
@@ -248,6 +253,7 @@ class Town:
         self._outbox = Outbox()
         self.board = Switchboard(self.plan)
         self.journal = []
+        self.steps.clear()  # what was commanded and never ran is numbered again
         self.at(self.random.random() * self.weather.outage_s, self._begin)
 
     def _begin(self) -> None:
