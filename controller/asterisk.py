@@ -136,12 +136,12 @@ class Exchange:
                 os.kill(pid, signal.SIGTERM)
                 try:
                     async with asyncio.timeout(grace_s):
-                        await _ended(pid)
+                        await process_ended(pid)
                 except TimeoutError:
                     log.warning("Asterisk did not end in time", extra={"action": "asterisk.kill", "pid": pid})
             if _alive(pid):
                 os.kill(pid, signal.SIGKILL)
-            await _ended(pid)
+            await process_ended(pid)
         self._reap()
         self.pid = None
         for name in ("asterisk.pid", "asterisk.ctl"):
@@ -152,7 +152,7 @@ class Exchange:
         """Return when Asterisk has died: its exit status if it was our child (negative: signal), else None."""
         if self.pid is None:
             return None
-        await _ended(self.pid)
+        await process_ended(self.pid)
         return self._reap()
 
     def leave(self) -> None:
@@ -348,7 +348,7 @@ def _alive(pid: int) -> bool:
     return state not in ("Z", "X")
 
 
-async def _ended(pid: int) -> None:
+async def process_ended(pid: int) -> None:
     """Return when the process has ended; works for children and strangers alike (pidfd_open(2))."""
     try:
         handle = os.pidfd_open(pid)

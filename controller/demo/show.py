@@ -27,11 +27,13 @@ _STATES = {
 def live_table(overview: dict[str, Any], tales: list[Told]) -> Table:
     """Who is where now, from the controller's live page."""
     table = Table(title="12345 · 通话 calls now", expand=False)
-    for column in ("call", "menu", "queue", "state", "for", "agent"):
+    who = {told.record.get("call"): f"{told.story} {told.title.split(' · ')[0]}" for told in tales}
+    for column in ("who", "call", "menu", "queue", "state", "for", "agent"):
         table.add_column(column)
     now = time.time()
     for call in overview.get("calls", ()):
         table.add_row(
+            who.get(call["call"], "-"),
             str(call["call"])[-6:],
             " ".join(call["menu_path"]) or "-",
             call["queue"] or "-",

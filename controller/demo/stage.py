@@ -20,7 +20,7 @@ from typing import Any
 
 import aiohttp
 
-from controller.asterisk import Exchange, running_pid
+from controller.asterisk import Exchange, process_ended, running_pid
 from controller.asterisk_settings import ExchangeSettings, load_settings
 from controller.asterisk_tree import AsteriskBinary, find_asterisk
 from controller.build import LOCK_FILE
@@ -107,6 +107,7 @@ class Stage:
         await asyncio.to_thread(self._clear)
         shutil.copyfile(self.configuration, self.config)
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=3))
+        self.say("Starting the controller; it starts Asterisk and the pages …")
         await self.start_controller()
         self.binary = find_asterisk(self.var)
         exchange = self.exchange
@@ -115,6 +116,7 @@ class Stage:
             phone = Phone(number, exchange.phone(number).password, server=(exchange.host, exchange.sip_port))
             self.phones[number] = phone
             await phone.start()
+        self.say(f"Registering {len(self.phones)} softphones: {', '.join(self.phones)} …")
         await asyncio.gather(*(phone.register() for phone in self.phones.values()))
         await self.until(
             lambda view: all(agent["phone"] for agent in view["agents"]), 10, "the agents' phones register"
@@ -162,6 +164,17 @@ class Stage:
                 os.kill(pid, signal.SIGTERM if loop.time() < deadline else signal.SIGKILL)
             await asyncio.sleep(0.2)  # a process that is not our child tells nobody that it has ended
 
+    async def _end_orphans(self) -> None:
+        """End what a killed demonstration has left in this folder: we hold its lock, so nobody else needs them."""
+        pid = _controller_of(self.config)
+        if pid is not None:
+            self.say("Ending the controller that an earlier demonstration left behind …")
+            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(20):
+                    await process_ended(pid)
+        await self._end_asterisk()
+
     async def _end_asterisk(self) -> None:
         settings = load_settings((self.data / "asterisk").resolve())
         if settings is None or running_pid(settings) is None:
@@ -190,6 +203,7 @@ class Stage:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is the demonstration's to handle
             )
+        (self.folder / "controller.pid").write_text(str(self._process.pid), encoding="utf-8")
         serving = asyncio.ensure_future(self._serving())
         ended = asyncio.ensure_future(self._process.wait())
         try:
@@ -361,3 +375,13 @@ class Stage:
             timeout_s,
             f"the call is {state}",
         )
+
+
+def _controller_of(config: Path) -> int | None:
+    """The pid of the controller that a demonstration has started with this file and that still runs."""
+    try:
+        pid = int(config.with_name("controller.pid").read_text(encoding="utf-8"))
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if str(config).encode() in words else None
