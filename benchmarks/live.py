@@ -70,6 +70,19 @@ def memory_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6
 
 
+def yardstick_s() -> float:
+    """CPU seconds of a fixed piece of Python, the best of five: how fast the processor is just now, beside its load.
+
+    CPU figures of two machines, or of a quiet and a busy one, can only be compared in proportion to it.
+    """
+    found = []
+    for _ in range(5):
+        begun = time.process_time()
+        sum(range(1_000_000))
+        found.append(time.process_time() - begun)
+    return min(found)
+
+
 def load() -> list[float]:
     """Load averages over 1, 5 and 15 minutes: what else ran on the machine."""
     return [round(value, 2) for value in os.getloadavg()]
@@ -137,9 +150,13 @@ async def stage(name: str, console: Console, folder: Path | None = None) -> Asyn
 
 
 def facts(made: Stage) -> dict[str, Any]:
-    """What was measured, for the file: the Asterisk, and the machine's load before."""
+    """What was measured, for the file: the Asterisk, the machine's load and speed before."""
     assert made.binary is not None
-    return {"asterisk": {"version": made.binary.version, "source": made.binary.source}, "load_before": load()}
+    return {
+        "asterisk": {"version": made.binary.version, "source": made.binary.source},
+        "load_before": load(),
+        "yardstick_s": yardstick_s(),
+    }
 
 
 # ---------------------------------------------------------------- the exchange's own instants

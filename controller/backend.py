@@ -53,6 +53,9 @@ T = TypeVar("T")
 SHOWN_AFTER_END_S = 20.0
 """A call that has ended stays on the first page so long, greyed."""
 
+KEPT_AFTER_END = 200
+"""So many ended calls are kept at hand: the store has them a moment later only."""
+
 _INVISIBLE: tuple[type[Event], ...] = (StepStarted, CallerIdle)
 """Events after which nothing that a page shows has changed."""
 
@@ -82,7 +85,7 @@ class HotlineBackend:
         self._answer_s = answer_s
         self._zone = ZoneInfo(house.plan.timezone)
         self._signal = ChangeSignal()
-        self._ended: deque[CallRecord] = deque(maxlen=30)
+        self._ended: deque[CallRecord] = deque(maxlen=KEPT_AFTER_END)
         self._outcomes: dict[Outcome, int] = {}
         self._day = ""
         self._numbers = itertools.count(1)
@@ -226,15 +229,16 @@ class HotlineBackend:
     async def call_records(self, since: float, until: float) -> Sequence[CallRecord]:
         """The calls of a span; live ones as they are now."""
         stored = {record.call: record for record in await self._read(self._records.calls(since, until))}
-        for live in self._house.calls.values():
-            if since <= live.record.arrived_at < until:
-                stored[live.call] = live.record
+        for newer in (*self._ended, *(live.record for live in self._house.calls.values())):
+            if since <= newer.arrived_at < until:
+                stored[newer.call] = newer
         return sorted(stored.values(), key=lambda record: (record.arrived_at, record.call))
 
     async def call(self, call: CallId) -> CallRecord | None:
         """One call."""
         live = self._house.calls.get(call)
-        return live.record if live is not None else await self._read(self._records.call(call))
+        newest = live.record if live is not None else next((one for one in self._ended if one.call == call), None)
+        return newest if newest is not None else await self._read(self._records.call(call))
 
     async def tickets(self, since: float, until: float) -> Sequence[Ticket]:
         """The tickets of a span."""

@@ -30,6 +30,9 @@ from recordings.transcriber import TranscriptWorker
 
 log = logging.getLogger(__name__)
 
+SAVE_EVERY_S = 0.25
+"""Call records are stored and counted so often. A kill -9 loses no more of them; the journal has every input."""
+
 FINISHING_AT_ONCE = 2
 """Recordings sealed at the same time: more would only compete for the disk."""
 
@@ -69,6 +72,8 @@ class Performer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing = asyncio.Semaphore(FINISHING_AT_ONCE)
         self._scored: set[CallId] = set()
+        self._unsaved: dict[CallId, CallRecord] = {}
+        self._flushing: asyncio.TimerHandle | None = None
         self._transcriber: asyncio.Future[TranscriptWorker | None] = asyncio.get_running_loop().create_future()
         self.post: Callable[[Event], None] = lambda event: None
         self.on_ended: Callable[[CallRecord], None] = lambda record: None
@@ -101,16 +106,29 @@ class Performer:
         return future
 
     def _save(self, command: SaveCall) -> None:
+        """Keep the record for the next flush: what changes several times within it is written and counted once."""
         record = command.record
-        self._records.save_call(record)
-        self._metrics.observe(record)
-        self._tally.put(record)
-        if record.score is not None and record.ticket is not None and record.call not in self._scored:
-            self._scored.add(record.call)
-            self._records.score_ticket(record.call, record.score)
+        self._unsaved[record.call] = record
+        if self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_later(SAVE_EVERY_S, self.flush)
         if record.ended_at is not None:
-            self._scored.discard(record.call)
             self.on_ended(record)
+
+    def flush(self) -> None:
+        """Hand every changed record to the store and the figures."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        unsaved, self._unsaved = self._unsaved, {}
+        for record in unsaved.values():
+            self._records.save_call(record)
+            self._metrics.observe(record)
+            self._tally.put(record)
+            if record.score is not None and record.ticket is not None and record.call not in self._scored:
+                self._scored.add(record.call)
+                self._records.score_ticket(record.call, record.score)
+            if record.ended_at is not None:
+                self._scored.discard(record.call)
 
     def _open_ticket(self, command: OpenTicket) -> None:
         self._records.open_ticket(command).add_done_callback(partial(self._ticket_opened, command.call))
@@ -196,6 +214,7 @@ class Performer:
 
     async def close(self, timeout_s: float) -> None:
         """Wait for recordings in work, at most `timeout_s` seconds; what is left stays raw for the next start."""
+        self.flush()
         for future in self._requests.values():
             future.cancel()
         if self._tasks:

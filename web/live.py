@@ -134,10 +134,12 @@ class Broadcaster:
         version = -1  # no backend's: the first snapshot goes to whoever is there already
         while True:
             try:
-                await self._backend.changed(version)
-                overview = self._backend.overview()
-                version = overview.version
-                if self._streams:
+                newest = await self._backend.changed(version)
+                if not self._streams:
+                    version = newest  # while nobody looks, no snapshot is made
+                else:
+                    overview = self._backend.overview()
+                    version = overview.version
                     frame = self._frame(overview)
                     for stream in self._streams:
                         stream.offer(frame)
