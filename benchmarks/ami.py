@@ -44,9 +44,7 @@ def events_of(name: str) -> tuple[bytes, list[bytes]]:
     """The same with the events only: answers to actions depend on who asked."""
     banner, messages = recorded(name)
     # Rows of lists carry the ActionID of the session that asked; for another one they are no events.
-    return banner, [
-        part for part in messages if part.startswith(b"Event: ") and b"\r\nActionID: " not in part
-    ]
+    return banner, [part for part in messages if part.startswith(b"Event: ") and b"\r\nActionID: " not in part]
 
 
 def segments(name: str, events: int) -> tuple[list[bytes], int]:
@@ -178,9 +176,7 @@ def corrupted_panoramisk(name: str) -> tuple[int, int]:
     return _over_every_cut(banner, messages, played)
 
 
-def _over_every_cut(
-    banner: bytes, messages: list[bytes], played: Callable[..., list[str]]
-) -> tuple[int, int]:
+def _over_every_cut(banner: bytes, messages: list[bytes], played: Callable[..., list[str]]) -> tuple[int, int]:
     corrupted = cuts = 0
     for at in range(len(messages)):
         before = banner + b"".join(part + _END for part in messages[max(0, at - 1) : at])

@@ -89,9 +89,7 @@ class Report:
         self._rows: list[_Row] = []
         self._machine = machine()
 
-    def figure(
-        self, name: str, value: float, *, peer: float | None = None, ratio: float | None = None
-    ) -> None:
+    def figure(self, name: str, value: float, *, peer: float | None = None, ratio: float | None = None) -> None:
         """A figure of `benchmarks/figures.toml`, with what the peer reached and ours / the peer's where there is one.
 
         Raises KeyError for a name that the file does not have.

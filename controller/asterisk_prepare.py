@@ -23,7 +23,7 @@ CLEAN_UP_S = 10.0
 """How long an interrupted preparation may take to erase what it has half-done."""
 
 PREFIX = "asterisk: "
-"""What `hotline asterisk prepare` writes before each of its sentences."""
+"""What `hotline asterisk prepare` writes before its sentences: progress to stdout, why it failed to stderr."""
 
 
 async def prepare(var: Path, progress: Callable[[str], None]) -> AsteriskBinary:
@@ -37,28 +37,35 @@ async def prepare(var: Path, progress: Callable[[str], None]) -> AsteriskBinary:
         "asterisk",
         "prepare",
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment,
         start_new_session=True,
     )
+    assert process.stdout is not None
     assert process.stderr is not None
-    said = ""
+    problem = asyncio.ensure_future(process.stderr.read())
     try:
-        async for line in process.stderr:
-            if said:
-                progress(said)
-            said = line.decode(errors="replace").strip().removeprefix(PREFIX)
+        async for line in process.stdout:
+            progress(_sentence(line))
+        said = (await problem).splitlines()
         status = await process.wait()
     except BaseException:
+        problem.cancel()
         await asyncio.shield(_end(process))
+        await asyncio.gather(problem, return_exceptions=True)
         raise
-    if status != 0:  # then its last sentence is the reason
-        raise PrepareError(said or f"the preparation of Asterisk ended with status {status}; try again")
+    if status != 0:
+        reason = _sentence(said[-1]) if said else f"the preparation of Asterisk ended with status {status}; try again"
+        raise PrepareError(reason)
     binary = await asyncio.to_thread(find_asterisk, var)
     if binary is None:
         raise PrepareError(f"the Asterisk below {var} is not complete; remove that folder and try again")
     return binary
+
+
+def _sentence(line: bytes) -> str:
+    return line.decode(errors="replace").strip().removeprefix(PREFIX)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from agents import agent as agents
 from agents.agent import Agent
@@ -86,10 +87,23 @@ def publish(house: House, agent: Agent) -> None:
         house.emit(MarkAgent(agent.id, mark, net))
 
 
+def rings(house: House, agent: AgentId, call: CallId, leg: ChannelName, now: float) -> bool:
+    """An agent's phone rings for `call`. False when he is not free for it, so that he is not thought to be."""
+    known = house.agent(agent)
+    if known is not None and known.state is AgentState.RINGING and known.call == call:
+        house.roster.put(replace(known, leg=leg))
+        return True
+    return change(house, agent, AgentInput.RING, now, call=call, leg=leg)
+
+
 def joined(house: House, agent: AgentId, call: CallId, leg: ChannelName, now: float) -> None:
     """An agent's leg is in a talk."""
     known = house.agent(agent)
-    if known is not None and known.state is not AgentState.TALKING:
+    if known is None:
+        return
+    if known.state is AgentState.TALKING:  # he was moved to another leg or talk: the exchange is believed
+        house.roster.put(replace(known, call=call, leg=leg))
+    else:
         change(house, agent, AgentInput.JOIN, now, call=call, leg=leg)
 
 
@@ -157,7 +171,7 @@ def third_party_asked(house: House, event: ThirdPartyAsked, now: float) -> None:
     elif asking.state is not AgentState.TALKING or live is None or live.state is not CallState.TALKING:
         _answer(house, event.request, "not_talking")
     elif not house.connected:
-        _answer(house, event.request, "exchange_away")  # it could not be rung, and nobody would say so
+        _answer(house, event.request, "exchange_unavailable")  # it could not be rung, and nobody would say so
     elif event.endpoint in house.plan.extensions:
         _add_party(house, live.call, live.channel, event)
     elif (third := house.agent(event.endpoint)) is None or event.endpoint == event.agent:

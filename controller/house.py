@@ -41,6 +41,7 @@ class LiveCall:
     state: CallState = CallState.ARRIVED
     step: int = 0  #: number of the newest command
     oldest_news: int = 0  #: reports of this step and newer ones are news; those of older steps came late
+    running: int = 0  #: the newest step that the exchange is known to have begun
     commanded_at: float = 0.0  #: when the newest command was given
     lost: int = 0  #: commands lost in a row
     menu: Menu | None = None

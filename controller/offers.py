@@ -17,7 +17,7 @@ from controller.house import CurrentOffer, House, LiveCall
 from controller.recorded import finish_if_complete, reached
 from ivr.prompts import Language, prompt_name, say_position, say_ticket
 from pbx.call import CallInput, CallState, OfferRecord, Outcome
-from pbx.commands import Announce, CancelOffer, Hold, Offer, OpenTicket, PrepareEnd, Wake
+from pbx.commands import Announce, CancelOffer, HangUp, Hold, Offer, OpenTicket, PrepareEnd, Wake
 from pbx.events import (
     CallEnded,
     CallScored,
@@ -29,6 +29,7 @@ from pbx.events import (
     PartyJoined,
     PartyLeft,
     Role,
+    StepStarted,
     TalkEnded,
     TicketOpened,
     TimeIsUp,
@@ -105,6 +106,7 @@ def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float
         return
     leave_line(house, live)
     house.move(live, CallInput.OFFER)
+    close_offer(live, "lost", now)  # one of an earlier controller, whose end nobody saw
     queue = house.queue(live.record.queue or QueueId(""))
     house.note(live, offers=(*live.record.offers, OfferRecord(agent, now, reason)))
     step = house.next_step(live)
@@ -118,13 +120,19 @@ def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float
 def leg_started(house: House, event: LegStarted, now: float) -> None:
     """The exchange made the agent's leg: his phone rings from now on."""
     live = house.calls.get(event.call)
-    if live is not None and live.state is CallState.WAITING and event.step >= live.oldest_news:
-        leave_line(house, live)  # a connection was lost while the offer was on its way: it has arrived all the same
-        house.move(live, CallInput.OFFER)
-    if live is None or not _ours(live, event):
+    if live is None:
         return
-    live.offer = CurrentOffer(event.agent, event.step, event.leg)
-    desk.change(house, event.agent, AgentInput.RING, now, call=live.call, leg=event.leg)
+    live.running = max(live.running, event.step)
+    given_up = live.state is CallState.WAITING and event.step >= live.oldest_news  # it has arrived all the same
+    if not given_up and not _ours(live, event):
+        return
+    rings = desk.rings(house, event.agent, live.call, event.leg, now)
+    if rings and given_up:
+        leave_line(house, live)
+        house.move(live, CallInput.OFFER)
+    if rings or live.offer is not None:
+        _offer_is(house, live, event)
+        live.offer = CurrentOffer(event.agent, event.step, event.leg)
 
 
 def offer_failed(house: House, event: OfferFailed, now: float) -> None:
@@ -134,11 +142,10 @@ def offer_failed(house: House, event: OfferFailed, now: float) -> None:
         return
     # He hung up as soon as he had answered: that is no answer, though the cause is the same as of our own hang-up.
     missed = event.cause != CANCELLED_BY_US or event.status == "ANSWER"
-    if live.state is CallState.TALKING and event.step >= live.oldest_news:
+    if live.state is CallState.TALKING and event.step >= live.running:
         talk_was_none(house, live, event.agent, now, missed=missed)
     elif _ours(live, event):
-        if live.offer is None:
-            live.offer = CurrentOffer(event.agent, event.step)
+        _offer_is(house, live, event)
         take_back(house, live, event.status.lower(), now, missed=missed)
 
 
@@ -160,7 +167,15 @@ def _ours(live: LiveCall, event: LegStarted | OfferFailed) -> bool:
     """Whether news of an offer belong to the one that is being made; one found after a restart has no agent yet."""
     if live.offer is None:
         return live.state is CallState.OFFERED and event.step >= live.oldest_news
-    return live.offer.agent == event.agent and live.offer.step == event.step
+    return event.step > live.offer.step or (event.step == live.offer.step and event.agent == live.offer.agent)
+
+
+def _offer_is(house: House, live: LiveCall, event: LegStarted | OfferFailed) -> None:
+    """The exchange names the offer that it makes; an agent whom we kept for an earlier one is free."""
+    if live.offer is not None and live.offer.agent != event.agent:
+        desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, house.now, call=live.call)
+    if live.offer is None or live.offer.step != event.step:
+        live.offer = CurrentOffer(event.agent, event.step)
 
 
 def take_back(
@@ -311,6 +326,31 @@ def party_left(house: House, event: PartyLeft, now: float) -> None:
         span_ends(live, event.at)
 
 
+def step_started(house: House, event: StepStarted, now: float) -> None:
+    """The exchange runs a command. One that was on its way when somebody answered has cut the talk: wait again.
+
+    It happens only when the exchange's words come later than the door waits for them (`asterisk.md` 10.2.6).
+    """
+    live = house.calls.get(event.call)
+    if live is None:
+        return
+    if event.step == live.step:
+        live.lost = 0
+    newly = event.step > live.running
+    live.running = max(live.running, event.step)
+    if newly and live.state is CallState.SURVEY:
+        house.emit(HangUp(live.call, live.channel))  # he has been served, and nobody would come for him
+    elif live.offer is not None and live.offer.step < event.step:
+        take_back(house, live, "lost", now)
+    elif newly and live.state is CallState.TALKING:
+        span_ends(live, event.at)
+        live.legs.clear()
+        live.in_bridge = False
+        house.move(live, CallInput.OFFER_FAILED)
+        stand_in_line(house, live)
+        hold_or_offer(house, live)
+
+
 def span_ends(live: LiveCall, at: float) -> None:
     """Caller and agent talk no more: keep from when to when they did."""
     if live.talk_since is not None:
@@ -321,7 +361,7 @@ def span_ends(live: LiveCall, at: float) -> None:
 def talk_ended(house: House, event: TalkEnded | NetTalkEnded, now: float) -> None:
     """The last one who talked with him has left: the caller is now in the survey, which needs no controller."""
     live = house.calls.get(event.call)
-    if live is None or (isinstance(event, TalkEnded) and event.step < live.oldest_news):
+    if live is None or (isinstance(event, TalkEnded) and event.step < live.running):
         return
     from_net = live.state is CallState.NET
     if not house.move(live, CallInput.AGENT_LEFT):
@@ -423,23 +463,21 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
     live = house.calls.pop(event.call, None)
     if live is None:
         return
-    state = live.state
     house.move(live, CallInput.END)
     leave_line(house, live)
     house.dirty = True
     span_ends(live, event.at)
-    if live.offer is not None:
-        close_offer(live, "caller_gone", event.at)
-        if unseen or live.offer.leg is None or live.offer.leg_ended:
-            desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, now, call=live.call)
+    close_offer(live, "caller_gone", event.at)
+    if live.offer is not None and (unseen or live.offer.leg is None or live.offer.leg_ended):
+        desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, now, call=live.call)
         # else the exchange is cancelling his ringing phone; `LegEnded` sets him free when it has stopped
     for leg, agent in live.legs.items():
         if len(live.legs) > 1 or agent != live.record.agent:
             # A three-way talk whose citizen has left: the others are not left to each other, nor one to nobody.
             house.emit(CancelOffer(live.call, leg))
     released = live.record.released_at
-    if state is CallState.TALKING and released is None:
-        released = event.at
+    if released is None and live.record.joined_at is not None:
+        released = live.talks[-1][1] if live.talks else event.at
     house.note(live, ended_at=event.at, released_at=released, outcome=outcome_of(live, unseen=unseen))
     finish_if_complete(house, live)
 

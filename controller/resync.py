@@ -95,6 +95,7 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         live = _adopt(house, row, at)
     ran_newest = 0 < live.step <= row.step
     live.step = max(live.step, row.step)
+    live.running = max(live.running, row.step)
     live.oldest_news = row.step  # what we commanded after it is lost with the old connection
     live.lost = 0
     others = [leg for leg in legs if leg.bridged]
@@ -212,8 +213,9 @@ def _offered(house: House, live: LiveCall, ringing: LiveChannel | None, step: in
     live.state = CallState.OFFERED
     if ringing is None or ringing.agent is None:
         return  # no leg yet, or just given up: `LegStarted` or `OfferFailed` will name the agent
-    live.offer = CurrentOffer(ringing.agent, step, ringing.channel)
-    desk.change(house, ringing.agent, AgentInput.RING, now, call=live.call, leg=ringing.channel)
+    rings = desk.rings(house, ringing.agent, live.call, ringing.channel, now)
+    if rings or live.offer is not None:
+        live.offer = CurrentOffer(ringing.agent, step, ringing.channel)
 
 
 def _waiting(house: House, live: LiveCall, at: float, now: float) -> None:
@@ -239,7 +241,7 @@ def _in_net(house: House, live: LiveCall, ringing: LiveChannel | None, step: int
     if ringing is None:
         offers.reclaim(house, live, at)
     elif ringing.agent is not None:
-        desk.change(house, ringing.agent, AgentInput.RING, now, call=live.call, leg=ringing.channel)
+        desk.rings(house, ringing.agent, live.call, ringing.channel, now)
 
 
 def _standing(house: House, live: LiveCall, at: float, now: float) -> None:

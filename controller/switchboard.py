@@ -31,18 +31,12 @@ def _nothing(house: House, event: Event, now: float) -> None:
     """Confirmations that need no answer; they are journaled like every input."""
 
 
-def _started(house: House, event: events.StepStarted, now: float) -> None:
-    live = house.calls.get(event.call)
-    if live is not None and event.step == live.step:
-        live.lost = 0
-
-
 RULES: dict[type[Any], Rule] = {
     events.CallArrived: caller.arrived,
     events.KeysPressed: caller.keys_pressed,
     events.PromptPlayed: caller.prompt_played,
     events.CallerIdle: caller.caller_idle,
-    events.StepStarted: _started,
+    events.StepStarted: offers.step_started,
     events.StepLost: caller.step_lost,
     events.StepRefused: caller.step_refused,
     events.Announced: _nothing,

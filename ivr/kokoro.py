@@ -83,9 +83,7 @@ class Kokoro:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = 1
         runtime.set_seed(1)  # the voice's noise: the same on every build
-        self._session = runtime.InferenceSession(
-            model + _SHOW_DURATIONS, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = runtime.InferenceSession(model + _SHOW_DURATIONS, options, providers=["CPUExecutionProvider"])
         self._voices: dict[str, Samples] = {}
 
     def speak(self, spoken: Spoken) -> Samples:

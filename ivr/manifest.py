@@ -51,7 +51,6 @@ class Spoken:
     silence_ms: int = 0
     piece: bool = False
 
-
     def recipe(self, level: Level) -> str:
         """A fingerprint of everything that shapes the sound; another recipe means: build it again."""
         made_of = json.dumps([asdict(self), asdict(level)], ensure_ascii=False, sort_keys=True)

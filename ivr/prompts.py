@@ -44,9 +44,7 @@ def prompt_list(lang: Language, prompt_ids: Iterable[str]) -> str:
     return "&".join(prompt_name(lang, prompt_id) for prompt_id in prompt_ids)
 
 
-def missing(
-    needed: Mapping[Language, Iterable[str]], available: Mapping[Language, Iterable[str]]
-) -> tuple[str, ...]:
+def missing(needed: Mapping[Language, Iterable[str]], available: Mapping[Language, Iterable[str]]) -> tuple[str, ...]:
     """Names of the prompts that are needed and have no sound, sorted; `hotline check` refuses them."""
     return tuple(
         prompt_name(lang, prompt_id)

@@ -45,9 +45,7 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = "HB"  #: global variable: epoch seconds of the last beat; read by every waiting caller
 OWNER = "CTL_OWNER"  #: global variable: the living controller's own token
-Connector = Callable[
-    [Callable[[], asyncio.Protocol]], Awaitable[tuple[asyncio.BaseTransport, asyncio.Protocol]]
-]
+Connector = Callable[[Callable[[], asyncio.Protocol]], Awaitable[tuple[asyncio.BaseTransport, asyncio.Protocol]]]
 
 
 class Superseded(AmiError):
@@ -61,9 +59,7 @@ class AmiLimits:
     connect_s: float = 3.0  #: TCP connect and banner
     answer_s: float = 3.0  #: an answer to any action; a heartbeat without one means a half-open connection
     beat_s: float = 1.0  #: between two heartbeats
-    stall_s: float = (
-        5.0  #: own standstill after which callers may have left for the safety net: HBMAX of the dialplan
-    )
+    stall_s: float = 5.0  #: own standstill after which callers may have left for the safety net: HBMAX of the dialplan
     step_s: float = 1.5  #: from a step's write to its `StepStarted` (`asterisk.md` 11.1)
     boot_s: float = 60.0  #: from login to Asterisk's FullyBooted
     backoff_first_s: float = 0.1
@@ -237,9 +233,7 @@ class AmiDoor:
         beat = set_variable("", HEARTBEAT, self._beat_value())
         _, owner = await link.request([beat, Action("Getvar", (("Variable", OWNER),))])
         if self._was_connected and owner.get("Value") not in ("", self._token):
-            raise Superseded(
-                "Another controller has taken over this Asterisk; this one commands no more and ends."
-            )
+            raise Superseded("Another controller has taken over this Asterisk; this one commands no more and ends.")
         await link.request([set_variable("", OWNER, self._token)])
         await login.subscribe(link)
         await login.end_older_sessions(link, self._user)

@@ -57,9 +57,7 @@ def log_failure(what: str, error: Exception) -> None:
     """Log a mistake by its kind and its places: what it says may hold caller data and stays out of the log."""
     frames = traceback.extract_tb(error.__traceback__)
     places = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames))
-    log.error(
-        "%s failed: %s at %s", what, type(error).__name__, places, extra={"action": "ami.handler_error"}
-    )
+    log.error("%s failed: %s at %s", what, type(error).__name__, places, extra={"action": "ami.handler_error"})
 
 
 @dataclass(slots=True)

@@ -32,9 +32,7 @@ async def greet(link: Link, where: str, limit_s: float) -> str:
         raise AmiError(f"{where} closed the connection before it said anything")
     banner = link.banner.result()
     if not banner.startswith("Asterisk Call Manager/"):
-        raise NotAsterisk(
-            f"{where} is no Asterisk manager; see ami_port in the configuration of the exchange."
-        )
+        raise NotAsterisk(f"{where} is no Asterisk manager; see ami_port in the configuration of the exchange.")
     return banner.rpartition("/")[2]
 
 
@@ -63,8 +61,7 @@ async def log_in(link: Link, where: str, user: str, secret: str) -> None:
 async def subscribe(link: Link) -> None:
     """Ask for the wanted events only, then switch events on. Filters live in the session: anew at each login."""
     chosen = [
-        Action("Filter", (("Operation", "Add"), ("MatchCriteria", f"action(include),name({name})")))
-        for name in WANTED
+        Action("Filter", (("Operation", "Add"), ("MatchCriteria", f"action(include),name({name})"))) for name in WANTED
     ]
     answers = await link.request(chosen)
     if any(answer.failed for answer in answers):  # an older Asterisk: one regular expression instead
@@ -100,9 +97,7 @@ class Snapshot:
     recorded: frozenset[CallId]
 
 
-async def take_snapshot(
-    link: Link, agents: Collection[AgentId], phones: Phones, wall: Callable[[], float]
-) -> Snapshot:
+async def take_snapshot(link: Link, agents: Collection[AgentId], phones: Phones, wall: Callable[[], float]) -> Snapshot:
     """Channels in one request, then the agents' marks and the callers' recordings in one write, then the
     phones.
     """
@@ -111,10 +106,7 @@ async def take_snapshot(
     callers = [channel for channel in live if channel.role is Role.CALLER]
     ids = sorted(agents)
     marks = [Action("Getvar", (("Variable", f"AG_{agent}"),)) for agent in ids]
-    files = [
-        Action("Getvar", (("Channel", caller.channel), ("Variable", "MIXMONITOR_FILENAME")))
-        for caller in callers
-    ]
+    files = [Action("Getvar", (("Channel", caller.channel), ("Variable", "MIXMONITOR_FILENAME"))) for caller in callers]
     values = [answer.get("Value") for answer in await link.request([*marks, *files])]
     reachable = phones.snapshot(await link.listing(Action("PJSIPShowContacts")))
     found = tuple((agent, mark) for agent, mark in zip(ids, values, strict=False) if mark)

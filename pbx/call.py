@@ -96,9 +96,7 @@ class Outcome(enum.Enum):
     ABANDONED = "abandoned"  #: the caller hung up while he was in a line or being offered
     LEFT_MENU = "left_menu"  #: the caller hung up before he was in any line
     CLOSED = "closed"  #: outside the opening hours; heard so and was released
-    FAILED = (
-        "failed"  #: ended in a way that the controller did not see (it was away, or the exchange restarted)
-    )
+    FAILED = "failed"  #: ended in a way that the controller did not see (it was away, or the exchange restarted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +138,7 @@ class CallMark:
         if len(parts) != 7:
             return None
         try:
-            return CallMark(
-                parts[0], parts[1], float(parts[2]), parts[3], parts[4], int(parts[5]), float(parts[6])
-            )
+            return CallMark(parts[0], parts[1], float(parts[2]), parts[3], parts[4], int(parts[5]), float(parts[6]))
         except ValueError:
             return None
 

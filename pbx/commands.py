@@ -20,8 +20,7 @@ from pbx.ids import AgentId, CallId, ChannelName, RequestId
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Play `prompts` and wait `wait_s` seconds for up to `max_digits` keys; a key cuts the prompt (barge-in).
-    """
+    """Play `prompts` and wait `wait_s` seconds for up to `max_digits` keys; a key cuts the prompt (barge-in)."""
 
     call: CallId
     channel: ChannelName
@@ -125,8 +124,7 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class StartRecording:
-    """Record the caller's channel, both directions apart, until he hangs up; `name` is the raw file's name.
-    """
+    """Record the caller's channel, both directions apart, until he hangs up; `name` is the raw file's name."""
 
     call: CallId
     channel: ChannelName
@@ -212,17 +210,7 @@ class FinishRecording:
 
 
 ExchangeCommand = (
-    Ask
-    | Play
-    | Hold
-    | Offer
-    | CancelOffer
-    | Announce
-    | PrepareEnd
-    | AddParty
-    | HangUp
-    | StartRecording
-    | MarkAgent
+    Ask | Play | Hold | Offer | CancelOffer | Announce | PrepareEnd | AddParty | HangUp | StartRecording | MarkAgent
 )
 StepCommand = Ask | Play | Hold | Offer
 Command = ExchangeCommand | Wake | Reply | SaveCall | OpenTicket | FinishRecording

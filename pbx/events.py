@@ -262,8 +262,7 @@ class LiveChannel:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeConnected:
-    """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks.
-    """
+    """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks."""
 
     channels: tuple[LiveChannel, ...]
     phones: tuple[AgentId, ...]

@@ -313,9 +313,7 @@ def set_variable(channel: str, name: str, value: str) -> Action:
     return Action("Setvar", (*where, ("Variable", name), ("Value", value)))
 
 
-def _step_actions(
-    command: order.StepCommand, context: str, argument: str, language: str | None = None
-) -> list[Action]:
+def _step_actions(command: order.StepCommand, context: str, argument: str, language: str | None = None) -> list[Action]:
     """The writes of one step: the line's mark, the argument named by its step, the Redirect (`asterisk.md`
     10.2.3).
     """
@@ -367,9 +365,7 @@ def actions(
             argument = f"{_list(command.prompts)},{command.max_digits},{wait}"
             return _step_actions(command, "p-ask", argument, command.language if set_language else None)
         case order.Play():
-            return _step_actions(
-                command, "p-play", _list(command.prompts), command.language if set_language else None
-            )
+            return _step_actions(command, "p-play", _list(command.prompts), command.language if set_language else None)
         case order.Hold():
             return _step_actions(command, "p-hold", _checked(_NAME, command.music, "music"))
         case order.Offer():
@@ -393,11 +389,7 @@ def actions(
         case order.AddParty():
             return [_add_party(command, channel_id)]
         case order.HangUp():
-            return [
-                Action(
-                    "Hangup", (("Channel", _checked(_CHANNEL, command.channel, "channel")), ("Cause", "16"))
-                )
-            ]
+            return [Action("Hangup", (("Channel", _checked(_CHANNEL, command.channel, "channel")), ("Cause", "16")))]
         case order.StartRecording():
             channel = _checked(_CHANNEL, command.channel, "channel")
             path = recording_path(spool, command.name)

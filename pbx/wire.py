@@ -20,9 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-MAX_LINE = (
-    1000  #: bytes of an action line, name included; 1010 passed, 1020 did not (`asterisk.md` 0.8, 10.5)
-)
+MAX_LINE = 1000  #: bytes of an action line, name included; 1010 passed, 1020 did not (`asterisk.md` 0.8, 10.5)
 MAX_MESSAGE = 1 << 20  #: bytes of one message from the exchange; more is not AMI but garbage
 _MAX_BANNER = 200
 _END = b"\r\n\r\n"
@@ -213,9 +211,7 @@ class Wire:
             if len(block) > self._max:
                 raise ValueError  # noqa: TRY301 - the slow way checks each part's length
             parts = block.decode().split("\r\n\r\n")
-        except (
-            ValueError
-        ):  # not UTF-8 somewhere, or long: decode each part by itself, so that only the bad one suffers
+        except ValueError:  # not UTF-8 somewhere, or long: decode each part by itself, so that only the bad one suffers
             parts = [text for part in block.split(_END) if (text := self._decode(part)) is not None]
         found: list[Message] = []
         for part in parts:

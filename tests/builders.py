@@ -87,9 +87,7 @@ def row(
     bridged: bool = False,
 ) -> LiveChannel:  # fmt: skip
     """A caller in the snapshot."""
-    return LiveChannel(
-        caller_channel(call), call, Role.CALLER, None, context, step, bridged, mark, "13800001111"
-    )
+    return LiveChannel(caller_channel(call), call, Role.CALLER, None, context, step, bridged, mark, "13800001111")
 
 
 def leg_row(
@@ -145,11 +143,12 @@ class Hall:
     # ------------------------------------------------------------ the exchange
 
     def connected(
-        self, *channels: LiveChannel, phones: tuple[AgentId, ...] = (A1, A2, A3), marks: dict[AgentId, str] | None = None
+        self,
+        *channels: LiveChannel,
+        phones: tuple[AgentId, ...] = (A1, A2, A3),
+        marks: dict[AgentId, str] | None = None,
     ) -> list[Command]:
-        return self.step(
-            event.ExchangeConnected(tuple(channels), phones, tuple((marks or {}).items()), self.now)
-        )
+        return self.step(event.ExchangeConnected(tuple(channels), phones, tuple((marks or {}).items()), self.now))
 
     def lost_exchange(self) -> list[Command]:
         return self.step(event.ExchangeLost(self.now))
@@ -179,16 +178,22 @@ class Hall:
         return self.step(event.StepRefused(call, self._step(call, got), step, self.now))
 
     def leg_started(self, agent: AgentId = A1, call: CallId = ONE, *, step: int | None = None, number: int = 1) -> Any:
-        return self.step(
-            event.LegStarted(call, self._step(call, step), agent, leg_of(agent, call, number), self.now)
-        )
+        return self.step(event.LegStarted(call, self._step(call, step), agent, leg_of(agent, call, number), self.now))
 
     def offer_failed(
-        self, agent: AgentId = A1, call: CallId = ONE, *, status: str = "NOANSWER", cause: int = 0, step: int | None = None
-    ) -> list[Command]:  # fmt: skip
+        self,
+        agent: AgentId = A1,
+        call: CallId = ONE,
+        *,
+        status: str = "NOANSWER",
+        cause: int = 0,
+        step: int | None = None,
+    ) -> list[Command]:
         return self.step(event.OfferFailed(call, self._step(call, step), agent, status, cause, self.now))
 
-    def joined(self, agent: AgentId | None, call: CallId = ONE, *, third: bool = False, number: int = 1) -> list[Command]:
+    def joined(
+        self, agent: AgentId | None, call: CallId = ONE, *, third: bool = False, number: int = 1
+    ) -> list[Command]:
         """The caller (None) or a leg enters the bridge."""
         return self.step(event.PartyJoined(*self._party(agent, call, third, number), self.now))
 
@@ -241,7 +246,9 @@ class Hall:
         return self.step(event.AgentSignedOut(agent, RequestId("r"), self.now))
 
     def ready(self, *agents: AgentId) -> list[Command]:
-        return [command for agent in agents for command in self.step(event.AgentWentReady(agent, RequestId("r"), self.now))]
+        return [
+            command for agent in agents for command in self.step(event.AgentWentReady(agent, RequestId("r"), self.now))
+        ]
 
     def not_ready(self, agent: AgentId = A1, reason: str = "break") -> list[Command]:
         return self.step(event.AgentWentNotReady(agent, reason, RequestId("r"), self.now))

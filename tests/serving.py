@@ -32,6 +32,10 @@ retry_s = 1.0
 id = "1001"
 name = "王敏"
 
+[call]
+survey = false
+read_ticket = false
+
 [agent_rules]
 wrap_up_s = 0.0
 
@@ -184,6 +188,9 @@ class Api:
 
     async def post(self, path: str, body: object = None) -> Any:
         return await asyncio.to_thread(self._call, "POST", path, body or {})
+
+    async def patch(self, path: str, body: object) -> Any:
+        return await asyncio.to_thread(self._call, "PATCH", path, body)
 
     def _call(self, method: str, path: str, body: object) -> Any:
         url = (self.data / "web-address").read_text().strip().rstrip("/") + path

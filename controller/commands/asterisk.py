@@ -16,7 +16,7 @@ def main(arguments: argparse.Namespace) -> int:
     binary = find_asterisk(arguments.var)
     if binary is None and arguments.action == "prepare":
         try:
-            binary = prepare_asterisk(arguments.var, lambda text: print(f"asterisk: {text}", file=sys.stderr))
+            binary = prepare_asterisk(arguments.var, lambda text: print(f"asterisk: {text}", flush=True))
         except PrepareError as error:
             print(f"asterisk: {error}", file=sys.stderr)
             return 1

@@ -102,8 +102,7 @@ class Stage:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise StageError(f"another run uses {self.folder}; end it first") from None
-        await self._end_controller()  # what a killed demonstration left behind
-        await self._end_asterisk()
+        await self._end_orphans()
         await asyncio.to_thread(self._clear)
         shutil.copyfile(self.configuration, self.config)
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=3))
@@ -155,24 +154,16 @@ class Stage:
             self._lock.close()
             self._lock = None
 
-    async def _end_controller(self) -> None:
-        """End the controller that still holds our data folder: nobody else would, and it keeps its Asterisk alive."""
-        lock, loop = self.data / LOCK_FILE, asyncio.get_running_loop()
-        deadline = loop.time() + 25
-        while (pid := _holder(lock, self.config)) is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM if loop.time() < deadline else signal.SIGKILL)
-            await asyncio.sleep(0.2)  # a process that is not our child tells nobody that it has ended
-
     async def _end_orphans(self) -> None:
         """End what a killed demonstration has left in this folder: we hold its lock, so nobody else needs them."""
-        pid = _controller_of(self.config)
-        if pid is not None:
+        lock, how = self.data / LOCK_FILE, signal.SIGTERM
+        while (pid := _holder(lock, self.config)) is not None:
             self.say("Ending the controller that an earlier demonstration left behind …")
-            os.kill(pid, signal.SIGTERM)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(20):
+            with contextlib.suppress(ProcessLookupError, TimeoutError):
+                os.kill(pid, how)
+                async with asyncio.timeout(25):
                     await process_ended(pid)
+            how = signal.SIGKILL
         await self._end_asterisk()
 
     async def _end_asterisk(self) -> None:
@@ -203,7 +194,6 @@ class Stage:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is the demonstration's to handle
             )
-        (self.folder / "controller.pid").write_text(str(self._process.pid), encoding="utf-8")
         serving = asyncio.ensure_future(self._serving())
         ended = asyncio.ensure_future(self._process.wait())
         try:
@@ -375,13 +365,3 @@ class Stage:
             timeout_s,
             f"the call is {state}",
         )
-
-
-def _controller_of(config: Path) -> int | None:
-    """The pid of the controller that a demonstration has started with this file and that still runs."""
-    try:
-        pid = int(config.with_name("controller.pid").read_text(encoding="utf-8"))
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (OSError, ValueError):
-        return None
-    return pid if str(config).encode() in words else None

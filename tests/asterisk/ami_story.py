@@ -136,9 +136,7 @@ async def whole_call(door: AmiDoor, inbox: Inbox, lines: dict[str, Phone], recor
     await inbox.next(event.LegEnded, call=call, role=event.Role.THIRD)
     await agent.hangup()
     await inbox.next(event.TalkEnded, call=call)
-    await asyncio.sleep(
-        0.8
-    )  # the ticket number is read to the citizen; a key counts only in the question after it
+    await asyncio.sleep(0.8)  # the ticket number is read to the citizen; a key counts only in the question after it
     await citizen.press("5")
     await inbox.next(event.CallScored, call=call)
     await inbox.next(event.CallEnded, call=call)

@@ -96,9 +96,7 @@ async def test_a_whole_call_from_the_first_word_to_the_score(
     assert score.score == 5
     assert not [found for found in mine if isinstance(found, event.StepLost | event.StepRefused)]
     assert type(mine[-1]) is event.RecordingStopped
-    assert (
-        exchange.settings.recordings / "whole.raw"
-    ).stat().st_size > 16_000  # a second and more of both legs
+    assert (exchange.settings.recordings / "whole.raw").stat().st_size > 16_000  # a second and more of both legs
     counters = door.counters
     assert (counters.garbage, counters.damaged_text, counters.handler_errors, counters.step_lost) == (
         0,
@@ -109,9 +107,7 @@ async def test_a_whole_call_from_the_first_word_to_the_score(
     assert counters.messages - before < 100  # the filters work: without them the same call gives about 200
 
 
-async def test_a_caller_who_gives_up_while_a_phone_rings(
-    door: AmiDoor, inbox: Inbox, lines: dict[str, Phone]
-) -> None:
+async def test_a_caller_who_gives_up_while_a_phone_rings(door: AmiDoor, inbox: Inbox, lines: dict[str, Phone]) -> None:
     line = await hang_up_while_ringing(door, inbox, lines)
     assert not [found for found in inbox.events if isinstance(found, event.PartyJoined)]
     assert await door.drain(5)
@@ -132,9 +128,7 @@ async def test_ten_steps_given_at_once_all_run_once_and_in_order(
     assert door.counters.action_errors == 0
 
 
-async def test_a_step_that_is_not_newer_is_refused(
-    door: AmiDoor, inbox: Inbox, lines: dict[str, Phone]
-) -> None:
+async def test_a_step_that_is_not_newer_is_refused(door: AmiDoor, inbox: Inbox, lines: dict[str, Phone]) -> None:
     await lines["citizen"].call("12345")
     line = Line(door, inbox, await inbox.next(event.CallArrived))
     await line.hold(3)
@@ -207,9 +201,7 @@ async def test_a_successor_finds_every_call_and_the_older_door_ends(
         await second.action("Ping")
 
 
-async def test_a_third_party_without_a_phone_is_told(
-    door: AmiDoor, inbox: Inbox, lines: dict[str, Phone]
-) -> None:
+async def test_a_third_party_without_a_phone_is_told(door: AmiDoor, inbox: Inbox, lines: dict[str, Phone]) -> None:
     talking, _ = await talk_and_wait(door, inbox, lines)
     await lines["3001"].unregister()
     door.perform(order.AddParty(talking.call, talking.channel, THIRD, 5))

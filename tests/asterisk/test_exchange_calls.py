@@ -201,9 +201,7 @@ async def test_offer_names_caller_call_and_leg(beating: Any, ring: Ring, plug: P
      (AnswerPolicy.reject(480), "NOANSWER", "19")],
     ids=["busy", "decline", "480"],
 )  # fmt: skip
-async def test_refusals(
-    beating: Any, ring: Ring, plug: Plug, policy: AnswerPolicy, status: str, cause: str
-) -> None:
+async def test_refusals(beating: Any, ring: Ring, plug: Plug, policy: AnswerPolicy, status: str, cause: str) -> None:
     await plug("1001", policy)
     line = await ring()
     await line.go("p-hold", "default")
@@ -335,9 +333,7 @@ async def test_caller_leaves_while_the_phone_rings(beating: Any, ring: Ring, plu
     assert (await incoming.ended(timeout=2)).status == 487
 
 
-async def test_net_rings_an_agent_and_asks_how_it_was(
-    tap: Any, ring: Ring, plug: Plug, exchange: Exchange
-) -> None:
+async def test_net_rings_an_agent_and_asks_how_it_was(tap: Any, ring: Ring, plug: Plug, exchange: Exchange) -> None:
     """No controller at all: the net's queue rings a member; talk; he hangs up; the survey needs nobody."""
     agent = await plug("1001", AnswerPolicy.auto(0.2))
     await tap.do("QueueAdd", Queue="net", Interface="PJSIP/1001", MemberName="1001")

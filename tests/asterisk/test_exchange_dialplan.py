@@ -124,9 +124,7 @@ async def test_announcement_in_hold(beating: Any, dial: Callable[..., Awaitable[
     await caller.set(ANN="hotline/zh/position")
     announced = await caller.user("Announced")
     assert announced["Step"] == "1"
-    await beating.event(
-        lambda m: m["Event"] == "MusicOnHoldStart" and m["Uniqueid"] == caller.call, after=mark
-    )
+    await beating.event(lambda m: m["Event"] == "MusicOnHoldStart" and m["Uniqueid"] == caller.call, after=mark)
     assert await beating.get(caller.channel, "ANN") == ""
 
 
@@ -203,9 +201,7 @@ async def test_a_held_agents_leg_is_let_go_without_controller(tap: Any) -> None:
     await tap.beat()
     await tap.do("Originate", Channel="Local/s@ag-hold", Application="Wait", Data="60", Async="true")
     begun = await tap.event(lambda m: m["Event"] == "Newchannel" and m["Channel"].endswith(";2"))
-    gone = await tap.event(
-        lambda m: m["Event"] == "Hangup" and m["Channel"] == begun["Channel"], within=HBMAX + 3.0
-    )
+    gone = await tap.event(lambda m: m["Event"] == "Hangup" and m["Channel"] == begun["Channel"], within=HBMAX + 3.0)
     assert HBMAX - 1.0 < at(gone) - at(begun) < HBMAX + 2.5
 
 

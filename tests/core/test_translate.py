@@ -39,9 +39,7 @@ def message(name: str, *headers: str, at: str = "1795311109.5") -> Message:
 
 def report(name: str, *headers: str) -> Message:
     """A report of the dialplan, as Asterisk sends it: the channel's headers first, then the dialplan's own."""
-    return message(
-        "UserEvent", "Channel: c", "Uniqueid: u", f"UserEvent: {name}", f"CallId: {CALL}", *headers
-    )
+    return message("UserEvent", "Channel: c", "Uniqueid: u", f"UserEvent: {name}", f"CallId: {CALL}", *headers)
 
 
 def channel_event(name: str, channel: str, uniqueid: str, *headers: str, role: str = "agent") -> Message:
@@ -233,18 +231,14 @@ def test_a_snapshot_row_in_a_subroutine_is_where_its_primitive_is() -> None:
     found = live_channel(row(CHANNEL, CALL, "Context: p-fence", ROLE="caller", CALLID=CALL, CTX="p-ask"), ())
     assert found is not None
     assert found.context == "p-ask"
-    new = live_channel(
-        row(CHANNEL, CALL, "Context: p-start", ROLE="caller", CALLID=CALL, STEP="", CTX=""), ()
-    )
+    new = live_channel(row(CHANNEL, CALL, "Context: p-start", ROLE="caller", CALLID=CALL, STEP="", CTX=""), ())
     assert new is not None
     assert (new.context, new.step, new.mark) == ("p-start", 0, "")
 
 
 def test_a_snapshot_row_of_a_leg_names_its_agent_and_whether_it_talks() -> None:
     talking = row(LEG, "u.2", "Context: from-agent", "BridgeId: b1", ROLE="agent", CALLID=CALL)
-    assert live_channel(talking, ()) == event.LiveChannel(
-        LEG, CALL, Role.AGENT, AGENT, "from-agent", 0, True, "", ""
-    )
+    assert live_channel(talking, ()) == event.LiveChannel(LEG, CALL, Role.AGENT, AGENT, "from-agent", 0, True, "", "")
     net = row(LEG, "u.2", "Context: from-agent", ROLE="", CALLID=CALL)
     found = live_channel(net, ())
     assert found is not None
@@ -285,9 +279,7 @@ def test_a_phone_is_told_when_it_comes_and_when_it_goes() -> None:
 
 def test_a_phone_that_registers_from_another_port_is_not_lost_for_a_moment() -> None:
     phones = Phones({AGENT})
-    assert phones.snapshot([listed("1002", "old", "Reachable"), listed("trunk", "t", "Reachable")]) == (
-        AGENT,
-    )
+    assert phones.snapshot([listed("1002", "old", "Reachable"), listed("trunk", "t", "Reachable")]) == (AGENT,)
     assert phones.changed(contact("1002", "new", "NonQualified"), 0) is None
     assert phones.changed(contact("1002", "old", "Removed"), 0) is None
     assert phones.changed(contact("1002", "new", "Removed"), 0) == event.PhoneChanged(AGENT, False, AT)
@@ -307,9 +299,7 @@ def headers(action: Action) -> dict[str, str]:
 
 
 def redirect(context: str, step: str) -> Action:
-    return Action(
-        "Redirect", (("Channel", CHANNEL), ("Context", context), ("Exten", step), ("Priority", "1"))
-    )
+    return Action("Redirect", (("Channel", CHANNEL), ("Context", context), ("Exten", step), ("Priority", "1")))
 
 
 def setvar(name: str, value: str) -> Action:
@@ -362,9 +352,7 @@ def test_the_other_commands() -> None:
     assert of(order.Announce(CALL, CHANNEL, ("hotline/zh/a", "hotline/zh/b"))) == [
         setvar("ANN", "hotline/zh/a&hotline/zh/b")
     ]
-    end = order.PrepareEnd(
-        CALL, CHANNEL, ("hotline/zh/t",), (), ("hotline/zh/again",), ("hotline/zh/thanks",)
-    )
+    end = order.PrepareEnd(CALL, CHANNEL, ("hotline/zh/t",), (), ("hotline/zh/again",), ("hotline/zh/thanks",))
     assert of(end) == [
         setvar("TICKETSAY", "hotline/zh/t"),
         setvar("SURVEY", ""),

@@ -66,9 +66,7 @@ def test_any_cuts_of_a_recorded_stream_give_the_same_messages(data: st.DataObjec
 
 
 @given(
-    st.lists(
-        st.sampled_from([b"\r\n", b"\r", b"\n", b"Event: X", b"A: 1", b"junk", b"\xe5\xb8\x82", b"\xff"])
-    ),
+    st.lists(st.sampled_from([b"\r\n", b"\r", b"\n", b"Event: X", b"A: 1", b"junk", b"\xe5\xb8\x82", b"\xff"])),
     st.data(),
 )
 def test_any_bytes_are_survived_and_cuts_change_nothing(parts: list[bytes], data: st.DataObject) -> None:
@@ -119,9 +117,7 @@ def test_an_event_is_found_even_when_it_is_not_the_first_line() -> None:
 
 
 def test_repeated_headers_are_a_list_and_the_first_is_the_value() -> None:
-    found = message(
-        "Event: X\r\nUniqueid: real\r\nChanVariable: A=1\r\nChanVariable: B=2\r\nUniqueid: forged"
-    )
+    found = message("Event: X\r\nUniqueid: real\r\nChanVariable: A=1\r\nChanVariable: B=2\r\nUniqueid: forged")
     assert found.get("Uniqueid") == "real"
     assert found.all("ChanVariable") == ["A=1", "B=2"]
     assert found.headers["Uniqueid"] == ["real", "forged"]
@@ -129,17 +125,13 @@ def test_repeated_headers_are_a_list_and_the_first_is_the_value() -> None:
 
 
 def test_the_tail_is_a_header_and_what_stands_behind_it() -> None:
-    found = message(
-        "Event: UserEvent\r\nStep: 0\r\nUserEvent: Started\r\nno colon\r\nStep: 3\r\nEmpty: \r\nStep: 4"
-    )
+    found = message("Event: UserEvent\r\nStep: 0\r\nUserEvent: Started\r\nno colon\r\nStep: 3\r\nEmpty: \r\nStep: 4")
     assert found.tail("UserEvent") == {"UserEvent": "Started", "Step": "3", "Empty": ""}
     assert found.tail("Missing") == {}
 
 
 def test_command_output_keeps_its_lines_and_their_order() -> None:
-    found = message(
-        "Response: Success\r\nMessage: Command output follows\r\nOutput:   a: b\r\nOutput: \r\nOutput: c"
-    )
+    found = message("Response: Success\r\nMessage: Command output follows\r\nOutput:   a: b\r\nOutput: \r\nOutput: c")
     assert found.all("Output") == ["  a: b", "", "c"]
 
 
@@ -194,9 +186,7 @@ def test_a_name_in_another_encoding_costs_only_its_own_letters() -> None:
 
 @pytest.mark.parametrize("step", [1, 7, 64, 10_000])
 def test_a_message_over_the_limit_is_skipped_whatever_the_cuts(step: int) -> None:
-    stream = (
-        BANNER + b"Event: A\r\n\r\n" + b"Event: Big\r\nX: " + b"y" * 300 + b"\r\n\r\n" + b"Event: B\r\n\r\n"
-    )
+    stream = BANNER + b"Event: A\r\n\r\n" + b"Event: Big\r\nX: " + b"y" * 300 + b"\r\n\r\n" + b"Event: B\r\n\r\n"
     wire = Wire(max_message=100)
     found = fed(*(stream[i : i + step] for i in range(0, len(stream), step)), wire=wire)
     assert [one.event for one in found] == ["A", "B"]

@@ -38,9 +38,7 @@ pytestmark = pytest.mark.doors
 # ---------------------------------------------------------------- login
 
 
-async def test_after_login_the_heartbeat_comes_first_and_the_snapshot_last(
-    door: AmiDoor, fake: FakeExchange
-) -> None:
+async def test_after_login_the_heartbeat_comes_first_and_the_snapshot_last(door: AmiDoor, fake: FakeExchange) -> None:
     names = [(a["Action"], a.get("Variable", a.get("Command", ""))) for a in fake.actions]
     positions = [
         names.index(("Challenge", "")),
@@ -72,9 +70,7 @@ async def test_only_wanted_events_are_sent(door: AmiDoor, fake: FakeExchange, in
     assert door.counters.ignored == 0
 
 
-async def test_an_older_asterisk_is_asked_by_regular_expression(
-    fake: FakeExchange, make: Make, inbox: Inbox
-) -> None:
+async def test_an_older_asterisk_is_asked_by_regular_expression(fake: FakeExchange, make: Make, inbox: Inbox) -> None:
     fake.fault.old_filters = True
     door = await make()
     fake.emit("Newexten", Channel="PJSIP/1001-01")
@@ -135,9 +131,7 @@ async def test_a_slow_start_is_waited_for(fake: FakeExchange, inbox: Inbox) -> N
 # ---------------------------------------------------------------- snapshot and resync
 
 
-async def test_the_snapshot_tells_callers_legs_marks_and_phones(
-    fake: FakeExchange, make: Make, inbox: Inbox
-) -> None:
+async def test_the_snapshot_tells_callers_legs_marks_and_phones(fake: FakeExchange, make: Make, inbox: Inbox) -> None:
     fake.globals |= {"HB": "1", "AG_1002": "ready|1.5||"}
     fake.register("1001")
     fake.register("trunk")
@@ -213,9 +207,7 @@ async def test_a_lost_connection_is_told_once_and_everything_is_learnt_anew(
     assert inbox.kinds() == ["ExchangeConnected", "CallArrived", "ExchangeLost", "ExchangeConnected"]
     assert (door.counters.connects, door.counters.losses) == (2, 1)
     filters = [action for action in fake.actions if action["Action"] == "Filter"]
-    assert len(filters) == 2 * len(
-        {action["MatchCriteria"] for action in filters}
-    )  # filters live in the session
+    assert len(filters) == 2 * len({action["MatchCriteria"] for action in filters})  # filters live in the session
 
 
 async def test_a_restarted_asterisk_is_learnt_anew(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
@@ -226,9 +218,7 @@ async def test_a_restarted_asterisk_is_learnt_anew(door: AmiDoor, fake: FakeExch
     assert fake.globals["HB"]
 
 
-async def test_fully_booted_in_the_middle_means_a_new_snapshot(
-    door: AmiDoor, fake: FakeExchange, inbox: Inbox
-) -> None:
+async def test_fully_booted_in_the_middle_means_a_new_snapshot(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     fake.emit("FullyBooted", Status="Fully Booted")
     await inbox.next(event.ExchangeLost)
     await inbox.next(event.ExchangeConnected, after=1)
@@ -301,9 +291,7 @@ async def test_after_an_own_standstill_nothing_is_commanded_before_a_new_snapsho
     await inbox.next(event.StepStarted, step=2)
 
 
-async def test_a_standstill_is_found_by_the_next_beat_too(
-    fake: FakeExchange, make: Make, inbox: Inbox
-) -> None:
+async def test_a_standstill_is_found_by_the_next_beat_too(fake: FakeExchange, make: Make, inbox: Inbox) -> None:
     clock = Clock()
     await make(monotonic=clock)
     clock.ahead = QUICK.stall_s + 1
@@ -321,9 +309,7 @@ async def test_garbage_is_counted_and_the_line_goes_on(
     fake.garbage(b"\x00\xff\xfe no ami \r\n\r\n: \r\n\r\n")
     fake.garbage(f"Event: UserEvent\r\nUserEvent: Started\r\nCallId: c\r\nStep: {CALLER}x\r\n\r\n".encode())
     fake.garbage(
-        "Event: UserEvent\r\nUserEvent: Played\r\nCallerIDName: 市民\r\nCallId: c\r\nStep: 1\r\n\r\n".encode(
-            "gbk"
-        )
+        "Event: UserEvent\r\nUserEvent: Played\r\nCallerIDName: 市民\r\nCallId: c\r\nStep: 1\r\n\r\n".encode("gbk")
     )
     fake.garbage(b"Response: Success\r\nActionID: never-asked\r\n\r\n")
     fake.emit("UserEvent", UserEvent="Idle", CallId="c", Step="1")
@@ -381,9 +367,7 @@ async def test_no_caller_data_in_the_log(
     door.perform(hold(call, 5))
     await inbox.next(event.StepLost)
     for secret in (CALLER, fake.secret, call.channel):
-        assert all(
-            secret not in record.getMessage() for record in caplog.records if record.name.startswith("pbx")
-        )
+        assert all(secret not in record.getMessage() for record in caplog.records if record.name.startswith("pbx"))
 
 
 # ---------------------------------------------------------------- actions of tools, time limits, the end
@@ -416,9 +400,7 @@ async def test_tools_can_ask_anything(door: AmiDoor, fake: FakeExchange) -> None
     assert (await door.action("Nonsense")).failed
 
 
-async def test_draining_waits_for_the_steps_under_way(
-    door: AmiDoor, fake: FakeExchange, inbox: Inbox
-) -> None:
+async def test_draining_waits_for_the_steps_under_way(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     call = fake.arrive()
     door.perform(hold(call, 1))
     door.perform(hold(call, 2))
@@ -449,9 +431,7 @@ async def test_a_connection_in_memory_behaves_the_same(inbox: Inbox) -> None:
         await inbox.next(event.ExchangeConnected, after=len(inbox.events))
 
 
-async def test_the_counters_say_how_late_events_are_read(
-    door: AmiDoor, fake: FakeExchange, inbox: Inbox
-) -> None:
+async def test_the_counters_say_how_late_events_are_read(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     now = fake.clock
     fake.clock = lambda: now() - 2.0
     fake.emit("UserEvent", UserEvent="Idle", CallId="c", Step="1")

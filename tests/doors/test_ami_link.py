@@ -73,9 +73,7 @@ async def test_a_handler_that_raises_is_counted_and_the_next_event_is_given(
     assert pair.counters.handler_errors == 1
     assert not pair.link.ended.done()
     assert "RuntimeError" in caplog.text
-    assert (
-        "13800001111" not in caplog.text
-    )  # what a mistake says may hold caller data: only its kind and place
+    assert "13800001111" not in caplog.text  # what a mistake says may hold caller data: only its kind and place
 
 
 async def test_an_answer_whose_handler_raises_does_not_stop_the_others(pair: Pair) -> None:
@@ -165,9 +163,7 @@ async def test_answers_that_nobody_awaits_expire_too(pair: Pair) -> None:
     assert answers == [None]
 
 
-async def test_the_end_of_the_connection_is_told_to_whoever_waits(
-    pair: Pair, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_end_of_the_connection_is_told_to_whoever_waits(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     asking = asyncio.create_task(pair.link.request([Action("A"), Action("B")]))
     await settle()

@@ -37,9 +37,7 @@ pytestmark = pytest.mark.doors
 # ---------------------------------------------------------------- one step at a time
 
 
-async def test_a_step_writes_its_variables_and_the_redirect(
-    door: AmiDoor, fake: FakeExchange, inbox: Inbox
-) -> None:
+async def test_a_step_writes_its_variables_and_the_redirect(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     call = fake.arrive()
     door.perform(ask(call, 1, "en"))
     await inbox.next(event.StepStarted, step=1)
@@ -51,9 +49,7 @@ async def test_a_step_writes_its_variables_and_the_redirect(
     assert (keys.keys, keys.step, keys.status) == ("2", 1, event.KeyStatus.OK)
 
 
-async def test_two_steps_at_once_both_run_one_after_the_other(
-    door: AmiDoor, fake: FakeExchange, inbox: Inbox
-) -> None:
+async def test_two_steps_at_once_both_run_one_after_the_other(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     call, other = fake.arrive(), fake.arrive()
     for step in range(1, 6):
         door.perform(hold(call, step))
@@ -100,9 +96,7 @@ async def test_a_clear_refusal_is_lost_at_once(door: AmiDoor, fake: FakeExchange
     assert asyncio.get_running_loop().time() - began < QUICK.step_s
 
 
-@pytest.mark.parametrize(
-    "text", ["Redirect failed, channel not up.", "Channel does not exist.", "No such channel"]
-)
+@pytest.mark.parametrize("text", ["Redirect failed, channel not up.", "Channel does not exist.", "No such channel"])
 async def test_channel_not_up_waits_for_what_really_happens(
     door: AmiDoor, fake: FakeExchange, inbox: Inbox, text: str
 ) -> None:
@@ -178,9 +172,7 @@ async def test_after_a_new_login_a_talking_caller_is_known_to_talk(
     assert (await inbox.next(event.StepLost)).reason == "talking"
 
 
-async def test_nothing_is_sent_again_on_a_new_connection(
-    door: AmiDoor, fake: FakeExchange, inbox: Inbox
-) -> None:
+async def test_nothing_is_sent_again_on_a_new_connection(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     fake.register("3001")
     call = fake.arrive()
     await inbox.next(event.CallArrived)
@@ -225,9 +217,7 @@ async def test_a_command_that_cannot_be_written_is_lost_and_leaves_no_half(
 # ---------------------------------------------------------------- the other commands
 
 
-async def test_an_offer_refused_cancelled_and_answered(
-    door: AmiDoor, fake: FakeExchange, inbox: Inbox
-) -> None:
+async def test_an_offer_refused_cancelled_and_answered(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     fake.register("1001")
     call = fake.arrive()
     door.perform(offer(call, 1, "1002"))  # not registered
@@ -245,9 +235,7 @@ async def test_an_offer_refused_cancelled_and_answered(
     assert joined.agent == "1001"
 
 
-async def test_announcement_and_last_words_are_sent_at_once(
-    door: AmiDoor, fake: FakeExchange, inbox: Inbox
-) -> None:
+async def test_announcement_and_last_words_are_sent_at_once(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     call = fake.arrive()
     fake.fault.swallow_started = True
     door.perform(hold(call, 1))  # under way, and nobody confirms it
@@ -282,9 +270,7 @@ async def test_a_bad_value_of_another_command_is_dropped_and_counted(
     assert "Originate" not in caplog.text
 
 
-async def test_a_third_party_joins_leaves_and_is_not_the_agent(
-    door: AmiDoor, fake: FakeExchange, inbox: Inbox
-) -> None:
+async def test_a_third_party_joins_leaves_and_is_not_the_agent(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     fake.register("3001")
     call = await talk(fake, door, inbox)
     add = order.AddParty(CallId(call.id), ChannelName(call.channel), AgentId("3001"), 5)
@@ -306,9 +292,7 @@ async def test_a_third_party_joins_leaves_and_is_not_the_agent(
     assert [leg.role for leg in inbox.of(event.LegEnded)] == [event.Role.THIRD] * 2  # one end for one leg
 
 
-async def test_a_third_party_that_cannot_be_rung_is_told_too(
-    door: AmiDoor, fake: FakeExchange, inbox: Inbox
-) -> None:
+async def test_a_third_party_that_cannot_be_rung_is_told_too(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     call = await talk(fake, door, inbox)
     door.perform(order.AddParty(CallId(call.id), ChannelName(call.channel), AgentId("3009"), 5))
     ended = await inbox.next(event.LegEnded)
@@ -320,9 +304,7 @@ async def test_a_third_party_that_cannot_be_rung_is_told_too(
     )
 
 
-async def test_a_recording_is_told_to_have_stopped_once(
-    door: AmiDoor, fake: FakeExchange, inbox: Inbox
-) -> None:
+async def test_a_recording_is_told_to_have_stopped_once(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     by_hand, by_end, never = fake.arrive(), fake.arrive(), fake.arrive()
     for call in (by_hand, by_end):
         door.perform(order.StartRecording(CallId(call.id), ChannelName(call.channel), f"{call.id}.raw"))
@@ -335,9 +317,7 @@ async def test_a_recording_is_told_to_have_stopped_once(
     assert [stopped.call for stopped in inbox.of(event.RecordingStopped)] == [by_hand.id, by_end.id]
 
 
-async def test_a_recording_of_before_the_new_login_is_known(
-    door: AmiDoor, fake: FakeExchange, inbox: Inbox
-) -> None:
+async def test_a_recording_of_before_the_new_login_is_known(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     call, other = fake.arrive(), fake.arrive()
     door.perform(order.StartRecording(CallId(call.id), ChannelName(call.channel), "x.raw"))
     await fake.saw("MixMonitor")

@@ -28,9 +28,7 @@ def ours(*pieces: bytes) -> list[Message]:
 
 def theirs(*pieces: bytes) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    peer = Peer(
-        lambda _, event: found.append({key: value for key, value in event.items() if key != "content"})
-    )
+    peer = Peer(lambda _, event: found.append({key: value for key, value in event.items() if key != "content"}))
     for piece in pieces:
         peer.receive(piece)
     return found

@@ -65,8 +65,6 @@ def test_goals_are_read_from_the_figures_file() -> None:
     assert goals("bench", "nothing") == {}
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(None, ""), (3, "3"), (0.0, "0"), (6.829, "6.829"), (153327.4, "153,327")]
-)
+@pytest.mark.parametrize(("value", "text"), [(None, ""), (3, "3"), (0.0, "0"), (6.829, "6.829"), (153327.4, "153,327")])
 def test_numbers_are_shown_for_people(value: float | None, text: str) -> None:
     assert shown(value) == text

@@ -11,19 +11,26 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
 
 import controller.build
+import controller.schema
 from controller.commands.check import checked
 from controller.commands.run import serve
+from controller.database import make_engine
+from tests.doors.postgres_server import PostgresServer
 from tests.fakes.exchange import FakeExchange
 from tests.serving import NUMBERS, Served, children, configuration, naming
 
@@ -190,6 +197,7 @@ async def test_database_url(
 async def test_database_locked(
     attach: dict[str, dict[str, object]], tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(controller.schema, "make_engine", partial(make_engine, busy_s=0.1))
     (tmp_path / "data").mkdir()
     with contextlib.closing(sqlite3.connect(tmp_path / "data" / "hotline.db", isolation_level=None)) as other:
         other.execute("CREATE TABLE mine (x)")
@@ -257,14 +265,12 @@ async def test_disk_full(
 async def test_read_only_disk(
     attach: dict[str, dict[str, object]], tmp_path: Path, refused: Refused, small_disk: Path
 ) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,ro", str(small_disk)], check=True)
     told = await refused(configuration(tmp_path, attach))
     assert "(Read-only file system); give this user the right, or set [hotline] data elsewhere" in told
 
 
-async def test_data_folder_is_a_file(
-    attach: dict[str, dict[str, object]], tmp_path: Path, refused: Refused
-) -> None:
+async def test_data_folder_is_a_file(attach: dict[str, dict[str, object]], tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "notes").write_text("mine")
     told = await refused(configuration(tmp_path, attach | {"hotline": {"data": "notes"}}))
     assert "notes is a file where a folder is needed" in told
@@ -316,7 +322,7 @@ async def test_second_hotline_on_the_same_data(
     assert_nothing_left(tmp_path, children(os.getpid()))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 async def test_signal_while_logging_in(
     attach: dict[str, dict[str, object]], tmp_path: Path, fake: FakeExchange, number: signal.Signals
 ) -> None:
@@ -330,34 +336,44 @@ async def test_signal_while_logging_in(
     assert_nothing_left(tmp_path, children(os.getpid()))
 
 
-async def test_signal_while_preparing(tmp_path: Path) -> None:
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that the user Asterisk runs as may enter (pytest's own are closed when root runs it)."""
+    folder = Path(tempfile.mkdtemp(prefix="hotline-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+async def test_signal_while_preparing(open_folder: Path) -> None:
     """The first start downloads an Asterisk; whoever stops that must not wait for the download."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for name, script in {
-        "dpkg-deb": "exit 0",
-        "dpkg": "echo amd64",
-        "apt-get": f"echo $$ > {tmp_path}/apt.pid; trap '' INT TERM; while :; do sleep 0.1; done # {tmp_path}",
-    }.items():
-        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tools / name).chmod(0o755)
     if not Path("/etc/apt/sources.list").exists() and not list(Path("/etc/apt/sources.list.d").glob("*.sources")):
         pytest.skip("no apt sources on this machine")
     if shutil.which("asterisk", path="/usr/sbin"):
         pytest.skip("this machine has an Asterisk of its own in /usr/sbin")
-    path = f"{tools}:/usr/bin:/bin"
-    file = configuration(tmp_path, {})
-    tmp_path.chmod(0o755)
-    async with Served("run", "--config", str(file), var=tmp_path / "var", environment={"PATH": path}) as hotline:
+    tools, var = open_folder / "tools", open_folder / "var"
+    tools.mkdir()
+    for name, script in {
+        "dpkg-deb": "exit 0",
+        "dpkg": "echo amd64",
+        "apt-get": f"trap '' INT TERM; echo $$ > {open_folder}/apt.pid; while :; do sleep 0.1; done",
+    }.items():
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tools / name).chmod(0o755)
+    environment = {"PATH": f"{tools}:/usr/bin:/bin"}
+    file = configuration(open_folder, {})
+    async with Served("run", "--config", str(file), var=var, environment=environment) as hotline:
         await hotline.said("reading the package lists")
         async with asyncio.timeout(10):
-            while not (tmp_path / "apt.pid").exists():  # noqa: ASYNC110 - another process writes it
+            while not (open_folder / "apt.pid").exists():  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.05)
+        assert naming(str(tools))
         hotline.signal(signal.SIGTERM)
         assert await hotline.ended(20) == 130
-    assert not naming(str(tmp_path))
-    assert not list((tmp_path / "var" / "asterisk").resolve().glob("root"))
-    assert_nothing_left(tmp_path, children(os.getpid()))
+    assert not naming(str(open_folder))
+    assert not (var / "asterisk" / "root").exists()
+    assert "Traceback" not in hotline.text
+    assert_nothing_left(open_folder, children(os.getpid()))
 
 
 # ---------------------------------------------------------------- the disk during service
@@ -370,15 +386,21 @@ async def test_disk_full_in_service(
     fake: FakeExchange,
 ) -> None:
     """Routing goes on; the journal and the database say once that they wait, and once that they are back."""
-    rest = NUMBERS.split("[recording]")[0] + "[recording]\nrecord = false\n"
+    rest = NUMBERS.replace("[recording]", "[recording]\nrecord = false")
     async with Served("run", "--config", str(configuration(tmp_path, attach, rest=rest))) as hotline:
         await hotline.said("serving; pages at")
         ballast = fill(small_disk)
-        for _ in range(40):
+        calls = 0
+        async with asyncio.timeout(30):
+            while not {"journal", "database"} <= set(re.findall(r"The disk of the (\w+)", hotline.text)):
+                call = fake.arrive()
+                await fake.saw("Redirect", Channel=call.channel, Context="p-hold")
+                fake.hang_up(call)
+                calls += 1
+        for _ in range(20):
             call = fake.arrive()
             await fake.saw("Redirect", Channel=call.channel, Context="p-hold")
             fake.hang_up(call)
-        await hotline.said("is full; make room")
         ballast.unlink()
         await hotline.said("the journal can be written again")
         await hotline.said("the database is there again")
@@ -388,4 +410,33 @@ async def test_disk_full_in_service(
     assert hotline.text.count("The disk of the database") == 1
     assert "Traceback" not in hotline.text
     with contextlib.closing(sqlite3.connect(small_disk / "hotline.db")) as database:
-        assert database.execute("SELECT count(*) FROM calls WHERE ended_at IS NOT NULL").fetchone() == (40,)
+        assert database.execute("SELECT count(*) FROM calls WHERE ended_at IS NOT NULL").fetchone() == (calls + 20,)
+
+
+async def test_database_server_killed_in_service(
+    attach: dict[str, dict[str, object]], tmp_path: Path, postgres: PostgresServer, fake: FakeExchange
+) -> None:
+    """PostgreSQL dies and comes back: calls go on, said once, and their rows arrive later."""
+    name = await asyncio.to_thread(postgres.new_database)
+    rest = NUMBERS.replace("[recording]", "[recording]\nrecord = false")
+    file = configuration(tmp_path, attach | {"database": {"url": postgres.url(name)}}, rest=rest)
+    try:
+        async with Served("run", "--config", str(file)) as hotline:
+            await hotline.said("serving; pages at")
+            await asyncio.to_thread(postgres.stop, crash=True)
+            for _ in range(10):
+                call = fake.arrive()
+                await fake.saw("Redirect", Channel=call.channel, Context="p-hold")
+                fake.hang_up(call)
+            await hotline.said("cannot be reached; start its server")
+            await asyncio.to_thread(postgres.start)
+            await hotline.said("the database is there again")
+            hotline.signal(signal.SIGTERM)
+            assert await hotline.ended() == 0
+        assert hotline.text.count("cannot be reached") == 1
+        assert "Traceback" not in hotline.text
+        with psycopg.connect(f"host={postgres.folder} user=hotline dbname={name}") as database:
+            found = database.execute("SELECT count(*) FROM calls WHERE ended_at IS NOT NULL").fetchone()
+        assert found == (10,)
+    finally:
+        await asyncio.to_thread(postgres.drop_database, name)

@@ -223,5 +223,3 @@ def test_broken_stamps_are_named(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{", "utf-8")
     with pytest.raises(VoiceError, match="is no JSON"):
         check(manifest(a="第一句话"), tmp_path)
-
-

@@ -105,9 +105,7 @@ class Actions(ABC):
 
     def act(self, session: Session, action: Headers) -> None:
         """Carry out what a client orders."""
-        handler: Callable[[Session, Headers], None] | None = getattr(
-            self, f"_do_{action['Action'].lower()}", None
-        )
+        handler: Callable[[Session, Headers], None] | None = getattr(self, f"_do_{action['Action'].lower()}", None)
         if handler is None:
             session.answer(action, "Error", Message="Invalid/unknown command")
         else:
@@ -140,9 +138,7 @@ class Actions(ABC):
         if values is None:
             session.answer(action, "Error", Message="No such channel")
         else:
-            session.answer(
-                action, "Success", Variable=action["Variable"], Value=values.get(action["Variable"], "")
-            )
+            session.answer(action, "Success", Variable=action["Variable"], Value=values.get(action["Variable"], ""))
 
     def _do_redirect(self, session: Session, action: Headers) -> None:
         call = self._by_channel(action["Channel"])
@@ -275,19 +271,14 @@ class Actions(ABC):
         session.answer(action, "Success", EventList="start", Message="A listing of Contacts follows")
         row = {"ActionID": action["ActionID"]}
         for agent, uri in self.contacts.items():
-            session.event(
-                "ContactList", *row.items(), Endpoint=agent, Uri=uri, Status="NonQualified", unfiltered=True
-            )
+            session.event("ContactList", *row.items(), Endpoint=agent, Uri=uri, Status="NonQualified", unfiltered=True)
         session.event("ContactListComplete", *row.items(), EventList="Complete", unfiltered=True)
 
     def _do_command(self, session: Session, action: Headers) -> None:
         words = action["Command"].split()
         output = ["No such command"]
         if words[:3] == ["manager", "show", "connected"]:
-            rows = [
-                f"  {one.user}  127.0.0.1  1795310902  0  {one.descriptor}  0  4195  4723"
-                for one in self.sessions
-            ]
+            rows = [f"  {one.user}  127.0.0.1  1795310902  0  {one.descriptor}  0  4195  4723" for one in self.sessions]
             output = [
                 "  Username  IP Address  Start  Elapsed  FileDes  HttpCnt  ReadPerms  WritePerms",
                 *rows,

@@ -18,9 +18,7 @@ from tests.fakes.exchange import FakeCall, FakeExchange
 E = TypeVar("E")
 AGENTS = ("1001", "1002")
 CALLER = "13800001111"
-QUICK = AmiLimits(
-    connect_s=2, answer_s=0.4, beat_s=0.05, step_s=0.4, backoff_first_s=0.01, backoff_max_s=0.05
-)
+QUICK = AmiLimits(connect_s=2, answer_s=0.4, beat_s=0.05, step_s=0.4, backoff_first_s=0.01, backoff_max_s=0.05)
 
 
 class Inbox:

@@ -29,9 +29,7 @@ class FakeExchange(Actions):
 
     host = "127.0.0.1"
 
-    def __init__(
-        self, user: str = "ctl", secret: str = "s3cret", clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, user: str = "ctl", secret: str = "s3cret", clock: Callable[[], float] = time.time) -> None:
         self.user, self.secret, self.clock = user, secret, clock
         self.banner = b"Asterisk Call Manager/11.0.0\r\n"
         self.fault = Fault()
@@ -272,9 +270,7 @@ class FakeExchange(Actions):
 
     def _ring(self, call: FakeCall, agent: str, role: str, unique_id: str = "") -> Leg:
         number = next(self._serial)
-        leg = Leg(
-            f"PJSIP/{agent}-{number:08x}", unique_id or f"fake-{number}.1", agent, role, call, call.step
-        )
+        leg = Leg(f"PJSIP/{agent}-{number:08x}", unique_id or f"fake-{number}.1", agent, role, call, call.step)
         call.legs.append(leg)
         return leg
 

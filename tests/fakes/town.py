@@ -1,8 +1,8 @@
 """A day in a small town: citizens who call, agents who work, and an exchange between them, for property tests.
 
 A discrete-event model in virtual time. The exchange reacts to every command as asterisk-config's dialplan does (fence,
-p-ask, p-play, p-hold, p-dial, survey, the net), the door's lanes are the real `pbx.outbox.Outbox`, events arrive late but
-in order, some twice, some `StepStarted` never, and connection and controller may die. Chance comes from one seed.
+p-ask, p-play, p-hold, p-dial, survey, the net), the door's lanes are the real `pbx.outbox.Outbox`, events arrive late
+but in order, some twice, some `StepStarted` never, and connection and controller may die. Chance comes from one seed.
 """
 
 from __future__ import annotations
@@ -43,6 +43,11 @@ class Weather:
     outages: int = 0
     restarts: int = 0
     outage_s: float = 2.0
+
+    @property
+    def clear(self) -> bool:
+        """Whether what the exchange confirms arrives before the door gives it up: nothing is commanded twice then."""
+        return self.delay_s <= 0.5 and not self.started_lost and not self.outages and not self.restarts
 
 
 @dataclass
@@ -96,6 +101,7 @@ class Town:
         self._timers: dict[tuple[str, str], int] = {}
         self._delivered = START
         self._session = 0
+        self._dead = False
 
     # ------------------------------------------------------------ time
 
@@ -242,11 +248,16 @@ class Town:
 
     def outage(self) -> None:
         self.disconnect()
-        self.at(self.random.random() * self.weather.outage_s + 0.01, lambda: None if self.connected else self.connect())
+        self.at(self.random.random() * self.weather.outage_s + 0.01, self._again)
+
+    def _again(self) -> None:
+        if not self.connected and not self._dead:
+            self.connect()
 
     def restart(self) -> None:
         """The controller dies and comes again, knowing what the store and the exchange know."""
         self.connected = False
+        self._dead = True
         self._session += 1
         self.inbox.clear()
         self._timers.clear()
@@ -258,8 +269,11 @@ class Town:
 
     def _begin(self) -> None:
         opened = tuple(record for record in self.records.values() if record.ended_at is None)
-        if self.random.random() < 0.3:  # the store was behind, or is another one
-            opened = opened[: len(opened) // 2]
+        if self.random.random() < 0.3:  # the store was behind
+            opened, forgotten = opened[: len(opened) // 2], opened[len(opened) // 2 :]
+            for record in forgotten:
+                del self.records[record.call]
+        self._dead = False
         self.post(event.CallsRestored(opened, self.now))
         if not self.connected:
             self.connect()

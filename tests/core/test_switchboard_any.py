@@ -1,0 +1,146 @@
+"""Every event in every state of a call, and soups of events that no exchange would send: the house stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from pbx import events as event
+from pbx.call import CallState
+from pbx.events import Event, KeyStatus, Role, TimerKind
+from pbx.ids import AgentId, CallId, RequestId, TicketNumber
+from tests.builders import A1, A2, DEPARTMENT, ONE, TWO, Hall, caller_channel, leg_of, leg_row, row
+
+pytestmark = pytest.mark.core
+
+CALLS, AGENTS = (ONE, TWO), (A1, A2, DEPARTMENT)
+
+
+def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> list[Event]:
+    """One of every kind."""
+    request, role = RequestId("r"), Role.THIRD if third else Role.AGENT
+    other = A2 if agent == A1 else A1
+    rows = (row(call, "p-dial", step=step, bridged=third), leg_row(agent, call, up=third))
+    return [
+        event.CallArrived(call, caller_channel(call), "12345", "138", at),
+        event.StepStarted(call, step, at),
+        event.StepRefused(call, step, step + 1, at),
+        event.StepLost(call, step, "talking" if third else "timeout", at),
+        event.KeysPressed(call, step, "1", KeyStatus.OK, at),
+        event.PromptPlayed(call, step, at),
+        event.Announced(call, step, at),
+        event.CallerIdle(call, step, at),
+        event.FellBack(call, caller_channel(call), step, at),
+        event.CallScored(call, 5, at),
+        event.CallEnded(call, 16, at),
+        event.LegStarted(call, step, agent, leg_of(agent, call), at),
+        event.OfferFailed(call, step, agent, "ANSWER" if third else "NOANSWER", 16 if third else 0, at),
+        event.PartyJoined(call, leg_of(agent, call), role, agent, at),
+        event.PartyJoined(call, caller_channel(call), Role.CALLER, None, at),
+        event.PartyLeft(call, leg_of(agent, call), role, agent, at),
+        event.PartyLeft(call, caller_channel(call), Role.CALLER, None, at),
+        event.TalkEnded(call, step, agent, 3.0, at),
+        event.NetTalkEnded(call, agent if third else None, at),
+        event.LegEnded(call, leg_of(agent, call), role, agent, 16, at),
+        event.RecordingStopped(call, at),
+        event.PhoneChanged(agent, third, at),
+        event.ExchangeConnected(rows, (A1, A2), (), at),
+        event.ExchangeConnected((row(call, "fallback", step=step),), (A1, A2), (), at),
+        event.ExchangeConnected((row(call, "p-survey", step=step), row(TWO, "p-idle")), (A1,), (), at),
+        event.ExchangeLost(at),
+        event.AgentSignedIn(agent, request, at),
+        event.AgentSignedOut(agent, request, at),
+        event.AgentWentReady(agent, request, at),
+        event.AgentWentNotReady(agent, "break", request, at),
+        event.ThirdPartyAsked(other, agent, request, at),
+        event.TicketOpened(call, TicketNumber("1"), at),
+        event.TimeIsUp(TimerKind.WRAP_UP, agent, step, at),
+        event.TimeIsUp(TimerKind.RETRY_OFFER, call, step, at),
+        event.TimeIsUp(TimerKind.ANNOUNCE, call, step, at),
+        event.CallsRestored((), at),
+    ]
+
+
+def test_no_kind_of_event_is_missing_here() -> None:
+    assert {type(one) for one in events(ONE, A1, 1, 0.0, True)} == set(event.Event.__args__)
+
+
+def sound(hall: Hall, *, numbers: bool = True) -> None:
+    """What must hold whatever was told; `numbers` only where no call comes twice."""
+    house = hall.house
+    for live in house.calls.values():
+        assert (live.state is CallState.WAITING) == (live.call in house.line)
+        assert live.offer is None or live.state is CallState.OFFERED
+        assert live.state in (CallState.WAITING, CallState.OFFERED) or live.call not in house.unheld
+        assert live.state is not CallState.ENDED
+    for entry in house.line.ordered():
+        assert entry.call in house.calls
+    if house.connected:
+        assert not house.unheld
+    steps: dict[CallId, int] = {}
+    for command in hall.said if numbers else []:
+        step = getattr(command, "step", None)
+        if step is not None:
+            assert step > steps.get(command.call, 0), "a step's number must grow"  # type: ignore[union-attr]
+            steps[command.call] = step  # type: ignore[union-attr]
+
+
+def _in(state: CallState) -> Hall:
+    hall = Hall()
+    ways: dict[CallState, Callable[[], object]] = {
+        CallState.ASKING: hall.arrive,
+        CallState.PLAYING: lambda: (hall.arrive(), hall.press("1")),
+        CallState.WAITING: hall.queued,
+        CallState.OFFERED: hall.ringing,
+        CallState.TALKING: hall.talking,
+        CallState.SURVEY: hall.surveyed,
+        CallState.NET: lambda: hall.connected(row(context="fallback"), leg_row(A2)),
+    }
+    ways[state]()
+    assert hall.state() is state
+    return hall
+
+
+STATES = [state for state in CallState if state not in (CallState.ARRIVED, CallState.ENDED)]
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("third", [True, False])
+@pytest.mark.parametrize("late", [0, 1])
+def test_every_event_in_every_state_now_late_and_twice(
+    state: CallState, agent: AgentId, third: bool, late: int
+) -> None:
+    for index in range(len(events(ONE, agent, 1, 0.0, third))):
+        hall = _in(state)
+        found = events(ONE, agent, max(hall.call().step - late, 0), hall.now, third)[index]
+        for _ in range(2):
+            hall.step(found)
+            sound(hall)
+        hall.hung_up()
+        assert ONE not in hall.house.calls
+        sound(hall)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None, phases=[Phase.generate, Phase.shrink])
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(CALLS), st.sampled_from(AGENTS), st.integers(0, 6), st.booleans(), st.integers(0, 35)
+        ),
+        max_size=60,
+    )
+)
+def test_any_soup_of_events(soup: list[tuple[CallId, AgentId, int, bool, int]]) -> None:
+    hall = Hall()
+    hall.ready(A1, A2)
+    hall.queued(ONE)
+    for call, agent, step, third, index in soup:
+        hall.later(0.4)
+        live = hall.house.calls.get(call)
+        number = max((live.step if live is not None else 0) + step - 5, 0)
+        hall.step(events(call, agent, number, hall.now, third)[index])
+        sound(hall, numbers=False)
