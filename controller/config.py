@@ -8,6 +8,7 @@ default and the source of each value stand beside its field here and in the comm
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from acd.skills import Requirement, fits
 from agents.agent import AgentRules
 from agents.roster import AgentProfile
+from controller.database import StoreError, database_url
 from controller.plan import NumberPlan, Plan, QueuePlan
 from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
@@ -242,13 +244,7 @@ class Settings:
 
 def load(file: Path, *, sounds: Path | None = None) -> Settings:
     """Read and check a configuration file. Raises `ConfigError` naming everything that is wrong."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError([Problem(str(file), 1, f"cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        line = file.read_bytes()[: error.start].count(b"\n") + 1
-        raise ConfigError([Problem(str(file), line, "is not UTF-8 text; save it as UTF-8")]) from error
+    text = read_text(file)
     lines = scan(text)
     problems = [
         Problem(str(file), line, f"{_dotted(path)} stands twice (first in line {lines.lines[path]}); keep one")
@@ -280,6 +276,19 @@ def load(file: Path, *, sounds: Path | None = None) -> Settings:
     return Settings(file, raw, plan, tickets, data, url, sounds)
 
 
+def read_text(file: Path) -> str:
+    """The text of a configuration or menu file. Raises `ConfigError`: not readable, not UTF-8 (with the line)."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ConfigError([Problem(str(file), 1, f"cannot be read: {error.strerror}")]) from error
+    try:
+        return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8").replace("\r\n", "\n")  # Windows editors
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError([Problem(str(file), line, "is not UTF-8 text; save it as UTF-8")]) from error
+
+
 def _parse(file: Path, text: str, lines: TomlLines) -> tuple[dict[str, Any] | None, list[Problem]]:
     """The file's table; keys that stand twice are left out, so that the rest can be checked in the same run."""
     rows = text.splitlines()
@@ -299,21 +308,39 @@ def _parse(file: Path, text: str, lines: TomlLines) -> tuple[dict[str, Any] | No
 
 
 def _without_faults(table: dict[str, Any], error: ValidationError) -> HotlineFile | None:
-    """The file as it would be without the values that are wrong; None when it needs them."""
+    """The file as it would be without the values that are wrong; None when it cannot do without them.
+
+    A value that an entry cannot do without is replaced by one that stands nowhere else, so that the entries keep their
+    places and what else is wrong in them is named in the same run.
+    """
     for fault in error.errors():
         place: Any = table
-        for part in fault["loc"][:-1]:
+        *around, name = [part for part in fault["loc"] if part != "[key]"]
+        for part in around:
             try:
                 place = place[part]
             except (KeyError, IndexError, TypeError):
                 break
-        if isinstance(place, dict):
-            place.pop(fault["loc"][-1], None)
+        else:
+            if isinstance(place, dict):
+                place.pop(name, None)
+                if len(around) == 2 and around[0] in _NEEDED and name in _NEEDED[around[0]]:
+                    place[name] = _NEEDED[around[0]][name].format(around[1])
+            elif isinstance(place, list) and around[-1:] != ["hours"] and isinstance(name, int) and len(around) == 2:
+                place[name] = place[name - 1] if name else ""
     try:
         return HotlineFile.model_validate(table)
     except ValidationError:
         return None
 
+
+_NEEDED: dict[Any, dict[Any, str]] = {
+    "numbers": {"dialled": "000000000{}"},
+    "queues": {"id": "missing-{}", "name_zh": "?", "name_en": "?"},
+    "agents": {"id": "999{:05d}", "name": "?"},
+    "extensions": {"id": "998{:05d}", "name": "?"},
+}
+"""What an entry cannot do without, and what stands there while the rest of a faulty file is checked."""
 
 _WORDS = {
     "extra_forbidden": "is not a known setting; correct its name or take it out",
@@ -385,6 +412,7 @@ class _Reader:
         if default not in numbers:
             self.wrong(("hotline", "default_number"), f"{default} is not among [[numbers]]")
         recording = self._recording()
+        self._doors()
         if self.problems or recording is None:
             return None
         rules = raw.agent_rules
@@ -405,6 +433,39 @@ class _Reader:
             yao=raw.call.digit_one_yao,
             third_party_ring_s=raw.call.third_party_ring_s,
         )
+
+    def _doors(self) -> None:
+        """What Asterisk, the web and the database are told must be possible together."""
+        raw = self.raw.asterisk
+        if raw.mode == "attach":
+            for name in ("ami_port", "ami_secret_file", "spool"):
+                if not getattr(raw, name):
+                    self.wrong(("asterisk", name), 'is needed with mode = "attach"')
+            if raw.ami_secret_file:
+                try:
+                    (self.file.parent / raw.ami_secret_file).read_text(encoding="utf-8")
+                except (OSError, ValueError) as error:
+                    reason = getattr(error, "strerror", None) or "not a text"
+                    self.wrong(("asterisk", "ami_secret_file"), f"cannot be read ({reason})")
+        try:
+            ipaddress.IPv4Address(raw.sip_host)
+        except ValueError:
+            self.wrong(("asterisk", "sip_host"), f"{raw.sip_host!r} is no IPv4 address, such as 127.0.0.1")
+        for carrier in raw.carriers:
+            try:
+                ipaddress.ip_network(carrier, strict=False)
+            except ValueError:
+                self.wrong(("asterisk", "carriers"), f"{carrier!r} is neither an address nor a network (192.0.2.0/24)")
+        if raw.ami_port and raw.ami_port == self.raw.web.port:
+            self.wrong(("web", "port"), f"{raw.ami_port} is [asterisk] ami_port too; each needs its own")
+        if self.raw.database.url is not None:
+            try:
+                database_url(self.raw.database.url)
+            except StoreError as error:
+                self.wrong(("database", "url"), f"is wrong: {error}")
+        model = self.raw.speech.model
+        if self.raw.speech.transcribe and model is not None and not (self.file.parent / model).is_dir():
+            self.wrong(("speech", "model"), f"{self.file.parent / model} is no folder")
 
     def _doubles(self, section: str, ids: list[str], field: str) -> None:
         for index, one in enumerate(ids):
@@ -468,7 +529,11 @@ class _Reader:
         self, file: Path, queues: Mapping[QueueId, QueuePlan], prompts: Mapping[str, set[str]], used: set[str]
     ) -> Menu | None:
         """A menu; those that no number uses are read too, but not checked against the queues of this hotline."""
-        text = file.read_text(encoding="utf-8")
+        try:
+            text = read_text(file)
+        except ConfigError as error:
+            self.problems += error.problems
+            return None
         lines = scan(text)
         self.problems += [
             Problem(str(file), line, f"{_dotted(path)} stands twice; keep one") for line, path in lines.doubled

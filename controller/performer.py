@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,7 +33,7 @@ from recordings.transcriber import TranscriptWorker
 log = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 0.25
-"""Call records are stored and counted so often. A kill -9 loses no more of them; the journal has every input."""
+"""So often are changes of call records stored that need not be at once; the journal has every input anyway."""
 
 FINISHING_AT_ONCE = 2
 """Recordings sealed at the same time: more would only compete for the disk."""
@@ -73,6 +75,9 @@ class Performer:
         self._finishing = asyncio.Semaphore(FINISHING_AT_ONCE)
         self._scored: set[CallId] = set()
         self._unsaved: dict[CallId, CallRecord] = {}
+        self._stored: dict[CallId, tuple[object, ...]] = {}  #: where each live call is, as the store was last told
+        self._without_ticket: dict[CallId, CallRecord] = {}  #: ended while their ticket was being opened
+        self._ended: deque[CallId] = deque(maxlen=1000)  #: told as ended already; a late change is no second end
         self._flushing: asyncio.TimerHandle | None = None
         self._transcriber: asyncio.Future[TranscriptWorker | None] = asyncio.get_running_loop().create_future()
         self.post: Callable[[Event], None] = lambda event: None
@@ -106,13 +111,21 @@ class Performer:
         return future
 
     def _save(self, command: SaveCall) -> None:
-        """Keep the record for the next flush: what changes several times within it is written and counted once."""
+        """Store the record: at once when he enters a line, is joined or has ended, else with the next flush."""
         record = command.record
+        before = self._stored.get(record.call)
         self._unsaved[record.call] = record
-        if self._flushing is None:
+        if before != (placed := (record.recording, record.queue, record.agent, record.ended_at is not None)):
+            # A restarted controller must find that he is recorded, in which line he stands, with whom he talks.
+            self._stored[record.call] = placed
+            self.flush()
+        elif self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_later(SAVE_EVERY_S, self.flush)
-        if record.ended_at is not None:
+        if record.ended_at is not None and record.call not in self._ended:
+            self._ended.append(record.call)
             self.on_ended(record)
+            if record.joined_at is not None and record.ticket is None:
+                self._without_ticket[record.call] = record
 
     def flush(self) -> None:
         """Hand every changed record to the store and the figures."""
@@ -129,6 +142,7 @@ class Performer:
                 self._records.score_ticket(record.call, record.score)
             if record.ended_at is not None:
                 self._scored.discard(record.call)
+                self._stored.pop(record.call, None)
 
     def _open_ticket(self, command: OpenTicket) -> None:
         self._records.open_ticket(command).add_done_callback(partial(self._ticket_opened, command.call))
@@ -137,8 +151,11 @@ class Performer:
         if opened.cancelled():
             return
         error = opened.exception()
+        ended = self._without_ticket.pop(call, None)
         if error is None:
             self.post(TicketOpened(call, opened.result(), self._clock()))
+            if ended is not None:  # so short a call that it ended before its ticket was committed
+                self._save(SaveCall(replace(ended, ticket=opened.result())))
         else:
             log.error("call %s: no ticket yet: %s", call, error, extra={"action": "ticket_not_opened"})
 

@@ -128,7 +128,9 @@ def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
     if record is None:
         record = CallRecord(row.call, row.channel, mark.dialled if mark else "", row.caller, at)
         if mark is not None:
-            record = replace(record, arrived_at=mark.arrived_at or at, language=mark.language)
+            record = replace(record, arrived_at=mark.arrived_at or at)
+    if mark is not None:
+        record = replace(record, language=mark.language)
     if mark is not None and mark.queue and record.queue is None:  # the store may lag behind the mark
         queue = house.queue(QueueId(mark.queue)).id
         record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at)

@@ -39,6 +39,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "already_signed_in": ("话务员已签入", "the agent has signed in already"),
     "phone_unreachable": ("话机未注册", "the agent's phone is not registered"),
     "unknown_reason": ("没有此示忙原因", "there is no such not-ready reason"),
+    "party_not_ready": ("对方话务员现在不能接听", "that agent cannot be called now"),
+    "unknown_party": ("没有此分机或话务员", "there is no such extension or agent"),
     "not_talking": ("话务员不在通话中", "the agent is not in a talk"),
     "unknown_type": ("没有此工单类型", "there is no such ticket type"),
     "closed": ("工单已办结", "the ticket is closed"),

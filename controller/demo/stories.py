@@ -331,7 +331,9 @@ async def story_i(scene: Scene) -> None:
         await settle(scene, told, transcript=False, recorded=told is not meanwhile)
         expect(told, score=5)
     expect(talking, outcome="answered", agent="1001", queue="general")
-    expect(waiting, outcome="answered", agent="1003", queue="english", queued_at=queued_at)
+    expect(waiting, outcome="answered", agent="1003", queue="english", language="en", menu_path=("9",))
+    place = waiting.record.get("queued_at") or 0.0
+    waiting.check(abs(place - queued_at) < 0.01, f"his place in the line is kept ({queued_at})", place)
     expect(in_menu, outcome="answered", agent="1002", queue="general")
     expect(meanwhile, outcome="answered", agent="1002", in_net=True)
 
