@@ -13,8 +13,13 @@ from pathlib import Path
 from controller.asterisk_tree import find_asterisk, prepare_asterisk
 from controller.debian import PrepareError
 
-CHROMIUM = ("chromium", "fonts-wqy-zenhei")
-"""Debian packages of the browser tests: the browser, and a font that has Chinese letters."""
+DEBIAN_PARTS = (
+    ("chromium", ("chromium", "chromium-browser", "google-chrome")),
+    ("fonts-wqy-zenhei", ("/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",)),
+    ("espeak-ng", ("espeak-ng",)),
+)
+"""Debian packages of the tests, and the programs or files by which they are known: the browser, a font with Chinese
+letters for its pictures, and the voice of last resort."""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -29,7 +34,7 @@ def main(arguments: argparse.Namespace) -> int:
     ]
     missing: list[str] = []
     if not only_lint:
-        for name, prepare in (("Asterisk", _asterisk), ("Chromium", _chromium)):
+        for name, prepare in (("Asterisk", _asterisk), ("Debian packages", _debian_parts)):
             problem = prepare(arguments.var)
             if problem:
                 missing.append(f"{name}: {problem}")
@@ -67,13 +72,18 @@ def _asterisk(var: Path) -> str:
     return ""
 
 
-def _chromium(var: Path) -> str:
-    """Have Chromium: found on the machine, or installed by apt-get where we are root."""
-    if shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"):
+def _debian_parts(var: Path) -> str:
+    """Have the browser, its font and the voice: found on the machine, or installed by apt-get where we are root."""
+    missing = [
+        package
+        for package, known_by in DEBIAN_PARTS
+        if not any(Path(one).exists() if one.startswith("/") else shutil.which(one) for one in known_by)
+    ]
+    if not missing:
         return ""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return f"not on this machine; install it with: sudo apt-get install {' '.join(CHROMIUM)}"
-    print("== installing Chromium", flush=True)
+        return f"not on this machine; install them with: sudo apt-get install {' '.join(missing)}"
+    print(f"== installing {' '.join(missing)}", flush=True)
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
 
     def run(command: list[str]) -> int:
@@ -81,6 +91,6 @@ def _chromium(var: Path) -> str:
         return subprocess.run(command, env=environment, stdout=quiet, stderr=quiet, check=False).returncode
 
     run(["apt-get", "update"])
-    if run(["apt-get", "install", "-y", "--no-install-recommends", *CHROMIUM]) != 0:
-        return f"apt-get could not install {' '.join(CHROMIUM)}"
+    if run(["apt-get", "install", "-y", "--no-install-recommends", *missing]) != 0:
+        return f"apt-get could not install {' '.join(missing)}"
     return ""

@@ -283,3 +283,16 @@ def dial(tap: Tap) -> Dial:
         return Caller(tap, begun["CallId"], begun["Chan"], begun)
 
     return start
+
+
+@pytest.fixture(scope="module")
+def complaints_of_asterisk(exchange: Exchange) -> Callable[[], list[str]]:
+    """Gives the warnings and errors that Asterisk has logged since the module's first test that uses this."""
+    log = exchange.settings.messages
+    begun = log.stat().st_size if log.exists() else 0
+
+    def since() -> list[str]:
+        text = log.read_bytes()[begun:].decode("utf-8", errors="replace")
+        return [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
+
+    return since
