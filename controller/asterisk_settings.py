@@ -101,6 +101,8 @@ class ExchangeSettings:
     rtp_timeout_s: int = 30
     """A leg that sends no sound for this long is ended: cures ghosts (shared/asterisk.md 11.3)."""
     rtp_timeout_hold_s: int = 300
+    log_levels: str = "error"
+    """What Asterisk writes into its log. Its warnings may hold a caller's name and number (docs/privacy.md)."""
     max_files: int = 20000
     malloc_arenas: int = 2
     """MALLOC_ARENA_MAX of the process."""

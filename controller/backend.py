@@ -251,7 +251,9 @@ class HotlineBackend:
     async def update_ticket(
         self, number: TicketNumber, *, type: str | None, title: str | None, text: str | None, actor: str
     ) -> Ticket:
-        """Fill in a ticket."""
+        """Fill in a ticket; `actor` must be an agent of this hotline."""
+        if AgentId(actor) not in self._house.roster:
+            raise NotFound("agent")
         try:
             change = TicketChange(type=TicketType(type) if type is not None else None, title=title, text=text)
         except ValueError:

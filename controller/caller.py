@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -63,7 +64,12 @@ def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
         return
     if live.notice_playing:
         heard = event.status is KeyStatus.TIMEOUT
-        reached(house, live, Milestone.CONSENT_HEARD if heard else Milestone.CONSENT_CUT, event.at)
+        begun = live.asked_at is None or event.at - live.asked_at >= live.notice_from
+        if heard or begun:
+            live.notice_owed = False
+            reached(house, live, Milestone.CONSENT_HEARD if heard else Milestone.CONSENT_CUT, event.at)
+        else:
+            live.notice_owed = True
     if live.menu is None or live.position is None:
         begin(house, live, event.at)
         return
@@ -81,9 +87,10 @@ def prompt_played(house: House, event: PromptPlayed, now: float) -> None:
         house.emit(HangUp(live.call, live.channel))
         return
     if live.notice_playing:
+        live.notice_owed = False
         reached(house, live, Milestone.CONSENT_HEARD, event.at)
     if live.after_notice is not None:
-        offers.queue_up(house, live, live.after_notice, 0, event.at)
+        offers.queue_up(house, live, live.after_notice, live.priority, event.at)
     elif live.menu is not None and live.position is not None:
         live.position, action = played(live.menu, live.position)
         _apply(house, live, action, event.at)
@@ -170,6 +177,8 @@ def _apply(house: House, live: LiveCall, action: Action, at: float) -> None:
         case Question(prompts, max_digits, wait_s):
             if house.move(live, CallInput.ASK):
                 live.notice_playing = has_notice(house, prompts)
+                live.notice_from = _notice_from(house, prompts)
+                live.asked_at = None
                 record = live.record
                 house.emit(
                     Ask(
@@ -188,6 +197,9 @@ def _apply(house: House, live: LiveCall, action: Action, at: float) -> None:
         case Release(prompts):
             live.releasing = True
             _play(house, live, prompts)
+        case Enqueue(queue, priority) if live.notice_owed and house.plan.recording.record:
+            live.after_notice, live.priority = queue, priority
+            _play(house, live, (_name(live.record.language, house.plan.notice),))
         case Enqueue(queue, priority):
             offers.queue_up(house, live, queue, priority, at)
 
@@ -197,6 +209,12 @@ def _play(house: House, live: LiveCall, prompts: tuple[str, ...]) -> None:
         live.notice_playing = has_notice(house, prompts)
         step = house.next_step(live)
         house.emit(Play(live.call, live.channel, step, prompts, live.record.language, live.mark()))
+
+
+def _notice_from(house: House, prompts: tuple[str, ...]) -> float:
+    """How many seconds into `prompts` the recording notice begins."""
+    before = itertools.takewhile(lambda prompt: not has_notice(house, (prompt,)), prompts)
+    return sum(house.plan.lengths.get(prompt, 0.0) for prompt in before)
 
 
 def has_notice(house: House, prompts: tuple[str, ...]) -> bool:

@@ -432,6 +432,10 @@ class _Reader:
             read_ticket_twice=raw.call.read_ticket_twice,
             yao=raw.call.digit_one_yao,
             third_party_ring_s=raw.call.third_party_ring_s,
+            lengths={
+                f"hotline/{sound.parent.name}/{sound.stem}": sound.stat().st_size / 8000  # A-law: a byte a sample
+                for sound in sorted(self.sounds.glob("*/*.alaw"))
+            },
         )
 
     def _doors(self) -> None:

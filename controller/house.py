@@ -57,6 +57,9 @@ class LiveCall:
     talks: list[tuple[float, float]] = field(default_factory=list)
     milestones: set[Milestone] = field(default_factory=set)
     notice_playing: bool = False
+    notice_from: float = 0.0  #: so many seconds into the question that is played the notice begins
+    notice_owed: bool = False  #: he pressed a key before the notice began: it is played before he joins a line
+    asked_at: float | None = None  #: when the exchange began to play the newest question
     recording: str | None = None
     recording_since: float = 0.0
     recording_stopped: bool = False

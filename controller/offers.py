@@ -336,6 +336,7 @@ def step_started(house: House, event: StepStarted, now: float) -> None:
         return
     if event.step == live.step:
         live.lost = 0
+        live.asked_at = event.at
     newly = event.step > live.running
     live.running = max(live.running, event.step)
     if newly and live.state is CallState.SURVEY:

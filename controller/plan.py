@@ -72,3 +72,4 @@ class Plan:
     third_party_ring_s: int = 20
     step_tries: int = 3  #: a command that is lost so often leaves the caller to the safety net
     languages: tuple[str, ...] = field(default=("zh", "en"))
+    lengths: Mapping[str, float] = field(default_factory=dict)  #: of each prompt by its name, in seconds

@@ -25,7 +25,7 @@ from controller.demo.acts import Scene, Told, wait_of
 from controller.demo.show import live_table, summary
 from controller.demo.stage import Stage, StageError
 from controller.demo.stories import STORIES, Story
-from controller.softphone import AnswerPolicy, CallFailed, RegistrationFailed
+from controller.softphone import AnswerPolicy, Call, CallFailed, RegistrationFailed
 from metrics.servicelevel import DEFINITIONS, HEADLINE
 from recordings.models import FoundModel, ModelError, find_model
 
@@ -38,7 +38,9 @@ GRAMMAR = ("네", "아니요", "민원", "허가")
 
 def main(arguments: argparse.Namespace) -> int:
     """0 only if every story ended as it should, 1 if one did not, 2 if the stage could not be set up."""
-    console = Console(stderr=False)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=240)  # in a pipe nothing is folded: paths and addresses can be copied
     letters = set(arguments.story or ())
     unknown = letters - {story.letter for story in STORIES}
     if unknown:
@@ -250,11 +252,27 @@ async def _keep(stage: Stage, console: Console) -> None:
     for name, value in account(stage.exchange, None).items():
         table.add_row(name, value)
     console.print(table)
-    console.print("Dial 12345 with a softphone of your own (user and password above); agents 1001-1004 answer.")
-    for number in ("1001", "1002", "1003", "1004"):
-        stage.agent(number, AnswerPolicy.auto(1.5))
-        await stage.ready(number)
-    await asyncio.Event().wait()
+    console.print(
+        "Dial 12345 with a softphone of your own (user and password above). Agents 1001-1004 answer, greet you"
+    )
+    console.print("and hang up after a few seconds; then you hear your ticket's number and the question. Press 1 to 5.")
+    async with asyncio.TaskGroup() as talks:
+        for number in ("1001", "1002", "1003", "1004"):
+            phone = stage.agent(number, AnswerPolicy.auto(1.5))
+            phone.on_call = lambda call: talks.create_task(_attend(stage, call))
+            await stage.ready(number)
+        await asyncio.Event().wait()
+
+
+async def _attend(stage: Stage, call: Call) -> None:
+    """An agent of the kept demonstration: greets, listens for a while, and hangs up."""
+    with contextlib.suppress(TimeoutError, CallFailed):
+        await call.answered(timeout=30)
+        await call.play(stage.home / "controller/demo/audio/zh/agent-greeting.alaw").finished()
+        with contextlib.suppress(TimeoutError):
+            await call.ended(timeout=8)
+            return
+        await call.hangup()
 
 
 if __name__ == "__main__":

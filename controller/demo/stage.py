@@ -11,8 +11,10 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -104,7 +106,11 @@ class Stage:
             raise StageError(f"another run uses {self.folder}; end it first") from None
         await self._end_orphans()
         await asyncio.to_thread(self._clear)
-        shutil.copyfile(self.configuration, self.config)
+        with socket.socket() as probe:  # one address for the whole run, also when the controller is started anew
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        text = self.configuration.read_text(encoding="utf-8")
+        self.config.write_text(re.sub(r"(\[web\]\s+port = )0", rf"\g<1>{port}", text), encoding="utf-8")
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=3))
         self.say("Starting the controller; it starts Asterisk and the pages …")
         await self.start_controller()

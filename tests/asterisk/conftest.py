@@ -240,6 +240,7 @@ def place() -> Iterator[Callable[[], Path]]:
 def exchange(binary: AsteriskBinary, place: Callable[[], Path], sounds: Path) -> Iterator[Exchange]:
     """The session's running exchange; `.settings` has ports, secrets and folders."""
     settings = free_settings(place(), phones=PHONES, numbers=("12345", "12346"), sounds=sounds, heartbeat_max_s=HBMAX,
+                             log_levels="warning,error",
                              survey_wait_s=1, rtp_timeout_s=3, qualify_s=0)  # fmt: skip
     running = Exchange(binary, settings)
     asyncio.run(running.start())

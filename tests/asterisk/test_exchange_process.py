@@ -43,7 +43,7 @@ def own_process(pid: int) -> bool:
 async def test_starts_without_a_word_of_complaint(
     binary: AsteriskBinary, place: Callable[[], Path], sounds: Path
 ) -> None:
-    settings = free_settings(place(), phones=["1001"], sounds=sounds)
+    settings = free_settings(place(), phones=["1001"], sounds=sounds, log_levels="warning,error")
     exchange = Exchange(binary, settings)
     await exchange.start()
     try:

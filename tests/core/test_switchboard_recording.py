@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pbx.commands import FinishRecording, StartRecording
+from pbx.call import CallState
+from pbx.commands import FinishRecording, Play, StartRecording
 from pbx.events import KeyStatus
 from recordings.policy import RecordingPolicy, StartAt
 from tests.builders import A1, DIRECT, ONE, PLAIN, Hall, none, only, row
@@ -21,6 +22,31 @@ def test_a_call_is_recorded_from_the_end_of_the_notice_heard_or_cut_by_a_key(key
     started = only(hall.press(keys), StartRecording)
     assert started.name == "20261123T020003Z_call-1.1.raw"
     assert hall.saved().recording == started.name
+
+
+def test_a_key_before_the_notice_has_begun_is_not_being_told() -> None:
+    """He cut the welcome: the notice is played before he joins the line, and recording begins with its end."""
+    hall = Hall(lengths={"hotline/zh/welcome": 4.0})
+    hall.arrive()
+    hall.started()
+    hall.later(1)
+    assert none(hall.press("1"), StartRecording)
+    hall.started()
+    notice = only(hall.played(), Play)  # after the desk's own words
+    assert notice.prompts == ("hotline/zh/recording-notice",)
+    hall.started()
+    hall.later(3)
+    after = hall.played()
+    assert only(after, StartRecording)
+    assert hall.call().state is CallState.WAITING
+
+
+def test_a_key_after_the_notice_has_begun_is_being_told() -> None:
+    hall = Hall(lengths={"hotline/zh/welcome": 4.0})
+    hall.arrive()
+    hall.started()
+    hall.later(4.5)
+    assert only(hall.press("1"), StartRecording)
 
 
 def test_it_is_started_once() -> None:
