@@ -1,18 +1,21 @@
 """The idle agents, kept so that the best one for a caller is found without looking at each: two cores, one interface.
 
 Agents with the same skills share a `Profile`; callers with the same requirement, policy and ageing share a
-`CallerClass`. `ProfileMasks` (core E of `performance.md` 2a) keeps one heap of idle agents per profile and, per class
+`CallerClass`. `ProfileMasks` (core E of `performance.md` 2a) keeps one queue of idle agents per profile and, per class
 and rank, one integer whose bits are the profiles of that rank: a decision is a few ANDs and a look at the heads of the
-best rank. It grows with the number of profiles. `RankHeaps` (core C, with heaps shared by all classes that ask for one
-skill) keeps one heap per class and rank: independent of the number of profiles, but each agent stands in several.
+best rank. It grows with the number of profiles. `RankQueues` (core C, with queues shared by all classes that ask for
+one skill) keeps one queue per class and rank: independent of the number of profiles, but each agent stands in several.
 
-Both give exactly the decisions of `acd.router`. Heaps are cleaned lazily: an entry is alive while `idle` holds it.
+Both give exactly the decisions of `acd.router`. Queues are sorted; who becomes idle goes to the end, and only one who
+comes back with an older idle time (his offer failed through no fault of his) has to be sorted in. They are cleaned
+lazily: an entry is alive while `idle` holds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from heapq import heapify, heappop, heappush
+from bisect import insort
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from acd.line import Waiting
@@ -21,7 +24,10 @@ from acd.skills import HIGHEST_LEVEL, Requirement, Skills
 from pbx.ids import AgentId, CallId, SkillId
 
 _SLACK = 64
-"""A heap is swept when it has this many entries more than four times the live ones: rare, and never for small ones."""
+"""A queue is swept when it has this many entries more than four times the live ones: rare, never for small ones."""
+
+_FEW = 12
+"""So many profiles of a rank are looked at one after the other; masks are faster for more."""
 
 
 class Profile:
@@ -36,9 +42,9 @@ class Profile:
         self.bit = 1 << index
         self.members = 0  #: agents who have it, idle or not
         self.classes: list[CallerClass] = []  #: whom its agents can serve
-        self.idle: list[Idle] = []  #: ProfileMasks: its idle agents
+        self.idle: deque[Idle] = deque()  #: ProfileMasks: its idle agents
         self.stale = 0  #: dead entries among them
-        self.buckets: list[Bucket] = []  #: RankHeaps: where its idle agents stand
+        self.buckets: list[Bucket] = []  #: RankQueues: where its idle agents stand
 
 
 class CallerClass:
@@ -52,12 +58,12 @@ class CallerClass:
         self.requirement = requirement
         self.policy = policy
         self.ageing_s = ageing_s
-        self.wait: list[Place] = []  #: heap of those whom nobody has refused; its head is always alive
+        self.wait: deque[Place] = deque()  #: sorted: those whom nobody has refused; its head is always alive
         self.stale = 0  #: dead entries in it
         self.picky: list[Place] = []  #: sorted: those with agents who are not to be rung for them again
         self.ranks: dict[Rank, int] = {}  #: ProfileMasks: the profiles of each rank
-        self.tiers: list[int] | None = None  #: the same, best rank first; None = to be made anew
-        self.buckets: dict[Rank, Bucket] | list[Bucket] = []  #: RankHeaps
+        self.tiers: list[tuple[int, list[Profile] | None]] | None = None  #: the same, best rank first; None = make anew
+        self.buckets: dict[Rank, Bucket] | list[Bucket] = []  #: RankQueues
 
 
 Idle = tuple[float, AgentId, int, Profile]
@@ -95,18 +101,20 @@ class IdleAgents(Protocol):
 
 
 class ProfileMasks:
-    """Core E: heaps by profile, ranks as bit masks of profiles."""
+    """Core E: queues by profile, ranks as bit masks of profiles."""
 
     def __init__(self, idle: dict[AgentId, Idle]) -> None:
         self.idle = idle
         self._profiles: list[Profile] = []  #: by their bit
+        self._bits: list[int] = []  #: the same as numbers, so that none has to be made
         self._nonempty = 0  #: profiles with an idle agent
 
     def add_profile(self, profile: Profile, ranks: Mapping[CallerClass, Rank]) -> None:
         """See `IdleAgents`."""
-        profile.idle, profile.stale = [], 0
+        profile.idle, profile.stale = deque(), 0
         if profile.index == len(self._profiles):
             self._profiles.append(profile)
+            self._bits.append(profile.bit)
         else:
             self._profiles[profile.index] = profile
         for kind, rank in ranks.items():
@@ -130,8 +138,14 @@ class ProfileMasks:
     def add(self, entry: Idle) -> None:
         """See `IdleAgents`."""
         profile = entry[3]
-        heappush(profile.idle, entry)
-        self._nonempty |= profile.bit
+        queue = profile.idle
+        if not queue:
+            self._nonempty |= profile.bit
+            queue.append(entry)
+        elif queue[-1] < entry:
+            queue.append(entry)
+        else:
+            insort(queue, entry)
 
     def remove(self, entry: Idle) -> None:
         """See `IdleAgents`."""
@@ -142,59 +156,65 @@ class ProfileMasks:
 
     def _clean(self, profile: Profile) -> None:
         """Let the head be alive, and sweep when the dead are many."""
-        heap, idle = profile.idle, self.idle
-        while heap and idle.get(heap[0][1]) is not heap[0]:
-            heappop(heap)
+        queue, idle = profile.idle, self.idle
+        while queue and idle.get(queue[0][1]) is not queue[0]:
+            queue.popleft()
             profile.stale -= 1
-        if profile.stale * 4 > len(heap) * 3 + _SLACK:
-            heap[:] = [entry for entry in heap if idle.get(entry[1]) is entry]
-            heapify(heap)
+        if profile.stale * 4 > len(queue) * 3 + _SLACK:
+            profile.idle = queue = deque(entry for entry in queue if idle.get(entry[1]) is entry)
             profile.stale = 0
-        if not heap:
+        if not queue:
             self._nonempty &= ~profile.bit
 
-    @staticmethod
-    def _tiers(kind: CallerClass) -> list[int]:
-        kind.tiers = [kind.ranks[rank] for rank in sorted(kind.ranks, reverse=True)]
+    def _tiers(self, kind: CallerClass) -> list[tuple[int, list[Profile] | None]]:
+        kind.tiers = []
+        for rank in sorted(kind.ranks, reverse=True):
+            mask = kind.ranks[rank]
+            few = mask.bit_count() <= _FEW
+            kind.tiers.append((mask, list(self._of(mask)) if few else None))
         return kind.tiers
+
+    def _of(self, mask: int) -> Iterator[Profile]:
+        while mask:
+            index = mask.bit_length() - 1
+            mask ^= 1 << index
+            yield self._profiles[index]
 
     def best(self, kind: CallerClass) -> Idle | None:
         """See `IdleAgents`."""
-        tiers = kind.tiers
-        if tiers is None:
-            tiers = self._tiers(kind)
-        nonempty, profiles = self._nonempty, self._profiles
-        for tier in tiers:
-            mask = tier & nonempty
-            if mask:
-                low = mask & -mask
-                found = profiles[low.bit_length() - 1].idle[0]
-                mask ^= low
+        for tier, few in kind.tiers or self._tiers(kind):
+            found: Idle | None = None
+            if few is not None:
+                for profile in few:
+                    queue = profile.idle
+                    if queue and (found is None or queue[0] < found):
+                        found = queue[0]
+            else:
+                mask = tier & self._nonempty
+                profiles, bits = self._profiles, self._bits
                 while mask:
-                    low = mask & -mask
-                    entry = profiles[low.bit_length() - 1].idle[0]
-                    if entry < found:
+                    index = mask.bit_length() - 1
+                    mask ^= bits[index]
+                    entry = profiles[index].idle[0]
+                    if found is None or entry < found:
                         found = entry
-                    mask ^= low
+            if found is not None:
                 profile = found[3]
-                heap = profile.idle
-                heappop(heap)
+                queue = profile.idle
+                queue.popleft()
                 del self.idle[found[1]]
                 if profile.stale:
                     self._clean(profile)
-                elif not heap:
-                    self._nonempty = nonempty & ~profile.bit
+                elif not queue:
+                    self._nonempty &= ~profile.bit
                 return found
         return None
 
     def best_but(self, kind: CallerClass, refused: frozenset[AgentId]) -> Idle | None:
         """See `IdleAgents`."""
-        for tier in kind.tiers if kind.tiers is not None else self._tiers(kind):
-            mask, found = tier & self._nonempty, None
-            while mask:
-                low = mask & -mask
-                mask ^= low
-                profile = self._profiles[low.bit_length() - 1]
+        for tier, _ in kind.tiers or self._tiers(kind):
+            found: Idle | None = None
+            for profile in self._of(tier & self._nonempty):
                 entry = _first_but(profile.idle, self.idle, refused)
                 if entry is not None and (found is None or entry < found):
                     found = entry
@@ -206,17 +226,17 @@ class ProfileMasks:
 
 
 class Bucket:
-    """A heap of idle agents of one rank."""
+    """A sorted queue of idle agents of one rank."""
 
-    __slots__ = ("heap", "limit")
+    __slots__ = ("limit", "queue")
 
     def __init__(self) -> None:
-        self.heap: list[Idle] = []
+        self.queue: deque[Idle] = deque()
         self.limit = _SLACK  #: length at which it is swept
 
 
-class RankHeaps:
-    """Core C: heaps by class and rank; those for one skill at one level are shared by all classes that ask for it."""
+class RankQueues:
+    """Core C: queues by class and rank; those for one skill at one level are shared by all classes that ask for it."""
 
     def __init__(self, idle: dict[AgentId, Idle]) -> None:
         self.idle = idle
@@ -251,7 +271,7 @@ class RankHeaps:
 
     @staticmethod
     def _bucket(kind: CallerClass, buckets: dict[Rank, Bucket], rank: Rank) -> Bucket:
-        """The heap of one rank of a class; the heaps stay in order, best rank first."""
+        """The queue of one rank of a class; the queues stay in order, best rank first."""
         if rank not in buckets:
             buckets[rank] = Bucket()
             kind.buckets = {one: buckets[one] for one in sorted(buckets, reverse=True)}
@@ -270,9 +290,10 @@ class RankHeaps:
         for profile in wanted:
             profile.buckets.append(bucket)
         if wanted:
-            bucket.heap += [entry for entry in self.idle.values() if entry[3] in wanted]
-            heapify(bucket.heap)
-            bucket.limit = 4 * len(bucket.heap) + _SLACK
+            new = [entry for entry in self.idle.values() if entry[3] in wanted]
+            if new:
+                bucket.queue = deque(sorted((*bucket.queue, *new)))
+                bucket.limit = 4 * len(bucket.queue) + _SLACK
 
     def drop_profile(self, profile: Profile) -> None:
         """See `IdleAgents`."""
@@ -282,13 +303,15 @@ class RankHeaps:
     def add(self, entry: Idle) -> None:
         """See `IdleAgents`."""
         for bucket in entry[3].buckets:
-            heap = bucket.heap
-            heappush(heap, entry)
-            if len(heap) > bucket.limit:
+            queue = bucket.queue
+            if not queue or queue[-1] < entry:
+                queue.append(entry)
+            else:
+                insort(queue, entry)
+            if len(queue) > bucket.limit:
                 idle = self.idle
-                heap[:] = [one for one in heap if idle.get(one[1]) is one]
-                heapify(heap)
-                bucket.limit = 4 * len(heap) + _SLACK
+                bucket.queue = deque(one for one in queue if idle.get(one[1]) is one)
+                bucket.limit = 4 * len(bucket.queue) + _SLACK
 
     def remove(self, entry: Idle) -> None:
         """See `IdleAgents`. His entries die where they stand."""
@@ -297,9 +320,9 @@ class RankHeaps:
         """See `IdleAgents`."""
         idle, buckets = self.idle, kind.buckets
         for bucket in buckets if isinstance(buckets, list) else buckets.values():
-            heap = bucket.heap
-            while heap:
-                entry = heappop(heap)
+            queue = bucket.queue
+            while queue:
+                entry = queue.popleft()
                 if idle.get(entry[1]) is entry:
                     del idle[entry[1]]
                     return entry
@@ -308,7 +331,7 @@ class RankHeaps:
     def best_but(self, kind: CallerClass, refused: frozenset[AgentId]) -> Idle | None:
         """See `IdleAgents`."""
         for bucket in kind.buckets if isinstance(kind.buckets, list) else kind.buckets.values():
-            found = _first_but(bucket.heap, self.idle, refused)
+            found = _first_but(bucket.queue, self.idle, refused)
             if found is not None:
                 del self.idle[found[1]]
                 return found
@@ -316,27 +339,15 @@ class RankHeaps:
 
 
 def _one_skill(kind: CallerClass) -> bool:
-    """Whether rank is nothing but the level in one skill, so that heaps can be shared."""
+    """Whether rank is nothing but the level in one skill, so that queues can be shared."""
     wanted = kind.requirement
     parts: tuple[Any, ...] = (wanted, *wanted.others)
     return kind.policy is BEST_LEVEL and not wanted.prefers and all(len(part.needs) == 1 for part in parts)
 
 
-def _first_but(heap: list[Idle], idle: dict[AgentId, Idle], refused: frozenset[AgentId]) -> Idle | None:
-    """The first live entry of somebody who is not among `refused`; the heap keeps what is alive."""
-    aside: list[Idle] = []
-    found: Idle | None = None
-    while heap:
-        entry = heap[0]
-        if idle.get(entry[1]) is entry:
-            if entry[1] not in refused:
-                found = entry
-                break
-            aside.append(entry)
-        heappop(heap)
-    for entry in aside:
-        heappush(heap, entry)
-    return found
+def _first_but(queue: deque[Idle], idle: dict[AgentId, Idle], refused: frozenset[AgentId]) -> Idle | None:
+    """The first live entry of somebody who is not among `refused`."""
+    return next((one for one in queue if one[1] not in refused and idle.get(one[1]) is one), None)
 
 
 def _mask(indexes: list[int]) -> int:

@@ -8,19 +8,23 @@ changed since has to be looked at.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import deque
 from heapq import heapify, heappop, heappush
 
 from acd.decision import Match
-from acd.idle import CallerClass, Idle, IdleAgents, Place, Profile, ProfileMasks, RankHeaps
+from acd.idle import CallerClass, Idle, IdleAgents, Place, Profile, ProfileMasks, RankQueues
 from acd.line import Waiting
 from acd.policy import DEFAULT_POLICY, Policy, score
 from acd.skills import Requirement, Skills
 from pbx.ids import AgentId, CallId, SkillId
 
 MANY_PROFILES = 2000
-"""From so many different sets of skills on, heaps by rank are faster than masks of profiles (`hotline bench acd`)."""
+"""From so many different sets of skills on, queues by rank are faster than masks of profiles (`hotline bench acd`)."""
 
-CORES: dict[str, type[ProfileMasks] | type[RankHeaps]] = {"masks": ProfileMasks, "heaps": RankHeaps}
+CORES: dict[str, type[ProfileMasks] | type[RankQueues]] = {"masks": ProfileMasks, "ranks": RankQueues}
+
+_new = tuple.__new__
+"""Makes a `Match` without the Python-level call that costs as much as the decision."""
 
 _NOBODY = AgentId("")
 _ANYBODY = SkillId("")
@@ -30,7 +34,7 @@ _ANYBODY = SkillId("")
 class Pool:
     """Who is idle and who waits. An instance is the watcher of a `Line`.
 
-    `core`: ``masks``, ``heaps``, or ``auto`` = by the number of profiles, changed live when that crosses
+    `core`: ``masks``, ``ranks``, or ``auto`` = by the number of profiles, changed live when that crosses
     `MANY_PROFILES` by a quarter. The choice changes no decision.
     """
 
@@ -39,16 +43,18 @@ class Pool:
         self._auto = core == "auto"
         self._idle: dict[AgentId, Idle] = {}
         self._agents: IdleAgents = CORES["masks" if self._auto else core](self._idle)
-        self._best = self._agents.best
+        self._best, self._add = self._agents.best, self._agents.add
         self._profiles: dict[frozenset[tuple[SkillId, int]], Profile] = {}
         self._profile_of: dict[AgentId, Profile] = {}
         self._spare: list[int] = []  #: indexes of profiles that nobody has any more
         self._with_skill: dict[SkillId, dict[Profile, None]] = {_ANYBODY: {}}
         self._classes: dict[Requirement, list[CallerClass]] = {}
+        self._kinds: dict[int, CallerClass] = {}  #: by the `id` of the very requirement that the class holds
         self._asking: dict[SkillId, list[CallerClass]] = {}
         self._waiting: dict[CallId, Place] = {}
         self._picky = 0  #: callers with agents who are not to be rung for them again
-        self._ages: set[float] = set()  #: of the classes; with one only, places can be compared without the time
+        self._ages: set[float] = set()  #: of the classes
+        self._mixed = False  #: several: places cannot be compared without the time
         self._new_agents: dict[AgentId, None] = {}
         self._new_callers: dict[CallId, None] = {}
         self._count = 0
@@ -118,7 +124,7 @@ class Pool:
         """A caller waits. Raises ValueError if he does already."""
         if caller.call in self._waiting:
             raise ValueError(f"{caller.call} waits already")
-        self._add_waiting(caller)
+        self._add_waiting(caller, self._class(caller.requirement, caller.policy, caller.ageing_s))
         self._new_callers[caller.call] = None
 
     def take_caller(self, call: CallId) -> bool:
@@ -165,28 +171,30 @@ class Pool:
 
     def arrive(self, caller: Waiting, now: float) -> Match | None:
         """`put_caller` and `offers` in one, for when nothing else has changed: his agent, or None and he waits."""
-        kind = self._class(caller.requirement, caller.policy, caller.ageing_s)
-        match = self._serve(caller, kind, now)
-        if match is None:
-            self._add_waiting(caller)
-        return match
+        kind = self._kinds.get(id(caller.requirement))
+        if kind is None or kind.policy is not caller.policy or kind.ageing_s != caller.ageing_s:
+            kind = self._class(caller.requirement, caller.policy, caller.ageing_s)
+        entry = self._agents.best_but(kind, caller.refused) if caller.refused else self._best(kind)
+        if entry is None:
+            self._add_waiting(caller, kind)
+            return None
+        return _new(Match, (caller, entry[1], entry[3].skills, entry[0], now))
 
     def free(self, agent: AgentId, now: float) -> Match | None:
         """`put_agent`, idle since now, and `offers` in one, for when nothing else has changed: his caller, or None and
         he is idle.
         """
         profile = self._profile_of[agent]
-        first = self._first_for(profile, agent, now) if self._waiting else None
-        if first is None:
-            self._count += 1
-            entry = (now, agent, self._count, profile)
-            self._idle[agent] = entry
-            self._agents.add(entry)
-            return None
-        caller = first[4]
-        del self._waiting[caller.call]
-        self._drop_waiting(first)
-        return Match(caller, agent, profile.skills, now, now)
+        if self._waiting:
+            first = self._first_for(profile, agent, now)
+            if first is not None:
+                del self._waiting[first[2]]
+                self._drop_waiting(first)
+                return _new(Match, (first[4], agent, profile.skills, now, now))
+        self._count = count = self._count + 1
+        self._idle[agent] = entry = (now, agent, count, profile)
+        self._add(entry)
+        return None
 
     def _serve(self, caller: Waiting, kind: CallerClass, now: float) -> Match | None:
         """The best idle agent for a caller, taken out."""
@@ -203,7 +211,7 @@ class Pool:
 
     def _first_for(self, profile: Profile, agent: AgentId, now: float) -> Place | None:
         """The first in the line whom an agent can serve and who has not been refused by him."""
-        if self._picky or len(self._ages) > 1:
+        if self._picky or self._mixed:
             return self._first_of_all(profile, agent, now)
         first: Place | None = None
         for kind in profile.classes:
@@ -216,9 +224,8 @@ class Pool:
         """The same, when some are not to be offered to everybody or queues age differently."""
         best: tuple[float, Place] | None = None
         for kind in profile.classes:
-            heads = kind.wait[:1]
-            heads += [entry for entry in kind.picky if agent not in entry[4].refused][:1]
-            for entry in heads:
+            heads = [entry for entry in kind.picky if agent not in entry[4].refused][:1]
+            for entry in (*heads, kind.wait[0]) if kind.wait else heads:
                 turn = (self._turn(entry, now), entry)
                 if best is None or turn < best:
                     best = turn
@@ -241,19 +248,22 @@ class Pool:
         self._count += 1
         entry = (idle_since, agent, self._count, self._profile_of[agent])
         self._idle[agent] = entry
-        self._agents.add(entry)
+        self._add(entry)
 
-    def _add_waiting(self, caller: Waiting) -> None:
-        kind = self._class(caller.requirement, caller.policy, caller.ageing_s)
-        self._count += 1
-        lead, queued_at, call = caller.place
-        entry = (lead, queued_at, call, self._count, caller, kind)
-        self._waiting[call] = entry
+    def _add_waiting(self, caller: Waiting, kind: CallerClass) -> None:
+        ageing_s, queued_at, call = kind.ageing_s, caller.queued_at, caller.call
+        lead = queued_at - caller.priority * ageing_s if ageing_s > 0 else -float(caller.priority)  # `acd.policy.lead`
+        self._count = count = self._count + 1
+        self._waiting[call] = entry = (lead, queued_at, call, count, caller, kind)
         if caller.refused:
             insort(kind.picky, entry)
             self._picky += 1
+            return
+        wait = kind.wait
+        if not wait or wait[-1] < entry:
+            wait.append(entry)
         else:
-            heappush(kind.wait, entry)
+            insort(wait, entry)
 
     def _drop_waiting(self, entry: Place) -> None:
         """Take the entry of somebody who is not in `_waiting` any more out of his class."""
@@ -264,15 +274,14 @@ class Pool:
             return
         wait = kind.wait
         if wait[0] is entry:
-            heappop(wait)
+            wait.popleft()
             while kind.stale and wait and self._waiting.get(wait[0][2]) is not wait[0]:
-                heappop(wait)
+                wait.popleft()
                 kind.stale -= 1
             return
         kind.stale += 1
         if kind.stale * 2 > len(wait) + 64:
-            wait[:] = [one for one in wait if self._waiting.get(one[2]) is one]
-            heapify(wait)
+            kind.wait = deque(one for one in wait if self._waiting.get(one[2]) is one)
             kind.stale = 0
 
     def _class(self, requirement: Requirement, policy: Policy, ageing_s: float) -> CallerClass:
@@ -283,7 +292,9 @@ class Pool:
                     return kind
         kind = CallerClass(requirement, policy, ageing_s)
         self._classes.setdefault(requirement, []).append(kind)
+        self._kinds[id(requirement)] = kind
         self._ages.add(ageing_s)
+        self._mixed = len(self._ages) > 1
         skills = {part.needs[0][0] if part.needs else _ANYBODY for part in (requirement, *requirement.others)}
         for skill in skills:
             self._asking.setdefault(skill, []).append(kind)
@@ -327,12 +338,12 @@ class Pool:
             return
         many, now = len(self._profiles), self.core
         if now == "masks" and many > MANY_PROFILES * 1.25:
-            self._agents = RankHeaps(self._idle)
-        elif now == "heaps" and many < MANY_PROFILES * 0.75:
+            self._agents = RankQueues(self._idle)
+        elif now == "ranks" and many < MANY_PROFILES * 0.75:
             self._agents = ProfileMasks(self._idle)
         else:
             return
-        self._best = self._agents.best
+        self._best, self._add = self._agents.best, self._agents.add
         self._spare = []
         for index, profile in enumerate(self._profiles.values()):
             profile.index, profile.bit = index, 1 << index
@@ -345,6 +356,6 @@ class Pool:
                     if (rank := kind.policy.tier(profile.skills, kind.requirement)) is not None
                 }
                 self._agents.add_class(kind, ranks)
-        if isinstance(self._agents, ProfileMasks):  # heaps by rank are filled when their class is added
+        if isinstance(self._agents, ProfileMasks):  # queues by rank are filled when their class is added
             for entry in self._idle.values():
                 self._agents.add(entry)

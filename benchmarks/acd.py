@@ -286,7 +286,7 @@ def latencies(side: Side, given: Work) -> list[float]:
 
 SIDES: dict[str, Callable[[Work], Side]] = {
     "masks": core("masks"),
-    "heaps": core("heaps"),
+    "ranks": core("ranks"),
     "auto": core("auto"),
     "member_scan": MemberScan,
 }

@@ -142,7 +142,7 @@ def play(core: str, plan: list[tuple[Any, ...]], every_step: bool) -> Both:
     return both
 
 
-@pytest.mark.parametrize("core", ["masks", "heaps", "auto"])
+@pytest.mark.parametrize("core", ["masks", "ranks", "auto"])
 @settings(max_examples=250, deadline=None)
 @given(plan=st.lists(things, max_size=60), every_step=st.booleans())
 def test_every_core_decides_like_the_oracle(core: str, plan: list[tuple[Any, ...]], every_step: bool) -> None:
@@ -154,7 +154,7 @@ def test_every_core_decides_like_the_oracle(core: str, plan: list[tuple[Any, ...
         pools.MANY_PROFILES = before
 
 
-@pytest.mark.parametrize("core", ["masks", "heaps"])
+@pytest.mark.parametrize("core", ["masks", "ranks"])
 @settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_one_thing_at_a_time_gives_the_same(core: str, data: st.DataObject) -> None:
@@ -182,7 +182,7 @@ def test_one_thing_at_a_time_gives_the_same(core: str, data: st.DataObject) -> N
             busy.add(one.agent)
 
 
-@pytest.mark.parametrize("core", ["masks", "heaps"])
+@pytest.mark.parametrize("core", ["masks", "ranks"])
 def test_many_come_and_go_and_the_heaps_stay_small(core: str) -> None:
     both = Both(core)
     for number, agent in enumerate(AGENTS):
@@ -196,7 +196,7 @@ def test_many_come_and_go_and_the_heaps_stay_small(core: str) -> None:
         if number >= 6:
             both.line.remove(CallId(f"c{number - 6 if number % 2 else number}"))
     sizes = [len(profile.idle) for profile in both.pool._profiles.values()]
-    sizes += [len(bucket.heap) for profile in both.pool._profiles.values() for bucket in profile.buckets]
+    sizes += [len(bucket.queue) for profile in both.pool._profiles.values() for bucket in profile.buckets]
     sizes += [len(kind.wait) - len(both.line) for kinds in both.pool._classes.values() for kind in kinds]
     assert max(sizes) < 500, "the dead are swept out"
     both.decide()
@@ -209,7 +209,7 @@ def test_the_core_follows_the_number_of_profiles(monkeypatch: pytest.MonkeyPatch
     for number, agent in enumerate(one):
         pool.know(agent, {SKILLS[number % 4]: 1 + number // 4})
         pool.put_agent(agent, float(number))
-    assert (pool.profiles, pool.core) == (8, "heaps")
+    assert (pool.profiles, pool.core) == (8, "ranks")
     pool.put_caller(waiting("a", 0.0, ("english", 1)))
     assert [match.agent for match in pool.offers(9.0)] == ["x5"]
     for agent in one[2:]:
@@ -302,7 +302,7 @@ def staffed(core: str = "masks") -> Both:
     return both
 
 
-@pytest.mark.parametrize("core", ["masks", "heaps"])
+@pytest.mark.parametrize("core", ["masks", "ranks"])
 @pytest.mark.parametrize(
     ("policy", "agent"), [(BEST_LEVEL, AGENTS[1]), (LONGEST_IDLE, AGENTS[0]), (FEWEST_SKILLS, AGENTS[0])]
 )
