@@ -182,15 +182,22 @@ class ProfileMasks:
 
     def best(self, kind: CallerClass) -> Idle | None:
         """See `IdleAgents`."""
+        nonempty = self._nonempty
+        if not nonempty:
+            return None
         for tier, few in kind.tiers or self._tiers(kind):
+            mask = tier & nonempty
+            if not mask:
+                continue
             found: Idle | None = None
             if few is not None:
                 for profile in few:
                     queue = profile.idle
-                    if queue and (found is None or queue[0] < found):
-                        found = queue[0]
+                    if queue:
+                        entry = queue[0]
+                        if found is None or entry < found:
+                            found = entry
             else:
-                mask = tier & self._nonempty
                 profiles, bits = self._profiles, self._bits
                 while mask:
                     index = mask.bit_length() - 1
@@ -198,16 +205,16 @@ class ProfileMasks:
                     entry = profiles[index].idle[0]
                     if found is None or entry < found:
                         found = entry
-            if found is not None:
-                profile = found[3]
-                queue = profile.idle
-                queue.popleft()
-                del self.idle[found[1]]
-                if profile.stale:
-                    self._clean(profile)
-                elif not queue:
-                    self._nonempty &= ~profile.bit
-                return found
+            assert found is not None
+            profile = found[3]
+            queue = profile.idle
+            queue.popleft()
+            del self.idle[found[1]]
+            if profile.stale:
+                self._clean(profile)
+            elif not queue:
+                self._nonempty = nonempty & ~profile.bit
+            return found
         return None
 
     def best_but(self, kind: CallerClass, refused: frozenset[AgentId]) -> Idle | None:

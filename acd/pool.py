@@ -186,14 +186,27 @@ class Pool:
         """
         profile = self._profile_of[agent]
         if self._waiting:
-            first = self._first_for(profile, agent, now)
+            first: Place | None = None
+            if self._picky or self._mixed:
+                first = self._first_of_all(profile, agent, now)
+            else:
+                for kind in profile.classes:
+                    wait = kind.wait
+                    if wait:
+                        entry = wait[0]
+                        if first is None or entry < first:
+                            first = entry
             if first is not None:
                 del self._waiting[first[2]]
-                self._drop_waiting(first)
+                kind = first[5]
+                if kind.stale or self._picky:
+                    self._drop_waiting(first)
+                else:
+                    kind.wait.popleft()
                 return _new(Match, (first[4], agent, profile.skills, now, now))
         self._count = count = self._count + 1
-        self._idle[agent] = entry = (now, agent, count, profile)
-        self._add(entry)
+        self._idle[agent] = idle = (now, agent, count, profile)
+        self._add(idle)
         return None
 
     def _serve(self, caller: Waiting, kind: CallerClass, now: float) -> Match | None:

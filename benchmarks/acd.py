@@ -18,6 +18,7 @@ and so hold what else the machine did.
 from __future__ import annotations
 
 import gc
+import hashlib
 import statistics
 import time
 from collections.abc import Callable
@@ -38,9 +39,9 @@ from pbx.ids import AgentId, CallId, QueueId, SkillId
 SIZES = (1_000, 10_000, 50_000)
 LAYOUTS = ("templates", "random")
 LOADS = ("light", "overload")
-ROUNDS = 5
+ROUNDS = 3
 DECISIONS = 20_000  #: of one run of a core
-SCAN_SECONDS = 0.6  #: of one run of the member scan, which is slower
+SCAN_SECONDS = 0.5  #: of one run of the member scan, which is slower
 ORACLE_DECISIONS = 60  #: compared with the router in every cell; more would take minutes at 50,000 agents
 SKILLS = [SkillId(f"skill{number:02}") for number in range(30)]
 
@@ -150,12 +151,25 @@ class MemberScan:
         self._queues: dict[Requirement, list[tuple[int, Member]]] = {}
         self._of: dict[AgentId, list[Requirement]] = {agent: [] for agent in given.skills}
         self._waiting: dict[Requirement, list[tuple[tuple[float, float, str], Waiting]]] = {}
+        able: dict[SkillId, list[AgentId]] = {}
+        for agent, skills in given.skills.items():
+            for skill in skills:
+                able.setdefault(skill, []).append(agent)
         for wanted in given.requirements:
             self._queues[wanted], self._waiting[wanted] = [], []
-            for agent, skills in given.skills.items():
+            for agent in able.get(wanted.needs[0][0], ()):
+                skills = given.skills[agent]
                 if fits(skills, wanted):
                     self._queues[wanted].append((-level(skills, wanted), self._members[agent]))
                     self._of[agent].append(wanted)
+
+    def emptied(self) -> MemberScan:
+        """The same members, nobody idle and nobody waiting: what a queue is made of takes long to build."""
+        for member in self._members.values():
+            member.idle = False
+        for heap in self._waiting.values():
+            heap.clear()
+        return self
 
     def arrive(self, caller: Waiting, now: float) -> tuple[Waiting, AgentId] | None:
         """Look at all members."""
@@ -193,6 +207,7 @@ class Oracle:
         self._skills = given.skills
         self._idle: dict[AgentId, float] = {}
         self._line = Line()
+        self.ready = False  #: the start is put in: match from now on
 
     def arrive(self, caller: Waiting, now: float) -> Any:
         """Put him in and match."""
@@ -205,6 +220,8 @@ class Oracle:
         return self._match(now)
 
     def _match(self, now: float) -> Any:
+        if not self.ready:
+            return None
         candidates = [Candidate(agent, self._skills[agent], since) for agent, since in self._idle.items()]
         found = match(self._line, candidates, now=now)
         if not found:
@@ -220,6 +237,8 @@ def fill(side: Side, given: Work) -> list[AgentId]:
         side.free(agent, -1e6 + number)
     for caller in given.waiting:
         side.arrive(caller, caller.queued_at)
+    if isinstance(side, Oracle):  # at the start some are idle or some wait, never both
+        side.ready = True
     idle = set(given.idle)
     return [agent for agent in given.skills if agent not in idle]
 
@@ -232,6 +251,13 @@ def pair(found: Any) -> tuple[str, str] | None:
     return str(call), str(found[1])
 
 
+def _settle() -> None:
+    """What was built before the clock runs is not walked through again by every collection (for each side alike)."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 def decide(side: Side, given: Work, limit: int, seconds: float | None = None) -> tuple[int, float, list[Any]]:
     """Up to `limit` decisions: how many, CPU seconds, and what came of them.
 
@@ -240,7 +266,7 @@ def decide(side: Side, given: Work, limit: int, seconds: float | None = None) ->
     random = Random(7)
     talking = fill(side, given)
     results: list[Any] = []
-    gc.collect()
+    _settle()
     spent, done = 0.0, 0
     clock = time.process_time
     for first in range(0, limit // 2, 100):
@@ -267,7 +293,7 @@ def latencies(side: Side, given: Work) -> list[float]:
     random = Random(7)
     found: list[float] = []
     clock = time.perf_counter
-    gc.collect()
+    _settle()
     for caller in given.callers:
         if not talking:
             break
@@ -284,33 +310,42 @@ def latencies(side: Side, given: Work) -> list[float]:
     return sorted(found)
 
 
+def checksum(found: list[Any]) -> str:
+    """Of who was given to whom, to be compared between runs and machines."""
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:16]
+
+
 SIDES: dict[str, Callable[[Work], Side]] = {
     "masks": core("masks"),
     "ranks": core("ranks"),
     "auto": core("auto"),
-    "member_scan": MemberScan,
 }
 
 
 def cell(agents: int, layout: str, load: str, rounds: int, decisions: int) -> dict[str, Any]:
     """Everything measured of one cell; raises RuntimeError when a side decides differently."""
     given = work(agents, layout, load, decisions)
-    rates: dict[str, list[float]] = {side: [] for side in SIDES}
+    scan = MemberScan(given)
+    rates: dict[str, list[float]] = {side: [] for side in (*SIDES, "member_scan")}
     checks: dict[str, list[Any]] = {}
+
+    def measure(name: str, side: Side, seconds: float | None) -> None:
+        done, spent, results = decide(side, given, decisions, seconds)
+        rates[name].append(done / spent)
+        checks[name] = [pair(one) for one in results]
+
     for _ in range(rounds):
-        for name, make in SIDES.items():
-            scan = name == "member_scan"
-            done, spent, results = decide(make(given), given, decisions, SCAN_SECONDS if scan else None)
-            rates[name].append(done / spent)
-            checks[name] = [pair(one) for one in results]
+        measure("auto", SIDES["auto"](given), None)
+        measure("member_scan", scan.emptied(), SCAN_SECONDS)
+    for name in ("masks", "ranks"):
+        measure(name, SIDES[name](given), SCAN_SECONDS)
     _, _, results = decide(Oracle(given), given, ORACLE_DECISIONS)
     checks["oracle"] = [pair(one) for one in results]
     for name, found in checks.items():
         same = min(len(found), len(checks["auto"]))
         if found[:same] != checks["auto"][:same]:
             raise RuntimeError(f"{name} decides differently at {agents} agents, {layout}, {load}")
-    times = {name: latencies(SIDES[name](given), given) for name in ("auto", "member_scan") if name == "auto" or agents <= 10_000}
-    auto = statistics.median(rates["auto"])
+    times = {"auto": latencies(SIDES["auto"](given), given)}
     ratios = [ours / theirs for ours, theirs in zip(rates["auto"], rates["member_scan"], strict=True)]
     chosen = core("auto")(given)
     return {
@@ -319,10 +354,11 @@ def cell(agents: int, layout: str, load: str, rounds: int, decisions: int) -> di
         "load": load,
         "core": chosen.core if isinstance(chosen, Pool) else "",
         "profiles": chosen.profiles if isinstance(chosen, Pool) else 0,
-        "decisions_per_s": {name: round(statistics.median(found)) for name, found in rates.items()} | {"auto": round(auto)},
+        "decisions_per_s": {name: round(statistics.median(found)) for name, found in rates.items()},
         "ratio_member_scan": round(statistics.median(ratios), 2),
         "p99_s": {name: found[int(len(found) * 0.99)] for name, found in times.items()},
-        "compared_with_oracle": len(checks["oracle"]),
+        "compared": {name: len(found) for name, found in checks.items()},
+        "checksum": checksum(checks["auto"][:200]),
         "matches": sum(one is not None for one in checks["auto"]),
     }
 
@@ -346,7 +382,7 @@ def run(json_path: Path | None = None, rounds: int = ROUNDS, decisions: int = DE
         report.figure(f"acd.ratio_member_scan.{agents // 1000}k", light["ratio_member_scan"])
     report.details = {"rounds": rounds, "decisions": decisions, "cells": cells}
     status = report.finish(json_path)
-    print("decisions per second of CPU time; each figure above is of the worse load, the ratios are of light load, templates")
+    print("decisions per second of CPU time; figures are of the worse load, ratios of light load with templates")
     for one in cells:
         rates = "  ".join(f"{name} {shown(rate)}" for name, rate in one["decisions_per_s"].items())
         print(
