@@ -40,8 +40,8 @@ SIZES = (1_000, 10_000, 50_000)
 LAYOUTS = ("templates", "random")
 LOADS = ("light", "overload")
 ROUNDS = 3
-DECISIONS = 20_000  #: of one run of a core
-SCAN_SECONDS = 0.5  #: of one run of the member scan, which is slower
+DECISIONS = 16_000  #: of one run of a core
+SCAN_SECONDS = 0.35  #: of one run of the member scan, which is slower
 ORACLE_DECISIONS = 60  #: compared with the router in every cell; more would take minutes at 50,000 agents
 SKILLS = [SkillId(f"skill{number:02}") for number in range(30)]
 

@@ -63,9 +63,7 @@ def stand_in_line(house: House, live: LiveCall) -> None:
     queue = house.queue(record.queue or QueueId(""))
     queued_at = record.queued_at or record.arrived_at
     wanted = requirement_at(queue.requirement, queue.relax, house.now - queued_at)
-    waiting = Waiting(
-        live.call, queue.id, wanted, queued_at, live.priority, live.refused, queue.policy, queue.ageing_s
-    )
+    waiting = Waiting(live.call, queue.id, wanted, queued_at, live.priority, live.refused, queue.policy, queue.ageing_s)
     house.line.add(waiting)
     house.dirty = True
     _relax_later(house, live, queue, queued_at)
@@ -91,7 +89,7 @@ def _relax(house: House, live: LiveCall) -> None:
     if wanted != entry.requirement:
         house.line.replace(replace(entry, requirement=wanted))
         house.dirty = True
-        _relax_later(house, live, queue, entry.queued_at)
+    _relax_later(house, live, queue, entry.queued_at)
 
 
 def leave_line(house: House, live: LiveCall) -> None:
@@ -122,17 +120,18 @@ def distribute(house: House, now: float) -> None:
             house.pool.put_agent(agent.id, agent.idle_since)
         else:
             house.pool.take_agent(agent.id)
-    for found in house.pool.offers(now):
-        _offer(house, house.calls[found.call], found.agent, found.reason, now)
+    for found in house.pool.offers(now):  # both are out of the pool now
+        if not _offer(house, house.calls[found.call], found.agent, found.reason, now):
+            house.line.replace(found.caller)
     for call in list(house.unheld):
         if call in house.calls:
             hold(house, house.calls[call])
     house.unheld.clear()
 
 
-def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> None:
+def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
     if not desk.change(house, agent, AgentInput.RESERVE, now, call=live.call):
-        return
+        return False
     leave_line(house, live)
     house.move(live, CallInput.OFFER)
     close_offer(live, "lost", now)  # one of an earlier controller, whose end nobody saw
@@ -141,6 +140,7 @@ def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float
     step = house.next_step(live)
     live.offer = CurrentOffer(agent, step)
     house.emit(Offer(live.call, live.channel, step, agent, queue.ring_s, queue.music, live.mark()))
+    return True
 
 
 # ---------------------------------------------------------------- what becomes of an offer
