@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pbx.ids import SkillId
 
@@ -13,35 +13,65 @@ Skills = Mapping[SkillId, int]
 LOWEST_LEVEL = 1
 HIGHEST_LEVEL = 5
 
+Needs = tuple[tuple[SkillId, int], ...]
+"""Skills, each with the lowest level that will do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """The skills a caller needs, each with the lowest level that will do; the first is the primary one.
 
-    No needs at all = every agent fits. Raises ValueError for a level outside 1-5 and for a skill that stands
-    twice.
+    No needs at all = every agent fits. `prefers` are skills that he would like beside them: an agent who has them goes
+    before one who has not, and nobody waits for them. `others` are requirements of which one will do as well, asked
+    only when nobody fits the needs themselves (other queues' agents who have joined). Raises ValueError for a level
+    outside 1-5, for a skill that stands twice, and for others that have others.
     """
 
-    needs: tuple[tuple[SkillId, int], ...] = ()
+    needs: Needs = ()
+    prefers: Needs = ()
+    others: tuple[Requirement, ...] = ()
+    _hash: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
         """Refuse what no agent could be measured by."""
-        for skill, least in self.needs:
+        for skill, least in (*self.needs, *self.prefers):
             if not LOWEST_LEVEL <= least <= HIGHEST_LEVEL:
                 raise ValueError(f"skill {skill}: level {least} is not from {LOWEST_LEVEL} to {HIGHEST_LEVEL}")
         if len({skill for skill, _ in self.needs}) < len(self.needs):
             raise ValueError("a skill stands twice in one requirement")
+        if any(other.others for other in self.others):
+            raise ValueError("a requirement that will do as well has no such requirements of its own")
+        object.__setattr__(self, "_hash", hash((self.needs, self.prefers, self.others)))
+
+    def __hash__(self) -> int:
+        """Made once: every decision looks a requirement up."""
+        return self._hash
 
     def __str__(self) -> str:
         """As people write it: ``english>=3, general>=1``."""
-        return ", ".join(f"{skill}>={least}" for skill, least in self.needs) or "any skill"
+        text = ", ".join(f"{skill}>={least}" for skill, least in self.needs) or "any skill"
+        if self.prefers:
+            text += ", rather " + ", ".join(f"{skill}>={least}" for skill, least in self.prefers)
+        return " or ".join([text, *map(str, self.others)])
+
+
+def meets(skills: Skills, needs: Needs) -> bool:
+    """Whether every need is met, at its level or above."""
+    return all(skills.get(skill, 0) >= least for skill, least in needs)
 
 
 def fits(skills: Skills, requirement: Requirement) -> bool:
     """Whether an agent with `skills` may be offered a caller with `requirement`: every need, at its level or
-    above.
+    above, or all of one of the requirements that will do as well.
     """
-    return all(skills.get(skill, 0) >= least for skill, least in requirement.needs)
+    return met_by(skills, requirement) is not None
+
+
+def met_by(skills: Skills, requirement: Requirement) -> Requirement | None:
+    """The part of `requirement` that the agent fits: itself, else the first of the others; None when he does not."""
+    if meets(skills, requirement.needs):
+        return requirement
+    return next((other for other in requirement.others if meets(skills, other.needs)), None)
 
 
 def level(skills: Skills, requirement: Requirement) -> int:

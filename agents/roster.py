@@ -31,6 +31,7 @@ class Roster:
             self._profiles[profile.id] = profile
         self._agents = {agent: Agent(agent) for agent in self._profiles}
         self._available: set[AgentId] = set()
+        self._changed: dict[AgentId, None] = {}
 
     def __len__(self) -> int:
         return len(self._profiles)
@@ -48,13 +49,26 @@ class Roster:
 
     def put(self, agent: Agent) -> None:
         """The agent is now so. Raises KeyError for one who is not on the roster."""
-        if agent.id not in self._agents:
-            raise KeyError(agent.id)
+        before = self._agents[agent.id]
+        if (before.available, before.idle_since) != (agent.available, agent.idle_since):
+            self._changed[agent.id] = None
         self._agents[agent.id] = agent
         if agent.available:
             self._available.add(agent.id)
         else:
             self._available.discard(agent.id)
+
+    def put_profile(self, profile: AgentProfile) -> None:
+        """An agent's skills or name are now so; what he is doing goes on. Raises KeyError for one who is not here."""
+        if profile.id not in self._agents:
+            raise KeyError(profile.id)
+        self._profiles[profile.id] = profile
+        self._changed[profile.id] = None
+
+    def changes(self) -> list[tuple[AgentProfile, Agent]]:
+        """Whose readiness, idle time or skills have changed since this was asked last, in the order of the changes."""
+        changed, self._changed = self._changed, {}
+        return [(self._profiles[agent], self._agents[agent]) for agent in changed]
 
     def agents(self) -> Iterator[Agent]:
         """Everybody as he is now, in the order of the configuration."""

@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY, POLICIES
+from acd.relax import RelaxStep, relaxed
 from acd.skills import Requirement, fits
 from agents.agent import AgentRules
 from agents.roster import AgentProfile
@@ -96,6 +98,15 @@ class NumberSection(_Section):
     hours: dict[str, Any] = Field(default_factory=dict)  # empty = 7x24 (domain.md A2)
 
 
+class RelaxSection(_Section):
+    """One step of `relax` of [[queues]]: see `acd.relax`."""
+
+    after_s: Annotated[float, Field(gt=0, le=86400)]
+    skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)  # their new, lower levels
+    drop: list[str] = Field(default_factory=list)  # skills that are not asked for any more
+    join: list[Id] = Field(default_factory=list)  # queues whose agents will do as well, when nobody else is free
+
+
 class QueueSection(_Section):
     """[[queues]]: see `controller.plan.QueuePlan`."""
 
@@ -108,6 +119,10 @@ class QueueSection(_Section):
     music: Id = "default"
     announce_first_s: Seconds = 20.0
     announce_every_s: Annotated[float, Field(ge=5, le=86400)] = 45.0
+    prefers: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)  # who has them goes first
+    policy: str = DEFAULT_POLICY.name
+    ageing_s: Seconds = DEFAULT_AGEING_S
+    relax: list[RelaxSection] = Field(default_factory=list)
 
 
 class AgentSection(_Section):
@@ -368,6 +383,12 @@ def _dotted(path: TomlPath) -> str:
     return text
 
 
+def _requirement(queue: QueueSection) -> Requirement:
+    """What a queue asks for at first."""
+    needs = tuple((SkillId(skill), level) for skill, level in queue.skills.items())
+    return Requirement(needs, tuple((SkillId(skill), level) for skill, level in queue.prefers.items()))
+
+
 class _Reader:
     """Turns the typed file into a plan and finds what contradicts itself."""
 
@@ -477,18 +498,49 @@ class _Reader:
                 self.wrong((section, index, field), f"{one} stands twice")
 
     def _queue(self, index: int, queue: QueueSection) -> QueuePlan:
-        needs = tuple((SkillId(skill), level) for skill, level in queue.skills.items())
+        policy = POLICIES.get(queue.policy)
+        if policy is None:
+            self.wrong(("queues", index, "policy"), f"{queue.policy!r} is no policy; there are: {', '.join(POLICIES)}")
+        requirement = _requirement(queue)
         return QueuePlan(
             QueueId(queue.id),
             queue.name_zh,
             queue.name_en,
-            Requirement(needs),
+            requirement,
             queue.ring_s,
             queue.retry_s,
             queue.music,
             queue.announce_first_s,
             queue.announce_every_s,
+            policy or DEFAULT_POLICY,
+            queue.ageing_s,
+            self._relax(index, queue, requirement),
         )
+
+    def _relax(self, index: int, queue: QueueSection, requirement: Requirement) -> tuple[RelaxStep, ...]:
+        """The steps with everything that is asked for after each of them."""
+        others = {one.id: _requirement(one) for one in self.raw.queues if one.id != queue.id}
+        steps: list[RelaxStep] = []
+        for number, step in enumerate(queue.relax):
+            place: TomlPath = ("queues", index, "relax", number)
+            if steps and step.after_s <= steps[-1].after_s:
+                self.wrong((*place, "after_s"), f"{step.after_s:g} is not later than the step before it")
+            unknown = [one for one in step.join if one not in others]
+            if unknown:
+                known = ", ".join(others) or "none"
+                self.wrong((*place, "join"), f"{unknown[0]!r} is no other queue; there are: {known}")
+            try:
+                requirement = relaxed(
+                    requirement,
+                    levels=[(SkillId(skill), level) for skill, level in step.skills.items()],
+                    drop=[SkillId(skill) for skill in step.drop],
+                    join=[others[one] for one in step.join if one in others],
+                )
+            except ValueError as error:
+                if not unknown:
+                    self.wrong(place, str(error))
+            steps.append(RelaxStep(step.after_s, requirement))
+        return tuple(steps)
 
     def _number(
         self, index: int, number: NumberSection, menus: Mapping[str, Menu], queues: Mapping[QueueId, QueuePlan]

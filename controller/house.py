@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from acd.line import Line
+from acd.pool import Pool
 from agents.agent import Agent
 from agents.roster import Roster
 from controller.plan import NumberPlan, Plan, QueuePlan
@@ -92,13 +93,25 @@ class LiveCall:
         ).encode()
 
 
+def _pool(plan: Plan) -> Pool:
+    """An empty pool that knows every agent's skills and every kind of caller that the plan has."""
+    pool = Pool()
+    for profile in plan.agents.values():
+        pool.know(profile.id, profile.skills)
+    for queue in plan.queues.values():
+        for requirement in (queue.requirement, *(step.requirement for step in queue.relax)):
+            pool.prepare(requirement, queue.policy, queue.ageing_s)
+    return pool
+
+
 class House:
     """All states, and the commands of the step that is being made."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.calls: dict[CallId, LiveCall] = {}
-        self.line = Line()
+        self.pool = _pool(plan)  #: who is idle and who waits, for the distribution; it follows the line and the roster
+        self.line = Line(self.pool)
         self.roster = Roster(plan.agents.values())
         self.connected = False
         self.finishing: dict[CallId, LiveCall] = {}  #: ended, but the exchange has not closed the recording yet
@@ -122,7 +135,7 @@ class House:
 
     def waiting(self) -> Iterable[LiveCall]:
         """Calls in the line, in its order."""
-        return (self.calls[entry.call] for entry in self.line.ordered() if entry.call in self.calls)
+        return (self.calls[entry.call] for entry in self.line.ordered(self.now) if entry.call in self.calls)
 
     # ---------------------------------------------------------------- changing them
 

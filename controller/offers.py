@@ -10,10 +10,11 @@ import logging
 from dataclasses import replace
 
 from acd.line import Waiting
-from acd.router import Candidate, match
+from acd.relax import next_change, requirement_at
 from agents.moves import AgentInput
 from controller import desk
 from controller.house import CurrentOffer, House, LiveCall
+from controller.plan import QueuePlan
 from controller.recorded import finish_if_complete, reached
 from ivr.prompts import Language, prompt_name, say_position, say_ticket
 from pbx.call import CallInput, CallState, OfferRecord, Outcome
@@ -61,11 +62,34 @@ def stand_in_line(house: House, live: LiveCall) -> None:
     record = live.record
     queue = house.queue(record.queue or QueueId(""))
     queued_at = record.queued_at or record.arrived_at
-    house.line.add(Waiting(live.call, queue.id, queue.requirement, queued_at, live.priority, live.refused))
+    wanted = requirement_at(queue.requirement, queue.relax, house.now - queued_at)
+    waiting = Waiting(live.call, queue.id, wanted, queued_at, live.priority, live.refused, queue.policy, queue.ageing_s)
+    house.line.add(waiting)
     house.dirty = True
+    _relax_later(house, live, queue, queued_at)
     if queue.announce_first_s > 0:
         live.announce_at = live.announce_at or queued_at + queue.announce_first_s
         _wake(house, live, TimerKind.ANNOUNCE, live.announce_at)
+
+
+def _relax_later(house: House, live: LiveCall, queue: QueuePlan, queued_at: float) -> None:
+    """Have the caller's requirement looked at again when the next step of his queue is due."""
+    due = next_change(queue.relax, queued_at, house.now)
+    if due is not None:
+        house.emit(Wake(TimerKind.RELAX, live.call, 0, due))
+
+
+def _relax(house: House, live: LiveCall) -> None:
+    """A step of the caller's queue is due: from now on others will do as well. His place stays the same."""
+    entry = house.line.get(live.call)
+    if entry is None:
+        return  # he is being offered, or talks; if he comes back, `stand_in_line` asks again
+    queue = house.queue(entry.queue)
+    wanted = requirement_at(queue.requirement, queue.relax, house.now - entry.queued_at)
+    if wanted != entry.requirement:
+        house.line.replace(replace(entry, requirement=wanted))
+        house.dirty = True
+    _relax_later(house, live, queue, entry.queued_at)
 
 
 def leave_line(house: House, live: LiveCall) -> None:
@@ -90,20 +114,24 @@ def hold(house: House, live: LiveCall) -> None:
 def distribute(house: House, now: float) -> None:
     """Give every waiting caller an agent who fits, in the line's order; those who get none are told to hold."""
     house.dirty = False
-    ready = [
-        Candidate(agent.id, profile.skills, agent.idle_since) for profile, agent in house.roster.ready_candidates()
-    ]
-    for found in match(house.line, ready, now=now):
-        _offer(house, house.calls[found.call], found.agent, found.reason, now)
+    for profile, agent in house.roster.changes():
+        house.pool.know(agent.id, profile.skills)
+        if agent.available:
+            house.pool.put_agent(agent.id, agent.idle_since)
+        else:
+            house.pool.take_agent(agent.id)
+    for found in house.pool.offers(now):  # both are out of the pool now
+        if not _offer(house, house.calls[found.call], found.agent, found.reason, now):
+            house.line.replace(found.caller)
     for call in list(house.unheld):
         if call in house.calls:
             hold(house, house.calls[call])
     house.unheld.clear()
 
 
-def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> None:
+def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
     if not desk.change(house, agent, AgentInput.RESERVE, now, call=live.call):
-        return
+        return False
     leave_line(house, live)
     house.move(live, CallInput.OFFER)
     close_offer(live, "lost", now)  # one of an earlier controller, whose end nobody saw
@@ -112,6 +140,7 @@ def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float
     step = house.next_step(live)
     live.offer = CurrentOffer(agent, step)
     house.emit(Offer(live.call, live.channel, step, agent, queue.ring_s, queue.music, live.mark()))
+    return True
 
 
 # ---------------------------------------------------------------- what becomes of an offer
@@ -223,6 +252,8 @@ def time_is_up(house: House, event: TimeIsUp, now: float) -> None:
         if entry is not None:
             house.line.replace(replace(entry, refused=live.refused))
             house.dirty = True
+    elif event.kind is TimerKind.RELAX:
+        _relax(house, live)
     elif event.generation == live.generation and live.state is CallState.WAITING:
         language = _spoken(live)
         prompts = tuple(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY, Policy
+from acd.relax import RelaxStep
 from acd.skills import Requirement, fits
 from agents.agent import AgentRules
 from agents.roster import AgentProfile
@@ -44,6 +46,9 @@ class QueuePlan:
     music: str = "default"
     announce_first_s: float = 20.0  #: first "you are number N" after so long a wait; 0 = never
     announce_every_s: float = 45.0
+    policy: Policy = DEFAULT_POLICY  #: which of the agents who fit goes first (`acd.policy.POLICIES`)
+    ageing_s: float = DEFAULT_AGEING_S  #: so many seconds of waiting count like one step of priority; 0 = never
+    relax: tuple[RelaxStep, ...] = ()  #: who else will do after so long a wait, in the order of their times
 
     def served_by(self, agent: AgentProfile) -> bool:
         """Whether an agent's skills fit this queue."""

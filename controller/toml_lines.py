@@ -40,12 +40,17 @@ def scan(text: str) -> TomlLines:
     counts: dict[Path, int] = {}
     closing = ""  # what ends the multi-line value that we are in
     depth = 0
+    items: Path | None = None  # the list that we are in, if it has its entries in lines of their own
+    rows = 0
     for number, line in enumerate(text.splitlines(), 1):
         if closing:
             if closing in line:
                 closing = ""
             continue
         if depth > 0:
+            if items is not None and depth == 1 and line.lstrip().startswith("{"):
+                found.lines[(*items, rows)] = number
+                rows += 1
             depth += _brackets(line)
             continue
         header = _HEADER.match(line)
@@ -72,6 +77,7 @@ def scan(text: str) -> TomlLines:
                     closing = quotes
             if not closing:
                 depth = max(0, _brackets(value))
+                items, rows = (place if value.split("#", 1)[0].strip(" =") == "[" else None), 0
     return found
 
 

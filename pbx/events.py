@@ -345,6 +345,7 @@ class TimerKind(enum.Enum):
     WRAP_UP = "wrap_up"
     RETRY_OFFER = "retry_offer"
     ANNOUNCE = "announce"
+    RELAX = "relax"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acd.line import Line, Waiting
+from acd.policy import LONGEST_IDLE
 from acd.router import Candidate, Match, choose, match
 from acd.skills import Requirement, fits
 from pbx.ids import AgentId, CallId, QueueId, SkillId
@@ -18,7 +19,7 @@ GENERAL, ENGLISH = SkillId("general"), SkillId("english")
 
 def caller(call: str = "c1", *needs: tuple[SkillId, int], refused: Sequence[str] = (), at: float = 0.0) -> Waiting:
     names = frozenset(AgentId(agent) for agent in refused)
-    return Waiting(CallId(call), QueueId("q"), Requirement(needs), at, refused=names)
+    return Waiting(CallId(call), QueueId("q"), Requirement(needs), at, refused=names, policy=LONGEST_IDLE)
 
 
 def agent(name: str, idle_since: float, **skills: int) -> Candidate:
@@ -34,18 +35,19 @@ def test_the_longest_idle_of_those_who_fit_is_chosen_and_the_reason_says_so() ->
         agent("1005", 90.0, english=3),
     ]
     found = choose(caller("c1", (ENGLISH, 3)), candidates, now=342.4)
-    assert found == Match(
-        CallId("c1"), AgentId("1003"), "longest idle of 3 fitting agents (312 s); english 4, needed english>=3"
-    )
+    wanted = caller("c1", (ENGLISH, 3))
+    assert found == Match(wanted, AgentId("1003"), candidates[2].skills, 30.0, 342.4)
+    assert found.why_agent == "longest idle: english 4, needed english>=3 (312 s)"
+    assert found.why_caller == "first of those the agent can serve: waited 342 s, priority 0"
 
 
-def test_the_reason_for_the_only_one_and_for_no_need() -> None:
+def test_the_reason_with_a_need_and_without() -> None:
     only = choose(caller("c1", (GENERAL, 1)), [agent("1001", 5.0, general=2)], now=7.0)
     assert only is not None
-    assert only.reason == "the only fitting agent (2 s); general 2, needed general>=1"
+    assert only.why_agent == "longest idle: general 2, needed general>=1 (2 s)"
     anybody = choose(caller(), [agent("1001", 5.0), agent("1002", 6.0)], now=4.0)
     assert anybody is not None
-    assert (anybody.agent, anybody.reason) == ("1001", "longest idle of 2 fitting agents (0 s)")
+    assert (anybody.agent, anybody.why_agent) == ("1001", "longest idle: any skill will do (0 s)")
 
 
 def test_who_has_refused_the_caller_is_not_rung_for_him_again() -> None:
@@ -95,6 +97,7 @@ lines = st.lists(
         queued_at=st.integers(0, 3).map(float),
         priority=st.integers(0, 1),
         refused=st.frozensets(st.integers(1001, 1008).map(lambda number: AgentId(str(number))), max_size=3),
+        policy=st.just(LONGEST_IDLE),
     ),
     unique_by=lambda one: one.call,
     max_size=12,

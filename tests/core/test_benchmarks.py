@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import live
+from benchmarks import acd, live
 from benchmarks.join import Cost, per_call
 from benchmarks.live import begins, clock_offset, opening, percentile, spread
 from benchmarks.prompt import WALKS, first_prompts
@@ -116,3 +116,22 @@ def test_what_is_written_has_the_agreed_shape(name: str, tmp_path: Path) -> None
     assert written["load_before"] == [0.0, 0.0, 0.0]
     with pytest.raises(KeyError):
         report.figure("prompt.unheard_of", 1.0)
+
+
+def test_the_sides_of_bench_acd_do_the_same_work() -> None:
+    for layout in acd.LAYOUTS:
+        for load in acd.LOADS:
+            found = acd.cell(300, layout, load, rounds=1, decisions=400)
+            assert found["compared"]["oracle"] == acd.ORACLE_DECISIONS
+            assert found["matches"] > 100
+            assert found["p99_s"]["auto"] > 0
+
+
+def test_a_side_that_decides_differently_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong(acd.MemberScan):
+        def arrive(self, caller: acd.Waiting, now: float) -> None:
+            return None
+
+    monkeypatch.setattr(acd, "MemberScan", Wrong)
+    with pytest.raises(RuntimeError, match="member_scan decides differently"):
+        acd.cell(300, "templates", "light", rounds=1, decisions=100)

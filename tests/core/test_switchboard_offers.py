@@ -292,4 +292,6 @@ def test_every_offer_is_stored_with_its_reason() -> None:
     hall = Hall()
     hall.ready(A1)
     saved = [one.record for one in hall.queued() if isinstance(one, SaveCall)][-1]
-    assert saved.offers[0].reason.startswith("the only fitting agent")
+    agent, _, caller = saved.offers[0].reason.partition(" | ")
+    assert agent.startswith("best level in the primary skill: general 3, needed general>=1")
+    assert caller.startswith("first of those the agent can serve: waited 0 s, priority 0")
