@@ -12,6 +12,7 @@ import pytest
 
 from controller.asterisk import Exchange
 from controller.softphone import AnswerPolicy, Call, CallFailed, Phone, Tone
+from recordings.quiet import wait_until_closed
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.usefixtures("complaints_of_asterisk")]
 
@@ -457,6 +458,8 @@ async def test_recording_has_the_two_legs_apart(beating: Any, ring: Ring, plug: 
     await line.call.hear_tone(AGENT_HZ, timeout=4, frames=50)
     await incoming.hangup()
     await beating.event(lambda m: m["Event"] == "MixMonitorStop" or m["Event"] == "Hangup" and m["Uniqueid"] == line.id)
+    # As the product does it: Hangup is reported before MixMonitor's thread has written its last lump.
+    assert await asyncio.to_thread(wait_until_closed, file, 5.0)
     raw = file.read_bytes()
     assert len(raw) > 2 * 16000 * 0.9
     import numpy as np
