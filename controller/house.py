@@ -1,7 +1,8 @@
 """The states that the switchboard keeps: live calls, the line, the agents. It holds; the rules are elsewhere.
 
-The rules that change these states stand in `caller.py` (menu and messages), `offers.py` (line, offers, talk), `desk.py`
-(agents' requests) and `resync.py` (what a snapshot of the exchange says). All are pure; `switchboard.py` calls them.
+The rules that change these states stand in `caller.py` (menu and messages), `offers.py` (line, offers), `talk.py`
+(talk, net, end), `desk.py` (agents' requests) and `resync.py` (what a snapshot of the exchange
+says). All are pure; `switchboard.py` calls them.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""The line, the offers and the talk: who is rung for whom, and what becomes of it. Pure rules over the house.
+"""The line and the offers: who is rung for whom, and what becomes of it. Pure rules over the house.
 
 The offer is the caller's own Dial (`asterisk.md` section 12): offer, time-out and result are one object, and an agent
-stays reserved until `OfferFailed`, the end of the talk or the end of his leg.
+stays reserved until `OfferFailed`, the end of the talk or the end of his leg. The talk is `talk.py`'s.
 """
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
 from acd.line import Waiting
@@ -15,31 +14,11 @@ from agents.moves import AgentInput
 from controller import desk
 from controller.house import CurrentOffer, House, LiveCall
 from controller.plan import QueuePlan
-from controller.recorded import finish_if_complete, reached
-from ivr.prompts import Language, prompt_name, say_position, say_ticket
-from pbx.call import CallInput, CallState, OfferRecord, Outcome
-from pbx.commands import Announce, CancelOffer, HangUp, Hold, Offer, OpenTicket, PrepareEnd, Wake
-from pbx.events import (
-    CallEnded,
-    CallScored,
-    FellBack,
-    LegEnded,
-    LegStarted,
-    NetTalkEnded,
-    OfferFailed,
-    PartyJoined,
-    PartyLeft,
-    Role,
-    StepStarted,
-    TalkEnded,
-    TicketOpened,
-    TimeIsUp,
-    TimerKind,
-)
+from ivr.prompts import Language, prompt_name, say_position
+from pbx.call import CallInput, CallState, OfferRecord
+from pbx.commands import Announce, Hold, Offer, Wake
+from pbx.events import LegStarted, OfferFailed, TimeIsUp, TimerKind
 from pbx.ids import AgentId, CallId, QueueId
-from recordings.policy import Milestone
-
-log = logging.getLogger(__name__)
 
 CANCELLED_BY_US = 16  #: Q.850 cause of a leg that we hung up while it rang (`asterisk.md` 12.5)
 
@@ -255,7 +234,7 @@ def time_is_up(house: House, event: TimeIsUp, now: float) -> None:
     elif event.kind is TimerKind.RELAX:
         _relax(house, live)
     elif event.generation == live.generation and live.state is CallState.WAITING:
-        language = _spoken(live)
+        language = spoken(live)
         prompts = tuple(
             prompt_name(language, piece) for piece in say_position(house.line.ahead_of(live.call), language)
         )
@@ -271,260 +250,6 @@ def _wake(house: House, live: LiveCall, kind: TimerKind, at: float) -> None:
     house.emit(Wake(kind, live.call, live.generation, at))
 
 
-# ---------------------------------------------------------------- the talk
-
-
-def party_joined(house: House, event: PartyJoined, now: float) -> None:
-    """A leg entered the bridge; the talk begins when the caller and somebody else are both in it."""
-    live = house.calls.get(event.call)
-    if live is None:
-        return
-    if event.role is Role.CALLER:
-        live.in_bridge = True
-    else:
-        live.legs[event.channel] = event.agent
-    if not live.in_bridge or not live.legs:
-        return
-    if live.state is not CallState.TALKING:
-        channel, agent = next(reversed(live.legs.items()))
-        if talk_begins(house, live, agent, event.at) and agent is not None:
-            desk.joined(house, agent, live.call, channel, now)
-        return
-    live.talk_since = live.talk_since or event.at
-    if event.role is not Role.CALLER and event.agent is not None:
-        house.move(live, CallInput.JOIN)
-        desk.joined(house, event.agent, live.call, event.channel, now)
-
-
-def talk_begins(house: House, live: LiveCall, agent: AgentId | None, at: float) -> bool:
-    """The caller is joined with an agent: a ticket is opened, and what he hears afterwards is prepared.
-
-    False when the table has no such move: the talk is over already. A caller whom nobody had been offered was in the
-    net without our knowing it.
-    """
-    if live.state in (CallState.ARRIVED, CallState.ASKING, CallState.PLAYING, CallState.WAITING):
-        house.move(live, CallInput.FALL_BACK)
-    from_net = live.state is CallState.NET
-    if not house.move(live, CallInput.JOIN):
-        return False
-    leave_line(house, live)
-    if live.offer is not None and live.offer.agent != agent:  # an earlier offer was answered, this one is overtaken
-        desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, house.now, call=live.call)
-    live.offer = None
-    live.talk_since = at
-    close_offer(live, "answered", at)
-    record = live.record
-    house.note(live, agent=agent, joined_at=record.joined_at or at, in_net=record.in_net or from_net)
-    reached(house, live, Milestone.TALK_BEGAN, at)
-    prepare_end(house, live)
-    _ask_ticket(house, live, agent, at)
-    return True
-
-
-def _ask_ticket(house: House, live: LiveCall, agent: AgentId | None, at: float) -> None:
-    record = live.record
-    if not live.ticket_asked and record.ticket is None and agent is not None:
-        live.ticket_asked = True
-        queue = str(record.queue or "")
-        house.emit(OpenTicket(live.call, record.caller, record.dialled, record.language, queue, agent, at))
-
-
-def prepare_end(house: House, live: LiveCall) -> None:
-    """Write what the caller hears after the agent has left into his channel, so that it needs no controller."""
-    plan, language, ticket = house.plan, _spoken(live), live.record.ticket
-
-    def names(*pieces: str) -> tuple[str, ...]:
-        return tuple(prompt_name(language, piece) for piece in pieces)
-
-    spoken: tuple[str, ...] = ()
-    if ticket and plan.read_ticket:
-        spoken = names(*say_ticket(ticket, language, yao=plan.yao, repeat=plan.read_ticket_twice))
-    survey = names("survey") if plan.survey else ()
-    again = names("survey-again") if plan.survey else ()
-    house.emit(PrepareEnd(live.call, live.channel, spoken, survey, again, names("thanks")))
-
-
-def party_left(house: House, event: PartyLeft, now: float) -> None:
-    """A leg left the bridge; the talk's span ends with the last one who talked with the caller."""
-    live = house.calls.get(event.call)
-    if live is None:
-        return
-    if event.role is Role.CALLER:
-        live.in_bridge = False
-    else:
-        live.legs.pop(event.channel, None)
-    if not live.in_bridge or not live.legs:
-        span_ends(live, event.at)
-
-
-def step_started(house: House, event: StepStarted, now: float) -> None:
-    """The exchange runs a command. One that was on its way when somebody answered has cut the talk: wait again.
-
-    It happens only when the exchange's words come later than the door waits for them (`asterisk.md` 10.2.6).
-    """
-    live = house.calls.get(event.call)
-    if live is None:
-        return
-    if event.step == live.step:
-        live.lost = 0
-        live.asked_at = event.at
-    newly = event.step > live.running
-    live.running = max(live.running, event.step)
-    if newly and live.state is CallState.SURVEY:
-        house.emit(HangUp(live.call, live.channel))  # he has been served, and nobody would come for him
-    elif live.offer is not None and live.offer.step < event.step:
-        take_back(house, live, "lost", now)
-    elif newly and live.state is CallState.TALKING:
-        span_ends(live, event.at)
-        live.legs.clear()
-        live.in_bridge = False
-        house.move(live, CallInput.OFFER_FAILED)
-        stand_in_line(house, live)
-        hold_or_offer(house, live)
-
-
-def span_ends(live: LiveCall, at: float) -> None:
-    """Caller and agent talk no more: keep from when to when they did."""
-    if live.talk_since is not None:
-        live.talks.append((live.talk_since, at))
-        live.talk_since = None
-
-
-def talk_ended(house: House, event: TalkEnded | NetTalkEnded, now: float) -> None:
-    """The last one who talked with him has left: the caller is now in the survey, which needs no controller."""
-    live = house.calls.get(event.call)
-    if live is None or (isinstance(event, TalkEnded) and event.step < live.running):
-        return
-    from_net = live.state is CallState.NET
-    if not house.move(live, CallInput.AGENT_LEFT):
-        return
-    span_ends(live, event.at)
-    if live.record.joined_at is None:  # so short a talk that its beginning was not seen, or nobody of us was there
-        joined_at = event.at - (event.talk_s if isinstance(event, TalkEnded) else 0.0)
-        agent = event.agent or (live.offer.agent if live.offer is not None else None)
-        live.talks.append((joined_at, event.at))
-        close_offer(live, "answered", event.at)
-        house.note(live, agent=agent, joined_at=joined_at, in_net=live.record.in_net or from_net)
-        _ask_ticket(house, live, agent, event.at)
-    if live.offer is not None:
-        talked = live.offer.agent == event.agent
-        cause = AgentInput.RELEASE if talked else AgentInput.OFFER_FAILED
-        desk.change(house, live.offer.agent, cause, now, call=live.call)
-        live.offer = None
-    house.note(live, released_at=event.at)
-
-
-def leg_ended(house: House, event: LegEnded, now: float) -> None:
-    """An agent's leg is gone: wrap-up after a talk; of an offer the reason comes with `OfferFailed`."""
-    live = house.calls.get(event.call)
-    if live is not None:
-        live.legs.pop(event.leg, None)
-    offer = live.offer if live is not None else None
-    if offer is not None and offer.agent == event.agent:
-        offer.leg_ended = offer.leg == event.leg  # else it is the leg of an earlier offer to him
-        return
-    if event.agent is not None:
-        desk.leg_gone(house, event.agent, event.call, now, leg=event.leg)
-    if live is not None and live.state is CallState.NET and not live.in_bridge:
-        reclaim(house, live, event.at)  # the net's ringing, which we had left alone, came to nothing
-
-
-def ticket_opened(house: House, event: TicketOpened, now: float) -> None:
-    """The store promises the ticket's number: it may be told to the caller."""
-    live = house.calls.get(event.call)
-    if live is None:
-        return
-    house.note(live, ticket=event.ticket)
-    if live.state in (CallState.TALKING, CallState.SURVEY):
-        prepare_end(house, live)
-
-
-def scored(house: House, event: CallScored, now: float) -> None:
-    """The caller said how satisfied he is."""
-    live = house.calls.get(event.call)
-    if live is not None and event.score is not None:
-        house.note(live, score=event.score)
-
-
-# ---------------------------------------------------------------- the safety net, and the end
-
-
-def fell_back(house: House, event: FellBack, now: float) -> None:
-    """The caller had no heartbeat and went to the net; we are here, so he gets his place back at once."""
-    live = house.calls.get(event.call)
-    if live is None or event.step < live.oldest_news:  # a newer command is on its way and fetches him by itself
-        return
-    if not house.move(live, CallInput.FALL_BACK):
-        return
-    left_notice(house, live, event.step, event.at)
-    live.step = max(live.step, event.step)
-    live.lost = 0
-    leave_line(house, live)
-    if live.offer is not None:
-        desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, now, call=live.call)
-        close_offer(live, "net", event.at)
-        live.offer = None
-    reclaim(house, live, event.at)
-
-
-def left_notice(house: House, live: LiveCall, step: int, at: float) -> None:
-    """A caller in the net who runs our newest step has left the notice behind, if that step played it."""
-    if live.notice_playing and 0 < live.step <= step:
-        reached(house, live, Milestone.CONSENT_CUT, at)
-
-
-def reclaim(house: House, live: LiveCall, at: float) -> None:
-    """Take a caller back from the safety net: into the line where he stood, or into the default queue's."""
-    if not house.move(live, CallInput.RECLAIM):
-        return
-    if live.record.queue is None:
-        number = house.number(live.record.dialled)
-        queue = number.direct or next(iter(house.plan.queues))
-        house.note(live, queue=queue, queued_at=at, menu_done_at=at, in_net=True)
-    else:
-        house.note(live, in_net=True)
-    stand_in_line(house, live)
-    hold_or_offer(house, live)
-
-
-def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = False) -> None:
-    """The caller is gone, wherever he was. Nobody is rung for him any more, and his agent is free again.
-
-    `unseen` = he went while the connection to the exchange was lost.
-    """
-    live = house.calls.pop(event.call, None)
-    if live is None:
-        return
-    house.move(live, CallInput.END)
-    leave_line(house, live)
-    house.dirty = True
-    span_ends(live, event.at)
-    close_offer(live, "caller_gone", event.at)
-    if live.offer is not None and (unseen or live.offer.leg is None or live.offer.leg_ended):
-        desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, now, call=live.call)
-        # else the exchange is cancelling his ringing phone; `LegEnded` sets him free when it has stopped
-    for leg, agent in live.legs.items():
-        if len(live.legs) > 1 or agent != live.record.agent:
-            # A three-way talk whose citizen has left: the others are not left to each other, nor one to nobody.
-            house.emit(CancelOffer(live.call, leg))
-    released = live.record.released_at
-    if released is None and live.record.joined_at is not None:
-        released = live.talks[-1][1] if live.talks else event.at
-    house.note(live, ended_at=event.at, released_at=released, outcome=outcome_of(live, unseen=unseen))
-    finish_if_complete(house, live)
-
-
-def outcome_of(live: LiveCall, *, unseen: bool = False) -> Outcome:
-    """How an ended call counts; `unseen` = it ended while no controller watched."""
-    record = live.record
-    if record.joined_at is not None:
-        return Outcome.ANSWERED
-    if record.outcome is not None and record.queued_at is None:
-        return record.outcome  # closed: decided when he arrived
-    if unseen:
-        return Outcome.FAILED
-    return Outcome.ABANDONED if record.queued_at is not None else Outcome.LEFT_MENU
-
-
-def _spoken(live: LiveCall) -> Language:
+def spoken(live: LiveCall) -> Language:
+    """The language in which a caller is spoken to."""
     return "en" if live.record.language == "en" else "zh"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from acd.line import HIGHEST_PRIORITY
 from agents.mark import decode
 from agents.moves import AgentInput, AgentState
-from controller import caller, desk, offers
+from controller import caller, desk, offers, talk
 from controller.house import CurrentOffer, House, LiveCall
 from controller.recorded import finish_if_complete
 from ivr.menu import Message, Question, again, restore
@@ -52,7 +52,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         live = house.calls[call]
         live.recording_stopped = True  # the channel is gone, so the exchange has closed its file
         live.legs = {leg: agent for leg, agent in live.legs.items() if leg in present}
-        offers.call_ended(house, CallEnded(call, 0, event.at), now, unseen=True)
+        talk.call_ended(house, CallEnded(call, 0, event.at), now, unseen=True)
     _free_agents(house, event.channels, now, talking=True)
     for legs in rows.values():
         found = _caller(legs)
@@ -184,7 +184,7 @@ def _talking(house: House, live: LiveCall, row: LiveChannel, others: list[LiveCh
         known = live.record.agent or next((leg.agent for leg in others if leg.role is Role.AGENT), None)
         agent = known or next((leg.agent for leg in others), None)
         live.state = CallState.OFFERED if row.context != "fallback" else CallState.NET
-        offers.talk_begins(house, live, agent, live.record.joined_at or at)
+        talk.talk_begins(house, live, agent, live.record.joined_at or at)
 
 
 def _in_survey(house: House, live: LiveCall, at: float, now: float) -> None:
@@ -193,7 +193,7 @@ def _in_survey(house: House, live: LiveCall, at: float, now: float) -> None:
     live.state = CallState.SURVEY
     live.in_bridge = False
     live.legs = {}
-    offers.span_ends(live, at)
+    talk.span_ends(live, at)
     record = live.record
     offered = record.offers[-1] if record.offers and record.offers[-1].ended_at is None else None
     joined_at = record.joined_at or (offered.offered_at if offered is not None else at)
@@ -239,9 +239,9 @@ def _in_net(house: House, live: LiveCall, ringing: LiveChannel | None, step: int
     """In the safety net: taken back, unless the net is just ringing an agent for him (then left alone)."""
     offers.leave_line(house, live)
     live.state = CallState.NET
-    offers.left_notice(house, live, step, at)
+    talk.left_notice(house, live, step, at)
     if ringing is None:
-        offers.reclaim(house, live, at)
+        talk.reclaim(house, live, at)
     elif ringing.agent is not None:
         desk.rings(house, ringing.agent, live.call, ringing.channel, now)
 
@@ -268,7 +268,7 @@ def _never_seen_again(house: House, record: CallRecord, at: float) -> None:
         live.record,
         ended_at=at,
         released_at=record.released_at or (at if record.joined_at else None),
-        outcome=offers.outcome_of(live, unseen=True),
+        outcome=talk.outcome_of(live, unseen=True),
     )
     house.emit(SaveCall(ended))
 

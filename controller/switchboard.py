@@ -1,8 +1,8 @@
 """The switchboard: one event in, commands out. Pure: it reads no clock and performs nothing.
 
 The same switchboard runs live (events from Asterisk), in replay (events from the journal) and in simulation. One table
-says which rule handles which event; the rules stand in `caller.py`, `offers.py`, `desk.py`, `recorded.py` and
-`resync.py`.
+says which rule handles which event; the rules stand in `caller.py`, `offers.py`, `talk.py`, `desk.py`, `recorded.py`
+and `resync.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from controller import caller, desk, offers, recorded, resync
+from controller import caller, desk, offers, recorded, resync, talk
 from controller.house import House
 from controller.plan import Plan
 from pbx import events
@@ -36,21 +36,21 @@ RULES: dict[type[Any], Rule] = {
     events.KeysPressed: caller.keys_pressed,
     events.PromptPlayed: caller.prompt_played,
     events.CallerIdle: caller.caller_idle,
-    events.StepStarted: offers.step_started,
+    events.StepStarted: talk.step_started,
     events.StepLost: caller.step_lost,
     events.StepRefused: caller.step_refused,
     events.Announced: _nothing,
     events.LegStarted: offers.leg_started,
     events.OfferFailed: offers.offer_failed,
-    events.PartyJoined: offers.party_joined,
-    events.PartyLeft: offers.party_left,
-    events.TalkEnded: offers.talk_ended,
-    events.NetTalkEnded: offers.talk_ended,
-    events.LegEnded: offers.leg_ended,
-    events.CallScored: offers.scored,
-    events.FellBack: offers.fell_back,
-    events.CallEnded: offers.call_ended,
-    events.TicketOpened: offers.ticket_opened,
+    events.PartyJoined: talk.party_joined,
+    events.PartyLeft: talk.party_left,
+    events.TalkEnded: talk.talk_ended,
+    events.NetTalkEnded: talk.talk_ended,
+    events.LegEnded: talk.leg_ended,
+    events.CallScored: talk.scored,
+    events.FellBack: talk.fell_back,
+    events.CallEnded: talk.call_ended,
+    events.TicketOpened: talk.ticket_opened,
     events.RecordingStopped: recorded.stopped,
     events.TimeIsUp: _time_is_up,
     events.PhoneChanged: desk.phone_changed,

@@ -1,0 +1,307 @@
+"""The typed configuration file becomes the switchboard's plan; what contradicts itself is named with its line."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from datetime import time
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from acd.policy import DEFAULT_POLICY, POLICIES
+from acd.relax import RelaxStep, relaxed
+from acd.skills import Requirement, fits
+from agents.agent import AgentRules
+from agents.roster import AgentProfile
+from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
+from controller.config_sections import HotlineFile, NumberSection, QueueSection
+from controller.database import StoreError, database_url
+from controller.plan import NumberPlan, Plan, QueuePlan
+from controller.toml_lines import Path as TomlPath
+from controller.toml_lines import TomlLines, scan
+from ivr.fields import Problem as MenuProblem
+from ivr.hours import HoursError, parse_hours
+from ivr.menu import Menu
+from ivr.menu_check import check_menu
+from ivr.menu_file import MenuError, parse_menu
+from pbx.ids import AgentId, QueueId, SkillId
+from recordings.policy import RecordingPolicy, StartAt
+from tickets.deadlines import ChineseCalendar, DeadlineRules, Limit, Unit, WorkingHours
+from tickets.ticket import TicketPolicy, TicketType
+
+HOME = Path(__file__).resolve().parent.parent
+"""The folder of the program: menus and sounds that come with it are found from here."""
+
+
+def _requirement(queue: QueueSection) -> Requirement:
+    """What a queue asks for at first."""
+    needs = tuple((SkillId(skill), level) for skill, level in queue.skills.items())
+    return Requirement(needs, tuple((SkillId(skill), level) for skill, level in queue.prefers.items()))
+
+
+class PlanReader:
+    """Turns the typed file into a plan and finds what contradicts itself."""
+
+    def __init__(self, file: Path, lines: TomlLines, raw: HotlineFile, sounds: Path) -> None:
+        self.file, self.lines, self.raw, self.sounds = file, lines, raw, sounds
+        self.problems: list[Problem] = []
+
+    def wrong(self, path: TomlPath, text: str) -> None:
+        """Note what is wrong at `path`."""
+        self.problems.append(Problem(str(self.file), self.lines.line_of(path), f"{dotted(path)} {text}"))
+
+    def plan(self, version: str) -> Plan | None:
+        """The plan; None after noting what contradicts itself."""
+        raw = self.raw
+        try:
+            ZoneInfo(raw.hotline.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            self.wrong(("hotline", "timezone"), f"{raw.hotline.timezone!r} is no time zone, such as Asia/Shanghai")
+        self._doubles("numbers", [number.dialled for number in raw.numbers], "dialled")
+        self._doubles("queues", [queue.id for queue in raw.queues], "id")
+        self._doubles("agents", [agent.id for agent in raw.agents], "id")
+        taken = {agent.id for agent in raw.agents}
+        for index, extension in enumerate(raw.extensions):
+            if extension.id in taken:
+                self.wrong(("extensions", index, "id"), f"{extension.id} is taken already; every phone needs its own")
+            taken.add(extension.id)
+        queues = {QueueId(queue.id): self._queue(index, queue) for index, queue in enumerate(raw.queues)}
+        agents = {
+            AgentId(one.id): AgentProfile(
+                AgentId(one.id), one.name, {SkillId(skill): level for skill, level in one.skills.items()}
+            )
+            for one in raw.agents
+        }
+        for index, plan in enumerate(queues.values()):
+            if agents and not any(fits(agent.skills, plan.requirement) for agent in agents.values()):
+                self.wrong(
+                    ("queues", index, "skills"), f"no agent fits ({plan.requirement}); its callers would wait for ever"
+                )
+        menus = self._menus(queues)
+        numbers = {
+            number.dialled: self._number(index, number, menus, queues) for index, number in enumerate(raw.numbers)
+        }
+        default = raw.hotline.default_number or raw.numbers[0].dialled
+        if default not in numbers:
+            self.wrong(("hotline", "default_number"), f"{default} is not among [[numbers]]")
+        recording = self._recording()
+        self._doors()
+        if self.problems or recording is None:
+            return None
+        rules = raw.agent_rules
+        return Plan(
+            version=version,
+            numbers=numbers,
+            default_number=default,
+            menus=menus,
+            queues=queues,
+            agents=agents,
+            extensions=frozenset(AgentId(extension.id) for extension in raw.extensions),
+            agent_rules=AgentRules(rules.wrap_up_s, rules.misses_before_not_ready, tuple(rules.not_ready_reasons)),
+            recording=recording,
+            timezone=raw.hotline.timezone,
+            survey=raw.call.survey,
+            read_ticket=raw.call.read_ticket,
+            read_ticket_twice=raw.call.read_ticket_twice,
+            yao=raw.call.digit_one_yao,
+            third_party_ring_s=raw.call.third_party_ring_s,
+            lengths={
+                f"hotline/{sound.parent.name}/{sound.stem}": sound.stat().st_size / 8000  # A-law: a byte a sample
+                for sound in sorted(self.sounds.glob("*/*.alaw"))
+            },
+        )
+
+    def _doors(self) -> None:
+        """What Asterisk, the web and the database are told must be possible together."""
+        raw = self.raw.asterisk
+        if raw.mode == "attach":
+            for name in ("ami_port", "ami_secret_file", "spool"):
+                if not getattr(raw, name):
+                    self.wrong(("asterisk", name), 'is needed with mode = "attach"')
+            if raw.ami_secret_file:
+                try:
+                    (self.file.parent / raw.ami_secret_file).read_text(encoding="utf-8")
+                except (OSError, ValueError) as error:
+                    reason = getattr(error, "strerror", None) or "not a text"
+                    self.wrong(("asterisk", "ami_secret_file"), f"cannot be read ({reason})")
+        try:
+            ipaddress.IPv4Address(raw.sip_host)
+        except ValueError:
+            self.wrong(("asterisk", "sip_host"), f"{raw.sip_host!r} is no IPv4 address, such as 127.0.0.1")
+        for carrier in raw.carriers:
+            try:
+                ipaddress.ip_network(carrier, strict=False)
+            except ValueError:
+                self.wrong(("asterisk", "carriers"), f"{carrier!r} is neither an address nor a network (192.0.2.0/24)")
+        if raw.ami_port and raw.ami_port == self.raw.web.port:
+            self.wrong(("web", "port"), f"{raw.ami_port} is [asterisk] ami_port too; each needs its own")
+        if self.raw.database.url is not None:
+            try:
+                database_url(self.raw.database.url)
+            except StoreError as error:
+                self.wrong(("database", "url"), f"is wrong: {error}")
+        model = self.raw.speech.model
+        if self.raw.speech.transcribe and model is not None and not (self.file.parent / model).is_dir():
+            self.wrong(("speech", "model"), f"{self.file.parent / model} is no folder")
+
+    def _doubles(self, section: str, ids: list[str], field: str) -> None:
+        for index, one in enumerate(ids):
+            if one in ids[:index]:
+                self.wrong((section, index, field), f"{one} stands twice")
+
+    def _queue(self, index: int, queue: QueueSection) -> QueuePlan:
+        policy = POLICIES.get(queue.policy)
+        if policy is None:
+            self.wrong(("queues", index, "policy"), f"{queue.policy!r} is no policy; there are: {', '.join(POLICIES)}")
+        requirement = _requirement(queue)
+        return QueuePlan(
+            QueueId(queue.id),
+            queue.name_zh,
+            queue.name_en,
+            requirement,
+            queue.ring_s,
+            queue.retry_s,
+            queue.music,
+            queue.announce_first_s,
+            queue.announce_every_s,
+            policy or DEFAULT_POLICY,
+            queue.ageing_s,
+            self._relax(index, queue, requirement),
+        )
+
+    def _relax(self, index: int, queue: QueueSection, requirement: Requirement) -> tuple[RelaxStep, ...]:
+        """The steps with everything that is asked for after each of them."""
+        others = {one.id: _requirement(one) for one in self.raw.queues if one.id != queue.id}
+        steps: list[RelaxStep] = []
+        for number, step in enumerate(queue.relax):
+            place: TomlPath = ("queues", index, "relax", number)
+            if steps and step.after_s <= steps[-1].after_s:
+                self.wrong((*place, "after_s"), f"{step.after_s:g} is not later than the step before it")
+            unknown = [one for one in step.join if one not in others]
+            if unknown:
+                known = ", ".join(others) or "none"
+                self.wrong((*place, "join"), f"{unknown[0]!r} is no other queue; there are: {known}")
+            try:
+                requirement = relaxed(
+                    requirement,
+                    levels=[(SkillId(skill), level) for skill, level in step.skills.items()],
+                    drop=[SkillId(skill) for skill in step.drop],
+                    join=[others[one] for one in step.join if one in others],
+                )
+            except ValueError as error:
+                if not unknown:
+                    self.wrong(place, str(error))
+            steps.append(RelaxStep(step.after_s, requirement))
+        return tuple(steps)
+
+    def _number(
+        self, index: int, number: NumberSection, menus: Mapping[str, Menu], queues: Mapping[QueueId, QueuePlan]
+    ) -> NumberPlan:
+        place: TomlPath = ("numbers", index)
+        if (number.menu is None) == (number.direct is None):
+            self.wrong(place, "needs either menu (a menu's id) or direct (a queue's id), one of them")
+        if number.menu is not None and number.menu not in menus:
+            known = ", ".join(menus) or "none"
+            self.wrong((*place, "menu"), f"{number.menu!r} is no menu; there are: {known}")
+        if number.direct is not None and number.direct not in queues:
+            self.wrong((*place, "direct"), f"{number.direct!r} is no queue; there are: {', '.join(queues)}")
+        try:
+            hours = parse_hours(number.hours, str(self.file))
+        except HoursError as error:
+            for problem in error.problems:
+                self.wrong((*place, "hours", *problem.path.split(".")), problem.text)
+            hours = parse_hours(None, "")
+        direct = QueueId(number.direct) if number.direct else None
+        return NumberPlan(number.dialled, number.language, number.menu, direct, hours)
+
+    def _menus(self, queues: Mapping[QueueId, QueuePlan]) -> dict[str, Menu]:
+        given = self.raw.hotline.menus
+        folder = (self.file.parent / given) if given else HOME / "ivr" / "menus"
+        if not folder.is_dir():
+            self.wrong(("hotline", "menus"), f"{folder} is no folder")
+            return {}
+        used = {number.menu for number in self.raw.numbers if number.menu}
+        prompts = {
+            language: {sound.stem for sound in (self.sounds / language).glob("*.alaw")} for language in ("zh", "en")
+        }
+        menus: dict[str, Menu] = {}
+        for file in sorted(folder.glob("*.toml")):
+            menu = self._menu(file, queues, prompts, used)
+            if menu is not None and menu.id in menus:
+                self.problems.append(Problem(str(file), 1, f"id {menu.id!r} stands in another menu too"))
+            elif menu is not None:
+                menus[menu.id] = menu
+        return menus
+
+    def _menu(
+        self, file: Path, queues: Mapping[QueueId, QueuePlan], prompts: Mapping[str, set[str]], used: set[str]
+    ) -> Menu | None:
+        """A menu; those that no number uses are read too, but not checked against the queues of this hotline."""
+        try:
+            text = read_text(file)
+        except ConfigError as error:
+            self.problems += error.problems
+            return None
+        lines = scan(text)
+        self.problems += [
+            Problem(str(file), line, f"{dotted(path)} stands twice; keep one") for line, path in lines.doubled
+        ]
+        table, broken = parse(file, text, lines)
+        self.problems += broken
+        if table is None:
+            return None
+        menu: Menu | None = None
+        found: list[MenuProblem] = []
+        try:
+            menu = parse_menu(table, str(file))
+        except MenuError as error:
+            found = list(error.problems)
+        if menu is not None and menu.id in used:
+            starts = {number.language for number in self.raw.numbers if number.menu == menu.id}
+            found = check_menu(menu, queues=set(queues), prompts=prompts, languages=starts)
+        for problem in found:
+            line = lines.line_of(tuple(problem.path.split(".")))
+            self.problems.append(Problem(str(file), line, str(problem)))
+        return menu
+
+    def tickets(self) -> TicketPolicy | None:
+        """The rules for tickets; None after noting what contradicts itself."""
+        section = self.raw.tickets
+        for name in section.close_working_days:
+            if name not in {kind.value for kind in TicketType}:
+                known = ", ".join(kind.value for kind in TicketType)
+                self.wrong(("tickets", "close_working_days", name), f"is no type of ticket; there are: {known}")
+        both = set(section.holidays) & set(section.workdays)
+        if both:
+            self.wrong(("tickets", "workdays"), f"{min(both)} stands in holidays too")
+        spans = tuple(
+            (time.fromisoformat(begin), time.fromisoformat(end))
+            for begin, end in (span.split("-") for span in section.working_hours)
+        )
+        try:
+            hours = WorkingHours(spans, self.raw.hotline.timezone)
+        except (ValueError, KeyError) as error:
+            self.wrong(("tickets", "working_hours"), str(error))
+            return None
+        days = {day: False for day in section.holidays} | {day: True for day in section.workdays}
+        where = f"{self.file.name}, [tickets]"
+        rules = DeadlineRules(
+            Limit(section.sign_working_hours, Unit.WORKING_HOURS, where),
+            {name: Limit(days, Unit.WORKING_DAYS, where) for name, days in section.close_working_days.items()},
+            Limit(section.close_other_working_days, Unit.WORKING_DAYS, where),
+        )
+        return TicketPolicy(hours, ChineseCalendar(days), rules)
+
+    def _recording(self) -> RecordingPolicy | None:
+        section = self.raw.recording
+        try:
+            return RecordingPolicy(
+                section.record,
+                section.consent_required,
+                StartAt(section.start),
+                section.keep_days,
+                section.transcript_keep_days,
+            )
+        except ValueError as error:
+            self.wrong(("recording",), str(error))
+            return None

@@ -1,0 +1,188 @@
+"""What may stand in the configuration file: one class for each section, with types, limits and defaults."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
+from agents.agent import AgentRules
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+Extension = Annotated[str, Field(pattern=r"^[0-9]{3,8}$")]
+Dialled = Annotated[str, Field(pattern=r"^[0-9]{3,20}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(ge=0, le=86400)]
+SPAN = r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d)$"
+
+
+class Section(BaseModel):
+    """A part of the file: nothing unknown in it, no value guessed from another type, never changed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class HotlineSection(Section):
+    """[hotline]: names and places."""
+
+    name_zh: str = "12345政务服务便民热线"
+    name_en: str = "12345 government service hotline"
+    timezone: str = "Asia/Shanghai"
+    default_number: Dialled | None = None  # callers of an unknown number; default: the first of [[numbers]]
+    data: str = "var/hotline"  # everything that is written; relative to the configuration file
+    menus: str | None = None  # folder of the menus; default: those that come with the program
+
+
+class NumberSection(Section):
+    """[[numbers]]: a dialled number and what happens to its callers; menu or direct, not both."""
+
+    dialled: Dialled
+    menu: Id | None = None
+    direct: Id | None = None
+    language: Literal["zh", "en"] = "zh"
+    hours: dict[str, Any] = Field(default_factory=dict)  # empty = 7x24 (domain.md A2)
+
+
+class RelaxSection(Section):
+    """One step of `relax` of [[queues]]: see `acd.relax`."""
+
+    after_s: Annotated[float, Field(gt=0, le=86400)]
+    skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)  # their new, lower levels
+    drop: list[str] = Field(default_factory=list)  # skills that are not asked for any more
+    join: list[Id] = Field(default_factory=list)  # queues whose agents will do as well, when nobody else is free
+
+
+class QueueSection(Section):
+    """[[queues]]: see `controller.plan.QueuePlan`."""
+
+    id: Id
+    name_zh: str
+    name_en: str
+    skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)  # the first is the primary one
+    ring_s: Annotated[int, Field(ge=1, le=120)] = 6
+    retry_s: Seconds = 5.0
+    music: Id = "default"
+    announce_first_s: Seconds = 20.0
+    announce_every_s: Annotated[float, Field(ge=5, le=86400)] = 45.0
+    prefers: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)  # who has them goes first
+    policy: str = DEFAULT_POLICY.name
+    ageing_s: Seconds = DEFAULT_AGEING_S
+    relax: list[RelaxSection] = Field(default_factory=list)
+
+
+class AgentSection(Section):
+    """[[agents]]: an agent; his id is his extension."""
+
+    id: Extension
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)
+
+
+class ExtensionSection(Section):
+    """[[extensions]]: a department's phone that may be a third party."""
+
+    id: Extension
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class AgentRulesSection(Section):
+    """[agent_rules]: see `agents.agent.AgentRules`."""
+
+    wrap_up_s: Seconds = 20.0
+    misses_before_not_ready: Annotated[int, Field(ge=1, le=100)] = 2
+    not_ready_reasons: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]] = Field(
+        default_factory=lambda: list(AgentRules().not_ready_reasons), min_length=1
+    )
+
+
+class RecordingSection(Section):
+    """[recording]: see `recordings.policy.RecordingPolicy`."""
+
+    record: bool = True
+    consent_required: bool = True
+    start: Literal["answer", "after_consent"] = "after_consent"
+    keep_days: Annotated[int, Field(ge=1)] = 1095
+    transcript_keep_days: Annotated[int, Field(ge=1)] = 1095
+
+
+class CallSection(Section):
+    """[call]: what a caller hears beside the menu."""
+
+    survey: bool = True
+    read_ticket: bool = True
+    read_ticket_twice: bool = False
+    digit_one_yao: bool = True  # 幺 in telephone and ticket numbers
+    third_party_ring_s: Annotated[int, Field(ge=1, le=120)] = 20
+
+
+class AsteriskSection(Section):
+    """[asterisk]: "own" = started, watched and stopped by us; "attach" = a running one is used."""
+
+    mode: Literal["own", "attach"] = "own"
+    sip_host: str = "127.0.0.1"
+    sip_port: Port = 0  # 0 = a free one, kept for the next start
+    ami_host: str = "127.0.0.1"
+    ami_port: Port = 0
+    ami_user: str = "ctl"
+    ami_secret_file: str | None = None  # attach only: a file of mode 0600 that holds the AMI secret
+    spool: str | None = None  # attach only: Asterisk's spool folder, readable by us
+    rtp_ports: Annotated[int, Field(ge=40, le=20000)] = 1200
+    heartbeat_max_s: Annotated[int, Field(ge=3, le=60)] = 5
+    carriers: list[str] = Field(default_factory=list)  # addresses from which a carrier's calls are accepted
+    rtp_timeout_s: Annotated[int, Field(ge=5, le=3600)] = 30
+
+
+class WebSection(Section):
+    """[web]: pages and API."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8012
+
+
+class DatabaseSection(Section):
+    """[database]: SQLAlchemy URL; default SQLite below `data`."""
+
+    url: str | None = None
+
+
+class SpeechSection(Section):
+    """[speech]: transcripts after the call, by Vosk."""
+
+    transcribe: bool = True
+    model: str | None = None  # folder of a Vosk model; default: one fetched by `hotline model fetch`
+    language: Literal["zh", "en"] = "zh"
+    grammar: list[str] = Field(default_factory=list)  # closed vocabulary; empty = open
+    package_model: bool = False  # fall back to a model that a Python package carries (the demo's)
+
+
+class TicketsSection(Section):
+    """[tickets]: deadlines (`domain.md` D5, D7) and the working time in which they run."""
+
+    working_hours: list[Annotated[str, Field(pattern=SPAN)]] = Field(
+        default_factory=lambda: ["08:30-12:00", "13:30-18:00"], min_length=1
+    )
+    sign_working_hours: Annotated[float, Field(gt=0, le=1000)] = 4.0
+    close_working_days: dict[str, Annotated[int, Field(ge=1, le=365)]] = Field(default_factory=lambda: {"inquiry": 3})
+    close_other_working_days: Annotated[int, Field(ge=1, le=365)] = 5
+    holidays: list[date] = Field(default_factory=list)  # beside the statutory ones: a newer notice, a local closure
+    workdays: list[date] = Field(default_factory=list)  # make-up working days (调休) of a newer notice
+
+
+class HotlineFile(Section):
+    """The whole file."""
+
+    hotline: HotlineSection = Field(default_factory=HotlineSection)
+    numbers: list[NumberSection] = Field(min_length=1)
+    queues: list[QueueSection] = Field(min_length=1)
+    agents: list[AgentSection] = Field(default_factory=list)
+    extensions: list[ExtensionSection] = Field(default_factory=list)
+    agent_rules: AgentRulesSection = Field(default_factory=AgentRulesSection)
+    recording: RecordingSection = Field(default_factory=RecordingSection)
+    call: CallSection = Field(default_factory=CallSection)
+    asterisk: AsteriskSection = Field(default_factory=AsteriskSection)
+    web: WebSection = Field(default_factory=WebSection)
+    database: DatabaseSection = Field(default_factory=DatabaseSection)
+    speech: SpeechSection = Field(default_factory=SpeechSection)
+    tickets: TicketsSection = Field(default_factory=TicketsSection)
