@@ -44,6 +44,21 @@ class Text:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number field between `least` and `most`, both allowed."""
+
+    least: float
+    most: float
+    required: bool = False
+
+    def problem(self, value: object) -> str:
+        """The code of what is wrong with `value`; empty when nothing is."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return "not_a_number"
+        return "" if self.least <= value <= self.most else "out_of_range"
+
+
 def _has_surrogate(text: str) -> bool:
     """Half a character pair: JSON can write one, no database can store it."""
     return any("\ud800" <= character <= "\udfff" for character in text)
@@ -64,7 +79,7 @@ def _object_without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-async def read_body(request: web.Request, fields: Mapping[str, Text]) -> dict[str, str]:
+async def read_body(request: web.Request, fields: Mapping[str, Text | Number]) -> dict[str, Any]:
     """The fields of the JSON body that are there.
 
     ApiError 400 names everything that is wrong; no body = an empty one.
