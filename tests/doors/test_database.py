@@ -84,6 +84,8 @@ some_calls = st.builds(
     in_net=st.booleans(),
     outcome=st.none() | st.sampled_from(Outcome),
     ended_at=st.none() | instants,
+    place_at=st.none() | instants,
+    favours=st.lists(texts, max_size=2).map(tuple),
 )
 
 
