@@ -108,6 +108,7 @@ class AgentRulesSection(Section):
     """[agent_rules]: see `agents.agent.AgentRules`."""
 
     wrap_up_s: Seconds = 20.0
+    wrap_up_max_s: Seconds | None = None  # with extensions; default 300 s, or wrap_up_s where that is more
     misses_before_not_ready: Annotated[int, Field(ge=1, le=100)] = 2
     not_ready_reasons: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]] = Field(
         default_factory=lambda: list(AgentRules().not_ready_reasons), min_length=1

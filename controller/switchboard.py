@@ -58,6 +58,7 @@ RULES: dict[type[Any], Rule] = {
     events.AgentSignedOut: desk.signed_out,
     events.AgentWentReady: desk.went_ready,
     events.AgentWentNotReady: desk.went_not_ready,
+    events.WrapUpExtended: desk.wrap_up_extended,
     events.ThirdPartyAsked: desk.third_party_asked,
     events.CallsRestored: resync.calls_restored,
     events.CallersRemembered: favours.restored,

@@ -318,6 +318,16 @@ class AgentWentNotReady:
 
 
 @dataclass(frozen=True, slots=True)
+class WrapUpExtended:
+    """The agent asks for `seconds` more of after-call work (话后整理)."""
+
+    agent: AgentId
+    seconds: float
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ThirdPartyAsked:
     """三方通话: the agent wants `endpoint` to join his talk."""
 
@@ -443,6 +453,7 @@ Event = (
     | AgentSignedOut
     | AgentWentReady
     | AgentWentNotReady
+    | WrapUpExtended
     | ThirdPartyAsked
     | TicketOpened
     | TimeIsUp

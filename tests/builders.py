@@ -253,6 +253,9 @@ class Hall:
     def not_ready(self, agent: AgentId = A1, reason: str = "break") -> list[Command]:
         return self.step(event.AgentWentNotReady(agent, reason, RequestId("r"), self.now))
 
+    def extend(self, seconds: float, agent: AgentId = A1) -> list[Command]:
+        return self.step(event.WrapUpExtended(agent, seconds, RequestId("r"), self.now))
+
     def third_party(self, endpoint: AgentId, agent: AgentId = A1) -> list[Command]:
         return self.step(event.ThirdPartyAsked(agent, endpoint, RequestId("r"), self.now))
 

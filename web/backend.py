@@ -194,6 +194,10 @@ class Backend(Protocol):
         """示忙: take no calls, for `reason`."""
         ...
 
+    async def extend_wrap_up(self, agent: AgentId, seconds: float) -> RequestResult:
+        """`seconds` more of after-call work (话后整理)."""
+        ...
+
     async def sign_out(self, agent: AgentId) -> RequestResult:
         """签出: end the shift."""
         ...

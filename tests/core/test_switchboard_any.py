@@ -55,6 +55,7 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.AgentSignedOut(agent, request, at),
         event.AgentWentReady(agent, request, at),
         event.AgentWentNotReady(agent, "break", request, at),
+        event.WrapUpExtended(agent, 30.0, request, at),
         event.ThirdPartyAsked(other, agent, request, at),
         event.TicketOpened(call, TicketNumber("1"), at),
         event.TimeIsUp(TimerKind.WRAP_UP, agent, step, at),
