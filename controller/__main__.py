@@ -68,6 +68,23 @@ def parser() -> argparse.ArgumentParser:
     replay = add("replay", "repeat a journal and report the first decision that differs, or none", "replay")
     replay.add_argument("file", type=Path, help="a file of the journal folder")
 
+    verify = add("verify", "check journals: fairness, reservations, ends; by rules of its own", "verify")
+    verify.add_argument(
+        "journal",
+        nargs="+",
+        metavar="DAY|FILE",
+        help="a day (20261122, 2026-11-22, today, yesterday), files of the journal folder, or a folder",
+    )
+    verify.add_argument("--json", action="store_true", help="print everything as JSON")
+    verify.add_argument("--strict", action="store_true", help="count also what the journal alone cannot decide")
+    verify.add_argument("--no-replay", action="store_true", help="leave out the replay, which takes most of the time")
+    verify.add_argument(
+        "--any-configuration",
+        action="store_true",
+        help="check who fits whom by this configuration even if the journal was written under another",
+    )
+    verify.add_argument("--idle-ms", type=float, default=20.0, help="bound of idle-while-waiting (default 20 ms)")
+
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
     bench.add_argument("name", choices=("ami", "prompt", "join", "acd"))
     bench.add_argument("--json", type=Path, metavar="FILE")
