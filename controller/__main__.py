@@ -68,13 +68,9 @@ def parser() -> argparse.ArgumentParser:
     replay = add("replay", "repeat a journal and report the first decision that differs, or none", "replay")
     replay.add_argument("file", type=Path, help="a file of the journal folder")
 
-    simulate = add(
-        "simulate", "generated days through the same rules: rates, waits", "simulate", config=False
-    )
+    simulate = add("simulate", "generated days through the same rules: rates, waits", "simulate", config=False)
     simulate.add_argument("plan", type=Path, nargs="?", metavar="PLAN.toml", help="who calls and who works")
-    simulate.add_argument(
-        "--check", action="store_true", help="compare with Erlang C or A; without PLAN both samples"
-    )
+    simulate.add_argument("--check", action="store_true", help="compare with Erlang C or A; without PLAN both samples")
     simulate.add_argument("--seed", type=_whole, help="instead of the plan's")
     simulate.add_argument("--runs", type=_positive, help="instead of the plan's")
     simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
