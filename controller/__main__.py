@@ -84,11 +84,29 @@ def parser() -> argparse.ArgumentParser:
         help="check who fits whom by this configuration even if the journal was written under another",
     )
     verify.add_argument("--idle-ms", type=float, default=20.0, help="bound of idle-while-waiting (default 20 ms)")
+    simulate = add("simulate", "generated days through the same rules: rates, waits", "simulate", config=False)
+    simulate.add_argument("plan", type=Path, nargs="?", metavar="PLAN.toml", help="who calls and who works")
+    simulate.add_argument("--check", action="store_true", help="compare with Erlang C or A; without PLAN both samples")
+    simulate.add_argument("--seed", type=_whole, help="instead of the plan's")
+    simulate.add_argument("--runs", type=_positive, help="instead of the plan's")
+    simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
 
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
     bench.add_argument("name", choices=("ami", "prompt", "join", "acd"))
     bench.add_argument("--json", type=Path, metavar="FILE")
     return top
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if (number := _whole(text)) < 1:
+        raise argparse.ArgumentTypeError("at least 1 is needed")
+    return number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
