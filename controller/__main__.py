@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("file", type=Path, help="a file of the journal folder")
 
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
-    bench.add_argument("name", choices=("ami", "prompt", "join", "acd"))
+    bench.add_argument("name", choices=("ami", "prompt", "join", "acd", "controller"))
     bench.add_argument("--json", type=Path, metavar="FILE")
     return top
 
