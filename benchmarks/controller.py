@@ -90,7 +90,10 @@ def configuration(agents: Sequence[str], manager: FakeManager, spool: Path, *, r
             f'[[queues]]\nid = "{name}"\nname_zh = "{name}"\nname_en = "{name}"\nskills = {{ {skill} = 1 }}'
             for name, skill in queues
         ),
-        *(f'[[agents]]\nid = "{one}"\nname = "{one}"\nskills = {{ mandarin = 5, english = 5, approvals = 5 }}' for one in agents),
+        *(
+            f'[[agents]]\nid = "{one}"\nname = "{one}"\nskills = {{ mandarin = 5, english = 5, approvals = 5 }}'
+            for one in agents
+        ),
         "[agent_rules]\nwrap_up_s = 0.0",
         f"[recording]\nrecord = {str(record).lower()}",
         f'[asterisk]\nmode = "attach"\nami_port = {manager.port}\nami_secret_file = "secret"\nspool = "{spool}"',

@@ -99,7 +99,9 @@ class FakeManager:
         number = next(self._serial)
         now = time.time()
         call = f"{SYSTEM}-{now:.0f}.{number}"
-        caller = Caller(call, f"PJSIP/trunk-{number:08x}", f"139{number:08d}", time.monotonic(), deque(self.habits.keys))
+        caller = Caller(
+            call, f"PJSIP/trunk-{number:08x}", f"139{number:08d}", time.monotonic(), deque(self.habits.keys)
+        )
         caller.variables["Q"] = f"{dialled}|zh|{now:.0f}|||0|0"
         self.calls[caller.channel] = caller
         self.most_at_once = max(self.most_at_once, len(self.calls))
@@ -196,7 +198,8 @@ class FakeManager:
     def _party(self, caller: Caller, event: str, agent: bool, lines: str = "") -> None:
         bridge = (
             f"BridgeUniqueid: b-{caller.id}\r\nBridgeType: basic\r\nBridgeTechnology: simple_bridge\r\n"
-            "BridgeCreator: <unknown>\r\nBridgeName: <unknown>\r\nBridgeNumChannels: 2\r\nBridgeVideoSourceMode: none\r\n"
+            "BridgeCreator: <unknown>\r\nBridgeName: <unknown>\r\nBridgeNumChannels: 2\r\n"
+            "BridgeVideoSourceMode: none\r\n"
         )
         self._emit(
             f"Event: {event}\r\nPrivilege: call,all\r\nTimestamp: {time.time():.6f}\r\nSystemName: {SYSTEM}\r\n"
@@ -326,7 +329,9 @@ class _Session(asyncio.Protocol):
         elif name == "Login":
             key = hashlib.md5(f"426534{self._manager.secret}".encode(), usedforsecurity=False).hexdigest()
             good = action.get("Key") == key
-            answer("Success" if good else "Error", Message="Authentication accepted" if good else "Authentication failed")
+            answer(
+                "Success" if good else "Error", Message="Authentication accepted" if good else "Authentication failed"
+            )
             if good:
                 self._send({"Event": "FullyBooted", "Status": "Fully Booted"})
         elif name == "Events":

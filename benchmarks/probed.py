@@ -49,10 +49,10 @@ def _whole(data: bytes) -> bytes:
 def install(file: Path) -> None:
     """Have the composition root start the probe beside its own measurement of the loop."""
 
-    async def both(metrics: HotlineMetrics) -> None:
-        await asyncio.gather(watch_loop(metrics), probe(file))
+    async def both(metrics: HotlineMetrics, interval_s: float = 0.5) -> None:
+        await asyncio.gather(watch_loop(metrics, interval_s), probe(file))
 
-    controller.build.watch_loop = both
+    vars(controller.build)["watch_loop"] = both
 
 
 if __name__ == "__main__":
