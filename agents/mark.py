@@ -22,7 +22,7 @@ def encode(agent: Agent) -> str:
     survives.
     """
     state, since, reason, wanted = agent.state, agent.since, agent.reason, agent.wanted
-    if state in (AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING):
+    if state in (AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HOLDING):
         after = wanted or Wanted(AgentState.READY)
         state, reason, wanted = after.state, after.reason, None
     if state is AgentState.READY:

@@ -21,6 +21,7 @@ from pbx.events import (
     ThirdPartyAsked,
     TimeIsUp,
     TimerKind,
+    WrapUpExtended,
 )
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
 
@@ -53,11 +54,13 @@ def _change(
     call: CallId | None = None,
     leg: ChannelName | None = None,
     reason: str = "",
+    extend_s: float = 0.0,
 ) -> str:
     before = house.agent(agent)
     if before is None:
         return "unknown_agent"
-    after = agents.step(before, cause, now, call=call, leg=leg, reason=reason, rules=house.plan.agent_rules)
+    rules = house.plan.agent_rules
+    after = agents.step(before, cause, now, call=call, leg=leg, reason=reason, extend_s=extend_s, rules=rules)
     if isinstance(after, Refused):
         return after.code
     put(house, before, after)
@@ -115,7 +118,7 @@ def leg_gone(house: House, agent: AgentId, call: CallId, now: float, *, leg: Cha
     known = house.agent(agent)
     if known is None or known.call != call or (leg is not None and known.leg not in (None, leg)):
         return
-    if known.state is AgentState.TALKING:
+    if known.state in (AgentState.TALKING, AgentState.HOLDING):
         change(house, agent, AgentInput.RELEASE, now, call=call)
     elif known.state in (AgentState.RESERVED, AgentState.RINGING):
         change(house, agent, AgentInput.OFFER_FAILED, now, call=call)
@@ -159,6 +162,12 @@ def went_ready(house: House, event: AgentWentReady, now: float) -> None:
 def went_not_ready(house: House, event: AgentWentNotReady, now: float) -> None:
     """示忙, with a reason."""
     code = _change(house, event.agent, AgentInput.GO_NOT_READY, now, reason=event.reason)
+    _answer(house, event.request, code)
+
+
+def wrap_up_extended(house: House, event: WrapUpExtended, now: float) -> None:
+    """Longer after-call work, up to what the hotline allows; the clock is set anew."""
+    code = _change(house, event.agent, AgentInput.EXTEND, now, extend_s=event.seconds)
     _answer(house, event.request, code)
 
 

@@ -282,7 +282,7 @@ def _free_agents(house: House, channels: Iterable[LiveChannel], now: float, *, t
     legs: set[tuple[AgentId | None, CallId]] = {(row.agent, row.call) for row in channels}
     offered = {(live.offer.agent, live.call) for live in house.calls.values() if live.offer is not None}
     for known in list(house.roster.agents()):
-        if known.call is None or (known.state is AgentState.TALKING) is not talking:
+        if known.call is None or (known.state in (AgentState.TALKING, AgentState.HOLDING)) is not talking:
             continue
         if (known.id, known.call) not in legs and (talking or (known.id, known.call) not in offered):
             desk.leg_gone(house, known.id, known.call, now)

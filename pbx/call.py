@@ -161,7 +161,8 @@ class CallRecord:
     """The instants of one call, from which every figure is computed (`domain.md` 0.2: store raw instants).
 
     All times are epoch seconds of the exchange's clock; None = has not happened. `recording` is the raw
-    file's name; where the sealed one is, `recordings/sql.py` knows.
+    file's name; where the sealed one is, `recordings/sql.py` knows. `place_at` is the instant that gives him his place
+    in the line where that is not `queued_at`, `favours` the named rules by which he stands there (`acd/favours.py`).
     """
 
     call: CallId
@@ -184,3 +185,5 @@ class CallRecord:
     in_net: bool = False
     outcome: Outcome | None = None
     ended_at: float | None = None
+    place_at: float | None = None
+    favours: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""`hotline bench controller` in a tiny form: a whole controller carries the fake manager's calls. No figure is judged."""
+"""`hotline bench controller` in a tiny form: a whole controller carries the fake manager's calls. Nothing is judged."""
 
 from __future__ import annotations
 
