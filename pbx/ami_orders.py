@@ -23,6 +23,7 @@ from pbx.wire import Message
 
 log = logging.getLogger(__name__)
 
+_MARK = ("Variable", "Q")
 _MEANINGLESS = ("Hangup", "QueueAdd", "QueueRemove", "QueuePause")  # their errors: gone, or already so
 
 
@@ -111,6 +112,8 @@ class Orders:
         try:
             language = self._outbox.new_language(command)
             batch = actions(command, spool=self._spool, set_language=language)
+            if not self._outbox.new_mark(command):  # the channel carries it since the step before
+                batch = [action for action in batch if _MARK not in action.headers]
             link.send(batch, lambda action, answer: self._step_answered(call, step, action, answer))
         except ValueError as error:
             log.error("step not sent: %s", error, extra={"action": "ami.bad_value"})
