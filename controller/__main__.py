@@ -94,6 +94,18 @@ def parser() -> argparse.ArgumentParser:
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
     bench.add_argument("name", choices=("ami", "prompt", "join", "acd", "controller"))
     bench.add_argument("--json", type=Path, metavar="FILE")
+
+    drill = add("drill", "hurt a hotline under load with real calls and count who saw it", "drill", config=False)
+    drill.add_argument("name", choices=("kill",))
+    drill.add_argument("-n", type=int, default=20, metavar="N", help="so many faults (default 20; about 6 a minute)")
+    drill.add_argument("--seed", type=int, help="repeat a drill (default: a new one, printed)")
+    drill.add_argument(
+        "--fault",
+        choices=("delay", "double", "reorder", "stop", "asterisk", "disk", "locked-db"),
+        help="beside or instead of kills: events late by up to 60 s, doubled, reordered; SIGSTOP; Asterisk killed; ...",
+    )
+    drill.add_argument("--citizens", type=int, default=12, metavar="N", help="calls at a time (default 12)")
+    drill.add_argument("--json", type=Path, metavar="FILE")
     return top
 
 
