@@ -22,6 +22,7 @@ from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
 from ivr.fields import Problem as MenuProblem
 from ivr.hours import HoursError, parse_hours
+from ivr.manifest import LANGUAGES
 from ivr.menu import Menu
 from ivr.menu_check import check_menu
 from ivr.menu_file import MenuError, parse_menu
@@ -205,13 +206,30 @@ class PlanReader:
             queue.music,
             queue.announce_first_s,
             queue.announce_every_s,
-            policy or DEFAULT_POLICY,
-            queue.ageing_s,
-            self._relax(index, queue, requirement),
-            queue.return_within_s,
-            queue.last_agent_within_s,
-            queue.last_agent_wait_s,
+            policy=policy or DEFAULT_POLICY,
+            ageing_s=queue.ageing_s,
+            relax=self._relax(index, queue, requirement),
+            estimate=queue.estimate,
+            expected_talk_s=queue.expected_talk_s,
+            comfort=self._comfort(index, queue),
+            comfort_first_s=queue.comfort_first_s,
+            comfort_every_s=queue.comfort_every_s,
+            return_within_s=queue.return_within_s,
+            last_agent_within_s=queue.last_agent_within_s,
+            last_agent_wait_s=queue.last_agent_wait_s,
         )
+
+    def _comfort(self, index: int, queue: QueueSection) -> tuple[str, ...]:
+        """The words of comfort, each of which must be there in both languages."""
+        for number, prompt in enumerate(queue.comfort):
+            self.prompt(("queues", index, "comfort", number), prompt)
+        return tuple(queue.comfort)
+
+    def prompt(self, place: TomlPath, prompt: str) -> None:
+        """Note a prompt that has no sound in one of the languages."""
+        absent = [language for language in LANGUAGES if not (self.sounds / language / f"{prompt}.alaw").is_file()]
+        if absent:
+            self.wrong(place, f"{prompt!r} is no prompt in {' and '.join(absent)}; `hotline prompts build` makes them")
 
     def _relax(self, index: int, queue: QueueSection, requirement: Requirement) -> tuple[RelaxStep, ...]:
         """The steps with everything that is asked for after each of them."""

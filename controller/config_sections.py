@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
 
@@ -67,6 +68,11 @@ class QueueSection(Section):
     music: Id = "default"
     announce_first_s: Seconds = 20.0
     announce_every_s: Annotated[float, Field(ge=5, le=86400)] = 45.0
+    estimate: bool = True
+    expected_talk_s: Annotated[float, Field(ge=5, le=7200)] = DEFAULT_TALK_S
+    comfort: list[Id] = Field(default_factory=lambda: ["still-waiting"])
+    comfort_first_s: Seconds = 60.0
+    comfort_every_s: Annotated[float, Field(ge=5, le=86400)] = 90.0
     prefers: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)  # who has them goes first
     policy: str = DEFAULT_POLICY.name
     ageing_s: Seconds = DEFAULT_AGEING_S

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from acd.callers import CallerList
+from acd.estimate import Patience, Talks
 from acd.favours import Memory
 from acd.line import Line
 from acd.pool import Pool
@@ -71,6 +72,8 @@ class LiveCall:
     ticket_asked: bool = False
     generation: int = 0  #: of his announcement timer
     announce_at: float | None = None  #: when he is told his place next
+    comfort_at: float | None = None  #: when he hears the next word of comfort
+    comforted: int = 0  #: how many of them he has heard
 
     @property
     def call(self) -> CallId:
@@ -124,6 +127,8 @@ class House:
         self.connected = False
         self.finishing: dict[CallId, LiveCall] = {}  #: ended, but the exchange has not closed the recording yet
         self.restored: dict[CallId, CallRecord] = {}  #: open calls as the store knew them at the start
+        self.talks = {queue.id: Talks(queue.expected_talk_s) for queue in plan.queues.values()}
+        self.patience = {queue: Patience() for queue in plan.queues}
         self.published: dict[AgentId, str] = {}  #: agents' marks as the exchange has them
         self.unheld: dict[CallId, None] = {}  #: waiting calls that have not been told to hold yet, in order
         self.dirty = False  #: the line or an agent changed: distribute before the step ends

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from acd.callers import Listed
+from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY, Policy
 from acd.relax import RelaxStep
 from acd.skills import Requirement, fits
@@ -47,6 +48,11 @@ class QueuePlan:
     music: str = "default"
     announce_first_s: float = 20.0  #: first "you are number N" after so long a wait; 0 = never
     announce_every_s: float = 45.0
+    estimate: bool = True  #: the place is told with the expected wait
+    expected_talk_s: float = DEFAULT_TALK_S  #: until talks of this queue have been measured
+    comfort: tuple[str, ...] = ("still-waiting",)  #: said in turn between the places
+    comfort_first_s: float = 60.0  #: 0 = never
+    comfort_every_s: float = 90.0
     policy: Policy = DEFAULT_POLICY  #: which of the agents who fit goes first (`acd.policy.POLICIES`)
     ageing_s: float = DEFAULT_AGEING_S  #: so many seconds of waiting count like one step of priority; 0 = never
     relax: tuple[RelaxStep, ...] = ()  #: who else will do after so long a wait, in the order of their times
