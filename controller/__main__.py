@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     agent.add_argument("action", choices=("sign-in", "ready", "not-ready", "sign-out", "list"))
     agent.add_argument("id", nargs="?", help="the agent's extension")
     agent.add_argument("--reason", default="break", help="why not ready")
+    agent.add_argument("--seat", help="sign in at this phone instead of his own")
 
     phone = add("phone", "print what a softphone needs to register as this extension, or to dial in", "phone")
     phone.add_argument("id", nargs="?", help="an extension; without one: how a citizen's softphone dials in")

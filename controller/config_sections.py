@@ -84,9 +84,10 @@ class QueueSection(Section):
 
 
 class AgentSection(Section):
-    """[[agents]]: an agent; his id is his extension."""
+    """[[agents]]: an agent; his id is his extension, unless he has no phone of his own (phone = false)."""
 
     id: Extension
+    phone: bool = True
     name: Annotated[str, Field(min_length=1, max_length=60)]
     skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)
     cities: list[Id] = Field(default_factory=list)  # whose queues he serves, where queues belong to cities
@@ -101,6 +102,13 @@ class CallerSection(Section):
     queue: Id | None = None
     priority: Annotated[int, Field(ge=0, le=9)] | None = None
     note: Annotated[str, Field(max_length=200)] = ""
+
+
+class SeatSection(Section):
+    """[[seats]]: a phone that belongs to nobody; any agent may sign in there (hot desk)."""
+
+    id: Extension
+    name: Annotated[str, Field(max_length=60)] = ""
 
 
 class ExtensionSection(Section):
@@ -201,6 +209,7 @@ class HotlineFile(Section):
     numbers: list[NumberSection] = Field(min_length=1)
     queues: list[QueueSection] = Field(min_length=1)
     agents: list[AgentSection] = Field(default_factory=list)
+    seats: list[SeatSection] = Field(default_factory=list)
     extensions: list[ExtensionSection] = Field(default_factory=list)
     callers: list[CallerSection] = Field(default_factory=list)
     agent_rules: AgentRulesSection = Field(default_factory=AgentRulesSection)
