@@ -21,8 +21,15 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 import metrics.sql
 import recordings.sql
 import tickets.sql
+from controller import audit_rows, override_rows
 
-METADATAS: tuple[MetaData, ...] = (metrics.sql.metadata, recordings.sql.metadata, tickets.sql.metadata)
+METADATAS: tuple[MetaData, ...] = (
+    metrics.sql.metadata,
+    recordings.sql.metadata,
+    tickets.sql.metadata,
+    audit_rows.metadata,
+    override_rows.metadata,
+)
 """The tables of every room that has any."""
 
 BUSY_TIMEOUT_S = 5.0

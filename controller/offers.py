@@ -42,7 +42,9 @@ def stand_in_line(house: House, live: LiveCall) -> None:
     queue = house.queue(record.queue or QueueId(""))
     queued_at = record.queued_at or record.arrived_at
     wanted = requirement_at(queue.requirement, queue.relax, house.now - queued_at)
-    waiting = Waiting(live.call, queue.id, wanted, queued_at, live.priority, live.refused, queue.policy, queue.ageing_s)
+    priority = house.priority(live)
+    place_at = record.place_at if record.place_at is not None else queued_at
+    waiting = Waiting(live.call, queue.id, wanted, place_at, priority, live.refused, queue.policy, queue.ageing_s)
     house.line.add(waiting)
     house.dirty = True
     _relax_later(house, live, queue, queued_at)
@@ -64,11 +66,12 @@ def _relax(house: House, live: LiveCall) -> None:
     if entry is None:
         return  # he is being offered, or talks; if he comes back, `stand_in_line` asks again
     queue = house.queue(entry.queue)
-    wanted = requirement_at(queue.requirement, queue.relax, house.now - entry.queued_at)
+    queued_at = live.record.queued_at or live.record.arrived_at
+    wanted = requirement_at(queue.requirement, queue.relax, house.now - queued_at)
     if wanted != entry.requirement:
         house.line.replace(replace(entry, requirement=wanted))
         house.dirty = True
-    _relax_later(house, live, queue, entry.queued_at)
+    _relax_later(house, live, queue, queued_at)
 
 
 def leave_line(house: House, live: LiveCall) -> None:
@@ -106,6 +109,11 @@ def distribute(house: House, now: float) -> None:
         if call in house.calls:
             hold(house, house.calls[call])
     house.unheld.clear()
+
+
+def give(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
+    """Offer a waiting caller to an agent whom somebody has named. False when the agent is not free."""
+    return _offer(house, live, agent, reason, now)
 
 
 def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:

@@ -24,6 +24,7 @@ from pbx.call import CallRecord
 from pbx.commands import Command, ExchangeCommand, FinishRecording, OpenTicket, Reply, SaveCall, Wake
 from pbx.events import Event, TicketOpened
 from pbx.ids import CallId, RequestId, TicketNumber
+from pbx.supervision import Audit, SaveOverrides
 from recordings import files
 from recordings.naming import recording_path
 from recordings.recogniser import RecogniserError
@@ -99,6 +100,10 @@ class Performer:
                     future.set_result(command)
             case FinishRecording():
                 self._start(self._finish(command))
+            case Audit():
+                self._records.append_audit(command.entry)
+            case SaveOverrides():
+                self._records.save_overrides(command)
             case Wake():
                 raise AssertionError("timers are the engine's")
             case _:

@@ -12,10 +12,12 @@ from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY, Policy
 from acd.relax import RelaxStep
 from acd.skills import Requirement, fits
 from agents.agent import AgentRules
+from agents.rights import ADMIN, ADMINISTRATOR, Actor
 from agents.roster import AgentProfile
+from controller.supervision import SupervisionRules
 from ivr.hours import OpeningHours
 from ivr.menu import Menu
-from pbx.ids import AgentId, QueueId
+from pbx.ids import ActorId, AgentId, QueueId
 from recordings.policy import RecordingPolicy
 
 
@@ -78,3 +80,14 @@ class Plan:
     step_tries: int = 3  #: a command that is lost so often leaves the caller to the safety net
     languages: tuple[str, ...] = field(default=("zh", "en"))
     lengths: Mapping[str, float] = field(default_factory=dict)  #: of each prompt by its name, in seconds
+    supervisors: Mapping[ActorId, Actor] = field(default_factory=dict)
+    supervision: SupervisionRules = field(default_factory=SupervisionRules)
+
+    def actor(self, by: ActorId) -> Actor | None:
+        """Who bears an id: a supervisor, or the administrator; None for one whom the configuration does not know."""
+        return ADMINISTRATOR if by == ADMIN else self.supervisors.get(by)
+
+    @property
+    def supervisor_phones(self) -> tuple[AgentId, ...]:
+        """The phones with which supervisors listen."""
+        return tuple(sorted(one.phone for one in self.supervisors.values() if one.phone is not None))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from acd.line import HIGHEST_PRIORITY
 from agents.mark import decode
 from agents.moves import AgentInput, AgentState
-from controller import caller, desk, offers, talk
+from controller import caller, desk, listen, offers, talk
 from controller.house import CurrentOffer, House, LiveCall
 from controller.recorded import finish_if_complete
 from ivr.menu import Message, Question, again, restore
@@ -40,6 +40,8 @@ def exchange_lost(house: House, event: ExchangeLost, now: float) -> None:
 def exchange_connected(house: House, event: ExchangeConnected, now: float) -> None:
     """Bring the house into agreement with the exchange."""
     house.connected = True
+    listeners = [row for row in event.channels if row.role is Role.SPY]  # parties of no talk
+    event = replace(event, channels=tuple(row for row in event.channels if row.role is not Role.SPY))
     _agents(house, event, now)
     rows: dict[CallId, list[LiveChannel]] = {}
     for row in event.channels:
@@ -62,6 +64,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         _never_seen_again(house, record, event.at)
     house.restored = {}
     _free_agents(house, event.channels, now, talking=False)
+    listen.found(house, listeners, event.at)
     for known in house.roster.agents():
         desk.publish(house, known)
     house.dirty = True

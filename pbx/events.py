@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pbx.call import CallRecord
 from pbx.ids import AgentId, CallId, ChannelName, RequestId, TicketNumber
+from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
 
 # ---------------------------------------------------------------- the caller's own channel
 
@@ -169,6 +170,7 @@ class Role(enum.Enum):
     CALLER = "caller"
     AGENT = "agent"
     THIRD = "third"
+    SPY = "spy"  #: a supervisor who listens: never a party of the talk
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +348,7 @@ class TimerKind(enum.Enum):
     RETRY_OFFER = "retry_offer"
     ANNOUNCE = "announce"
     RELAX = "relax"
+    OVERRIDE = "override"
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,4 +403,8 @@ Event = (
     | TicketOpened
     | TimeIsUp
     | CallsRestored
+    | OverridesRestored
+    | SpyStarted
+    | SpyStopped
+    | SupervisorRequest
 )
