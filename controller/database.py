@@ -18,12 +18,14 @@ import psycopg
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+import acd.sql
 import metrics.sql
 import recordings.sql
 import tickets.sql
 from controller import audit_rows, override_rows
 
 METADATAS: tuple[MetaData, ...] = (
+    acd.sql.metadata,
     metrics.sql.metadata,
     recordings.sql.metadata,
     tickets.sql.metadata,

@@ -290,9 +290,11 @@ def _move(house: House, event: MoveAsked, live: LiveCall, now: float) -> str:
     if event.agent is not None and not house.roster.get(event.agent).available:
         return "agent_not_available"
     offers.leave_line(house, live)
+    live.only = None if event.agent is not None else live.only
     changes: dict[str, object] = {"favours": (*(one for one in live.record.favours if one != MOVED), MOVED)}
     if event.queue is not None and event.queue != live.record.queue:
         changes["queue"] = event.queue
+        live.only = None  # he was kept for somebody of another queue
         live.refused = frozenset()  # whoever left the phone unanswered did so for another queue
     if event.priority is not None:
         live.priority = event.priority

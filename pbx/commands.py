@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from pbx.call import CallRecord
-from pbx.events import TimerKind
+from pbx.events import CallerEntry, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
 from pbx.supervision import Audit, SaveOverrides, Spy, StopSpy, SwitchSpy
 
@@ -186,6 +186,20 @@ class SaveCall:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveListing:
+    """Keep an entry of the caller list."""
+
+    entry: CallerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class DropListing:
+    """Forget an entry of the caller list."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenTicket:
     """Open a ticket for an answered call; `TicketOpened` follows after its commit."""
 
@@ -231,4 +245,15 @@ ExchangeCommand = (
     | StopSpy
 )
 StepCommand = Ask | Play | Hold | Offer
-Command = ExchangeCommand | Wake | Reply | SaveCall | OpenTicket | FinishRecording | Audit | SaveOverrides
+Command = (
+    ExchangeCommand
+    | Wake
+    | Reply
+    | SaveCall
+    | OpenTicket
+    | FinishRecording
+    | SaveListing
+    | DropListing
+    | Audit
+    | SaveOverrides
+)

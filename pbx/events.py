@@ -11,7 +11,7 @@ import enum
 from dataclasses import dataclass
 
 from pbx.call import CallRecord
-from pbx.ids import AgentId, CallId, ChannelName, RequestId, TicketNumber
+from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
 
 # ---------------------------------------------------------------- the caller's own channel
@@ -329,6 +329,38 @@ class ThirdPartyAsked:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class CallerEntry:
+    """One entry of the caller list (`acd.callers.Listed`); `kind` is the value of `acd.callers.ListedAs`."""
+
+    number: str
+    kind: str
+    until: float
+    queue: QueueId | None = None
+    priority: int | None = None
+    by: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerListed:
+    """Somebody puts a number into the caller list, or changes its entry; callers who wait stay as they stand."""
+
+    entry: CallerEntry
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallerUnlisted:
+    """Somebody takes a number out of the caller list."""
+
+    number: str
+    by: str
+    request: RequestId
+    at: float
+
+
 # ---------------------------------------------------------------- the engine and the store
 
 
@@ -349,6 +381,7 @@ class TimerKind(enum.Enum):
     ANNOUNCE = "announce"
     RELAX = "relax"
     OVERRIDE = "override"
+    KEPT = "kept"  #: a caller is kept for his last agent no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +402,20 @@ class CallsRestored:
     """
 
     records: tuple[CallRecord, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallersRemembered:
+    """What the store knows of callers when the controller starts; sent once, before `CallsRestored`.
+
+    `entries` is the caller list; `left` are (number, queue, place_at, at, why) of those who left a line not long ago,
+    `talked` are (number, agent, at) of those who talked; both oldest first.
+    """
+
+    entries: tuple[CallerEntry, ...]
+    left: tuple[tuple[str, QueueId, float, float, str], ...]
+    talked: tuple[tuple[str, AgentId, float], ...]
     at: float
 
 
@@ -407,4 +454,7 @@ Event = (
     | SpyStarted
     | SpyStopped
     | SupervisorRequest
+    | CallerListed
+    | CallerUnlisted
+    | CallersRemembered
 )

@@ -78,6 +78,8 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.TimeIsUp(TimerKind.WRAP_UP, agent, step, at),
         event.TimeIsUp(TimerKind.RETRY_OFFER, call, step, at),
         event.TimeIsUp(TimerKind.ANNOUNCE, call, step, at),
+        event.TimeIsUp(TimerKind.RELAX, call, step, at),
+        event.TimeIsUp(TimerKind.KEPT, call, step, at),
         event.CallsRestored((), at),
         event.TimeIsUp(TimerKind.OVERRIDE, f"agent:{agent}", 0, at),
         event.OverridesRestored(
@@ -98,7 +100,13 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         word.SpyEndAsked(LIN, request, at),
         word.SpyStarted(SPY, ChannelName("PJSIP/9001-1"), leg_of(agent, call), at),
         word.SpyStopped(SPY, at),
+        event.CallersRemembered((LISTED,), (("13800001111", GENERAL, at - 9, at, "returning"),), (("1", A1, at),), at),
+        event.CallerListed(LISTED, request, at),
+        event.CallerUnlisted("13800001111", "1001", request, at),
     ]
+
+
+LISTED = event.CallerEntry("138*", "vip", 4e9, GENERAL, 3, "1001", "")
 
 
 def test_no_kind_of_event_is_missing_here() -> None:
