@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
 
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
-    bench.add_argument("name", choices=("ami", "prompt", "join", "acd"))
+    bench.add_argument("name", choices=("ami", "prompt", "join", "acd", "simulate", "cities"))
     bench.add_argument("--json", type=Path, metavar="FILE")
     return top
 
