@@ -2,7 +2,7 @@
 
 What `apps/app_queue.c` does (`performance.md` 1b): every waiting caller looks each second whether it is his turn
 (`RECHECK`). With ``autofill=no``, the default, that is only the first in the line, and while a phone rings for him
-nobody else is tried; with ``autofill=yes`` it is his turn when fewer callers stand before him than members are free. His
+nobody else is tried; with ``autofill=yes`` it is his turn when fewer callers stand before him than members are free. A
 try rings one member, the longest idle (``strategy=leastrecent``; the default ``ringall`` would ring everybody at once),
 for `timeout` seconds; if nobody answers he waits `retry` seconds and tries again.
 """
