@@ -2,14 +2,17 @@
 
 One Asterisk, one controller, one crowd of callers and agents (`sip_load.py`), a closed loop: as many callers as there
 are agents, and so many more who wait; whoever is gone is followed by a new one. In turn (A-B-A-B) they dial our number,
-without a menu, or one whose dialplan is ``Answer(), Queue()`` with the same agents as members. Nobody is recorded and
-nobody is asked for satisfaction; callers hang up when their agent has. Ringing takes 0.1 s, a talk 2 to 3 s.
+without a menu, or one whose dialplan is ``Answer(), Queue()`` with the same agents as members. Nobody is recorded;
+callers hang up when their agent has, but for one turn of ours in which each gives a score in the survey. Ringing takes
+0.1 s, a talk 2 to 3 s.
 
 Of each turn are told, over a window after the loop has settled:
 
 * talks ended a second, and the calls that were refused or cut off before anybody talked (none may be);
 * agent free to INVITE: at the agent's own socket, from his BYE to the next INVITE for him, when at the BYE somebody had
   waited for 0.2 s or more who was not being rung for. The same rule for both sides;
+* in our turns also, by the controller's journal, from the offer's decision to the agent's INVITE, and from his 200 OK
+  to his leg in the bridge (`asterisk.md` 12.4 at these sizes);
 * CPU of Asterisk, and of the controller in our turns, for each talk. In the turns of `Queue()` the controller runs too,
   without calls; what it costs then is told and not counted.
 
@@ -22,11 +25,13 @@ thing. The load costs CPU too, which is told: on a machine of two cores it takes
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +49,7 @@ from pbx import ami_login
 from pbx.ami_link import AmiCounters, AmiError, Link
 from pbx.translate import Action
 
-OURS, FAST, DEFAULT = "ours", "queue-fast", "queue-default"
+OURS, FAST, DEFAULT, SURVEY = "ours", "queue-fast", "queue-default", "ours-survey"
 NUMBER = "12328"
 MEMBERS = (10, 50, 200)
 WAITING = (20, 0, 100)
@@ -78,6 +83,9 @@ class Turn:
     waiting_seen: float  #: callers in the line, mean over the window
     free_to_invite: dict[str, float]
     arrive_to_invite: dict[str, float]
+    offer_to_invite: dict[str, float]  #: from the journal's instant of the offer to the agent's INVITE (ours only)
+    answer_to_bridged: dict[str, float]  #: from his 200 OK to the exchange's BridgeEnter of his leg (ours only)
+    scores: int  #: satisfactions that the exchange told (ours only)
     asterisk_cpu_per_call: float
     controller_cpu_per_call: float
     asterisk_share: float  #: of a core
@@ -93,7 +101,7 @@ def configuration(agents: Sequence[str]) -> str:
             '[[queues]]\nid = "general"\nname_zh = "general"\nname_en = "general"\nskills = { mandarin = 1 }',
             "ring_s = 15\nannounce_first_s = 0",
             *(f'[[agents]]\nid = "{one}"\nname = "{one}"\nskills = {{ mandarin = 5 }}' for one in agents),
-            "[agent_rules]\nwrap_up_s = 0.0\n[recording]\nrecord = false\n[call]\nsurvey = false\nread_ticket = false",
+            "[agent_rules]\nwrap_up_s = 0.0\n[recording]\nrecord = false\n[call]\nread_ticket = false",
             f"[asterisk]\nrtp_ports = {max(400, 8 * len(agents) + 600)}\nrtp_timeout_s = 3600",
             "[web]\nport = 0\n[speech]\ntranscribe = false\n",
         ]
@@ -169,7 +177,8 @@ class Bench:
     async def turn(self, side: str, members: int, waiting: int, window_s: float) -> Turn:
         """Everybody calls one side; what came of it."""
         crowd = self._crowd
-        number = NUMBER if side == OURS else EXTENSION[side, members]
+        number = NUMBER if side in (OURS, SURVEY) else EXTENSION[side, members]
+        crowd.habits = Habits(score="5") if side == SURVEY else Habits()
         crowd.begin()
         crowd.closed_loop = number
         people = members + waiting
@@ -178,7 +187,7 @@ class Bench:
             if index % 5 == 4:
                 await asyncio.sleep(RAMP_S * 5 / people)  # they do not dial in the same instant
         await asyncio.sleep(SETTLE_S)
-        before = self._costs()
+        before, since = self._costs(), time.time()
         crowd.counts.free_to_invite.clear()
         crowd.counts.arrive_to_invite.clear()
         talked = crowd.counts.talked
@@ -190,8 +199,9 @@ class Bench:
         after = self._costs()
         counts = crowd.counts
         talks = counts.talked - talked
-        free, arrive = list(counts.free_to_invite), list(counts.arrive_to_invite)
+        free, arrive, legs = list(counts.free_to_invite), list(counts.arrive_to_invite), list(counts.legs)
         left_over = await crowd.go_home()
+        told = journal_since(self._made.data / "journal", since) if side in (OURS, SURVEY) else Told()
         took, asterisk, controller, ours = (b - a for a, b in zip(before, after, strict=True))
         return Turn(
             side=side,
@@ -207,8 +217,11 @@ class Bench:
             waiting_seen=statistics.fmean(seen),
             free_to_invite=tails(free),
             arrive_to_invite=tails(arrive),
+            offer_to_invite=tails([at - told.offered[call] for call, at, _ in legs if call in told.offered]),
+            answer_to_bridged=tails([told.joined[call] - at for call, _, at in legs if call in told.joined]),
+            scores=told.scores,
             asterisk_cpu_per_call=asterisk / max(1, talks),
-            controller_cpu_per_call=controller / max(1, talks) if side == OURS else 0.0,
+            controller_cpu_per_call=controller / max(1, talks) if side in (OURS, SURVEY) else 0.0,
             asterisk_share=asterisk / took,
             controller_share=controller / took,
             load_share=ours / took,
@@ -230,6 +243,37 @@ def tails(values: Sequence[float]) -> dict[str, float]:
     return spread(values) | ({"p99": percentile(values, 0.99)} if values else {})
 
 
+@dataclass(slots=True)
+class Told:
+    """What the controller's journal says of some calls; epoch seconds."""
+
+    offered: dict[str, float] = field(default_factory=dict)  #: call -> when its last offer was decided
+    joined: dict[str, float] = field(default_factory=dict)  #: call -> when the agent's leg entered the bridge
+    scores: int = 0
+
+
+def journal_since(folder: Path, since: float) -> Told:
+    """Read what has been journaled after `since`; the newest file is the running controller's."""
+    told = Told()
+    newest = max(folder.glob("*.jsonl"))
+    for line in newest.read_bytes().splitlines():
+        if not any(word in line for word in (b'"is":"Offer"', b'"is":"PartyJoined"', b'"is":"CallScored"')):
+            continue
+        with contextlib.suppress(ValueError):  # the last line may not be whole yet
+            entry = json.loads(line)
+            if entry["now"] < since:
+                continue
+            event = entry.get("event", {})
+            if event.get("is") == "PartyJoined" and event["role"] == "agent":
+                told.joined.setdefault(event["call"], event["at"])
+            elif event.get("is") == "CallScored" and event["score"] is not None:
+                told.scores += 1
+            for command in entry.get("commands", ()):
+                if command["is"] == "Offer":
+                    told.offered[command["call"]] = entry["now"]
+    return told
+
+
 def plan(members: Sequence[int], waiting: Sequence[int], *, quick: bool = False) -> Iterator[tuple[str, int, int]]:
     """The turns in their order: (side, members, waiting). Where the judged number waits each side twice, else once."""
     for size in members:
@@ -238,6 +282,8 @@ def plan(members: Sequence[int], waiting: Sequence[int], *, quick: bool = False)
             sides = (OURS, FAST, DEFAULT) if judged and not quick else (OURS, FAST)
             for side in sides + ((OURS, FAST) if judged else ()):
                 yield side, size, line
+            if judged and size == 50:
+                yield SURVEY, size, line
 
 
 def judge(report: Report, turns: Sequence[Turn]) -> None:
@@ -268,10 +314,11 @@ def judge(report: Report, turns: Sequence[Turn]) -> None:
         cost = ratio(lambda one: one.asterisk_cpu_per_call)
         if cost is not None:
             report.figure("queue.asterisk_cpu_per_call.ratio_queue.50_members", cost)
-    report.figure("queue.lost_calls", sum(one.lost for one in turns if one.side == OURS))
+    report.figure("queue.lost_calls", sum(one.lost for one in turns if one.side in (OURS, SURVEY)))
 
 
 async def _run(
+    agents: Sequence[str],
     members: Sequence[int],
     waiting: Sequence[int],
     window_s: float,
@@ -280,10 +327,7 @@ async def _run(
     console: Console,
 ) -> Report:
     report = Report("queue")
-    agents = [str(1001 + index) for index in range(max(members))]
-    place.mkdir(parents=True, exist_ok=True)
     config = place / "measured.toml"
-    config.write_text(configuration(agents), "utf-8")
     turns: list[Turn] = []
     async with stage("queue", console, place, configuration=config, softphones=False) as made:
         details: dict[str, Any] = facts(made)
@@ -323,7 +367,10 @@ def run(
     console = Console()
     try:
         place = folder or Path(os.environ.get("HOTLINE_VAR", HOME / "var")) / "bench" / "queue"
-        report = asyncio.run(_run(members, waiting, window_s, quick, place.absolute(), console))
+        place.mkdir(parents=True, exist_ok=True)
+        agents = [str(1001 + index) for index in range(max(members))]
+        (place / "measured.toml").write_text(configuration(agents), "utf-8")
+        report = asyncio.run(_run(agents, members, waiting, window_s, quick, place.absolute(), console))
     except (StageError, PrepareError, AmiError, OSError, ValueError, aiohttp.ClientError) as error:
         console.print(f"[red]The benchmark could not start:[/red] {error}")
         return 2

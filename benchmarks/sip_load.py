@@ -1,7 +1,8 @@
 """Callers and answering agents as plain SIP over UDP, hundreds of them on two sockets, for `bench queue`.
 
 Made to be cheap, so that the processor is left to what is measured: it reads only what it needs, sends no sound and
-throws away what it is sent (a third socket that nobody reads). Callers come through the trunk (RFC 3261 without
+throws away what it is sent (a third socket that nobody reads); only one packet of sound leaves each caller, for which
+the exchange waits when it answers. Callers come through the trunk (RFC 3261 without
 authentication, known by a header), agents register with digest. Requests are repeated after 0.5 s, as UDP demands;
 times are of the event loop that reads the sockets, the same for whatever exchange is on the other side.
 
@@ -13,9 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import secrets
 import socket
+import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -36,6 +40,8 @@ class Habits:
 
     ring_s: float = 0.1
     talk_s: tuple[float, float] = (2.0, 3.0)
+    score: str = ""  #: the key that a caller gives in the survey (SIP INFO); empty: he hangs up when his agent has
+    score_after_s: float = 0.5  #: from the agent's BYE
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +60,7 @@ class Caller:
     talked: bool = False
     over: bool = False
     over_with: str = ""  #: what ended it
+    sound_port: int = 0  #: where the exchange wants to hear him
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +70,8 @@ class Agent:
     number: str
     password: str = field(repr=False)
     busy: str = ""  #: Call-ID of the call that rings or talks
+    ring_s: float | None = None  #: of his own; `math.inf`: he does not answer
+    talk_s: float | None = None  #: of his own; `math.inf`: he does not hang up
     free_since: float | None = None  #: his last BYE, if somebody waited then
 
 
@@ -90,6 +99,7 @@ class Counts:
     refused: int = 0  #: calls that the exchange refused, or ended before anybody talked
     unanswered: int = 0  #: requests given up
     second_legs: int = 0  #: INVITEs to an agent who rang or talked already
+    legs: list[tuple[str, float, float]] = field(default_factory=list)  #: X-CallId, INVITE and 200 OK, epoch seconds
     free_to_invite: list[float] = field(default_factory=list)
     arrive_to_invite: list[float] = field(default_factory=list)
     refusals: dict[str, int] = field(default_factory=dict)
@@ -136,6 +146,7 @@ class Load:
         self.counts = Counts()
         self.callers: dict[str, Caller] = {}  #: live ones, by Call-ID
         self.agents: dict[str, Agent] = {}
+        self.on_ring: Callable[[Agent], None] = lambda agent: None  #: his phone begins to ring
         self.closed_loop: str | None = None  #: a caller who is gone is followed by a new one to this number
         self._server = (host, port)
         self._trunk_secret = trunk_secret
@@ -218,7 +229,7 @@ class Load:
         """Count anew from here."""
         self.counts = Counts()
 
-    def call(self, dialled: str) -> None:
+    def call(self, dialled: str) -> Caller:
         """A citizen dials."""
         self._serial += 1
         number = f"13{self._serial:09d}"
@@ -235,6 +246,7 @@ class Load:
         self.callers[call_id] = self._by_number[number] = caller
         self.counts.started += 1
         self._request(f"{call_id} 1 INVITE", invite, self._citizens, lambda: self._given_up(caller))
+        return caller
 
     def waiting(self, steady_s: float = 0.0) -> int:
         """Callers who are up and for whom nobody is rung, for at least so long."""
@@ -249,7 +261,7 @@ class Load:
         """Nobody calls any more and everybody hangs up; how many calls were still there after `timeout`."""
         self.closed_loop = None
         for caller in list(self.callers.values()):
-            self._hang_up(caller)
+            self.hang_up(caller)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while self.callers or any(not leg.over for leg in self._legs.values()):  # noqa: ASYNC110 - at the end only
@@ -267,7 +279,7 @@ class Load:
         self.counts.unanswered += 1
         self._caller_over(caller, "no answer")
 
-    def _hang_up(self, caller: Caller) -> None:
+    def hang_up(self, caller: Caller) -> None:
         """BYE, or CANCEL while the exchange has not answered."""
         if caller.over:
             return
@@ -325,6 +337,8 @@ class Load:
                 self._caller_over(caller, str(status))
             elif caller.up_at is None:
                 caller.up_at = self._now()
+                caller.sound_port = int(data.partition(b"m=audio ")[2].partition(b" ")[0] or 0)
+                self.speak(caller)  # Answer() waits up to 0.5 s for the first sound of who called
         elif cseq.endswith("BYE"):
             self._caller_gone(caller)
 
@@ -402,12 +416,17 @@ class Load:
             self.counts.arrive_to_invite.append(now - caller.began)
         leg.response = _reply(headers, 180, "Ringing", leg.tag, self._contact(agent.number, self._phones))
         self._phones.send(leg.response)
-        asyncio.get_running_loop().call_later(self.habits.ring_s, self._pick_up, leg)
+        ring_s = self.habits.ring_s if agent.ring_s is None else agent.ring_s
+        if ring_s < math.inf:
+            asyncio.get_running_loop().call_later(ring_s, self._pick_up, leg)
+        self.on_ring(agent)
 
     def _pick_up(self, leg: Leg) -> None:
         if leg.over:
             return
         leg.answered = True
+        ago = self._now() - leg.came
+        self.counts.legs.append((leg.headers.get("x-callid", ""), time.time() - ago, time.time()))
         contact = self._contact(leg.agent.number, self._phones)
         leg.response = _reply(leg.headers, 200, "OK", leg.tag, contact, self._sdp)
         self._request(f"{leg.call_id} 200", leg.response, self._phones, lambda: self._leg_over(leg, None))
@@ -418,14 +437,43 @@ class Load:
             caller = self._by_number.get(leg.caller)
             if caller is not None:
                 caller.talked = True
-            talk = self._random.uniform(*self.habits.talk_s)
-            asyncio.get_running_loop().call_later(talk, self._end_talk, leg)
+            talk = leg.agent.talk_s
+            if talk is None:
+                talk = self._random.uniform(*self.habits.talk_s)
+            if talk < math.inf:
+                asyncio.get_running_loop().call_later(talk, self._end_talk, leg)
+
+    def release(self, agent: Agent) -> bool:
+        """The agent hangs up, and nobody else by that; False if he is in no talk."""
+        leg = self._legs.get(agent.busy)
+        if leg is None or not leg.answered or leg.over:
+            return False
+        self._bye(leg)
+        self._leg_over(leg, None)
+        return True
+
+    def speak(self, caller: Caller) -> None:
+        """One packet of sound from a caller (20 ms of A-law silence; sequence and time are those of the loop)."""
+        count = int(self._now() * 50)
+        head = struct.pack("!BBHII", 0x80, 8, count & 0xFFFF, (count * 160) & 0xFFFFFFFF, 1)
+        if caller.sound_port and not caller.over:
+            self._sink.sendto(head + b"\xd5" * 160, (self._server[0], caller.sound_port))
 
     def _end_talk(self, leg: Leg) -> None:
-        """The agent hangs up; so does his caller, who hears no survey."""
+        """The agent hangs up; so does his caller, if he gives no score."""
         if leg.over:
             return
         self.counts.talked += 1
+        steady = self.waiting(STEADY_S) > 0
+        self._bye(leg)
+        self._leg_over(leg, self._now() if steady else None)
+        caller = self._by_number.get(leg.caller)
+        if caller is not None and self.habits.score and self.closed_loop is not None:
+            asyncio.get_running_loop().call_later(self.habits.score_after_s, self._score, caller)
+        elif caller is not None:
+            self.hang_up(caller)
+
+    def _bye(self, leg: Leg) -> None:
         host, port = self._server
         headers = leg.headers
         target = headers.get("contact", f"<sip:{host}:{port}>").partition("<")[2].partition(">")[0]
@@ -434,12 +482,17 @@ class Load:
             f"BYE {target} SIP/2.0\r\n{self._via(self._phones)}From: {to}\r\nTo: {headers['from']}\r\n"
             f"Call-ID: {leg.call_id}\r\nCSeq: 100 BYE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
         ).encode()
-        steady = self.waiting(STEADY_S) > 0
         self._request(f"{leg.call_id} 100 BYE", data, self._phones)
-        self._leg_over(leg, self._now() if steady else None)
-        caller = self._by_number.get(leg.caller)
-        if caller is not None:
-            self._hang_up(caller)
+
+    def _score(self, caller: Caller) -> None:
+        """He gives his key; the exchange says thank you and ends the call."""
+        if caller.over:
+            return
+        caller.cseq += 1
+        body = f"Signal={self.habits.score}\r\nDuration=160\r\n"
+        head, _, _ = self._in_dialog("INFO", caller).decode().partition("Content-Length")
+        data = f"{head}Content-Type: application/dtmf-relay\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        self._request(f"{caller.call_id} {caller.cseq} INFO", data, self._citizens)
 
     def _leg_over(self, leg: Leg, free_since: float | None) -> None:
         leg.over = True

@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("file", type=Path, help="a file of the journal folder")
 
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
-    bench.add_argument("name", choices=("ami", "prompt", "join", "acd", "queue", "controller"))
+    bench.add_argument("name", choices=("ami", "prompt", "join", "acd", "queue", "controller", "races"))
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--quick", action="store_true", help="a smaller run, where the benchmark has one")
     return top
