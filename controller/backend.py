@@ -25,10 +25,14 @@ from pbx.events import (
     AgentSignedOut,
     AgentWentNotReady,
     AgentWentReady,
+    CallerEntry,
     CallerIdle,
+    CallerListed,
+    CallerUnlisted,
     Event,
     StepStarted,
     ThirdPartyAsked,
+    WrapUpExtended,
 )
 from pbx.ids import AgentId, CallId, RequestId, TicketNumber
 from recordings.transcript import Transcript
@@ -191,9 +195,9 @@ class HotlineBackend:
 
     # ---------------------------------------------------------------- agents
 
-    async def sign_in(self, agent: AgentId) -> RequestResult:
+    async def sign_in(self, agent: AgentId, seat: AgentId | None = None) -> RequestResult:
         """签入."""
-        return await self._ask(lambda request, at: AgentSignedIn(agent, request, at))
+        return await self._ask(lambda request, at: AgentSignedIn(agent, request, at, seat))
 
     async def ready(self, agent: AgentId) -> RequestResult:
         """示闲."""
@@ -203,6 +207,10 @@ class HotlineBackend:
         """示忙."""
         return await self._ask(lambda request, at: AgentWentNotReady(agent, reason, request, at))
 
+    async def extend_wrap_up(self, agent: AgentId, seconds: float) -> RequestResult:
+        """Longer 话后整理."""
+        return await self._ask(lambda request, at: WrapUpExtended(agent, seconds, request, at))
+
     async def sign_out(self, agent: AgentId) -> RequestResult:
         """签出."""
         return await self._ask(lambda request, at: AgentSignedOut(agent, request, at))
@@ -210,6 +218,26 @@ class HotlineBackend:
     async def third_party(self, agent: AgentId, endpoint: AgentId) -> RequestResult:
         """三方通话."""
         return await self._ask(lambda request, at: ThirdPartyAsked(agent, endpoint, request, at))
+
+    async def caller_list(self) -> Sequence[CallerEntry]:
+        """来电名单."""
+        now = self._clock()
+        return sorted(
+            (
+                CallerEntry(one.number, one.kind.value, one.until, one.queue, one.priority, one.by, one.note)
+                for one in self._house.callers
+                if now < one.until
+            ),
+            key=lambda one: one.number,
+        )
+
+    async def list_caller(self, entry: CallerEntry) -> RequestResult:
+        """Put a number into the caller list."""
+        return await self._ask(lambda request, at: CallerListed(entry, request, at))
+
+    async def unlist_caller(self, number: str, by: str) -> RequestResult:
+        """Take a number out of the caller list."""
+        return await self._ask(lambda request, at: CallerUnlisted(number, by, request, at))
 
     async def _ask(self, make: Callable[[RequestId, float], Event]) -> RequestResult:
         if self.engine is None:

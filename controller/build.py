@@ -27,6 +27,7 @@ from controller.config import Settings
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
+from controller.favours import remembered
 from controller.journal import JournalWriter
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.performer import Performer
@@ -54,6 +55,9 @@ RESTART_FIRST_S, RESTART_LAST_S = 0.2, 10.0
 
 LOGIN_S = 30.0
 """How long Asterisk may take to accept the manager login."""
+
+REMEMBER_S = 86400.0
+"""So far back a starting controller looks for callers who left a line, and for whom a caller talked with last."""
 
 DRAIN_S = 5.0
 """How long a stopping controller waits for commands on their way and for recordings in work."""
@@ -183,6 +187,8 @@ class Hotline:
 
         today = datetime.fromtimestamp(self.clock(), ZoneInfo(plan.timezone)).replace(hour=0, minute=0, second=0)
         backend.restore(await records.calls(today.timestamp(), self.clock() + 1.0))
+        earlier = await records.calls(self.clock() - REMEMBER_S, self.clock() + 1.0)
+        engine.post(remembered(earlier, await records.listings(), self.clock()))
         opened = await records.open_calls()
         engine.post(CallsRestored(tuple(opened), self.clock()))
 
@@ -326,7 +332,7 @@ class Hotline:
             changes["ami_port"] = raw.ami_port
         return free_settings(
             instance,
-            phones=[*plan.agents, *sorted(plan.extensions)],
+            phones=[*plan.phones, *sorted(plan.extensions)],
             rtp_ports=raw.rtp_ports,
             host=raw.sip_host,
             numbers=tuple(plan.numbers),
@@ -363,6 +369,7 @@ class Hotline:
             lambda event: attached.post(event),
             spool=str(spool),
             agents=tuple(self.settings.plan.agents),
+            phones=self.settings.plan.phones,
             limits=AmiLimits(stall_s=self.settings.raw.asterisk.heartbeat_max_s),
         )
         return attached

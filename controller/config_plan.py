@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
-from datetime import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from acd.callers import Listed, ListedAs
 from acd.policy import DEFAULT_POLICY, POLICIES
 from acd.relax import RelaxStep, relaxed
 from acd.skills import Requirement, fits
@@ -21,6 +22,7 @@ from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
 from ivr.fields import Problem as MenuProblem
 from ivr.hours import HoursError, parse_hours
+from ivr.manifest import LANGUAGES
 from ivr.menu import Menu
 from ivr.menu_check import check_menu
 from ivr.menu_file import MenuError, parse_menu
@@ -36,6 +38,8 @@ HOME = Path(__file__).resolve().parent.parent
 def _requirement(queue: QueueSection) -> Requirement:
     """What a queue asks for at first."""
     needs = tuple((SkillId(skill), level) for skill, level in queue.skills.items())
+    if queue.city is not None:
+        needs += ((SkillId(f"city:{queue.city}"), 1),)
     return Requirement(needs, tuple((SkillId(skill), level) for skill, level in queue.prefers.items()))
 
 
@@ -61,6 +65,12 @@ class PlanReader:
         self._doubles("queues", [queue.id for queue in raw.queues], "id")
         self._doubles("agents", [agent.id for agent in raw.agents], "id")
         taken = {agent.id for agent in raw.agents}
+        for index, seat in enumerate(raw.seats):
+            if seat.id in taken:
+                self.wrong(("seats", index, "id"), f"{seat.id} is taken already; every phone needs its own")
+            taken.add(seat.id)
+        if raw.agents and not raw.seats and not any(agent.phone for agent in raw.agents):
+            self.wrong(("agents", 0, "phone"), "is false for every agent and there are no [[seats]]: nobody could sit")
         for index, extension in enumerate(raw.extensions):
             if extension.id in taken:
                 self.wrong(("extensions", index, "id"), f"{extension.id} is taken already; every phone needs its own")
@@ -68,7 +78,10 @@ class PlanReader:
         queues = {QueueId(queue.id): self._queue(index, queue) for index, queue in enumerate(raw.queues)}
         agents = {
             AgentId(one.id): AgentProfile(
-                AgentId(one.id), one.name, {SkillId(skill): level for skill, level in one.skills.items()}
+                AgentId(one.id),
+                one.name,
+                {SkillId(skill): level for skill, level in one.skills.items()}
+                | {SkillId(f"city:{city}"): 1 for city in one.cities},
             )
             for one in raw.agents
         }
@@ -85,10 +98,11 @@ class PlanReader:
         if default not in numbers:
             self.wrong(("hotline", "default_number"), f"{default} is not among [[numbers]]")
         recording = self._recording()
+        callers = tuple(self._callers(queues))
+        agent_rules = self._agent_rules()
         self._doors()
         if self.problems or recording is None:
             return None
-        rules = raw.agent_rules
         return Plan(
             version=version,
             numbers=numbers,
@@ -97,18 +111,36 @@ class PlanReader:
             queues=queues,
             agents=agents,
             extensions=frozenset(AgentId(extension.id) for extension in raw.extensions),
-            agent_rules=AgentRules(rules.wrap_up_s, rules.misses_before_not_ready, tuple(rules.not_ready_reasons)),
+            agent_rules=agent_rules,
             recording=recording,
+            seats=frozenset(AgentId(seat.id) for seat in raw.seats),
+            phoneless=frozenset(AgentId(agent.id) for agent in raw.agents if not agent.phone),
             timezone=raw.hotline.timezone,
             survey=raw.call.survey,
             read_ticket=raw.call.read_ticket,
             read_ticket_twice=raw.call.read_ticket_twice,
             yao=raw.call.digit_one_yao,
             third_party_ring_s=raw.call.third_party_ring_s,
+            callers=callers,
             lengths={
                 f"hotline/{sound.parent.name}/{sound.stem}": sound.stat().st_size / 8000  # A-law: a byte a sample
                 for sound in sorted(self.sounds.glob("*/*.alaw"))
             },
+        )
+
+    def _agent_rules(self) -> AgentRules:
+        raw = self.raw.agent_rules
+        longest = raw.wrap_up_max_s
+        if longest is None:
+            longest = max(AgentRules().wrap_up_max_s, raw.wrap_up_s)
+        elif longest < raw.wrap_up_s:
+            self.wrong(("agent_rules", "wrap_up_max_s"), f"must not be below wrap_up_s ({raw.wrap_up_s:g})")
+            longest = raw.wrap_up_s
+        return AgentRules(
+            wrap_up_s=raw.wrap_up_s,
+            misses_before_not_ready=raw.misses_before_not_ready,
+            not_ready_reasons=tuple(raw.not_ready_reasons),
+            wrap_up_max_s=longest,
         )
 
     def _doors(self) -> None:
@@ -144,6 +176,24 @@ class PlanReader:
         if self.raw.speech.transcribe and model is not None and not (self.file.parent / model).is_dir():
             self.wrong(("speech", "model"), f"{self.file.parent / model} is no folder")
 
+    def _callers(self, queues: Mapping[QueueId, QueuePlan]) -> Iterator[Listed]:
+        """The entries of the caller list; those whose last day is over stay, and count no more."""
+        self._doubles("callers", [one.number for one in self.raw.callers], "number")
+        try:
+            zone = ZoneInfo(self.raw.hotline.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            return  # named already
+        for index, one in enumerate(self.raw.callers):
+            if one.queue is not None and one.queue not in queues:
+                self.wrong(("callers", index, "queue"), f"{one.queue!r} is no queue; there are: {', '.join(queues)}")
+                continue
+            until = datetime.combine(one.until + timedelta(days=1), time(), zone).timestamp()
+            queue = QueueId(one.queue) if one.queue else None
+            try:
+                yield Listed(one.number, ListedAs(one.kind), until, queue, one.priority, "configuration", one.note)
+            except ValueError as error:
+                self.wrong(("callers", index), str(error))
+
     def _doubles(self, section: str, ids: list[str], field: str) -> None:
         for index, one in enumerate(ids):
             if one in ids[:index]:
@@ -164,10 +214,30 @@ class PlanReader:
             queue.music,
             queue.announce_first_s,
             queue.announce_every_s,
-            policy or DEFAULT_POLICY,
-            queue.ageing_s,
-            self._relax(index, queue, requirement),
+            policy=policy or DEFAULT_POLICY,
+            ageing_s=queue.ageing_s,
+            relax=self._relax(index, queue, requirement),
+            estimate=queue.estimate,
+            expected_talk_s=queue.expected_talk_s,
+            comfort=self._comfort(index, queue),
+            comfort_first_s=queue.comfort_first_s,
+            comfort_every_s=queue.comfort_every_s,
+            return_within_s=queue.return_within_s,
+            last_agent_within_s=queue.last_agent_within_s,
+            last_agent_wait_s=queue.last_agent_wait_s,
         )
+
+    def _comfort(self, index: int, queue: QueueSection) -> tuple[str, ...]:
+        """The words of comfort, each of which must be there in both languages."""
+        for number, prompt in enumerate(queue.comfort):
+            self.prompt(("queues", index, "comfort", number), prompt)
+        return tuple(queue.comfort)
+
+    def prompt(self, place: TomlPath, prompt: str) -> None:
+        """Note a prompt that has no sound in one of the languages."""
+        absent = [language for language in LANGUAGES if not (self.sounds / language / f"{prompt}.alaw").is_file()]
+        if absent:
+            self.wrong(place, f"{prompt!r} is no prompt in {' and '.join(absent)}; `hotline prompts build` makes them")
 
     def _relax(self, index: int, queue: QueueSection, requirement: Requirement) -> tuple[RelaxStep, ...]:
         """The steps with everything that is asked for after each of them."""
@@ -187,6 +257,7 @@ class PlanReader:
                     levels=[(SkillId(skill), level) for skill, level in step.skills.items()],
                     drop=[SkillId(skill) for skill in step.drop],
                     join=[others[one] for one in step.join if one in others],
+                    keep=step.keep,
                 )
             except ValueError as error:
                 if not unknown:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+import acd.sql
 import metrics.sql
 import recordings.sql
 import tickets.sql
@@ -24,7 +25,12 @@ import tickets.sql
 if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
     import psycopg
 
-METADATAS: tuple[MetaData, ...] = (metrics.sql.metadata, recordings.sql.metadata, tickets.sql.metadata)
+METADATAS: tuple[MetaData, ...] = (
+    acd.sql.metadata,
+    metrics.sql.metadata,
+    recordings.sql.metadata,
+    tickets.sql.metadata,
+)
 """The tables of every room that has any."""
 
 BUSY_TIMEOUT_S = 5.0

@@ -1,8 +1,8 @@
 """The switchboard: one event in, commands out. Pure: it reads no clock and performs nothing.
 
 The same switchboard runs live (events from Asterisk), in replay (events from the journal) and in simulation. One table
-says which rule handles which event; the rules stand in `caller.py`, `offers.py`, `talk.py`, `desk.py`, `recorded.py`
-and `resync.py`.
+says which rule handles which event; the rules stand in `caller.py`, `offers.py`, `talk.py`, `favours.py`, `desk.py`,
+`recorded.py` and `resync.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from controller import caller, desk, offers, recorded, resync, talk
+from controller import caller, desk, favours, offers, recorded, resync, talk
 from controller.house import House
 from controller.plan import Plan
 from pbx import events
@@ -54,12 +54,17 @@ RULES: dict[type[Any], Rule] = {
     events.RecordingStopped: recorded.stopped,
     events.TimeIsUp: _time_is_up,
     events.PhoneChanged: desk.phone_changed,
+    events.PhoneUsed: desk.phone_used,
     events.AgentSignedIn: desk.signed_in,
     events.AgentSignedOut: desk.signed_out,
     events.AgentWentReady: desk.went_ready,
     events.AgentWentNotReady: desk.went_not_ready,
+    events.WrapUpExtended: desk.wrap_up_extended,
     events.ThirdPartyAsked: desk.third_party_asked,
     events.CallsRestored: resync.calls_restored,
+    events.CallersRemembered: favours.restored,
+    events.CallerListed: favours.caller_listed,
+    events.CallerUnlisted: favours.caller_unlisted,
     events.ExchangeConnected: resync.exchange_connected,
     events.ExchangeLost: resync.exchange_lost,
 }
@@ -75,12 +80,13 @@ class Switchboard:
         """Take one event at epoch second `now`; return what has to be done, in order.
 
         After every event the line is distributed once if it or an agent changed, so that a free agent and a caller
-        who fits him never stand beside each other. While the exchange is away nothing is offered.
+        who fits him never stand beside each other. While the exchange is away nothing is offered. The rules speak of
+        agents; what is said of phones is translated at this door (`seats.py`).
         """
         house = self.house
         house.out = []
         house.now = now
-        RULES[type(event)](house, event, now)
+        RULES[type(event)](house, house.seats.inward(event), now)
         if house.dirty and house.connected:
             offers.distribute(house, now)
-        return house.out
+        return [house.seats.outward(command) for command in house.out]

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import cache
-from typing import Any
+from typing import Any, get_type_hints
 
+from pydantic import TypeAdapter
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -61,11 +63,16 @@ calls = Table(
     Column("in_net", Boolean, nullable=False),
     Column("outcome", Text),
     Column("ended_at", Double),
+    Column("details", JSON, nullable=False, server_default="{}"),
     PrimaryKeyConstraint("call", name="pk_calls"),
     Index("ix_calls_arrived_at", "arrived_at"),  # a day, a month
     Index("ix_calls_ended_at", "ended_at"),  # NULL = the open calls of a restart
 )
-"""Times are epoch seconds of the exchange's clock, NULL = has not happened; as `pbx.call.CallRecord`."""
+"""Times are epoch seconds of the exchange's clock, NULL = has not happened; as `pbx.call.CallRecord`.
+
+What is searched and counted has a column. `details` holds the record's other fields by their names, those that are not
+as they are by default; so a new field of the record needs no new shape of the database.
+"""
 
 offers = Table(
     "call_offers",
@@ -150,17 +157,31 @@ def _find(connection: Connection, *where: ColumnElement[bool]) -> list[CallRecor
     return [_record(row, theirs.get(row.call, ())) for row in rows]
 
 
-_CALL_COLUMNS = tuple(column.name for column in calls.c)
+_CALL_COLUMNS = tuple(column.name for column in calls.c if column.name != "details")
+
+_TYPES = get_type_hints(CallRecord)
+_DETAILS: dict[str, tuple[TypeAdapter[Any], Any]] = {
+    field.name: (TypeAdapter(_TYPES[field.name]), field.default)
+    for field in fields(CallRecord)
+    if field.name not in _CALL_COLUMNS and field.name != "offers"
+}
+"""What is kept in `details`: its type and its default."""
 
 
 def _row(record: CallRecord) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(record, name) for name in _CALL_COLUMNS}
     row["menu_path"] = list(record.menu_path)
     row["outcome"] = record.outcome.value if record.outcome else None
+    row["details"] = {
+        name: kind.dump_python(value, mode="json")
+        for name, (kind, default) in _DETAILS.items()
+        if (value := getattr(record, name)) != default
+    }
     return row
 
 
 def _record(row: Row[Any], offered: Sequence[OfferRecord]) -> CallRecord:
+    more = {name: _DETAILS[name][0].validate_python(value) for name, value in row.details.items() if name in _DETAILS}
     return CallRecord(
         call=CallId(row.call),
         channel=ChannelName(row.channel),
@@ -182,4 +203,5 @@ def _record(row: Row[Any], offered: Sequence[OfferRecord]) -> CallRecord:
         in_net=row.in_net,
         outcome=Outcome(row.outcome) if row.outcome is not None else None,
         ended_at=row.ended_at,
+        **more,
     )

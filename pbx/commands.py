@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from pbx.call import CallRecord
-from pbx.events import TimerKind
+from pbx.events import CallerEntry, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
 
 # ---------------------------------------------------------------- the caller's own channel: one step each
@@ -140,15 +140,20 @@ class NetMembership(enum.Enum):
     READY = "ready"
     PAUSED = "paused"
     ABSENT = "absent"
+    NOWHERE = "nowhere"  #: he has no phone now: the net's members stay as they are
 
 
 @dataclass(frozen=True, slots=True)
 class MarkAgent:
-    """Remember an agent's state in the exchange (global ``AG_<id>``), and in the safety net's membership."""
+    """Remember an agent's state in the exchange (global ``AG_<id>``), and in the safety net's membership.
+
+    `phone`: where he sits, empty when it is the phone of his own number.
+    """
 
     agent: AgentId
     mark: str
     net: NetMembership
+    phone: str = ""
 
 
 # ---------------------------------------------------------------- the engine, the store, the workers
@@ -178,6 +183,20 @@ class SaveCall:
     """Write the call's record as it is now."""
 
     record: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SaveListing:
+    """Keep an entry of the caller list."""
+
+    entry: CallerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class DropListing:
+    """Forget an entry of the caller list."""
+
+    number: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,4 +232,4 @@ ExchangeCommand = (
     Ask | Play | Hold | Offer | CancelOffer | Announce | PrepareEnd | AddParty | HangUp | StartRecording | MarkAgent
 )
 StepCommand = Ask | Play | Hold | Offer
-Command = ExchangeCommand | Wake | Reply | SaveCall | OpenTicket | FinishRecording
+Command = ExchangeCommand | Wake | Reply | SaveCall | OpenTicket | FinishRecording | SaveListing | DropListing

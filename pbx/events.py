@@ -11,7 +11,7 @@ import enum
 from dataclasses import dataclass
 
 from pbx.call import CallRecord
-from pbx.ids import AgentId, CallId, ChannelName, RequestId, TicketNumber
+from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 
 # ---------------------------------------------------------------- the caller's own channel
 
@@ -235,10 +235,28 @@ class RecordingStopped:
 
 @dataclass(frozen=True, slots=True)
 class PhoneChanged:
-    """An agent's phone registered, or its registration is gone."""
+    """A phone registered, or its registration is gone. `agent` is the phone's number, whoever sits there."""
 
     agent: AgentId
     reachable: bool
+    at: float
+
+
+class PhoneUse(enum.Enum):
+    """What a phone is doing, as the exchange sees it (its device state); whether it can be reached is told apart."""
+
+    IDLE = "idle"
+    RINGING = "ringing"
+    IN_USE = "in_use"  #: in a call, of the hotline or of its own
+    BUSY = "busy"  #: says itself that it takes no calls
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneUsed:
+    """What a phone is doing has changed. `agent` is the phone's number, whoever sits there."""
+
+    agent: AgentId
+    use: PhoneUse
     at: float
 
 
@@ -320,11 +338,12 @@ class ExchangeLost:
 
 @dataclass(frozen=True, slots=True)
 class AgentSignedIn:
-    """签入: the agent starts his shift; he is not ready yet."""
+    """签入: the agent starts his shift; he is not ready yet. `seat`: at which phone (None = at his own)."""
 
     agent: AgentId
     request: RequestId
     at: float
+    seat: AgentId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,11 +375,53 @@ class AgentWentNotReady:
 
 
 @dataclass(frozen=True, slots=True)
+class WrapUpExtended:
+    """The agent asks for `seconds` more of after-call work (话后整理)."""
+
+    agent: AgentId
+    seconds: float
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ThirdPartyAsked:
     """三方通话: the agent wants `endpoint` to join his talk."""
 
     agent: AgentId
     endpoint: AgentId
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallerEntry:
+    """One entry of the caller list (`acd.callers.Listed`); `kind` is the value of `acd.callers.ListedAs`."""
+
+    number: str
+    kind: str
+    until: float
+    queue: QueueId | None = None
+    priority: int | None = None
+    by: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerListed:
+    """Somebody puts a number into the caller list, or changes its entry; callers who wait stay as they stand."""
+
+    entry: CallerEntry
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallerUnlisted:
+    """Somebody takes a number out of the caller list."""
+
+    number: str
+    by: str
     request: RequestId
     at: float
 
@@ -384,6 +445,7 @@ class TimerKind(enum.Enum):
     RETRY_OFFER = "retry_offer"
     ANNOUNCE = "announce"
     RELAX = "relax"
+    KEPT = "kept"  #: a caller is kept for his last agent no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +466,20 @@ class CallsRestored:
     """
 
     records: tuple[CallRecord, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallersRemembered:
+    """What the store knows of callers when the controller starts; sent once, before `CallsRestored`.
+
+    `entries` is the caller list; `left` are (number, queue, place_at, at, why) of those who left a line not long ago,
+    `talked` are (number, agent, at) of those who talked; both oldest first.
+    """
+
+    entries: tuple[CallerEntry, ...]
+    left: tuple[tuple[str, QueueId, float, float, str], ...]
+    talked: tuple[tuple[str, AgentId, float], ...]
     at: float
 
 
@@ -428,14 +504,19 @@ Event = (
     | LegEnded
     | RecordingStopped
     | PhoneChanged
+    | PhoneUsed
     | ExchangeConnected
     | ExchangeLost
     | AgentSignedIn
     | AgentSignedOut
     | AgentWentReady
     | AgentWentNotReady
+    | WrapUpExtended
     | ThirdPartyAsked
     | TicketOpened
     | TimeIsUp
     | CallsRestored
+    | CallerListed
+    | CallerUnlisted
+    | CallersRemembered
 )

@@ -153,8 +153,8 @@ class Hall:
     def lost_exchange(self) -> list[Command]:
         return self.step(event.ExchangeLost(self.now))
 
-    def arrive(self, call: CallId = ONE, dialled: str = MENU) -> list[Command]:
-        return self.step(event.CallArrived(call, caller_channel(call), dialled, "13800001111", self.now))
+    def arrive(self, call: CallId = ONE, dialled: str = MENU, caller: str = "13800001111") -> list[Command]:
+        return self.step(event.CallArrived(call, caller_channel(call), dialled, caller, self.now))
 
     def press(
         self, keys: str, call: CallId = ONE, *, step: int | None = None, status: KeyStatus | None = None
@@ -217,8 +217,8 @@ class Hall:
     def fell_back(self, call: CallId = ONE, *, step: int | None = None) -> list[Command]:
         return self.step(event.FellBack(call, caller_channel(call), self._step(call, step), self.now))
 
-    def hung_up(self, call: CallId = ONE) -> list[Command]:
-        return self.step(event.CallEnded(call, 16, self.now))
+    def hung_up(self, call: CallId = ONE, cause: int = 16) -> list[Command]:
+        return self.step(event.CallEnded(call, cause, self.now))
 
     def scored(self, score: int | None, call: CallId = ONE) -> list[Command]:
         return self.step(event.CallScored(call, score, self.now))
@@ -232,6 +232,10 @@ class Hall:
     def phone(self, agent: AgentId, reachable: bool) -> list[Command]:
         return self.step(event.PhoneChanged(agent, reachable, self.now))
 
+    def used(self, phone: AgentId, use: event.PhoneUse) -> list[Command]:
+        """The phone begins or ends a call."""
+        return self.step(event.PhoneUsed(phone, use, self.now))
+
     def time_is_up(self, wake: order.Wake) -> list[Command]:
         """A timer that was asked for; time jumps to it."""
         self.now = max(self.now, wake.at)
@@ -239,8 +243,8 @@ class Hall:
 
     # ------------------------------------------------------------ people
 
-    def sign_in(self, agent: AgentId = A1) -> list[Command]:
-        return self.step(event.AgentSignedIn(agent, RequestId("r"), self.now))
+    def sign_in(self, agent: AgentId = A1, seat: AgentId | None = None) -> list[Command]:
+        return self.step(event.AgentSignedIn(agent, RequestId("r"), self.now, seat))
 
     def sign_out(self, agent: AgentId = A1) -> list[Command]:
         return self.step(event.AgentSignedOut(agent, RequestId("r"), self.now))
@@ -253,14 +257,17 @@ class Hall:
     def not_ready(self, agent: AgentId = A1, reason: str = "break") -> list[Command]:
         return self.step(event.AgentWentNotReady(agent, reason, RequestId("r"), self.now))
 
+    def extend(self, seconds: float, agent: AgentId = A1) -> list[Command]:
+        return self.step(event.WrapUpExtended(agent, seconds, RequestId("r"), self.now))
+
     def third_party(self, endpoint: AgentId, agent: AgentId = A1) -> list[Command]:
         return self.step(event.ThirdPartyAsked(agent, endpoint, RequestId("r"), self.now))
 
     # ------------------------------------------------------------ short ways into a state
 
-    def queued(self, call: CallId = ONE, keys: str = "0") -> list[Command]:
+    def queued(self, call: CallId = ONE, keys: str = "0", caller: str = "13800001111") -> list[Command]:
         """A caller has gone through the menu and stands in the line (or is offered already)."""
-        self.arrive(call)
+        self.arrive(call, caller=caller)
         self.press(keys, call)
         return self.played(call)
 

@@ -20,6 +20,9 @@ pytestmark = pytest.mark.doors
 
 CALL = "/api/calls/hotline-1763744400.1"
 PROTECTED = [
+    ("GET", "/api/caller-list"),
+    ("POST", "/api/caller-list"),
+    ("DELETE", "/api/caller-list"),
     ("GET", "/api/calls"),
     ("GET", CALL),
     ("GET", f"{CALL}/recording"),
@@ -32,6 +35,7 @@ PROTECTED = [
     ("POST", "/api/agents/1001/not-ready"),
     ("POST", "/api/agents/1001/sign-out"),
     ("POST", "/api/agents/1001/third-party"),
+    ("POST", "/api/agents/1001/wrap-up"),
 ]
 VIEWS = ["/api/overview", "/metrics"]
 
