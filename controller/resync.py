@@ -25,6 +25,7 @@ from pbx.events import (
     CallGone,
     CallsRestored,
     ExchangeConnected,
+    ExchangeEnding,
     ExchangeLost,
     KeysPressed,
     LiveChannel,
@@ -48,6 +49,11 @@ def exchange_lost(house: House, event: ExchangeLost, now: float) -> None:
     """Nothing can be commanded now. Callers are safe in the dialplan; what we know is checked at the next login."""
     house.connected = False
     house.published.clear()
+
+
+def exchange_ending(house: House, event: ExchangeEnding, now: float) -> None:
+    """From here on nobody is offered and nothing is told to the exchange; who is still in it was cut off by us."""
+    house.ending = True
 
 
 def exchange_connected(house: House, event: ExchangeConnected, now: float) -> None:

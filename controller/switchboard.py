@@ -67,6 +67,7 @@ RULES: dict[type[Any], Rule] = {
     events.CallerUnlisted: favours.caller_unlisted,
     events.ExchangeConnected: resync.exchange_connected,
     events.ExchangeLost: resync.exchange_lost,
+    events.ExchangeEnding: resync.exchange_ending,
 }
 
 
@@ -87,6 +88,6 @@ class Switchboard:
         house.out = []
         house.now = now
         RULES[type(event)](house, house.seats.inward(event), now)
-        if house.dirty and house.connected:
+        if house.dirty and house.connected and not house.ending:
             offers.distribute(house, now)
         return [house.seats.outward(command) for command in house.out]

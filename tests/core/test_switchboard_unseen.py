@@ -7,10 +7,19 @@ from dataclasses import replace
 import pytest
 
 from pbx.call import CallRecord, CallState, OfferRecord, Outcome
-from pbx.commands import Ask, Hold, Play, SaveCall
-from pbx.events import Answer, CallGone, CallsRestored, ExchangeConnected, KeyStatus, LiveChannel, TalkSeen
+from pbx.commands import Ask, Hold, MarkAgent, Play, SaveCall
+from pbx.events import (
+    Answer,
+    CallGone,
+    CallsRestored,
+    ExchangeConnected,
+    ExchangeEnding,
+    KeyStatus,
+    LiveChannel,
+    TalkSeen,
+)
 from pbx.ids import CallId
-from tests.builders import A1, GENERAL, MENU, ONE, Hall, caller_channel, leg_row, none, only, row
+from tests.builders import A1, GENERAL, MENU, ONE, TWO, Hall, caller_channel, leg_row, none, only, row
 from tests.virtual_time import START
 
 pytestmark = pytest.mark.core
@@ -121,3 +130,17 @@ def test_a_note_that_is_told_again_changes_nothing() -> None:
 
 def test_a_note_without_a_mark_makes_no_record() -> None:
     assert none(restarted(gone=(replace(gone(), mark="x"),)).said, SaveCall)
+
+
+def test_who_is_cut_off_by_an_orderly_stop_has_not_given_up() -> None:
+    hall = Hall()
+    hall.arrive(ONE)
+    hall.press("1", ONE)
+    hall.arrive(TWO)
+    hall.ready(A1)
+    before = len(hall.said)
+    hall.step(ExchangeEnding(hall.now))
+    hall.hung_up(ONE)
+    hall.hung_up(TWO)
+    assert {kept(hall, ONE).outcome, kept(hall, TWO).outcome} == {Outcome.FAILED}
+    assert none(hall.said[before:], MarkAgent)
