@@ -156,6 +156,14 @@ class MarkAgent:
     phone: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SayToPhone:
+    """Play `prompts` to a phone that has dialled a code and waits for the answer; the dialplan hangs up after it."""
+
+    channel: ChannelName
+    prompts: tuple[str, ...]
+
+
 # ---------------------------------------------------------------- the engine, the store, the workers
 
 
@@ -229,7 +237,18 @@ class FinishRecording:
 
 
 ExchangeCommand = (
-    Ask | Play | Hold | Offer | CancelOffer | Announce | PrepareEnd | AddParty | HangUp | StartRecording | MarkAgent
+    Ask
+    | Play
+    | Hold
+    | Offer
+    | CancelOffer
+    | Announce
+    | PrepareEnd
+    | AddParty
+    | HangUp
+    | StartRecording
+    | MarkAgent
+    | SayToPhone
 )
 StepCommand = Ask | Play | Hold | Offer
 Command = ExchangeCommand | Wake | Reply | SaveCall | OpenTicket | FinishRecording | SaveListing | DropListing
