@@ -62,7 +62,7 @@ def _at_his_phone(house: House, event: CodeDialled, now: float) -> str:
         code = desk.go_not_ready(house, agent, _reason(house, event.digit), now)
     else:
         cause = AgentInput.GO_READY if event.code is PhoneCode.READY else AgentInput.SIGN_OUT
-        code = desk.asked(house, agent, cause, now)
+        code = desk.ask(house, agent, cause, now)
     return _REFUSED.get(code, "code-refused") if code else _SAID[event.code]
 
 

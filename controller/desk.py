@@ -43,13 +43,13 @@ def change(
     reason: str = "",
 ) -> bool:
     """Move an agent by his table; refused moves change nothing and are logged. True when it was legal."""
-    code = asked(house, agent, cause, now, call=call, leg=leg, reason=reason)
+    code = ask(house, agent, cause, now, call=call, leg=leg, reason=reason)
     if code:
         log.info("agent %s: %s refused: %s", agent, cause.value, code, extra={"action": "agent_move_refused"})
     return not code
 
 
-def asked(
+def ask(
     house: House,
     agent: AgentId,
     cause: AgentInput,
@@ -188,18 +188,18 @@ def sign_in(house: House, agent: AgentId, seat: AgentId | None, now: float) -> s
     if other is not None and other.id != agent:
         if other.state is not AgentState.OFFLINE:
             house.notices.append(Notice(now, "seat_taken", other.id, wanted))
-            asked(house, other.id, AgentInput.SIGN_OUT, now)
+            ask(house, other.id, AgentInput.SIGN_OUT, now)
         leave_seat(house, other.id, now)
     if moves:
         if known.state is not AgentState.OFFLINE:
             house.notices.append(Notice(now, "moved", agent, wanted))
-            asked(house, agent, AgentInput.SIGN_OUT, now)
+            ask(house, agent, AgentInput.SIGN_OUT, now)
         seats.sit(agent, wanted)
         house.published.pop(agent, None)
         follow_phone(house, agent, now)
         if other is not None:
             follow_phone(house, other.id, now)
-    return asked(house, agent, AgentInput.SIGN_IN, now)
+    return ask(house, agent, AgentInput.SIGN_IN, now)
 
 
 def leave_seat(house: House, agent: AgentId, now: float) -> None:
@@ -218,7 +218,7 @@ def leave_seat(house: House, agent: AgentId, now: float) -> None:
 
 def signed_out(house: House, event: AgentSignedOut, now: float) -> None:
     """签出."""
-    _answer(house, event.request, asked(house, event.agent, AgentInput.SIGN_OUT, now))
+    _answer(house, event.request, ask(house, event.agent, AgentInput.SIGN_OUT, now))
 
 
 def went_ready(house: House, event: AgentWentReady, now: float) -> None:
@@ -228,8 +228,8 @@ def went_ready(house: House, event: AgentWentReady, now: float) -> None:
         if not known.phone:
             _answer(house, event.request, "phone_unreachable")
             return
-        asked(house, event.agent, AgentInput.SIGN_IN, now)
-    _answer(house, event.request, asked(house, event.agent, AgentInput.GO_READY, now))
+        ask(house, event.agent, AgentInput.SIGN_IN, now)
+    _answer(house, event.request, ask(house, event.agent, AgentInput.GO_READY, now))
 
 
 def went_not_ready(house: House, event: AgentWentNotReady, now: float) -> None:
@@ -247,12 +247,12 @@ def go_not_ready(house: House, agent: AgentId, reason: str, now: float) -> str:
         )
         if others >= most:
             return "reason_taken"
-    return asked(house, agent, AgentInput.GO_NOT_READY, now, reason=reason)
+    return ask(house, agent, AgentInput.GO_NOT_READY, now, reason=reason)
 
 
 def wrap_up_extended(house: House, event: WrapUpExtended, now: float) -> None:
     """Longer after-call work, up to what the hotline allows; the clock is set anew."""
-    code = asked(house, event.agent, AgentInput.EXTEND, now, extend_s=event.seconds)
+    code = ask(house, event.agent, AgentInput.EXTEND, now, extend_s=event.seconds)
     _answer(house, event.request, code)
 
 

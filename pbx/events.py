@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pbx.call import CallRecord
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
+from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
 
 # ---------------------------------------------------------------- the caller's own channel
 
@@ -169,6 +170,7 @@ class Role(enum.Enum):
     CALLER = "caller"
     AGENT = "agent"
     THIRD = "third"
+    SPY = "spy"  #: a supervisor who listens: never a party of the talk
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,26 @@ class PhoneUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """The caller's keys to the question of a step."""
+
+    step: int
+    keys: str
+    status: KeyStatus
+
+
+@dataclass(frozen=True, slots=True)
+class TalkSeen:
+    """A talk, as the dialplan noted it. Epoch seconds of the exchange's clock; `released_at` None = it goes on."""
+
+    joined_at: float
+    released_at: float | None
+    agent: AgentId | None
+    score: int | None = None
+    in_net: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LiveChannel:
     """One row of the snapshot that is taken after each login (`asterisk.md` 11.1)."""
 
@@ -276,16 +298,34 @@ class LiveChannel:
     bridged: bool
     mark: str
     caller: str
+    answer: Answer | None = None  #: to the question of `step`, which nobody has been told
+    talk: TalkSeen | None = None  #: as the dialplan noted it; of callers who talk or have talked
+
+
+@dataclass(frozen=True, slots=True)
+class CallGone:
+    """A call that ended while no controller saw it, as the dialplan put it down; `ended_at`: the exchange's clock."""
+
+    call: CallId
+    channel: ChannelName
+    mark: str
+    caller: str
+    ended_at: float
+    talk: TalkSeen | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeConnected:
-    """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks."""
+    """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks.
+
+    `gone` are the calls that ended unseen since the last time.
+    """
 
     channels: tuple[LiveChannel, ...]
     phones: tuple[AgentId, ...]
     marks: tuple[tuple[AgentId, str], ...]
     at: float
+    gone: tuple[CallGone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,6 +482,7 @@ class TimerKind(enum.Enum):
     ANNOUNCE = "announce"
     RELAX = "relax"
     REASON_LIMIT = "reason_limit"
+    OVERRIDE = "override"
     KEPT = "kept"  #: a caller is kept for his last agent no longer
 
 
@@ -514,6 +555,10 @@ Event = (
     | TicketOpened
     | TimeIsUp
     | CallsRestored
+    | OverridesRestored
+    | SpyStarted
+    | SpyStopped
+    | SupervisorRequest
     | CallerListed
     | CallerUnlisted
     | CallersRemembered

@@ -11,13 +11,14 @@ other leg of a call is an agent's.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pbx import commands as order
 from pbx import events as event
 from pbx.events import Event, KeyStatus, LiveChannel, PhoneChanged, PhoneCode, PhoneUse, PhoneUsed, Role
-from pbx.ids import AgentId, CallId, ChannelName
+from pbx.ids import AgentId, CallId, ChannelName, SpyId
+from pbx.supervision import Spy, SpyMode, SpyStarted, SpyStopped, StopSpy, SwitchSpy
 from pbx.wire import Message
 
 WANTED = (
@@ -28,6 +29,8 @@ WANTED = (
     "MixMonitorStop",
     "ContactStatus",
     "DeviceStateChange",
+    "ChanSpyStart",
+    "ChanSpyStop",
     "OriginateResponse",
     "FullyBooted",
 )
@@ -110,7 +113,11 @@ def whose(message: Message) -> tuple[CallId, Role] | None:
         return None
     if f"\r\nUniqueid: {call}\r\n" in message.text:
         return CallId(call), Role.CALLER
-    return CallId(call), Role.THIRD if message.variable("ROLE") == "third" else Role.AGENT
+    return CallId(call), _ROLES.get(message.variable("ROLE"), Role.AGENT)
+
+
+_ROLES = {"third": Role.THIRD, "spy": Role.SPY}
+"""Roles by the channel variable of this name; every other leg of a call is an agent's."""
 
 
 def _call_start(f: Fields, call: CallId, at: float) -> Event:
@@ -206,6 +213,8 @@ def _hangup(message: Message, now: float) -> Event | None:
     cause, at = _number("Cause", message.get("Cause"), "Hangup"), instant(message, now)
     if role is Role.CALLER:
         return event.CallEnded(call, cause, at)
+    if role is Role.SPY:
+        return SpyStopped(SpyId(message.get("Uniqueid")), at)
     channel = ChannelName(message.get("Channel"))
     return event.LegEnded(call, channel, role, agent_of(channel), cause, at)
 
@@ -215,6 +224,8 @@ def _bridge(message: Message, now: float) -> Event | None:
     if found is None:
         return None
     call, role = found
+    if role is Role.SPY:
+        return None
     channel, at = ChannelName(message.get("Channel")), instant(message, now)
     agent = None if role is Role.CALLER else agent_of(channel)
     if message.event == "BridgeEnter":
@@ -229,12 +240,27 @@ def _recording(message: Message, now: float) -> Event | None:
     return event.RecordingStopped(found[0], instant(message, now))
 
 
+def _spying(message: Message, now: float) -> Event | None:
+    """A supervisor's channel has begun to hear another one, or has stopped; others' ChanSpy is none of ours."""
+    spy = SpyId(message.get("SpyerUniqueid"))
+    if not spy.startswith(SPY_PREFIX):
+        return None
+    at = instant(message, now)
+    if message.event == "ChanSpyStop":
+        return SpyStopped(spy, at)
+    return SpyStarted(spy, ChannelName(message.get("SpyerChannel")), ChannelName(message.get("SpyeeChannel")), at)
+
+
+SPY_PREFIX = "spy-"  #: how the unique ids of supervisors' channels begin
+
 _EVENTS: dict[str, Callable[[Message, float], Event | None]] = {
     "UserEvent": _user_event,
     "Hangup": _hangup,
     "BridgeEnter": _bridge,
     "BridgeLeave": _bridge,
     "MixMonitorStop": _recording,
+    "ChanSpyStart": _spying,
+    "ChanSpyStop": _spying,
 }
 
 
@@ -271,7 +297,7 @@ def live_channel(row: Message, phones: Collection[AgentId]) -> LiveChannel | Non
         context=row.variable("CTX") or row.get("Context") if role is Role.CALLER else row.get("Context"),
         step=int(step) if step.isdecimal() else 0,
         bridged=bool(row.get("BridgeId")),
-        mark=row.variable("Q") if role is Role.CALLER else "",
+        mark=row.variable("Q") if role in (Role.CALLER, Role.SPY) else "",
         caller=row.get("CallerIDNum") if role is Role.CALLER else "",
     )
 
@@ -283,6 +309,51 @@ _USES = {
     "RINGINUSE": PhoneUse.RINGING,
     "BUSY": PhoneUse.BUSY,
 }
+
+
+def answer_of(text: str) -> event.Answer | None:
+    """A channel's ``ANSWER``: step, status and keys, written before it is reported; None where there is none."""
+    step, _, rest = text.partition("|")
+    status, _, keys = rest.partition("|")
+    try:
+        return event.Answer(int(step), keys, KeyStatus(status))
+    except ValueError:
+        return event.Answer(int(step), keys, KeyStatus.ERROR) if step.isdecimal() else None
+
+
+TALK_NOTES = ("TALKUP", "TALKEND", "TALKER", "TALKNET", "SCORE")
+"""Channel variables in which the dialplan notes a talk: from when to when, with whom, whether the safety net made it,
+and how satisfied the caller was."""
+
+
+def talk_seen(notes: Sequence[str]) -> event.TalkSeen | None:
+    """What `TALK_NOTES` say; None where nobody has talked."""
+    began, ended, agent, net, score = notes
+    try:
+        joined_at = float(began)
+        released_at = float(ended) if ended else None
+    except ValueError:
+        return None
+    given = int(score) if score in ("1", "2", "3", "4", "5") else None
+    return event.TalkSeen(joined_at, released_at, AgentId(agent) if agent else None, given, net == "1")
+
+
+GONE = "gone"
+"""Family of Asterisk's database where the dialplan notes calls that end while no controller sees it."""
+
+
+def call_gone(row: Message) -> event.CallGone | None:
+    """One ``DBGetTreeResponse`` row of the family `GONE`; None for what is none."""
+    call = row.get("Key").rpartition("/")[2]
+    fields = row.get("Val").split("|", 8)
+    if not call or len(fields) != 9:
+        return None
+    ended, *notes, caller, channel, mark = fields
+    try:
+        at = float(ended)
+    except ValueError:
+        return None
+    return event.CallGone(CallId(call), ChannelName(channel), mark, caller, at, talk_seen(notes))
 
 
 class Phones:
@@ -464,6 +535,38 @@ def actions(
             name = f"AG_{_checked(_NAME, command.agent, 'agent')}"
             mark = set_variable("", name, _checked(_MARK, command.mark, "mark"))
             return [mark, *(_membership(command) if set_membership else ())]
+        case Spy():
+            return [_spy(command)]
+        case SwitchSpy():
+            spy = _checked(_NAME, command.spy, "spy")
+            key = (("Channel", spy), ("Digit", _SPY_DIGITS[command.mode]), ("Receive", "true"))
+            mark_it = (("Channel", spy), ("Variable", "Q"), ("Value", _checked(_MARK, command.mark, "mark")))
+            return [Action("Setvar", mark_it), Action("PlayDTMF", key)]
+        case StopSpy():
+            return [Action("Hangup", (("Channel", _checked(_NAME, command.spy, "spy")), ("Cause", "16")))]
+
+
+_SPY_DIGITS = {SpyMode.LISTEN: "4", SpyMode.WHISPER: "5", SpyMode.BARGE: "6"}
+"""The keys by which ChanSpy with option ``d`` changes its mode (`asterisk.md` section 5)."""
+
+
+def _spy(command: Spy) -> Action:
+    """The supervisor's phone is rung and then hears the leg: quietly, switched by keys, until the leg ends (qdE)."""
+    phone, leg = _checked(_NAME, command.phone, "phone"), _checked(_CHANNEL, command.leg, "leg")
+    mark = _checked(_MARK, command.mark, "mark")
+    return Action(
+        "Originate",
+        (
+            ("Channel", f"PJSIP/{phone}"),
+            ("Application", "ChanSpy"),
+            ("Data", f"{leg},qdE"),
+            ("Async", "true"),
+            ("Timeout", str(command.ring_s * 1000)),
+            ("ChannelId", _checked(_NAME, command.spy, "spy")),
+            ("Variable", f"ROLE=spy,CALLID={_checked(_NAME, command.call, 'call')}"),
+            ("Variable", f"Q={mark}"),
+        ),
+    )
 
 
 def _add_party(command: order.AddParty, channel_id: str) -> Action:
