@@ -46,7 +46,7 @@ class AgentRules:
 
     wrap_up_s: float = 20.0
     misses_before_not_ready: int = 2
-    not_ready_reasons: tuple[str, ...] = ("break", "meal", "meeting", "training", "coaching", "work")
+    not_ready_reasons: tuple[str, ...] = ("break", "meal", "meeting", "training", "coaching", "work", "dispatch")
     wrap_up_max_s: float = 300.0
     limits_s: Mapping[str, float] = field(default_factory=dict)
     most: Mapping[str, int] = field(default_factory=dict)

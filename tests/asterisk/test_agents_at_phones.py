@@ -259,7 +259,7 @@ async def test_who_refuses_is_passed_over_at_once_and_who_is_unregistered_is_not
     mine = await floor.citizen()
     refused = await refusing.incoming(10)
     theirs = await answering.incoming(10)
-    apart = (theirs.time_of("invite") or 0.0) - (refused.time_of("invite") or 0.0)
+    apart = (theirs.time_of("recv INVITE") or 0.0) - (refused.time_of("recv INVITE") or 0.0)
     assert 0 < apart < 1.0, apart
     here = await floor.agent("1001", lambda one: one["state"] == "not_ready")
     assert here["reason"] == "missed"
