@@ -49,9 +49,10 @@ def parser() -> argparse.ArgumentParser:
     asterisk.add_argument("action", choices=("prepare", "version"))
 
     agent = add("agent", "sign an agent in or out, make him ready or not ready", "agent")
-    agent.add_argument("action", choices=("sign-in", "ready", "not-ready", "sign-out", "list"))
+    agent.add_argument("action", choices=("sign-in", "ready", "not-ready", "sign-out", "pin", "list"))
     agent.add_argument("id", nargs="?", help="the agent's extension")
     agent.add_argument("--reason", default="break", help="why not ready")
+    agent.add_argument("--remove", action="store_true", help="with pin: he can sign in at no phone any more")
     agent.add_argument("--seat", help="sign in at this phone instead of his own")
 
     phone = add("phone", "print what a softphone needs to register as this extension, or to dial in", "phone")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from agents.moves import AgentState
 from controller.database import StoreError
 from controller.engine import Engine
 from controller.house import House, LiveCall
@@ -44,8 +45,10 @@ from web.backend import (
     ChangeSignal,
     Counters,
     NotFound,
+    NoticeView,
     Overview,
     QueueView,
+    ReasonView,
     Refused,
     RequestResult,
     ServiceLevelView,
@@ -150,9 +153,16 @@ class HotlineBackend:
                     agent.reason,
                     agent.call,
                     agent.phone,
+                    house.seats.phone_of(agent.id),
+                    agent.use.value,
+                    limit := house.plan.agent_rules.limit_of(agent),
+                    limit is not None and now > agent.since + limit,
+                    agent.until or None,
                 )
                 for agent in house.roster.agents()
             ),
+            notices=tuple(NoticeView(one.at, one.what, one.agent, one.detail) for one in house.notices),
+            reasons=tuple(ReasonView(reason, *names) for reason, names in house.plan.reason_names.items()),
             queues=self._queues(),
             service_levels=tuple(
                 ServiceLevelView(one.definition, one.queue, one.numerator, one.denominator, one.value)
@@ -172,6 +182,9 @@ class HotlineBackend:
     def _queues(self) -> tuple[QueueView, ...]:
         house = self._house
         ready = house.roster.ready_candidates()
+        here_today = [
+            house.roster.profile(agent.id) for agent in house.roster.agents() if agent.state is not AgentState.OFFLINE
+        ]
         views = []
         for queue in house.plan.queues.values():
             here = [live for live in house.calls.values() if live.record.queue == queue.id]
@@ -185,6 +198,7 @@ class HotlineBackend:
                     min((live.record.queued_at or 0.0 for live in waiting), default=None),
                     sum(live.state is CallState.TALKING for live in here),
                     sum(queue.served_by(profile) for profile, _ in ready),
+                    not any(queue.served_by(profile) for profile in here_today),
                 )
             )
         return tuple(views)

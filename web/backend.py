@@ -52,7 +52,7 @@ class AgentView:
 
     `phone`: whether the phone where he sits, `seat`, is reachable; `use`: what it is doing (`pbx.events.PhoneUse`):
     ready with a phone in use is a private call, and he is offered nothing. `limit_s`: how long he may be not ready for
-    `reason` (None = no limit); beyond it he is shown as overdue and nothing else. `until`: the end of his wrap-up.
+    `reason` (None = no limit); `overrun`: he is, and nothing else follows from it. `until`: the end of his wrap-up.
     """
 
     agent: AgentId
@@ -65,7 +65,17 @@ class AgentView:
     seat: AgentId | None = None
     use: str = "idle"
     limit_s: float | None = None
+    overrun: bool = False
     until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonView:
+    """A not-ready reason as people read it."""
+
+    reason: str
+    name_zh: str
+    name_en: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +148,7 @@ class Overview:
     queues: tuple[QueueView, ...] = ()
     service_levels: tuple[ServiceLevelView, ...] = ()
     notices: tuple[NoticeView, ...] = ()
+    reasons: tuple[ReasonView, ...] = ()
     counters: Counters = field(default_factory=Counters)
     exchange: Mapping[str, int] = field(default_factory=dict)
 
