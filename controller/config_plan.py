@@ -24,6 +24,7 @@ from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
 from ivr.fields import Problem as MenuProblem
 from ivr.hours import HoursError, parse_hours
+from ivr.manifest import LANGUAGES
 from ivr.menu import Menu
 from ivr.menu_check import check_menu
 from ivr.menu_file import MenuError, parse_menu
@@ -66,6 +67,12 @@ class PlanReader:
         self._doubles("queues", [queue.id for queue in raw.queues], "id")
         self._doubles("agents", [agent.id for agent in raw.agents], "id")
         taken = {agent.id for agent in raw.agents}
+        for index, seat in enumerate(raw.seats):
+            if seat.id in taken:
+                self.wrong(("seats", index, "id"), f"{seat.id} is taken already; every phone needs its own")
+            taken.add(seat.id)
+        if raw.agents and not raw.seats and not any(agent.phone for agent in raw.agents):
+            self.wrong(("agents", 0, "phone"), "is false for every agent and there are no [[seats]]: nobody could sit")
         for index, extension in enumerate(raw.extensions):
             if extension.id in taken:
                 self.wrong(("extensions", index, "id"), f"{extension.id} is taken already; every phone needs its own")
@@ -95,10 +102,10 @@ class PlanReader:
             self.wrong(("hotline", "default_number"), f"{default} is not among [[numbers]]")
         recording = self._recording()
         callers = tuple(self._callers(queues))
+        agent_rules = self._agent_rules()
         self._doors()
         if self.problems or recording is None:
             return None
-        rules = raw.agent_rules
         return Plan(
             version=version,
             numbers=numbers,
@@ -107,12 +114,14 @@ class PlanReader:
             queues=queues,
             agents=agents,
             extensions=frozenset(AgentId(extension.id) for extension in raw.extensions),
-            agent_rules=AgentRules(rules.wrap_up_s, rules.misses_before_not_ready, tuple(rules.not_ready_reasons)),
+            agent_rules=agent_rules,
             recording=recording,
             supervisors=supervisors,
             supervision=SupervisionRules(
                 raw.supervision.conflict_s, raw.supervision.ring_s, raw.supervision.agent_sees
             ),
+            seats=frozenset(AgentId(seat.id) for seat in raw.seats),
+            phoneless=frozenset(AgentId(agent.id) for agent in raw.agents if not agent.phone),
             timezone=raw.hotline.timezone,
             survey=raw.call.survey,
             read_ticket=raw.call.read_ticket,
@@ -154,6 +163,21 @@ class PlanReader:
             )
             for one in raw.supervisors
         }
+
+    def _agent_rules(self) -> AgentRules:
+        raw = self.raw.agent_rules
+        longest = raw.wrap_up_max_s
+        if longest is None:
+            longest = max(AgentRules().wrap_up_max_s, raw.wrap_up_s)
+        elif longest < raw.wrap_up_s:
+            self.wrong(("agent_rules", "wrap_up_max_s"), f"must not be below wrap_up_s ({raw.wrap_up_s:g})")
+            longest = raw.wrap_up_s
+        return AgentRules(
+            wrap_up_s=raw.wrap_up_s,
+            misses_before_not_ready=raw.misses_before_not_ready,
+            not_ready_reasons=tuple(raw.not_ready_reasons),
+            wrap_up_max_s=longest,
+        )
 
     def _doors(self) -> None:
         """What Asterisk, the web and the database are told must be possible together."""
@@ -226,13 +250,30 @@ class PlanReader:
             queue.music,
             queue.announce_first_s,
             queue.announce_every_s,
-            policy or DEFAULT_POLICY,
-            queue.ageing_s,
-            self._relax(index, queue, requirement),
-            queue.return_within_s,
-            queue.last_agent_within_s,
-            queue.last_agent_wait_s,
+            policy=policy or DEFAULT_POLICY,
+            ageing_s=queue.ageing_s,
+            relax=self._relax(index, queue, requirement),
+            estimate=queue.estimate,
+            expected_talk_s=queue.expected_talk_s,
+            comfort=self._comfort(index, queue),
+            comfort_first_s=queue.comfort_first_s,
+            comfort_every_s=queue.comfort_every_s,
+            return_within_s=queue.return_within_s,
+            last_agent_within_s=queue.last_agent_within_s,
+            last_agent_wait_s=queue.last_agent_wait_s,
         )
+
+    def _comfort(self, index: int, queue: QueueSection) -> tuple[str, ...]:
+        """The words of comfort, each of which must be there in both languages."""
+        for number, prompt in enumerate(queue.comfort):
+            self.prompt(("queues", index, "comfort", number), prompt)
+        return tuple(queue.comfort)
+
+    def prompt(self, place: TomlPath, prompt: str) -> None:
+        """Note a prompt that has no sound in one of the languages."""
+        absent = [language for language in LANGUAGES if not (self.sounds / language / f"{prompt}.alaw").is_file()]
+        if absent:
+            self.wrong(place, f"{prompt!r} is no prompt in {' and '.join(absent)}; `hotline prompts build` makes them")
 
     def _relax(self, index: int, queue: QueueSection, requirement: Requirement) -> tuple[RelaxStep, ...]:
         """The steps with everything that is asked for after each of them."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
 
@@ -67,6 +68,11 @@ class QueueSection(Section):
     music: Id = "default"
     announce_first_s: Seconds = 20.0
     announce_every_s: Annotated[float, Field(ge=5, le=86400)] = 45.0
+    estimate: bool = True
+    expected_talk_s: Annotated[float, Field(ge=5, le=7200)] = DEFAULT_TALK_S
+    comfort: list[Id] = Field(default_factory=lambda: ["still-waiting"])
+    comfort_first_s: Seconds = 60.0
+    comfort_every_s: Annotated[float, Field(ge=5, le=86400)] = 90.0
     prefers: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)  # who has them goes first
     policy: str = DEFAULT_POLICY.name
     ageing_s: Seconds = DEFAULT_AGEING_S
@@ -78,9 +84,10 @@ class QueueSection(Section):
 
 
 class AgentSection(Section):
-    """[[agents]]: an agent; his id is his extension."""
+    """[[agents]]: an agent; his id is his extension, unless he has no phone of his own (phone = false)."""
 
     id: Extension
+    phone: bool = True
     name: Annotated[str, Field(min_length=1, max_length=60)]
     skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)
     cities: list[Id] = Field(default_factory=list)  # whose queues he serves, where queues belong to cities
@@ -95,6 +102,13 @@ class CallerSection(Section):
     queue: Id | None = None
     priority: Annotated[int, Field(ge=0, le=9)] | None = None
     note: Annotated[str, Field(max_length=200)] = ""
+
+
+class SeatSection(Section):
+    """[[seats]]: a phone that belongs to nobody; any agent may sign in there (hot desk)."""
+
+    id: Extension
+    name: Annotated[str, Field(max_length=60)] = ""
 
 
 class ExtensionSection(Section):
@@ -128,6 +142,7 @@ class AgentRulesSection(Section):
     """[agent_rules]: see `agents.agent.AgentRules`."""
 
     wrap_up_s: Seconds = 20.0
+    wrap_up_max_s: Seconds | None = None  # with extensions; default 300 s, or wrap_up_s where that is more
     misses_before_not_ready: Annotated[int, Field(ge=1, le=100)] = 2
     not_ready_reasons: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]] = Field(
         default_factory=lambda: list(AgentRules().not_ready_reasons), min_length=1
@@ -214,6 +229,7 @@ class HotlineFile(Section):
     numbers: list[NumberSection] = Field(min_length=1)
     queues: list[QueueSection] = Field(min_length=1)
     agents: list[AgentSection] = Field(default_factory=list)
+    seats: list[SeatSection] = Field(default_factory=list)
     extensions: list[ExtensionSection] = Field(default_factory=list)
     supervisors: list[SupervisorSection] = Field(default_factory=list)
     supervision: SupervisionSection = Field(default_factory=SupervisionSection)
