@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from agents.rights import Actor
+from controller.audit_rows import as_json
 from controller.database import StoreError
 from controller.engine import Engine
 from controller.house import House, LiveCall
@@ -34,7 +36,8 @@ from pbx.events import (
     ThirdPartyAsked,
     WrapUpExtended,
 )
-from pbx.ids import AgentId, CallId, RequestId, TicketNumber
+from pbx.ids import ActorId, AgentId, CallId, RequestId, TicketNumber
+from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
 from tickets.ticket import Ticket, TicketChange, TicketRefused, TicketType
 from web.backend import (
@@ -43,12 +46,15 @@ from web.backend import (
     CallView,
     ChangeSignal,
     Counters,
+    ForcedView,
+    ListenerView,
     NotFound,
     Overview,
     QueueView,
     Refused,
     RequestResult,
     ServiceLevelView,
+    SupervisionView,
     Unavailable,
 )
 
@@ -132,6 +138,7 @@ class HotlineBackend:
         """What is going on now."""
         self._new_day()
         house, now = self._house, self._clock()
+        heard = house.heard_agents()
         calls = [_live_view(live) for live in house.calls.values()]
         calls += [_ended_view(one) for one in self._ended if now - (one.ended_at or now) < SHOWN_AFTER_END_S]
         count = self._outcomes.get
@@ -150,6 +157,8 @@ class HotlineBackend:
                     agent.reason,
                     agent.call,
                     agent.phone,
+                    forced_by=house.forced_by(agent.id),
+                    heard=agent.id in heard,
                 )
                 for agent in house.roster.agents()
             ),
@@ -219,6 +228,42 @@ class HotlineBackend:
         """三方通话."""
         return await self._ask(lambda request, at: ThirdPartyAsked(agent, endpoint, request, at))
 
+    # ---------------------------------------------------------------- supervision
+
+    def actor(self, by: ActorId) -> Actor | None:
+        """Whose token it is."""
+        return self._house.plan.actor(by)
+
+    async def supervise(self, make: Callable[[RequestId, float], SupervisorRequest]) -> RequestResult:
+        """A supervisor's order."""
+        return await self._ask(make)
+
+    def supervision(self) -> SupervisionView:
+        """What supervisors have changed for now, and who listens."""
+        house = self._house
+        state = house.supervision
+        live = house.calls
+        return SupervisionView(
+            tuple(ForcedView(agent, one.by, one.action.value, one.at) for agent, one in state.forced.items()),
+            tuple(one for mine in state.skills.values() for one in mine.values()),
+            tuple(state.queues.values()),
+            tuple(
+                ListenerView(
+                    one.by,
+                    one.agent,
+                    one.call,
+                    live[one.call].record.queue if one.call in live else None,
+                    one.mode,
+                    one.started_at,
+                )
+                for one in state.spies.values()
+            ),
+        )
+
+    async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
+        """The audit trail."""
+        return as_json(await self._read(self._records.audit(since, until, agent)))
+
     async def caller_list(self) -> Sequence[CallerEntry]:
         """来电名单."""
         now = self._clock()
@@ -250,7 +295,7 @@ class HotlineBackend:
                 reply = await answer
         except TimeoutError:
             raise Unavailable("exchange") from None
-        return RequestResult(reply.ok, reply.code)
+        return RequestResult(reply.ok, reply.code, dict(reply.detail))
 
     # ---------------------------------------------------------------- calls and tickets
 

@@ -127,6 +127,7 @@ class Hotline:
         self._take(data)
         self._check_web_port()
         token = load_or_make_token(data / "api-token")
+        supervisors = {one: load_or_make_token(data / "tokens" / one) for one in plan.supervisors}
 
         self.progress("database")
         await asyncio.to_thread(upgrade, settings.database_url)
@@ -203,7 +204,7 @@ class Hotline:
         self._stack.push_async_callback(self._end_calls, exchange.door)
 
         self.progress("web")
-        app = create_app(backend, token=token, metrics=metrics, clock=self.clock)
+        app = create_app(backend, token=token, metrics=metrics, clock=self.clock, supervisors=supervisors)
         web = settings.raw.web
         try:
             server = await serve(app, web.host, web.port)
