@@ -137,6 +137,7 @@ class Hotline:
         await self._lease(data)
         self._check_web_port()
         token = load_or_make_token(data / "api-token")
+        supervisors = {one: load_or_make_token(data / "tokens" / one) for one in plan.supervisors}
 
         self.progress("database")
         await asyncio.to_thread(upgrade, settings.database_url)
@@ -225,7 +226,7 @@ class Hotline:
         self.progress("web")
         # Only now: its libraries take longer to load than all else, and until here callers waited for us.
         pages = await asyncio.to_thread(importlib.import_module, "web.app")
-        app = pages.create_app(backend, token=token, metrics=metrics, clock=self.clock)
+        app = pages.create_app(backend, token=token, metrics=metrics, clock=self.clock, supervisors=supervisors)
         web = settings.raw.web
         try:
             server = await pages.serve(app, web.host, web.port)
