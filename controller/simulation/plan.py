@@ -7,6 +7,7 @@ wrong is named with its line; the meaning and the default of each value stand be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -182,7 +183,7 @@ def load_plan(file: Path) -> SimulationPlan:
     base: Source | None = None
     if raw.simulation.hotline is not None:
         base = read_source(file.parent / raw.simulation.hotline)
-    settings = changed(base, source, OWN, more={"agents": list(_generated(raw))})
+    settings = changed(base, source, OWN, more={"agents": generated_agents(raw.staff)})
     reader = _Reader(source, raw, settings)
     plan = reader.plan()
     problems += reader.problems
@@ -191,10 +192,10 @@ def load_plan(file: Path) -> SimulationPlan:
     return plan
 
 
-def _generated(raw: PlanFile) -> list[dict[str, Any]]:
+def generated_agents(staff: Sequence[StaffSection]) -> list[dict[str, Any]]:
     """The agents of the groups with a number, as a configuration has them."""
     agents: list[dict[str, Any]] = []
-    for group in raw.staff:
+    for group in staff:
         for _ in range(group.count or 0):
             number = FIRST_STAFF + len(agents)
             agents.append({"id": str(number), "name": f"Simulated {number}", "skills": dict(group.skills)})
