@@ -47,7 +47,7 @@ calls_per_hour = 10
 [[arrivals]]
 dialled = "12328"
 calls_per_hour = 30
-[callers]
+[citizens]
 patience = { kind = "exponential", mean_s = 90 }
 talk = { kind = "lognormal", mean_s = 150, cv = 0.8 }
 [people]
