@@ -131,6 +131,13 @@ class Line:
         caller = self._callers[call]
         return bisect_left(self._places[caller.queue], caller.place)
 
+    def before(self, call: CallId, now: float) -> Iterator[Waiting]:
+        """The callers of all queues who are served before this one at epoch second `now`, in no order. KeyError if he
+        does not wait.
+        """
+        mine = self._callers[call].order(now)
+        return (caller for caller in self._callers.values() if caller.order(now) < mine)
+
     def waiting(self, queue: QueueId | None = None) -> int:
         """How many wait, in one queue or in all."""
         return len(self._callers) if queue is None else len(self._places.get(queue, ()))

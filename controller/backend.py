@@ -195,9 +195,9 @@ class HotlineBackend:
 
     # ---------------------------------------------------------------- agents
 
-    async def sign_in(self, agent: AgentId) -> RequestResult:
+    async def sign_in(self, agent: AgentId, seat: AgentId | None = None) -> RequestResult:
         """签入."""
-        return await self._ask(lambda request, at: AgentSignedIn(agent, request, at))
+        return await self._ask(lambda request, at: AgentSignedIn(agent, request, at, seat))
 
     async def ready(self, agent: AgentId) -> RequestResult:
         """示闲."""

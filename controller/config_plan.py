@@ -13,19 +13,22 @@ from acd.policy import DEFAULT_POLICY, POLICIES
 from acd.relax import RelaxStep, relaxed
 from acd.skills import Requirement, fits
 from agents.agent import AgentRules
+from agents.rights import ADMIN, EVERY_QUEUE, Actor, Right
 from agents.roster import AgentProfile
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
 from controller.config_sections import HotlineFile, NumberSection, QueueSection
 from controller.database import StoreError, database_url
 from controller.plan import NumberPlan, Plan, QueuePlan
+from controller.supervision import SupervisionRules
 from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
 from ivr.fields import Problem as MenuProblem
 from ivr.hours import HoursError, parse_hours
+from ivr.manifest import LANGUAGES
 from ivr.menu import Menu
 from ivr.menu_check import check_menu
 from ivr.menu_file import MenuError, parse_menu
-from pbx.ids import AgentId, QueueId, SkillId
+from pbx.ids import ActorId, AgentId, QueueId, SkillId
 from recordings.policy import RecordingPolicy, StartAt
 from tickets.deadlines import ChineseCalendar, DeadlineRules, Limit, Unit, WorkingHours
 from tickets.ticket import TicketPolicy, TicketType
@@ -64,10 +67,17 @@ class PlanReader:
         self._doubles("queues", [queue.id for queue in raw.queues], "id")
         self._doubles("agents", [agent.id for agent in raw.agents], "id")
         taken = {agent.id for agent in raw.agents}
+        for index, seat in enumerate(raw.seats):
+            if seat.id in taken:
+                self.wrong(("seats", index, "id"), f"{seat.id} is taken already; every phone needs its own")
+            taken.add(seat.id)
+        if raw.agents and not raw.seats and not any(agent.phone for agent in raw.agents):
+            self.wrong(("agents", 0, "phone"), "is false for every agent and there are no [[seats]]: nobody could sit")
         for index, extension in enumerate(raw.extensions):
             if extension.id in taken:
                 self.wrong(("extensions", index, "id"), f"{extension.id} is taken already; every phone needs its own")
             taken.add(extension.id)
+        supervisors = self._supervisors(taken)
         queues = {QueueId(queue.id): self._queue(index, queue) for index, queue in enumerate(raw.queues)}
         agents = {
             AgentId(one.id): AgentProfile(
@@ -106,6 +116,12 @@ class PlanReader:
             extensions=frozenset(AgentId(extension.id) for extension in raw.extensions),
             agent_rules=agent_rules,
             recording=recording,
+            seats=frozenset(AgentId(seat.id) for seat in raw.seats),
+            phoneless=frozenset(AgentId(agent.id) for agent in raw.agents if not agent.phone),
+            supervisors=supervisors,
+            supervision=SupervisionRules(
+                raw.supervision.conflict_s, raw.supervision.ring_s, raw.supervision.agent_sees
+            ),
             timezone=raw.hotline.timezone,
             survey=raw.call.survey,
             read_ticket=raw.call.read_ticket,
@@ -133,6 +149,35 @@ class PlanReader:
             not_ready_reasons=tuple(raw.not_ready_reasons),
             wrap_up_max_s=longest,
         )
+
+    def _supervisors(self, taken: set[str]) -> dict[ActorId, Actor]:
+        """Who may order; `taken` are the extensions that have a phone already."""
+        raw = self.raw
+        self._doubles("supervisors", [one.id for one in raw.supervisors], "id")
+        queues = {queue.id for queue in raw.queues}
+        for index, one in enumerate(raw.supervisors):
+            place: TomlPath = ("supervisors", index)
+            if one.id == ADMIN:
+                self.wrong((*place, "id"), f"{ADMIN!r} is the bearer of the API token; choose another")
+            if one.phone is not None and one.phone in taken:
+                self.wrong((*place, "phone"), f"{one.phone} is taken already; every phone needs its own")
+            elif one.phone is not None:
+                taken.add(one.phone)
+            for queue in one.queues:
+                if queue != EVERY_QUEUE and queue not in queues:
+                    self.wrong((*place, "queues"), f"{queue!r} is no queue; there are: *, {', '.join(sorted(queues))}")
+            if one.phone is None and {"listen", "whisper", "barge"} & set(one.rights):
+                self.wrong((*place, "rights"), "needs a phone to listen with (phone = an extension of its own)")
+        return {
+            ActorId(one.id): Actor(
+                ActorId(one.id),
+                one.name,
+                frozenset(Right(right) for right in one.rights),
+                frozenset(one.queues),
+                AgentId(one.phone) if one.phone is not None else None,
+            )
+            for one in raw.supervisors
+        }
 
     def _doors(self) -> None:
         """What Asterisk, the web and the database are told must be possible together."""
@@ -205,13 +250,30 @@ class PlanReader:
             queue.music,
             queue.announce_first_s,
             queue.announce_every_s,
-            policy or DEFAULT_POLICY,
-            queue.ageing_s,
-            self._relax(index, queue, requirement),
-            queue.return_within_s,
-            queue.last_agent_within_s,
-            queue.last_agent_wait_s,
+            policy=policy or DEFAULT_POLICY,
+            ageing_s=queue.ageing_s,
+            relax=self._relax(index, queue, requirement),
+            estimate=queue.estimate,
+            expected_talk_s=queue.expected_talk_s,
+            comfort=self._comfort(index, queue),
+            comfort_first_s=queue.comfort_first_s,
+            comfort_every_s=queue.comfort_every_s,
+            return_within_s=queue.return_within_s,
+            last_agent_within_s=queue.last_agent_within_s,
+            last_agent_wait_s=queue.last_agent_wait_s,
         )
+
+    def _comfort(self, index: int, queue: QueueSection) -> tuple[str, ...]:
+        """The words of comfort, each of which must be there in both languages."""
+        for number, prompt in enumerate(queue.comfort):
+            self.prompt(("queues", index, "comfort", number), prompt)
+        return tuple(queue.comfort)
+
+    def prompt(self, place: TomlPath, prompt: str) -> None:
+        """Note a prompt that has no sound in one of the languages."""
+        absent = [language for language in LANGUAGES if not (self.sounds / language / f"{prompt}.alaw").is_file()]
+        if absent:
+            self.wrong(place, f"{prompt!r} is no prompt in {' and '.join(absent)}; `hotline prompts build` makes them")
 
     def _relax(self, index: int, queue: QueueSection, requirement: Requirement) -> tuple[RelaxStep, ...]:
         """The steps with everything that is asked for after each of them."""

@@ -11,12 +11,11 @@ from dataclasses import replace
 from acd.line import Waiting
 from acd.relax import next_change, requirement_at
 from agents.moves import AgentInput
-from controller import desk, favours
+from controller import desk, favours, waiting_words
 from controller.house import CurrentOffer, House, LiveCall
 from controller.plan import QueuePlan
-from ivr.prompts import Language, prompt_name, say_position
 from pbx.call import CallInput, CallState, OfferRecord
-from pbx.commands import Announce, Hold, Offer, Wake
+from pbx.commands import Hold, Offer, Wake
 from pbx.events import LegStarted, OfferFailed, TimeIsUp, TimerKind
 from pbx.ids import AgentId, CallId, QueueId
 
@@ -50,7 +49,7 @@ def stand_in_line(house: House, live: LiveCall) -> None:
         queue.id,
         wanted,
         record.place_at or queued_at,
-        live.priority,
+        house.priority(live),
         live.refused,
         queue.policy,
         queue.ageing_s,
@@ -60,9 +59,7 @@ def stand_in_line(house: House, live: LiveCall) -> None:
     house.line.add(waiting)
     house.dirty = True
     _relax_later(house, live, queue, queued_at)
-    if queue.announce_first_s > 0:
-        live.announce_at = live.announce_at or queued_at + queue.announce_first_s
-        _wake(house, live, TimerKind.ANNOUNCE, live.announce_at)
+    waiting_words.schedule(house, live, queue, queued_at)
 
 
 def _relax_later(house: House, live: LiveCall, queue: QueuePlan, queued_at: float) -> None:
@@ -130,6 +127,11 @@ def distribute(house: House, now: float) -> None:
         if call in house.calls:
             hold(house, house.calls[call])
     house.unheld.clear()
+
+
+def give(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
+    """Offer a waiting caller to an agent whom somebody has named. False when the agent is not free."""
+    return _offer(house, live, agent, reason, now)
 
 
 def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
@@ -236,7 +238,8 @@ def _refused(house: House, live: LiveCall, agent: AgentId, now: float) -> None:
     live.refused |= {agent}
     if live.only == agent:
         live.only = None
-    _wake(house, live, TimerKind.RETRY_OFFER, now + house.queue(live.record.queue or QueueId("")).retry_s)
+    again_at = now + house.queue(live.record.queue or QueueId("")).retry_s
+    house.emit(Wake(TimerKind.RETRY_OFFER, live.call, live.generation, again_at))
 
 
 def close_offer(live: LiveCall, outcome: str, at: float) -> None:
@@ -262,22 +265,4 @@ def time_is_up(house: House, event: TimeIsUp, now: float) -> None:
     elif event.kind is TimerKind.KEPT:
         _keep_no_longer(house, live)
     elif event.generation == live.generation and live.state is CallState.WAITING:
-        language = spoken(live)
-        prompts = tuple(
-            prompt_name(language, piece) for piece in say_position(house.line.ahead_of(live.call), language)
-        )
-        house.emit(Announce(live.call, live.channel, prompts))
-        queue = house.queue(live.record.queue or QueueId(""))
-        live.announce_at = now + queue.announce_every_s
-        _wake(house, live, TimerKind.ANNOUNCE, live.announce_at)
-
-
-def _wake(house: House, live: LiveCall, kind: TimerKind, at: float) -> None:
-    if kind is TimerKind.ANNOUNCE:
-        live.generation += 1
-    house.emit(Wake(kind, live.call, live.generation, at))
-
-
-def spoken(live: LiveCall) -> Language:
-    """The language in which a caller is spoken to."""
-    return "en" if live.record.language == "en" else "zh"
+        waiting_words.speak(house, live, now)

@@ -23,7 +23,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from metrics.servicelevel import abandon_wait, abandoned, answer_wait, answered, queue_entry
+from metrics.servicelevel import abandon_wait, abandoned, answer_wait, answered, estimates_held, queue_entry
 from pbx.call import CallRecord, Outcome
 from pbx.ids import CallId, QueueId
 
@@ -150,6 +150,13 @@ class _QueueMetrics:
         waited = histogram("hotline_answer_wait_seconds", "Queue entry to talk, of answered calls")
         gave_up = histogram("hotline_abandon_wait_seconds", "Queue entry to hang-up, of abandoned calls")
         self.offered = {name: offered.labels(name) for name in names}
+        held = Counter(
+            "hotline_estimate_covered",
+            "Announced waits whose caller's fate is known, by whether the real wait lay within",
+            ("queue", "held"),
+            registry=registry,
+        )
+        self.estimates = {(name, yes): held.labels(name, "yes" if yes else "no") for name in names for yes in (0, 1)}
         self.answered = {name: answered.labels(name) for name in names}
         self.abandoned = {name: abandoned.labels(name) for name in names}
         self.answer_wait = {name: waited.labels(name) for name in names}
@@ -249,6 +256,10 @@ class HotlineMetrics:
                 of.abandon_wait[queue].observe(wait)
         if _Fact.ENDED in new and record.outcome is not None:
             self._ended[record.outcome].inc()
+        if _Fact.ENDED in new and record.estimates:
+            kept, failed = estimates_held(record)
+            of.estimates[queue, 1].inc(kept)
+            of.estimates[queue, 0].inc(failed)
 
 
 def _facts(record: CallRecord) -> _Fact:

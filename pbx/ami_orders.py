@@ -16,9 +16,10 @@ from pbx import events as event
 from pbx import outbox as lanes
 from pbx.ami_link import AmiCounters, Link
 from pbx.ami_login import Snapshot
-from pbx.ids import AgentId, CallId, ChannelName
+from pbx.ids import AgentId, CallId, ChannelName, SpyId
 from pbx.outbox import Outbox
-from pbx.translate import Action, actions, instant
+from pbx.supervision import Spy, SpyStopped
+from pbx.translate import SPY_PREFIX, Action, actions, instant
 from pbx.wire import Message
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Orders:
         self._link: Link | None = None
         self._outbox = Outbox()
         self._timers: dict[CallId, asyncio.TimerHandle] = {}
-        self._net: dict[AgentId, order.NetMembership] = {}
+        self._net: dict[str, tuple[AgentId, order.NetMembership]] = {}  # by phone: who sits there, and how
         self._recorded: set[CallId] = set()
         self._third: dict[str, tuple[CallId, AgentId]] = {}
         self._ends: dict[CallId, set[Action]] = {}  #: what each caller's channel holds for the end of his call
@@ -161,16 +162,20 @@ class Orders:
             self._serial += 1
             channel_id = f"third-{self._token}-{self._serial}"
         elif isinstance(command, order.MarkAgent):
-            membership = self._net.get(command.agent) is not command.net
+            membership = self._net.get(command.phone or command.agent) != (command.agent, command.net)
         batch = actions(command, spool=self._spool, set_membership=membership, channel_id=channel_id)
-        if isinstance(command, order.PrepareEnd):  # it comes again when there is a ticket: the rest stands there already
-            known, self._ends[command.call] = self._ends.get(command.call, set()), set(batch)
+        if isinstance(
+            command, order.PrepareEnd
+        ):  # it comes again when there is a ticket: the rest stands there already
+            known = self._ends.get(command.call, set())
+            self._ends[command.call] = set(batch)
             batch = [action for action in batch if action not in known]
         link.send(batch, lambda action, answer: self._other_answered(command, channel_id, action, answer))
         if isinstance(command, order.AddParty):
             self._third[channel_id] = (command.call, command.endpoint)
         elif isinstance(command, order.MarkAgent):
-            self._net[command.agent] = command.net
+            if command.net is not order.NetMembership.NOWHERE:
+                self._net[command.phone or command.agent] = (command.agent, command.net)
         elif isinstance(command, order.StartRecording):
             self._recorded.add(command.call)
 
@@ -187,6 +192,8 @@ class Orders:
             self._recorded.discard(command.call)
         elif isinstance(command, order.AddParty):
             self._third_over(channel_id, self._wall())
+        elif isinstance(command, Spy):
+            self._give(SpyStopped(command.spy, self._wall()))
 
     # ------------------------------------------------------------ what becomes of them
 
@@ -233,9 +240,16 @@ class Orders:
             self._give(found)
 
     def originate_answered(self, message: Message, now: float) -> None:
-        """``OriginateResponse``: a third party that could not even be rung has no channel, hence no hang-up."""
+        """``OriginateResponse``: a third party that could not even be rung has no channel, hence no hang-up.
+
+        The same holds for a supervisor's phone; where both come, the second means nothing.
+        """
         if message.get("Response") == "Failure":
-            self._third_over(message.get("Uniqueid"), instant(message, now))
+            unique_id = message.get("Uniqueid")
+            if unique_id.startswith(SPY_PREFIX):
+                self._give(SpyStopped(SpyId(unique_id), instant(message, now)))
+            else:
+                self._third_over(unique_id, instant(message, now))
 
     def _third_over(self, channel_id: str, at: float) -> None:
         third = self._third.pop(channel_id, None)

@@ -72,6 +72,7 @@ async def test_refusals_of_the_switchboard_keep_their_code_and_speak_two_languag
         ("/api/agents/1002/third-party", {"endpoint": "1003"}, 409, "not_talking"),
         ("/api/agents/1001/third-party", {"endpoint": "9999"}, 404, "unknown_endpoint"),
         ("/api/agents/1001/not-ready", {"reason": "nap"}, 422, "unknown_reason"),
+        ("/api/agents/1002/sign-in", {"seat": "7777"}, 404, "unknown_seat"),
         ("/api/agents/1002/wrap-up", {"extend_s": 30}, 409, "not_in_wrap_up"),
     ):
         got, answer = await hotline.json("POST", path, body)

@@ -177,7 +177,9 @@ class MemoryBackend:
     async def changed(self, version: int) -> int:
         return await self.signal.wait(version)
 
-    async def sign_in(self, agent: AgentId) -> RequestResult:
+    async def sign_in(self, agent: AgentId, seat: AgentId | None = None) -> RequestResult:
+        if seat is not None and seat not in self._agents:
+            return RequestResult(False, "unknown_seat")
         return self._request("sign_in", agent, AgentInput.SIGN_IN)
 
     async def ready(self, agent: AgentId) -> RequestResult:
