@@ -95,8 +95,11 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
 
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
-    bench.add_argument("name", choices=("ami", "prompt", "join", "acd", "controller"))
+    bench.add_argument(
+        "name", choices=("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities")
+    )
     bench.add_argument("--json", type=Path, metavar="FILE")
+    bench.add_argument("--quick", action="store_true", help="a smaller run, where the benchmark has one")
 
     drill = add("drill", "hurt a hotline under load with real calls and count who saw it", "drill", config=False)
     drill.add_argument("name", choices=("kill",))
