@@ -58,6 +58,13 @@ def parser() -> argparse.ArgumentParser:
     phone = add("phone", "print what a softphone needs to register as this extension, or to dial in", "phone")
     phone.add_argument("id", nargs="?", help="an extension; without one: how a citizen's softphone dials in")
 
+    audit = add("audit", "what supervisors ordered: read the trail, or check that it is whole", "audit")
+    audit.add_argument("--day", metavar="DATE", help="only this day, such as 2026-11-22")
+    audit.add_argument("--agent", metavar="ID", help="only lines about this agent")
+    audit.add_argument("--json", action="store_true", help="as JSON")
+    audit.add_argument("--check", action="store_true", help="find changed and missing lines; prints the last seal")
+    audit.add_argument("--seal", metavar="SEAL", help="with --check: a seal noted earlier must still be there")
+
     model = add("model", "get a speech model from Vosk's own list", "model", config=False)
     model.add_argument("action", choices=("fetch", "list"))
     model.add_argument("language", nargs="?", choices=("zh", "en"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from agents.moves import AgentState
+from agents.rights import Actor
+from controller.audit_rows import as_json
 from controller.database import StoreError
 from controller.engine import Engine
 from controller.house import House, LiveCall
@@ -35,7 +37,8 @@ from pbx.events import (
     ThirdPartyAsked,
     WrapUpExtended,
 )
-from pbx.ids import AgentId, CallId, RequestId, TicketNumber
+from pbx.ids import ActorId, AgentId, CallId, RequestId, TicketNumber
+from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
 from tickets.ticket import Ticket, TicketChange, TicketRefused, TicketType
 from web.backend import (
@@ -44,6 +47,8 @@ from web.backend import (
     CallView,
     ChangeSignal,
     Counters,
+    ForcedView,
+    ListenerView,
     NotFound,
     NoticeView,
     Overview,
@@ -52,6 +57,7 @@ from web.backend import (
     Refused,
     RequestResult,
     ServiceLevelView,
+    SupervisionView,
     Unavailable,
 )
 
@@ -135,6 +141,7 @@ class HotlineBackend:
         """What is going on now."""
         self._new_day()
         house, now = self._house, self._clock()
+        heard = house.heard_agents()
         calls = [_live_view(live) for live in house.calls.values()]
         calls += [_ended_view(one) for one in self._ended if now - (one.ended_at or now) < SHOWN_AFTER_END_S]
         count = self._outcomes.get
@@ -158,6 +165,8 @@ class HotlineBackend:
                     limit := house.plan.agent_rules.limit_of(agent),
                     limit is not None and now > agent.since + limit,
                     agent.until or None,
+                    forced_by=house.forced_by(agent.id),
+                    heard=agent.id in heard,
                 )
                 for agent in house.roster.agents()
             ),
@@ -233,6 +242,42 @@ class HotlineBackend:
         """三方通话."""
         return await self._ask(lambda request, at: ThirdPartyAsked(agent, endpoint, request, at))
 
+    # ---------------------------------------------------------------- supervision
+
+    def actor(self, by: ActorId) -> Actor | None:
+        """Whose token it is."""
+        return self._house.plan.actor(by)
+
+    async def supervise(self, make: Callable[[RequestId, float], SupervisorRequest]) -> RequestResult:
+        """A supervisor's order."""
+        return await self._ask(make)
+
+    def supervision(self) -> SupervisionView:
+        """What supervisors have changed for now, and who listens."""
+        house = self._house
+        state = house.supervision
+        live = house.calls
+        return SupervisionView(
+            tuple(ForcedView(agent, one.by, one.action.value, one.at) for agent, one in state.forced.items()),
+            tuple(one for mine in state.skills.values() for one in mine.values()),
+            tuple(state.queues.values()),
+            tuple(
+                ListenerView(
+                    one.by,
+                    one.agent,
+                    one.call,
+                    live[one.call].record.queue if one.call in live else None,
+                    one.mode,
+                    one.started_at,
+                )
+                for one in state.spies.values()
+            ),
+        )
+
+    async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
+        """The audit trail."""
+        return as_json(await self._read(self._records.audit(since, until, agent)))
+
     async def caller_list(self) -> Sequence[CallerEntry]:
         """来电名单."""
         now = self._clock()
@@ -264,7 +309,7 @@ class HotlineBackend:
                 reply = await answer
         except TimeoutError:
             raise Unavailable("exchange") from None
-        return RequestResult(reply.ok, reply.code)
+        return RequestResult(reply.ok, reply.code, dict(reply.detail))
 
     # ---------------------------------------------------------------- calls and tickets
 

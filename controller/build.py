@@ -39,7 +39,7 @@ from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor, AmiError, AmiLimits
-from pbx.events import CallsRestored, Event
+from pbx.events import CallsRestored, Event, ExchangeEnding
 from pbx.ids import CallId
 from pbx.supervision import OverridesRestored
 from pbx.translate import DialledCode
@@ -137,6 +137,7 @@ class Hotline:
         await self._lease(data)
         self._check_web_port()
         token = load_or_make_token(data / "api-token")
+        supervisors = {one: load_or_make_token(data / "tokens" / one) for one in plan.supervisors}
 
         self.progress("database")
         await asyncio.to_thread(upgrade, settings.database_url)
@@ -220,12 +221,12 @@ class Hotline:
         live = switchboard.house.calls
         performer.recover(lambda call: CallId(call) in live)
         self._run(watch_loop(metrics))
-        self._stack.push_async_callback(self._end_calls, exchange.door)
+        self._stack.push_async_callback(self._end_calls, exchange.door, engine)
 
         self.progress("web")
         # Only now: its libraries take longer to load than all else, and until here callers waited for us.
         pages = await asyncio.to_thread(importlib.import_module, "web.app")
-        app = pages.create_app(backend, token=token, metrics=metrics, clock=self.clock)
+        app = pages.create_app(backend, token=token, metrics=metrics, clock=self.clock, supervisors=supervisors)
         web = settings.raw.web
         try:
             server = await pages.serve(app, web.host, web.port)
@@ -404,11 +405,12 @@ class Hotline:
         )
         return attached
 
-    async def _end_calls(self, door: AmiDoor) -> None:
+    async def _end_calls(self, door: AmiDoor, engine: Engine) -> None:
         """End our Asterisk while there is still somebody who writes down how its calls ended."""
         if self._keeper is None or self.leave_asterisk:
             await door.drain(DRAIN_S)
             return
+        engine.post(ExchangeEnding(self.clock()))
         await cancelled(self._keeper)
         await self._stop_asterisk()
         with contextlib.suppress(TimeoutError):

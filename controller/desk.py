@@ -106,7 +106,7 @@ def publish(house: House, agent: Agent) -> None:
         net = NetMembership.NOWHERE
     mark = encode(agent, house.seats.away(agent.id) or "")
     known = f"{mark}/{net.value}"
-    if house.connected and house.published.get(agent.id) != known:
+    if house.connected and not house.ending and house.published.get(agent.id) != known:
         house.published[agent.id] = known
         house.emit(MarkAgent(agent.id, mark, net, "" if phone in (None, agent.id) else str(phone)))
 

@@ -85,6 +85,7 @@ RULES: dict[type[Any], Rule] = {
     events.CallerUnlisted: favours.caller_unlisted,
     events.ExchangeConnected: resync.exchange_connected,
     events.ExchangeLost: resync.exchange_lost,
+    events.ExchangeEnding: resync.exchange_ending,
 }
 
 
@@ -111,6 +112,6 @@ class Switchboard:
         RULES[type(event)](house, house.seats.inward(event), now)
         if isinstance(event, _OWN_CHOICE):
             supervise.agent_acted(house, event.agent)
-        if house.dirty and house.connected:
+        if house.dirty and house.connected and not house.ending:
             offers.distribute(house, now)
         return [house.seats.outward(command) for command in house.out]

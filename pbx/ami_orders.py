@@ -164,9 +164,7 @@ class Orders:
         elif isinstance(command, order.MarkAgent):
             membership = self._net.get(command.phone or command.agent) != (command.agent, command.net)
         batch = actions(command, spool=self._spool, set_membership=membership, channel_id=channel_id)
-        if isinstance(
-            command, order.PrepareEnd
-        ):  # it comes again when there is a ticket: the rest stands there already
+        if isinstance(command, order.PrepareEnd):  # it comes again with a ticket: the rest is there already
             known, self._ends[command.call] = self._ends.get(command.call, set()), set(batch)
             batch = [action for action in batch if action not in known]
         link.send(batch, lambda action, answer: self._other_answered(command, channel_id, action, answer))

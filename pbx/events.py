@@ -329,6 +329,13 @@ class ExchangeConnected:
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangeEnding:
+    """The hotline is being stopped and ends its own Asterisk: the calls in it end by us, not by their callers."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ExchangeLost:
     """The connection to the exchange is gone; nothing can be commanded until `ExchangeConnected`."""
 
@@ -523,6 +530,7 @@ class CallersRemembered:
 
 Event = (
     CallArrived
+    | ExchangeEnding
     | StepStarted
     | StepRefused
     | StepLost

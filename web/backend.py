@@ -8,14 +8,16 @@ number, a key he pressed outside the menu, or a word he said: the first page may
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from agents.rights import Actor
 from pbx.call import CallRecord, CallState, Outcome
 from pbx.events import CallerEntry
-from pbx.ids import AgentId, CallId, QueueId, TicketNumber
+from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId, TicketNumber
+from pbx.supervision import QueueOverride, SkillOverride, SpyMode, SupervisorRequest
 
 if TYPE_CHECKING:
     from recordings.transcript import Transcript
@@ -67,6 +69,8 @@ class AgentView:
     limit_s: float | None = None
     overrun: bool = False
     until: float | None = None
+    forced_by: str = ""  #: the supervisor who has put him where he is; empty = he himself
+    heard: bool = False  #: a supervisor listens to him, where the hotline lets agents know
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,39 @@ class RequestResult:
 
     ok: bool
     code: str = ""
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ForcedView:
+    """An agent whom a supervisor has put where he is: by whom, what (`agents.rights.Action`), when."""
+
+    agent: AgentId
+    by: ActorId
+    action: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerView:
+    """A supervisor who hears a talk since `since` (None = his phone still rings), in `mode`."""
+
+    by: ActorId
+    agent: AgentId
+    call: CallId
+    queue: QueueId | None
+    mode: SpyMode
+    since: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisionView:
+    """What supervisors have changed for now, and who listens."""
+
+    forced: tuple[ForcedView, ...] = ()
+    skills: tuple[SkillOverride, ...] = ()
+    queues: tuple[QueueOverride, ...] = ()
+    listeners: tuple[ListenerView, ...] = ()
 
 
 class NotFound(Exception):
@@ -239,6 +276,22 @@ class Backend(Protocol):
 
     async def third_party(self, agent: AgentId, endpoint: AgentId) -> RequestResult:
         """三方通话: `endpoint` shall join the agent's talk."""
+        ...
+
+    def actor(self, by: ActorId) -> Actor | None:
+        """Whose token it is: his rights and queues; None when the configuration knows him no more."""
+        ...
+
+    async def supervise(self, make: Callable[[RequestId, float], SupervisorRequest]) -> RequestResult:
+        """A supervisor's order, made for the request and instant that it is given. Codes: `controller.supervise`."""
+        ...
+
+    def supervision(self) -> SupervisionView:
+        """What supervisors have changed for now, and who listens."""
+        ...
+
+    async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
+        """The audit trail of [since, until), oldest first; of one agent unless `agent` is empty."""
         ...
 
     async def caller_list(self) -> Sequence[CallerEntry]:

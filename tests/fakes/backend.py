@@ -9,18 +9,20 @@ Tests drive it as citizens and phones would (`arrive`, `press`, `enqueue`, `offe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from agents.agent import Agent, AgentRules, step
 from agents.moves import AgentInput, AgentState, Refused
+from agents.rights import ADMIN, ADMINISTRATOR, Actor
 from metrics import kpi
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally, abandon_wait, answer_wait
 from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, moved
 from pbx.events import CallerEntry, PhoneUse
-from pbx.ids import AgentId, CallId, ChannelName, QueueId, TicketNumber
+from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
+from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
 from tickets.ticket import Ticket, TicketChange, TicketPolicy, TicketRefused, change, number_of
 from web.backend import (
@@ -33,6 +35,7 @@ from web.backend import (
     QueueView,
     RequestResult,
     ServiceLevelView,
+    SupervisionView,
     Unavailable,
 )
 
@@ -57,6 +60,7 @@ class MemoryBackend:
         self.recordings: dict[CallId, Path] = {}
         self.transcripts: dict[CallId, Transcript] = {}
         self.requests: list[tuple[str, ...]] = []
+        self.orders: list[SupervisorRequest] = []
         self.listed: dict[str, CallerEntry] = {}
         self.seats: dict[AgentId, AgentId] = {}  # of those who sit elsewhere than at their own phones
         self.notices: list[NoticeView] = []
@@ -222,6 +226,20 @@ class MemoryBackend:
 
     async def caller_list(self) -> Sequence[CallerEntry]:
         return sorted(self.listed.values(), key=lambda entry: entry.number)
+
+    def actor(self, by: ActorId) -> Actor | None:
+        return ADMINISTRATOR if by == ADMIN else None
+
+    async def supervise(self, make: Callable[[RequestId, float], SupervisorRequest]) -> RequestResult:
+        self.orders.append(make(RequestId("s"), self.clock()))
+        return RequestResult(True)
+
+    def supervision(self) -> SupervisionView:
+        return SupervisionView()
+
+    async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
+        self._check_store()
+        return []
 
     async def list_caller(self, entry: CallerEntry) -> RequestResult:
         if entry.until <= self.clock():
