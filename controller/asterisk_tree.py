@@ -45,7 +45,7 @@ MODULES = (
     "format_wav", "pbx_config", "app_dial", "app_playback", "app_read", "app_stack", "app_exec", "app_userevent",
     "app_mixmonitor", "app_bridgeaddchan", "app_queue", "app_waitforcond", "app_echo", "app_cdr", "cdr_csv",
     "func_callerid", "func_cdr", "func_channel", "func_cut", "func_global", "func_logic", "func_strings",
-    "func_timeout",
+    "func_timeout", "res_mutestream", "app_senddtmf",
 )  # fmt: skip
 """The pinned modules, in the order of modules.conf; nothing else is loaded (asterisk-config/README.md says why)."""
 

@@ -35,6 +35,7 @@ from pbx.ids import AgentId, CallId, RequestId, TicketNumber
 from recordings.transcript import Transcript
 from tickets.ticket import Ticket, TicketChange, TicketRefused, TicketType
 from web.backend import (
+    TALKING_STATES,
     WAITING_STATES,
     AgentView,
     CallView,
@@ -102,7 +103,7 @@ class HotlineBackend:
     def ended(self, record: CallRecord) -> None:
         """A call has ended: it is counted into its day, and shown for a little while."""
         self._new_day()
-        if record.outcome is not None:
+        if record.outcome is not None and record.direction == "inbound":
             self._outcomes[record.outcome] = self._outcomes.get(record.outcome, 0) + 1
         self._ended.append(record)
 
@@ -111,7 +112,7 @@ class HotlineBackend:
         self._new_day()
         for record in records:
             self._tally.put(record)
-            if record.outcome is not None and record.ended_at is not None:
+            if record.outcome is not None and record.ended_at is not None and record.direction == "inbound":
                 self._outcomes[record.outcome] = self._outcomes.get(record.outcome, 0) + 1
 
     def _new_day(self) -> None:
@@ -132,7 +133,8 @@ class HotlineBackend:
         calls = [_live_view(live) for live in house.calls.values()]
         calls += [_ended_view(one) for one in self._ended if now - (one.ended_at or now) < SHOWN_AFTER_END_S]
         count = self._outcomes.get
-        talked = sum(live.record.joined_at is not None for live in house.calls.values())  # decided, not yet ended
+        inbound = [live.record for live in house.calls.values() if live.record.direction == "inbound"]
+        talked = sum(record.joined_at is not None for record in inbound)  # decided, not yet ended
         return Overview(
             version=self._signal.version,
             now=now,
@@ -180,7 +182,7 @@ class HotlineBackend:
                     queue.name_en,
                     len(waiting),
                     min((live.record.queued_at or 0.0 for live in waiting), default=None),
-                    sum(live.state is CallState.TALKING for live in here),
+                    sum(live.state in TALKING_STATES for live in here),
                     sum(queue.served_by(profile) for profile, _ in ready),
                 )
             )
@@ -295,6 +297,7 @@ def _live_view(live: LiveCall) -> CallView:
         CallState.NET: record.queued_at,
         CallState.OFFERED: record.offers[-1].offered_at if record.offers else None,
         CallState.TALKING: record.joined_at,
+        CallState.HELD: record.holds[-1].began_at if record.holds else None,
         CallState.SURVEY: record.released_at,
     }.get(live.state)
     return _view(record, live.state, since or record.arrived_at)

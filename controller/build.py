@@ -338,6 +338,7 @@ class Hotline:
             lambda event: attached.post(event),
             spool=str(spool),
             agents=tuple(self.settings.plan.agents),
+            extensions=tuple(self.settings.plan.extensions),
             limits=AmiLimits(stall_s=self.settings.raw.asterisk.heartbeat_max_s),
         )
         return attached

@@ -86,13 +86,14 @@ class AmiDoor:
         *,
         spool: str,
         agents: Collection[str] = (),
+        extensions: Collection[str] = (),
         limits: AmiLimits | None = None,
         connector: Connector | None = None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = _boottime,
     ) -> None:
         """`inbox` is called synchronously and must not wait. `spool`: Asterisk's spool directory. `agents`:
-        whose marks and phones are read. `connector` replaces TCP (tests)."""
+        whose marks and phones are read; `extensions`: whose phones are read too. `connector` replaces TCP (tests)."""
         self.counters = AmiCounters()
         self.version = ""
         self._host, self._port, self._user, self._secret = host, port, user, secret
@@ -115,7 +116,7 @@ class AmiDoor:
         self._beat_sent = 0.0
         self._beat_open = False
         self._beat_timer: asyncio.TimerHandle | None = None
-        self._phones = Phones(self._agents)
+        self._phones = Phones(self._agents | frozenset(AgentId(extension) for extension in extensions))
         self._orders = Orders(
             self._give,
             self._blocked,

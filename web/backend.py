@@ -124,11 +124,14 @@ class Overview:
     @property
     def talking(self) -> int:
         """Callers joined with an agent now."""
-        return sum(call.state is CallState.TALKING for call in self.calls)
+        return sum(call.state in TALKING_STATES for call in self.calls)
 
 
 WAITING_STATES = frozenset({CallState.WAITING, CallState.OFFERED, CallState.NET})
 """States in which a caller hears music and wants an agent."""
+
+TALKING_STATES = frozenset({CallState.TALKING, CallState.HELD})
+"""States in which a caller has an agent, on hold or not."""
 
 
 # ---------------------------------------------------------------- requests and their refusals
