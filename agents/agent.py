@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from agents.moves import AGENT_MOVES, AgentInput, AgentState, Move, Refused
+from pbx.events import PhoneUse
 from pbx.ids import AgentId, CallId, ChannelName
 
 __all__ = [
@@ -72,6 +73,7 @@ class Agent:
     `since`: in this state since. `reason`: why not ready. `idle_since`: ready and idle since, for the router;
     an offer that failed through no fault of his does not change it. `phone`: his phone is reachable. `call`,
     `leg`: the call he is reserved for, rung for, talking with or writing up, and his own channel in it.
+    `use`: what his phone is doing by the exchange's own account; while he is at no call of ours it is a private call.
     `wanted`: what follows, when it is not simply ready. `misses`: unanswered offers in a row. `until`: the
     end of his wrap-up. `generation`: counts his wrap-ups, so that a stale timer is known from the live one.
     """
@@ -88,11 +90,12 @@ class Agent:
     misses: int = 0
     until: float = 0.0
     generation: int = 0
+    use: PhoneUse = PhoneUse.IDLE
 
     @property
     def available(self) -> bool:
-        """Whether he may be offered a call."""
-        return self.state is AgentState.READY and self.phone
+        """Whether he may be offered a call: ready, his phone reachable and not in a call of its own."""
+        return self.state is AgentState.READY and self.phone and self.use is PhoneUse.IDLE
 
 
 def step(

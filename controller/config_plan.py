@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
-from datetime import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from acd.callers import Listed, ListedAs
 from acd.policy import DEFAULT_POLICY, POLICIES
 from acd.relax import RelaxStep, relaxed
 from acd.skills import Requirement, fits
 from agents.agent import AgentRules
+from agents.rights import ADMIN, EVERY_QUEUE, Actor, Right
 from agents.roster import AgentProfile
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
 from controller.config_sections import HotlineFile, NumberSection, QueueSection
 from controller.database import StoreError, database_url
 from controller.plan import NumberPlan, Plan, QueuePlan
+from controller.supervision import SupervisionRules
 from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
 from ivr.fields import Problem as MenuProblem
 from ivr.hours import HoursError, parse_hours
+from ivr.manifest import LANGUAGES
 from ivr.menu import Menu
 from ivr.menu_check import check_menu
 from ivr.menu_file import MenuError, parse_menu
-from pbx.ids import AgentId, QueueId, SkillId
+from pbx.ids import ActorId, AgentId, QueueId, SkillId
 from recordings.policy import RecordingPolicy, StartAt
 from tickets.deadlines import ChineseCalendar, DeadlineRules, Limit, Unit, WorkingHours
 from tickets.ticket import TicketPolicy, TicketType
@@ -36,6 +40,8 @@ HOME = Path(__file__).resolve().parent.parent
 def _requirement(queue: QueueSection) -> Requirement:
     """What a queue asks for at first."""
     needs = tuple((SkillId(skill), level) for skill, level in queue.skills.items())
+    if queue.city is not None:
+        needs += ((SkillId(f"city:{queue.city}"), 1),)
     return Requirement(needs, tuple((SkillId(skill), level) for skill, level in queue.prefers.items()))
 
 
@@ -61,14 +67,24 @@ class PlanReader:
         self._doubles("queues", [queue.id for queue in raw.queues], "id")
         self._doubles("agents", [agent.id for agent in raw.agents], "id")
         taken = {agent.id for agent in raw.agents}
+        for index, seat in enumerate(raw.seats):
+            if seat.id in taken:
+                self.wrong(("seats", index, "id"), f"{seat.id} is taken already; every phone needs its own")
+            taken.add(seat.id)
+        if raw.agents and not raw.seats and not any(agent.phone for agent in raw.agents):
+            self.wrong(("agents", 0, "phone"), "is false for every agent and there are no [[seats]]: nobody could sit")
         for index, extension in enumerate(raw.extensions):
             if extension.id in taken:
                 self.wrong(("extensions", index, "id"), f"{extension.id} is taken already; every phone needs its own")
             taken.add(extension.id)
+        supervisors = self._supervisors(taken)
         queues = {QueueId(queue.id): self._queue(index, queue) for index, queue in enumerate(raw.queues)}
         agents = {
             AgentId(one.id): AgentProfile(
-                AgentId(one.id), one.name, {SkillId(skill): level for skill, level in one.skills.items()}
+                AgentId(one.id),
+                one.name,
+                {SkillId(skill): level for skill, level in one.skills.items()}
+                | {SkillId(f"city:{city}"): 1 for city in one.cities},
             )
             for one in raw.agents
         }
@@ -85,6 +101,7 @@ class PlanReader:
         if default not in numbers:
             self.wrong(("hotline", "default_number"), f"{default} is not among [[numbers]]")
         recording = self._recording()
+        callers = tuple(self._callers(queues))
         agent_rules = self._agent_rules()
         self._doors()
         if self.problems or recording is None:
@@ -99,12 +116,19 @@ class PlanReader:
             extensions=frozenset(AgentId(extension.id) for extension in raw.extensions),
             agent_rules=agent_rules,
             recording=recording,
+            seats=frozenset(AgentId(seat.id) for seat in raw.seats),
+            phoneless=frozenset(AgentId(agent.id) for agent in raw.agents if not agent.phone),
+            supervisors=supervisors,
+            supervision=SupervisionRules(
+                raw.supervision.conflict_s, raw.supervision.ring_s, raw.supervision.agent_sees
+            ),
             timezone=raw.hotline.timezone,
             survey=raw.call.survey,
             read_ticket=raw.call.read_ticket,
             read_ticket_twice=raw.call.read_ticket_twice,
             yao=raw.call.digit_one_yao,
             third_party_ring_s=raw.call.third_party_ring_s,
+            callers=callers,
             lengths={
                 f"hotline/{sound.parent.name}/{sound.stem}": sound.stat().st_size / 8000  # A-law: a byte a sample
                 for sound in sorted(self.sounds.glob("*/*.alaw"))
@@ -125,6 +149,35 @@ class PlanReader:
             not_ready_reasons=tuple(raw.not_ready_reasons),
             wrap_up_max_s=longest,
         )
+
+    def _supervisors(self, taken: set[str]) -> dict[ActorId, Actor]:
+        """Who may order; `taken` are the extensions that have a phone already."""
+        raw = self.raw
+        self._doubles("supervisors", [one.id for one in raw.supervisors], "id")
+        queues = {queue.id for queue in raw.queues}
+        for index, one in enumerate(raw.supervisors):
+            place: TomlPath = ("supervisors", index)
+            if one.id == ADMIN:
+                self.wrong((*place, "id"), f"{ADMIN!r} is the bearer of the API token; choose another")
+            if one.phone is not None and one.phone in taken:
+                self.wrong((*place, "phone"), f"{one.phone} is taken already; every phone needs its own")
+            elif one.phone is not None:
+                taken.add(one.phone)
+            for queue in one.queues:
+                if queue != EVERY_QUEUE and queue not in queues:
+                    self.wrong((*place, "queues"), f"{queue!r} is no queue; there are: *, {', '.join(sorted(queues))}")
+            if one.phone is None and {"listen", "whisper", "barge"} & set(one.rights):
+                self.wrong((*place, "rights"), "needs a phone to listen with (phone = an extension of its own)")
+        return {
+            ActorId(one.id): Actor(
+                ActorId(one.id),
+                one.name,
+                frozenset(Right(right) for right in one.rights),
+                frozenset(one.queues),
+                AgentId(one.phone) if one.phone is not None else None,
+            )
+            for one in raw.supervisors
+        }
 
     def _doors(self) -> None:
         """What Asterisk, the web and the database are told must be possible together."""
@@ -159,6 +212,24 @@ class PlanReader:
         if self.raw.speech.transcribe and model is not None and not (self.file.parent / model).is_dir():
             self.wrong(("speech", "model"), f"{self.file.parent / model} is no folder")
 
+    def _callers(self, queues: Mapping[QueueId, QueuePlan]) -> Iterator[Listed]:
+        """The entries of the caller list; those whose last day is over stay, and count no more."""
+        self._doubles("callers", [one.number for one in self.raw.callers], "number")
+        try:
+            zone = ZoneInfo(self.raw.hotline.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            return  # named already
+        for index, one in enumerate(self.raw.callers):
+            if one.queue is not None and one.queue not in queues:
+                self.wrong(("callers", index, "queue"), f"{one.queue!r} is no queue; there are: {', '.join(queues)}")
+                continue
+            until = datetime.combine(one.until + timedelta(days=1), time(), zone).timestamp()
+            queue = QueueId(one.queue) if one.queue else None
+            try:
+                yield Listed(one.number, ListedAs(one.kind), until, queue, one.priority, "configuration", one.note)
+            except ValueError as error:
+                self.wrong(("callers", index), str(error))
+
     def _doubles(self, section: str, ids: list[str], field: str) -> None:
         for index, one in enumerate(ids):
             if one in ids[:index]:
@@ -179,10 +250,30 @@ class PlanReader:
             queue.music,
             queue.announce_first_s,
             queue.announce_every_s,
-            policy or DEFAULT_POLICY,
-            queue.ageing_s,
-            self._relax(index, queue, requirement),
+            policy=policy or DEFAULT_POLICY,
+            ageing_s=queue.ageing_s,
+            relax=self._relax(index, queue, requirement),
+            estimate=queue.estimate,
+            expected_talk_s=queue.expected_talk_s,
+            comfort=self._comfort(index, queue),
+            comfort_first_s=queue.comfort_first_s,
+            comfort_every_s=queue.comfort_every_s,
+            return_within_s=queue.return_within_s,
+            last_agent_within_s=queue.last_agent_within_s,
+            last_agent_wait_s=queue.last_agent_wait_s,
         )
+
+    def _comfort(self, index: int, queue: QueueSection) -> tuple[str, ...]:
+        """The words of comfort, each of which must be there in both languages."""
+        for number, prompt in enumerate(queue.comfort):
+            self.prompt(("queues", index, "comfort", number), prompt)
+        return tuple(queue.comfort)
+
+    def prompt(self, place: TomlPath, prompt: str) -> None:
+        """Note a prompt that has no sound in one of the languages."""
+        absent = [language for language in LANGUAGES if not (self.sounds / language / f"{prompt}.alaw").is_file()]
+        if absent:
+            self.wrong(place, f"{prompt!r} is no prompt in {' and '.join(absent)}; `hotline prompts build` makes them")
 
     def _relax(self, index: int, queue: QueueSection, requirement: Requirement) -> tuple[RelaxStep, ...]:
         """The steps with everything that is asked for after each of them."""
@@ -202,6 +293,7 @@ class PlanReader:
                     levels=[(SkillId(skill), level) for skill, level in step.skills.items()],
                     drop=[SkillId(skill) for skill in step.drop],
                     join=[others[one] for one in step.join if one in others],
+                    keep=step.keep,
                 )
             except ValueError as error:
                 if not unknown:

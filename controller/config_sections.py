@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
 
@@ -52,6 +53,7 @@ class RelaxSection(Section):
     skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)  # their new, lower levels
     drop: list[str] = Field(default_factory=list)  # skills that are not asked for any more
     join: list[Id] = Field(default_factory=list)  # queues whose agents will do as well, when nobody else is free
+    keep: Annotated[int, Field(ge=0, le=10_000)] = 0  # so many idle agents each of those queues keeps for itself
 
 
 class QueueSection(Section):
@@ -66,18 +68,47 @@ class QueueSection(Section):
     music: Id = "default"
     announce_first_s: Seconds = 20.0
     announce_every_s: Annotated[float, Field(ge=5, le=86400)] = 45.0
+    estimate: bool = True
+    expected_talk_s: Annotated[float, Field(ge=5, le=7200)] = DEFAULT_TALK_S
+    comfort: list[Id] = Field(default_factory=lambda: ["still-waiting"])
+    comfort_first_s: Seconds = 60.0
+    comfort_every_s: Annotated[float, Field(ge=5, le=86400)] = 90.0
     prefers: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)  # who has them goes first
     policy: str = DEFAULT_POLICY.name
     ageing_s: Seconds = DEFAULT_AGEING_S
     relax: list[RelaxSection] = Field(default_factory=list)
+    city: Id | None = None  # only agents of this city fit, besides their skills; a step may drop "city:<id>"
+    return_within_s: Seconds = 300.0  # who left the line and comes back within it has his place again; 0 = never
+    last_agent_within_s: Annotated[float, Field(ge=0, le=30 * 86400)] = 0.0  # kept for his last agent; 0 = never
+    last_agent_wait_s: Seconds = 20.0  # for so long
 
 
 class AgentSection(Section):
-    """[[agents]]: an agent; his id is his extension."""
+    """[[agents]]: an agent; his id is his extension, unless he has no phone of his own (phone = false)."""
 
     id: Extension
+    phone: bool = True
     name: Annotated[str, Field(min_length=1, max_length=60)]
     skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)
+    cities: list[Id] = Field(default_factory=list)  # whose queues he serves, where queues belong to cities
+
+
+class CallerSection(Section):
+    """[[callers]]: an entry of the caller list, see `acd.callers`."""
+
+    number: Annotated[str, Field(pattern=r"^[0-9]{3,20}\*?$")]
+    kind: Literal["vip", "emergency_unit", "nuisance"]
+    until: Annotated[date, Field(le=date(2999, 12, 31))]  # the last day on which it counts
+    queue: Id | None = None
+    priority: Annotated[int, Field(ge=0, le=9)] | None = None
+    note: Annotated[str, Field(max_length=200)] = ""
+
+
+class SeatSection(Section):
+    """[[seats]]: a phone that belongs to nobody; any agent may sign in there (hot desk)."""
+
+    id: Extension
+    name: Annotated[str, Field(max_length=60)] = ""
 
 
 class ExtensionSection(Section):
@@ -85,6 +116,26 @@ class ExtensionSection(Section):
 
     id: Extension
     name: Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class SupervisorSection(Section):
+    """[[supervisors]]: somebody who may order; what each right allows stands in `agents.rights`."""
+
+    id: Id
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    phone: Extension | None = None  # where he listens
+    queues: list[str] = Field(default_factory=lambda: ["*"], min_length=1)  # on which he may act; "*" = all
+    rights: list[Literal["listen", "whisper", "barge", "force", "release", "move", "skills", "audit"]] = Field(
+        min_length=1
+    )
+
+
+class SupervisionSection(Section):
+    """[supervision]: see `controller.supervision.SupervisionRules`."""
+
+    conflict_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    ring_s: Annotated[int, Field(ge=1, le=120)] = 20
+    agent_sees: bool = True
 
 
 class AgentRulesSection(Section):
@@ -178,7 +229,11 @@ class HotlineFile(Section):
     numbers: list[NumberSection] = Field(min_length=1)
     queues: list[QueueSection] = Field(min_length=1)
     agents: list[AgentSection] = Field(default_factory=list)
+    seats: list[SeatSection] = Field(default_factory=list)
     extensions: list[ExtensionSection] = Field(default_factory=list)
+    supervisors: list[SupervisorSection] = Field(default_factory=list)
+    supervision: SupervisionSection = Field(default_factory=SupervisionSection)
+    callers: list[CallerSection] = Field(default_factory=list)
     agent_rules: AgentRulesSection = Field(default_factory=AgentRulesSection)
     recording: RecordingSection = Field(default_factory=RecordingSection)
     call: CallSection = Field(default_factory=CallSection)

@@ -8,14 +8,20 @@ says). All are pure; `switchboard.py` calls them.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from acd.callers import CallerList
+from acd.estimate import Patience, Talks
+from acd.favours import Memory
 from acd.line import Line
 from acd.pool import Pool
 from agents.agent import Agent
 from agents.roster import Roster
 from controller.plan import NumberPlan, Plan, QueuePlan
+from controller.seats import Seats
+from controller.supervision import Supervision
 from ivr.menu import Menu, Position
 from pbx.call import CallInput, CallMark, CallRecord, CallState, moved
 from pbx.commands import Command, SaveCall
@@ -23,6 +29,24 @@ from pbx.ids import AgentId, CallId, ChannelName, QueueId
 from recordings.policy import Milestone
 
 log = logging.getLogger(__name__)
+
+NOTICES_KEPT = 100
+"""So many notices are at hand; the journal has every event from which they came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a supervisor should see and that nobody asked for.
+
+    `what`: ``missed`` (not ready after calls left unanswered), ``moved`` (signed in at another seat, `detail`, and out
+    where he was), ``seat_taken`` (signed out because somebody else signed in at his seat, `detail`), ``overrun`` (not
+    ready for longer than the reason, `detail`, allows).
+    """
+
+    at: float
+    what: str
+    agent: AgentId
+    detail: str = ""
 
 
 @dataclass(slots=True)
@@ -92,6 +116,7 @@ class LiveCall:
     releasing: bool = False  #: what is played now is the last thing he hears
     after_notice: QueueId | None = None  #: direct mode: the queue to join after the recording notice
     priority: int = 0
+    only: AgentId | None = None  #: the agent whom he is kept for
     refused: frozenset[AgentId] = frozenset()  #: agents who left the phone unanswered for this call
     offer: CurrentOffer | None = None
     in_bridge: bool = False
@@ -116,6 +141,8 @@ class LiveCall:
     ticket_asked: bool = False
     generation: int = 0  #: of his announcement timer
     announce_at: float | None = None  #: when he is told his place next
+    comfort_at: float | None = None  #: when he hears the next word of comfort
+    comforted: int = 0  #: how many of them he has heard
 
     @property
     def call(self) -> CallId:
@@ -161,14 +188,23 @@ class House:
         self.calls: dict[CallId, LiveCall] = {}
         self.pool = _pool(plan)  #: who is idle and who waits, for the distribution; it follows the line and the roster
         self.line = Line(self.pool)
+        self.seats = Seats(plan.own_phones, plan.seats)  #: who sits at which phone
+        self.callers = CallerList()
+        for entry in plan.callers:
+            self.callers.put(entry)
+        self.memory = Memory()  #: of callers who left a line, and with whom they talked
         self.roster = Roster(plan.agents.values())
-        self.reachable: set[AgentId] = set()  #: phones that are registered, agents' and others
         self.connected = False
         self.finishing: dict[CallId, LiveCall] = {}  #: ended, but the exchange has not closed the recording yet
         self.restored: dict[CallId, CallRecord] = {}  #: open calls as the store knew them at the start
+        self.talks = {queue.id: Talks(queue.expected_talk_s) for queue in plan.queues.values()}
+        self.patience = {queue: Patience() for queue in plan.queues}
         self.published: dict[AgentId, str] = {}  #: agents' marks as the exchange has them
+        self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
         self.unheld: dict[CallId, None] = {}  #: waiting calls that have not been told to hold yet, in order
         self.dirty = False  #: the line or an agent changed: distribute before the step ends
+        self.supervision = Supervision()
+        self.changed_queues: dict[QueueId, QueuePlan] = {}  #: queues that are not as configured for now
         self.now = 0.0  #: of the step that is being made
         self.out: list[Command] = []
 
@@ -179,9 +215,14 @@ class House:
         return self.plan.numbers.get(dialled) or self.plan.numbers[self.plan.default_number]
 
     def queue(self, queue: QueueId) -> QueuePlan:
-        """The plan of a queue; one that the configuration no longer has is served by the first queue."""
-        found = self.plan.queues.get(queue)
+        """A queue as it is now; one that the configuration no longer has is served by the first queue."""
+        found = self.changed_queues.get(queue) or self.plan.queues.get(queue)
         return found if found is not None else next(iter(self.plan.queues.values()))
+
+    def priority(self, live: LiveCall) -> int:
+        """A caller's priority: his own, or that of his queue where it was raised for now."""
+        changed = self.supervision.queues.get(live.record.queue or QueueId(""))
+        return max(live.priority, (changed.priority or 0) if changed is not None else 0)
 
     def waiting(self) -> Iterable[LiveCall]:
         """Calls in the line, in its order."""

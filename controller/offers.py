@@ -11,12 +11,11 @@ from dataclasses import replace
 from acd.line import Waiting
 from acd.relax import next_change, requirement_at
 from agents.moves import AgentInput
-from controller import desk, held, transfers
+from controller import desk, favours, held, transfers, waiting_words
 from controller.house import CurrentOffer, House, LiveCall
 from controller.plan import QueuePlan
-from ivr.prompts import Language, prompt_name, say_position
 from pbx.call import CallInput, CallState, OfferRecord
-from pbx.commands import Announce, Hold, Offer, Wake
+from pbx.commands import Hold, Offer, Wake
 from pbx.events import LegStarted, OfferFailed, TimeIsUp, TimerKind
 from pbx.ids import AgentId, CallId, QueueId
 
@@ -30,8 +29,11 @@ def queue_up(house: House, live: LiveCall, queue: QueueId, priority: int, at: fl
     """The caller joins the line of `queue`; he is offered or told to hold before the step ends."""
     if not house.move(live, CallInput.QUEUE):
         return
-    live.priority = priority
-    house.note(live, queue=house.queue(queue).id, queued_at=at, menu_done_at=at)
+    place = favours.placing(house, live, queue, priority, at)
+    live.priority, live.only = place.priority, place.only
+    house.note(live, queue=place.queue, queued_at=at, menu_done_at=at, place_at=place.place_at, favours=place.favours)
+    if live.only is not None:
+        house.emit(Wake(TimerKind.KEPT, live.call, 0, at + house.queue(place.queue).last_agent_wait_s))
     stand_in_line(house, live)
     hold_or_offer(house, live)
 
@@ -42,13 +44,22 @@ def stand_in_line(house: House, live: LiveCall) -> None:
     queue = house.queue(record.queue or QueueId(""))
     queued_at = record.queued_at or record.arrived_at
     wanted = requirement_at(queue.requirement, queue.relax, house.now - queued_at)
-    waiting = Waiting(live.call, queue.id, wanted, queued_at, live.priority, live.refused, queue.policy, queue.ageing_s)
+    waiting = Waiting(
+        live.call,
+        queue.id,
+        wanted,
+        record.place_at or queued_at,
+        house.priority(live),
+        live.refused,
+        queue.policy,
+        queue.ageing_s,
+        live.only,
+        record.favours,
+    )
     house.line.add(waiting)
     house.dirty = True
     _relax_later(house, live, queue, queued_at)
-    if queue.announce_first_s > 0:
-        live.announce_at = live.announce_at or queued_at + queue.announce_first_s
-        _wake(house, live, TimerKind.ANNOUNCE, live.announce_at)
+    waiting_words.schedule(house, live, queue, queued_at)
 
 
 def _relax_later(house: House, live: LiveCall, queue: QueuePlan, queued_at: float) -> None:
@@ -64,11 +75,21 @@ def _relax(house: House, live: LiveCall) -> None:
     if entry is None:
         return  # he is being offered, or talks; if he comes back, `stand_in_line` asks again
     queue = house.queue(entry.queue)
-    wanted = requirement_at(queue.requirement, queue.relax, house.now - entry.queued_at)
+    queued_at = live.record.queued_at or entry.queued_at
+    wanted = requirement_at(queue.requirement, queue.relax, house.now - queued_at)
     if wanted != entry.requirement:
         house.line.replace(replace(entry, requirement=wanted))
         house.dirty = True
-    _relax_later(house, live, queue, entry.queued_at)
+    _relax_later(house, live, queue, queued_at)
+
+
+def _keep_no_longer(house: House, live: LiveCall) -> None:
+    """His last agent did not become free in time, or would not: anybody who fits will do."""
+    live.only = None
+    entry = house.line.get(live.call)
+    if entry is not None and entry.only is not None:
+        house.line.replace(replace(entry, only=None))
+        house.dirty = True
 
 
 def leave_line(house: House, live: LiveCall) -> None:
@@ -115,6 +136,11 @@ def distribute(house: House, now: float) -> None:
         if call in house.calls:
             hold(house, house.calls[call])
     house.unheld.clear()
+
+
+def give(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
+    """Offer a waiting caller to an agent whom somebody has named. False when the agent is not free."""
+    return _offer(house, live, agent, reason, now)
 
 
 def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
@@ -176,11 +202,12 @@ def offer_failed(house: House, event: OfferFailed, now: float) -> None:
 def talk_was_none(house: House, live: LiveCall, agent: AgentId | None, now: float, *, missed: bool = True) -> None:
     """The agent was gone in the instant in which he answered: the caller stands in the line again, at his place."""
     live.talk_since = None
-    live.talks.clear()
     live.legs.clear()
     live.in_bridge = False
     house.move(live, CallInput.OFFER_FAILED)
-    house.note(live, agent=None, joined_at=None)
+    if not (live.record.holds or live.record.transfers):  # else he has talked before, with whoever gave him away
+        live.talks.clear()
+        house.note(live, agent=None, joined_at=None)
     if agent is not None:
         desk.talk_was_none(house, agent, live.call, now, missed=missed)
         _refused(house, live, agent, now)
@@ -226,7 +253,10 @@ def take_back(
 def _refused(house: House, live: LiveCall, agent: AgentId, now: float) -> None:
     """Do not ring `agent` for this caller again before the queue's pause is over. Call it before `stand_in_line`."""
     live.refused |= {agent}
-    _wake(house, live, TimerKind.RETRY_OFFER, now + house.queue(live.record.queue or QueueId("")).retry_s)
+    if live.only == agent:
+        live.only = None
+    again_at = now + house.queue(live.record.queue or QueueId("")).retry_s
+    house.emit(Wake(TimerKind.RETRY_OFFER, live.call, live.generation, again_at))
 
 
 def close_offer(live: LiveCall, outcome: str, at: float) -> None:
@@ -249,23 +279,7 @@ def time_is_up(house: House, event: TimeIsUp, now: float) -> None:
             house.dirty = True
     elif event.kind is TimerKind.RELAX:
         _relax(house, live)
+    elif event.kind is TimerKind.KEPT:
+        _keep_no_longer(house, live)
     elif event.generation == live.generation and live.state is CallState.WAITING:
-        language = spoken(live)
-        prompts = tuple(
-            prompt_name(language, piece) for piece in say_position(house.line.ahead_of(live.call), language)
-        )
-        house.emit(Announce(live.call, live.channel, prompts))
-        queue = house.queue(live.record.queue or QueueId(""))
-        live.announce_at = now + queue.announce_every_s
-        _wake(house, live, TimerKind.ANNOUNCE, live.announce_at)
-
-
-def _wake(house: House, live: LiveCall, kind: TimerKind, at: float) -> None:
-    if kind is TimerKind.ANNOUNCE:
-        live.generation += 1
-    house.emit(Wake(kind, live.call, live.generation, at))
-
-
-def spoken(live: LiveCall) -> Language:
-    """The language in which a caller is spoken to."""
-    return "en" if live.record.language == "en" else "zh"
+        waiting_words.speak(house, live, now)

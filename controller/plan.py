@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from acd.callers import Listed
+from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY, Policy
 from acd.relax import RelaxStep
 from acd.skills import Requirement, fits
 from agents.agent import AgentRules
+from agents.rights import ADMIN, ADMINISTRATOR, Actor
 from agents.roster import AgentProfile
+from controller.supervision import SupervisionRules
 from ivr.hours import OpeningHours
 from ivr.menu import Menu
-from pbx.ids import AgentId, QueueId
+from pbx.ids import ActorId, AgentId, QueueId
 from recordings.policy import RecordingPolicy
 
 
@@ -46,9 +50,17 @@ class QueuePlan:
     music: str = "default"
     announce_first_s: float = 20.0  #: first "you are number N" after so long a wait; 0 = never
     announce_every_s: float = 45.0
+    estimate: bool = True  #: the place is told with the expected wait
+    expected_talk_s: float = DEFAULT_TALK_S  #: until talks of this queue have been measured
+    comfort: tuple[str, ...] = ("still-waiting",)  #: said in turn between the places
+    comfort_first_s: float = 60.0  #: 0 = never
+    comfort_every_s: float = 90.0
     policy: Policy = DEFAULT_POLICY  #: which of the agents who fit goes first (`acd.policy.POLICIES`)
     ageing_s: float = DEFAULT_AGEING_S  #: so many seconds of waiting count like one step of priority; 0 = never
     relax: tuple[RelaxStep, ...] = ()  #: who else will do after so long a wait, in the order of their times
+    return_within_s: float = 300.0  #: who left the line and comes back within it has his place again; 0 = never
+    last_agent_within_s: float = 0.0  #: who talked with an agent so long ago at most is kept for him; 0 = never
+    last_agent_wait_s: float = 20.0  #: for so long
 
     def served_by(self, agent: AgentProfile) -> bool:
         """Whether an agent's skills fit this queue."""
@@ -120,4 +132,28 @@ class Plan:
     outbound: OutboundPlan = field(default_factory=OutboundPlan)
     step_tries: int = 3  #: a command that is lost so often leaves the caller to the safety net
     languages: tuple[str, ...] = field(default=("zh", "en"))
+    seats: frozenset[AgentId] = frozenset()  #: phones that belong to nobody: any agent may sign in there
+    phoneless: frozenset[AgentId] = frozenset()  #: agents without a phone of their own
+    callers: tuple[Listed, ...] = ()  #: entries of the caller list that stand in the configuration
     lengths: Mapping[str, float] = field(default_factory=dict)  #: of each prompt by its name, in seconds
+    supervisors: Mapping[ActorId, Actor] = field(default_factory=dict)
+    supervision: SupervisionRules = field(default_factory=SupervisionRules)
+
+    @property
+    def own_phones(self) -> dict[AgentId, AgentId]:
+        """Each agent's own phone, whose number is his id; agents without one are left out."""
+        return {agent: agent for agent in self.agents if agent not in self.phoneless}
+
+    @property
+    def phones(self) -> tuple[AgentId, ...]:
+        """The phones at which agents sit: their own, then the seats."""
+        return (*self.own_phones, *sorted(self.seats))
+
+    def actor(self, by: ActorId) -> Actor | None:
+        """Who bears an id: a supervisor, or the administrator; None for one whom the configuration does not know."""
+        return ADMINISTRATOR if by == ADMIN else self.supervisors.get(by)
+
+    @property
+    def supervisor_phones(self) -> tuple[AgentId, ...]:
+        """The phones with which supervisors listen."""
+        return tuple(sorted(one.phone for one in self.supervisors.values() if one.phone is not None))

@@ -6,21 +6,33 @@ table that this follows). Nobody who talks is touched, nobody is rung twice, nob
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from acd.line import HIGHEST_PRIORITY
-from agents.mark import decode
+from agents.agent import Agent
+from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
-from controller import caller, desk, offers, talk
+from controller import caller, desk, listen, offers, talk
 from controller.house import Consulting, CurrentOffer, Holding, House, LiveCall, Outbound
 from controller.outbound import OUTBOUND
 from controller.recorded import finish_if_complete
 from ivr.menu import Message, Question, again, restore
 from pbx.call import CallMark, CallRecord, CallState, HoldSpan, Outcome
 from pbx.commands import CancelOffer, SaveCall, Wake
-from pbx.events import CallEnded, CallsRestored, ExchangeConnected, ExchangeLost, LiveChannel, Role, TimerKind
-from pbx.ids import AgentId, CallId, QueueId
+from pbx.events import (
+    CallEnded,
+    CallGone,
+    CallsRestored,
+    ExchangeConnected,
+    ExchangeLost,
+    KeysPressed,
+    LiveChannel,
+    Role,
+    TalkSeen,
+    TimerKind,
+)
+from pbx.ids import AgentId, CallId, ChannelName, QueueId
 from recordings.naming import UnsafeName, parse_raw_name
 from recordings.policy import Milestone
 
@@ -44,7 +56,13 @@ def exchange_lost(house: House, event: ExchangeLost, now: float) -> None:
 def exchange_connected(house: House, event: ExchangeConnected, now: float) -> None:
     """Bring the house into agreement with the exchange."""
     house.connected = True
-    _agents(house, event, now)
+    listeners = [row for row in event.channels if row.role is Role.SPY]  # parties of no talk
+    event = replace(event, channels=tuple(row for row in event.channels if row.role is not Role.SPY))
+    marks = dict(event.marks)
+    new = [known.id for known in house.roster.agents() if _unknown(known)]
+    seats = {agent: AgentId(seat) for agent in new if (seat := seat_of(marks.get(agent, "")))}
+    event = house.seats.snapshot(event, seats)
+    _agents(house, marks, now)
     rows: dict[CallId, list[LiveChannel]] = {}
     for row in event.channels:
         rows.setdefault(row.call, []).append(row)
@@ -52,13 +70,17 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
     for live in list(house.finishing.values()):
         live.recording_stopped = True  # its end was reported to nobody
         finish_if_complete(house, live)
+    unseen = {gone.call: gone for gone in event.gone}
     for call in [call for call in house.calls if not _caller(rows.get(call, []))]:
         live = house.calls[call]
         if live.outbound is not None and not live.outbound.placed:
             continue  # his agent's phone is rung first; `AgentWaits` or `LegEnded` goes on
         live.recording_stopped = True  # the channel is gone, so the exchange has closed its file
         live.legs = {leg: agent for leg, agent in live.legs.items() if leg in present}
-        talk.call_ended(house, CallEnded(call, 0, event.at), now, unseen=True)
+        if call in unseen:
+            _talk_seen(house, live, unseen[call].talk, unseen[call].ended_at)
+        ended_at = unseen[call].ended_at if call in unseen else event.at
+        talk.call_ended(house, CallEnded(call, 0, ended_at), now, unseen=call not in unseen)
     _free_agents(house, event.channels, now, talking=True)
     for legs in rows.values():
         found = _caller(legs)
@@ -66,10 +88,16 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
             _call(house, found, [leg for leg in legs if leg is not found], event.at, now)
         elif legs[0].call not in house.calls:  # they wait for a citizen who is gone
             _let_go(house, [leg for leg in legs if leg.context in _AGENT_WAITS])
+    for gone in event.gone:
+        _gone(house, gone)
     for record in house.restored.values():
         _never_seen_again(house, record, event.at)
     house.restored = {}
     _free_agents(house, event.channels, now, talking=False)
+    listen.found(house, listeners, event.at)
+    for known in house.roster.agents():
+        if known.state is AgentState.OFFLINE:
+            desk.leave_seat(house, known.id, now)
     for known in house.roster.agents():
         desk.publish(house, known)
     house.dirty = True
@@ -79,20 +107,22 @@ def _caller(rows: Iterable[LiveChannel]) -> LiveChannel | None:
     return next((row for row in rows if row.role is Role.CALLER), None)
 
 
-def _agents(house: House, event: ExchangeConnected, now: float) -> None:
+def _unknown(agent: Agent) -> bool:
+    """Whether nothing has been heard of an agent since this controller began."""
+    return agent.state is AgentState.OFFLINE and agent.since == 0.0
+
+
+def _agents(house: House, marks: Mapping[AgentId, str], now: float) -> None:
     """Phones as they are registered; states as the exchange remembers them, where we know nothing better."""
-    marks = dict(event.marks)
-    reachable = set(event.phones)
-    house.reachable = set(event.phones)
     for known in list(house.roster.agents()):
-        phone = known.id in reachable
+        phone, use = house.seats.facts(known.id)
         remembered = decode(known.id, marks.get(known.id, ""), phone=phone, now=now)
-        if known.state is AgentState.OFFLINE and known.since == 0.0 and remembered is not None:
-            house.roster.put(remembered)
+        if _unknown(known) and remembered is not None:
+            house.roster.put(replace(remembered, use=use))
             if remembered.state is AgentState.WRAP_UP:
                 house.emit(Wake(TimerKind.WRAP_UP, known.id, remembered.generation, remembered.until))
-        elif known.phone != phone:
-            desk.change(house, known.id, AgentInput.PHONE_BACK if phone else AgentInput.PHONE_LOST, now)
+        else:
+            desk.follow_phone(house, known.id, now)
 
 
 def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, now: float) -> None:
@@ -131,6 +161,7 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     if row.bridged:
         _talking(house, live, row, others, at, now)
     elif row.context == "p-survey":
+        _talk_seen(house, live, row.talk, at)
         _in_survey(house, live, at, now)
     elif row.context == "p-dial":
         _offered(house, live, ringing, row.step, now)
@@ -146,7 +177,42 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         live.state = CallState.ARRIVED  # he has answered, and waits for the notice or his agent
         caller.resume(house, live, at)
     else:  # p-idle, p-start: he stands still, so the report of what he did was lost
-        _standing(house, live, at, now)
+        _standing(house, live, row, at, now)
+
+
+def _talk_seen(house: House, live: LiveCall, seen: TalkSeen | None, at: float) -> None:
+    """Take the dialplan's note of a talk that ended unseen into the record; it knows better than we do."""
+    if seen is None:
+        return
+    record = live.record
+    released_at = seen.released_at or at
+    joined_at = record.joined_at or seen.joined_at
+    offers.close_offer(live, "answered", joined_at)
+    house.note(
+        live,
+        agent=record.agent or seen.agent,
+        joined_at=joined_at,
+        released_at=record.released_at or released_at,
+        score=record.score or seen.score,
+        in_net=record.in_net or seen.in_net,
+    )
+    if live.talk_since is not None:
+        talk.span_ends(live, released_at)
+    elif not live.talks:
+        live.talks.append((joined_at, released_at))
+
+
+def _gone(house: House, gone: CallGone) -> None:
+    """A call that ended unseen: its record is completed from the dialplan's note, or made from it."""
+    known = house.restored.pop(gone.call, None)
+    if known is not None and known.ended_at is not None:
+        return
+    if known is None and (gone.call in house.calls or CallMark.decode(gone.mark) is None):
+        return
+    live = _call_of(house, gone.call, gone.channel, gone.mark, gone.caller, known, gone.ended_at)
+    _talk_seen(house, live, gone.talk, gone.ended_at)
+    offers.close_offer(live, "lost", gone.ended_at)
+    house.note(live, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
 
 
 def _let_go(house: House, legs: Iterable[LiveChannel]) -> None:
@@ -205,18 +271,9 @@ def _placed(house: House, live: LiveCall, waiting: list[LiveChannel], now: float
 def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
     """A call that an earlier controller, or nobody, knew."""
     mark = CallMark.decode(row.mark)
-    record = house.restored.get(row.call)
-    if record is None:
-        record = CallRecord(row.call, row.channel, mark.dialled if mark else "", row.caller, at)
-        if mark is not None:
-            record = replace(record, arrived_at=mark.arrived_at or at)
-    if mark is not None:
-        record = replace(record, language=mark.language)
-    if mark is not None and mark.queue and record.queue is None:  # the store may lag behind the mark
-        queue = house.queue(QueueId(mark.queue)).id
-        record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at)
-    record = replace(record, channel=row.channel)
-    live = house.add(record)
+    live = _call_of(house, row.call, row.channel, row.mark, row.caller, house.restored.get(row.call), at)
+    record = live.record
+    house.calls[row.call] = live
     house.emit(SaveCall(record))
     live.priority = min(max(mark.priority, 0), HIGHEST_PRIORITY) if mark else 0
     live.milestones.add(Milestone.ARRIVED)
@@ -236,6 +293,24 @@ def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
     elif record.queue is not None:
         live.milestones.add(Milestone.CONSENT_CUT)  # the notice stands before every line
     return live
+
+
+def _call_of(
+    house: House, call: CallId, channel: ChannelName, marked: str, caller: str, known: CallRecord | None, at: float
+) -> LiveCall:
+    """A call as the store knew it, if it did, and as its channel's mark says, which is never older."""
+    mark = CallMark.decode(marked)
+    record = known
+    if record is None:
+        record = CallRecord(call, channel, mark.dialled if mark else "", caller, at)
+        if mark is not None:
+            record = replace(record, arrived_at=mark.arrived_at or at)
+    if mark is not None:
+        record = replace(record, language=mark.language)
+    if mark is not None and mark.queue and record.queue is None:  # the store may lag behind the mark
+        queue = house.queue(QueueId(mark.queue)).id
+        record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at)
+    return LiveCall(replace(record, channel=channel))
 
 
 def _begun(recording: str, at: float) -> float:
@@ -265,7 +340,8 @@ def _talking(house: House, live: LiveCall, row: LiveChannel, others: list[LiveCh
         known = live.record.agent or next((leg.agent for leg in others if leg.role is Role.AGENT), None)
         agent = known or next((leg.agent for leg in others), None)
         live.state = CallState.OFFERED if row.context != "fallback" else CallState.NET
-        talk.talk_begins(house, live, agent, live.record.joined_at or at)
+        noted = row.talk.joined_at if row.talk is not None else at
+        talk.talk_begins(house, live, agent, live.record.joined_at or noted)
 
 
 def _in_survey(house: House, live: LiveCall, at: float, now: float) -> None:
@@ -327,8 +403,8 @@ def _in_net(house: House, live: LiveCall, ringing: LiveChannel | None, step: int
         desk.rings(house, ringing.agent, live.call, ringing.channel, now)
 
 
-def _standing(house: House, live: LiveCall, at: float, now: float) -> None:
-    """He stands still and waits for a command."""
+def _standing(house: House, live: LiveCall, row: LiveChannel, at: float, now: float) -> None:
+    """He stands still and waits for a command. What he answered to the last question counts, though nobody heard it."""
     if live.record.queue is not None:
         _waiting(house, live, at, now)
         offers.hold_or_offer(house, live)
@@ -336,6 +412,12 @@ def _standing(house: House, live: LiveCall, at: float, now: float) -> None:
     offers.leave_line(house, live)
     if live.state not in (CallState.ASKING, CallState.PLAYING):
         live.state = CallState.ASKING if live.position is not None else CallState.ARRIVED
+    found = row.answer
+    if found is not None and found.step == row.step > 0 and live.position is not None:
+        live.state = CallState.ASKING
+        live.notice_playing = _notice_due(house, live)
+        caller.keys_pressed(house, KeysPressed(live.call, found.step, found.keys, found.status, at), now)
+        return
     caller.resume(house, live, at)
 
 

@@ -2,7 +2,7 @@
 
 The same switchboard runs live (events from Asterisk), in replay (events from the journal) and in simulation. One table
 says which rule handles which event; the rules stand in `caller.py`, `offers.py`, `talk.py`, `held.py`, `transfers.py`,
-`outbound.py`, `desk.py`, `recorded.py` and `resync.py`.
+`outbound.py`, `favours.py`, `desk.py`, `recorded.py` and `resync.py`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from controller import caller, desk, held, offers, outbound, recorded, resync, talk, transfers
+from controller import (
+    caller,
+    desk,
+    favours,
+    held,
+    listen,
+    offers,
+    outbound,
+    recorded,
+    resync,
+    supervise,
+    talk,
+    transfers,
+)
 from controller.house import House
 from controller.plan import Plan
 from pbx import events
+from pbx import supervision as orders
 from pbx.commands import Command
 from pbx.events import Event, TimeIsUp, TimerKind
 
@@ -23,6 +37,8 @@ Rule = Callable[[House, Any, float], None]
 def _time_is_up(house: House, event: TimeIsUp, now: float) -> None:
     if event.kind is TimerKind.WRAP_UP:
         desk.wrap_up_over(house, event, now)
+    elif event.kind is TimerKind.OVERRIDE:
+        supervise.override_over(house, event, now)
     else:
         offers.time_is_up(house, event, now)
 
@@ -60,6 +76,7 @@ RULES: dict[type[Any], Rule] = {
     events.RecordingStopped: recorded.stopped,
     events.TimeIsUp: _time_is_up,
     events.PhoneChanged: desk.phone_changed,
+    events.PhoneUsed: desk.phone_used,
     events.AgentSignedIn: desk.signed_in,
     events.AgentSignedOut: desk.signed_out,
     events.AgentWentReady: desk.went_ready,
@@ -76,10 +93,29 @@ RULES: dict[type[Any], Rule] = {
     events.MuteAsked: transfers.mute_asked,
     events.DigitsAsked: transfers.digits_asked,
     events.OutboundAsked: outbound.outbound_asked,
+    orders.ReadyForced: supervise.ready_forced,
+    orders.NotReadyForced: supervise.not_ready_forced,
+    orders.SignOutForced: supervise.sign_out_forced,
+    orders.ReleaseAsked: supervise.release_asked,
+    orders.MoveAsked: supervise.move_asked,
+    orders.SkillsChanged: supervise.skills_changed,
+    orders.QueueChanged: supervise.queue_changed,
+    orders.OverridesRestored: supervise.overrides_restored,
+    orders.SpyAsked: listen.spy_asked,
+    orders.SpyEndAsked: listen.spy_end_asked,
+    orders.SpyStarted: listen.spy_started,
+    orders.SpyStopped: listen.spy_stopped,
     events.CallsRestored: resync.calls_restored,
+    events.CallersRemembered: favours.restored,
+    events.CallerListed: favours.caller_listed,
+    events.CallerUnlisted: favours.caller_unlisted,
     events.ExchangeConnected: resync.exchange_connected,
     events.ExchangeLost: resync.exchange_lost,
 }
+
+
+_OWN_CHOICE = (events.AgentSignedIn, events.AgentSignedOut, events.AgentWentReady, events.AgentWentNotReady)
+"""Events by which an agent chooses his state himself."""
 
 
 class Switchboard:
@@ -92,12 +128,15 @@ class Switchboard:
         """Take one event at epoch second `now`; return what has to be done, in order.
 
         After every event the line is distributed once if it or an agent changed, so that a free agent and a caller
-        who fits him never stand beside each other. While the exchange is away nothing is offered.
+        who fits him never stand beside each other. While the exchange is away nothing is offered. The rules speak of
+        agents; what is said of phones is translated at this door (`seats.py`).
         """
         house = self.house
         house.out = []
         house.now = now
-        RULES[type(event)](house, event, now)
+        RULES[type(event)](house, house.seats.inward(event), now)
+        if isinstance(event, _OWN_CHOICE):
+            supervise.agent_acted(house, event.agent)
         if house.dirty and house.connected:
             offers.distribute(house, now)
-        return house.out
+        return [house.seats.outward(command) for command in house.out]

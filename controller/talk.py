@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agents.moves import AgentInput
-from controller import desk, held, offers, outbound, transfers
+from controller import desk, favours, held, offers, outbound, transfers
 from controller.house import House, LiveCall
 from controller.recorded import finish_if_complete, reached
+from controller.waiting_words import learn, spoken
 from ivr.prompts import prompt_name, say_ticket
 from pbx.call import CallInput, CallState, Outcome
 from pbx.commands import CancelOffer, OpenTicket, PrepareEnd, ToSurvey
@@ -101,18 +102,18 @@ def _ask_ticket(house: House, live: LiveCall, agent: AgentId | None, at: float) 
 
 def prepare_end(house: House, live: LiveCall) -> None:
     """Write what the caller hears after the agent has left into his channel, so that it needs no controller."""
-    plan, language, ticket = house.plan, offers.spoken(live), live.record.ticket
+    plan, language, ticket = house.plan, spoken(live), live.record.ticket
     asked = plan.survey if live.record.direction == "inbound" else plan.outbound.survey
 
     def names(*pieces: str) -> tuple[str, ...]:
         return tuple(prompt_name(language, piece) for piece in pieces)
 
-    spoken: tuple[str, ...] = ()
+    number: tuple[str, ...] = ()
     if ticket and plan.read_ticket:
-        spoken = names(*say_ticket(ticket, language, yao=plan.yao, repeat=plan.read_ticket_twice))
+        number = names(*say_ticket(ticket, language, yao=plan.yao, repeat=plan.read_ticket_twice))
     survey = names("survey") if asked else ()
     again = names("survey-again") if asked else ()
-    house.emit(PrepareEnd(live.call, live.channel, spoken, survey, again, names("thanks")))
+    house.emit(PrepareEnd(live.call, live.channel, number, survey, again, names("thanks")))
 
 
 def party_left(house: House, event: PartyLeft, now: float) -> None:
@@ -293,6 +294,7 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
     if live is None:
         return
     dialling = live.state is CallState.DIALLING
+    favours.ended(house, live, event, unseen=unseen)
     house.move(live, CallInput.END)
     offers.leave_line(house, live)
     house.dirty = True
@@ -313,6 +315,7 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
     if released is None and live.record.joined_at is not None:
         released = live.talks[-1][1] if live.talks else event.at
     house.note(live, ended_at=event.at, released_at=released, outcome=outcome_of(live, unseen=unseen))
+    learn(house, live.record)
     finish_if_complete(house, live)
 
 

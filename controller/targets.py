@@ -77,7 +77,7 @@ def _agent(house: House, agent: AgentId) -> Target | str:
 def _extension(house: House, extension: AgentId) -> Target | str:
     if extension not in house.plan.extensions:
         return "unknown_party"
-    if extension not in house.reachable:
+    if not house.seats.is_reachable(extension):
         return "party_unreachable"
     return Target(f"extension:{extension}", extension)
 

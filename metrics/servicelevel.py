@@ -79,6 +79,24 @@ def abandon_wait(record: CallRecord) -> float | None:
     return elapsed(queue_entry(record), record.ended_at) if abandoned(record) else None
 
 
+def estimates_held(record: CallRecord) -> tuple[int, int]:
+    """How many of the waits that an ended call's caller was told held, and how many failed.
+
+    One whose caller gave up before its upper end is neither: nobody knows how long he would have waited. Nor is one
+    that said that nobody can say.
+    """
+    kept = failed = 0
+    for told in record.estimates:
+        if told.interval.high is None:
+            continue
+        if record.joined_at is not None:
+            held = told.interval.holds(record.joined_at - told.at)
+            kept, failed = kept + held, failed + (not held)
+        elif record.ended_at is not None:
+            failed += record.ended_at - told.at > max(told.interval.high, 1) * 60.0
+    return kept, failed
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """One definition. `counts` selects the denominator, `succeeds` those of them in the numerator.

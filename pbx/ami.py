@@ -86,14 +86,15 @@ class AmiDoor:
         *,
         spool: str,
         agents: Collection[str] = (),
-        extensions: Collection[str] = (),
+        phones: Collection[str] | None = None,
         limits: AmiLimits | None = None,
         connector: Connector | None = None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = _boottime,
     ) -> None:
         """`inbox` is called synchronously and must not wait. `spool`: Asterisk's spool directory. `agents`:
-        whose marks and phones are read; `extensions`: whose phones are read too. `connector` replaces TCP (tests)."""
+        whose marks are read. `phones`: at which they sit (None = at those of their own numbers). `connector`
+        replaces TCP (tests)."""
         self.counters = AmiCounters()
         self.version = ""
         self._host, self._port, self._user, self._secret = host, port, user, secret
@@ -113,10 +114,11 @@ class AmiDoor:
         self._failure: AmiError | None = None
         self._said = ""
         self._last_beat = 0.0
+        self._logged_in = 0.0
         self._beat_sent = 0.0
         self._beat_open = False
         self._beat_timer: asyncio.TimerHandle | None = None
-        self._phones = Phones(self._agents | frozenset(AgentId(extension) for extension in extensions))
+        self._phones = Phones(self._agents if phones is None else frozenset(AgentId(phone) for phone in phones))
         self._orders = Orders(
             self._give,
             self._blocked,
@@ -227,6 +229,7 @@ class AmiDoor:
 
     async def _establish(self, link: Link) -> None:
         self._link, self._booted, self._buffer = link, False, []
+        self._logged_in = self._monotonic()
         where = f"{self._host}:{self._port}"
         self.version = await login.greet(link, where, self._limits.connect_s)
         await login.log_in(link, where, self._user, self._secret)
@@ -264,6 +267,7 @@ class AmiDoor:
                 continue
             self._on_live_message(message)
         self._ready.set()
+        await login.forget_gone(link, snapshot.event.gone)
 
     def _down(self) -> None:
         """The connection is over: forget what was only true on it, and say so once."""
@@ -327,7 +331,7 @@ class AmiDoor:
 
     def _on_message(self, message: Message) -> None:
         if message.event == "FullyBooted":
-            if self._connected and self._link is not None:
+            if self._connected and self._link is not None and self._is_news(message):
                 self._link.abort("the exchange has started anew")
             self._booted = True
         elif self._buffer is None:
@@ -337,14 +341,18 @@ class AmiDoor:
         elif self._link is not None:
             self._link.abort("more events during the snapshot than can be held")
 
+    def _is_news(self, booted: Message) -> bool:
+        """Whether ``FullyBooted`` tells of a start after our login; one of before may come late, or twice."""
+        uptime = booted.get("Uptime")
+        return not uptime.isdecimal() or int(uptime) + 1 < self._monotonic() - self._logged_in
+
     def _on_live_message(self, message: Message) -> None:
         now = self._wall()
         try:
             if message.event == "OriginateResponse":
                 self._orders.originate_answered(message, now)
                 return
-            contact = message.event == "ContactStatus"
-            found = self._phones.changed(message, now) if contact else translate(message, now)
+            found = self._phones.told(message, now) or translate(message, now)
         except Untranslatable as error:
             self.counters.garbage += 1
             log.warning("%s", error, extra={"action": "ami.garbage"})

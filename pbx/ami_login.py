@@ -10,12 +10,23 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pbx.ami_link import AmiError, Link, NotAsterisk
-from pbx.events import ExchangeConnected, Role
+from pbx.events import CallGone, ExchangeConnected, LiveChannel, Role
 from pbx.ids import AgentId, CallId
-from pbx.translate import WANTED, Action, Phones, live_channel
+from pbx.translate import (
+    FILTERED,
+    GONE,
+    TALK_NOTES,
+    WANTED,
+    Action,
+    Phones,
+    answer_of,
+    call_gone,
+    live_channel,
+    talk_seen,
+)
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +71,7 @@ async def log_in(link: Link, where: str, user: str, secret: str) -> None:
 
 async def subscribe(link: Link) -> None:
     """Ask for the wanted events only, then switch events on. Filters live in the session: anew at each login."""
-    chosen = [
-        Action("Filter", (("Operation", "Add"), ("MatchCriteria", f"action(include),name({name})"))) for name in WANTED
-    ]
+    chosen = [_filter(name) for name in WANTED]
     answers = await link.request(chosen)
     if any(answer.failed for answer in answers):  # an older Asterisk: one regular expression instead
         text = f"Event: ({'|'.join(WANTED)})"
@@ -70,6 +79,13 @@ async def subscribe(link: Link) -> None:
     (answer,) = await link.request([Action("Events", (("EventMask", "system,call,user"),))])
     if answer.failed:
         raise AmiError("Asterisk does not give this AMI user any events; see read= in manager.conf")
+
+
+def _filter(name: str) -> Action:
+    """The filter that lets one event through, or those of it that are wanted."""
+    more, text = FILTERED.get(name, ("", ""))
+    headers = (("Operation", "Add"), ("MatchCriteria", f"action(include),name({name}){more}"))
+    return Action("Filter", (*headers, ("Filter", text)) if text else headers)
 
 
 async def command_line(link: Link, text: str) -> list[str]:
@@ -102,13 +118,48 @@ async def take_snapshot(link: Link, agents: Collection[AgentId], phones: Phones,
     phones.
     """
     rows = await link.listing(Action("CoreShowChannels"))
-    live = tuple(channel for row in rows if (channel := live_channel(row, agents)) is not None)
+    live = tuple(channel for row in rows if (channel := live_channel(row, phones.known)) is not None)
     callers = [channel for channel in live if channel.role is Role.CALLER]
     ids = sorted(agents)
     marks = [Action("Getvar", (("Variable", f"AG_{agent}"),)) for agent in ids]
     files = [Action("Getvar", (("Channel", caller.channel), ("Variable", "MIXMONITOR_FILENAME"))) for caller in callers]
     values = [answer.get("Value") for answer in await link.request([*marks, *files])]
+    live = await _notes(link, live)
+    gone = tuple(one for row in await link.listing(_GONE) if (one := call_gone(row)) is not None)
     reachable = phones.snapshot(await link.listing(Action("PJSIPShowContacts")))
     found = tuple((agent, mark) for agent, mark in zip(ids, values, strict=False) if mark)
     recorded = (caller.call for caller, file in zip(callers, values[len(ids) :], strict=True) if file)
-    return Snapshot(ExchangeConnected(live, reachable, found, wall()), frozenset(recorded))
+    return Snapshot(ExchangeConnected(live, reachable, found, wall(), gone), frozenset(recorded))
+
+
+_GONE = Action("DBGetTree", (("Family", GONE),))
+
+
+async def _notes(link: Link, live: tuple[LiveChannel, ...]) -> tuple[LiveChannel, ...]:
+    """What the dialplan noted on the channels of callers who have answered a question, or have talked."""
+    asked = [
+        (row, ("ANSWER",)) for row in live if row.role is Role.CALLER and row.context == "p-idle" and not row.bridged
+    ]
+    talked = [
+        (row, TALK_NOTES) for row in live if row.role is Role.CALLER and (row.bridged or row.context == "p-survey")
+    ]
+    wanted = [*asked, *talked]
+    reads = [
+        Action("Getvar", (("Channel", row.channel), ("Variable", name))) for row, names in wanted for name in names
+    ]
+    values = iter([answer.get("Value") for answer in await link.request(reads)] if reads else ())
+    known = {row.channel: [next(values) for _ in names] for row, names in wanted}
+    return tuple(
+        replace(row, answer=answer_of(known[row.channel][0]))
+        if row.channel in known and len(known[row.channel]) == 1
+        else replace(row, talk=talk_seen(known[row.channel]))
+        if row.channel in known
+        else row
+        for row in live
+    )
+
+
+async def forget_gone(link: Link, gone: Collection[CallGone]) -> None:
+    """Erase the dialplan's notes that have been read: they hold callers' numbers. Raises `AmiError`, `TimeoutError`."""
+    if gone:
+        await link.request([Action("DBDel", (("Family", GONE), ("Key", one.call))) for one in gone])

@@ -16,9 +16,10 @@ from pbx import events as event
 from pbx import outbox as lanes
 from pbx.ami_link import AmiCounters, Link
 from pbx.ami_login import Snapshot
-from pbx.ids import AgentId, CallId, ChannelName
+from pbx.ids import AgentId, CallId, ChannelName, SpyId
 from pbx.outbox import Outbox
-from pbx.translate import Action, actions, instant
+from pbx.supervision import Spy, SpyStopped
+from pbx.translate import SPY_PREFIX, Action, actions, instant
 from pbx.wire import Message
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 _REASONS = {"5": "busy", "3": "no_answer", "1": "no_answer"}
 """Words for the ``Reason`` of a failed Originate, a control frame's number: 5 busy, 3 still ringing, 1 hung up."""
 
+_MARK = ("Variable", "Q")
 _MEANINGLESS = ("Hangup", "QueueAdd", "QueueRemove", "QueuePause")  # their errors: gone, or already so
 
 
@@ -54,7 +56,7 @@ class Orders:
         self._link: Link | None = None
         self._outbox = Outbox()
         self._timers: dict[CallId, asyncio.TimerHandle] = {}
-        self._net: dict[AgentId, order.NetMembership] = {}
+        self._net: dict[str, tuple[AgentId, order.NetMembership]] = {}  # by phone: who sits there, and how
         self._recorded: set[CallId] = set()
         self._third: dict[str, tuple[CallId, AgentId, event.Role]] = {}  #: phones that are rung by Originate
         self._placed: set[CallId] = set()  #: calls of ours that nobody has answered yet
@@ -118,6 +120,8 @@ class Orders:
         try:
             language = self._outbox.new_language(command)
             batch = actions(command, spool=self._spool, set_language=language)
+            if not self._outbox.new_mark(command):  # the channel carries it since the step before
+                batch = [action for action in batch if _MARK not in action.headers]
             link.send(batch, lambda action, answer: self._step_answered(call, step, action, answer))
         except ValueError as error:
             log.error("step not sent: %s", error, extra={"action": "ami.bad_value"})
@@ -169,7 +173,7 @@ class Orders:
             if not channel_id:
                 return  # it has come to nothing already
         elif isinstance(command, order.MarkAgent):
-            membership = self._net.get(command.agent) is not command.net
+            membership = self._net.get(command.phone or command.agent) != (command.agent, command.net)
         batch = actions(command, spool=self._spool, set_membership=membership, channel_id=channel_id)
         link.send(batch, lambda action, answer: self._other_answered(command, channel_id, action, answer))
         if isinstance(command, order.AddParty):
@@ -179,7 +183,8 @@ class Orders:
         elif isinstance(command, order.PlaceCall):
             self._placed.add(command.call)
         elif isinstance(command, order.MarkAgent):
-            self._net[command.agent] = command.net
+            if command.net is not order.NetMembership.NOWHERE:
+                self._net[command.phone or command.agent] = (command.agent, command.net)
         elif isinstance(command, order.StartRecording):
             self._recorded.add(command.call)
 
@@ -196,6 +201,8 @@ class Orders:
             self._third_over(channel_id, self._wall())
         elif isinstance(command, order.PlaceCall):
             self._placed_over(command.call, "failed", self._wall())
+        elif isinstance(command, Spy):
+            self._give(SpyStopped(command.spy, self._wall()))
 
     # ------------------------------------------------------------ what becomes of them
 
@@ -243,11 +250,17 @@ class Orders:
             self._give(found)
 
     def originate_answered(self, message: Message, now: float) -> None:
-        """``OriginateResponse``: a third party that could not even be rung has no channel, hence no hang-up."""
+        """``OriginateResponse``: a third party that could not even be rung has no channel, hence no hang-up.
+
+        The same holds for a supervisor's phone; where both come, the second means nothing.
+        """
         if message.get("Response") == "Failure":
             channel_id, at = message.get("Uniqueid"), instant(message, now)
-            self._third_over(channel_id, at)
-            self._placed_over(CallId(channel_id), _REASONS.get(message.get("Reason"), "failed"), at)
+            if channel_id.startswith(SPY_PREFIX):
+                self._give(SpyStopped(SpyId(channel_id), at))
+            else:
+                self._third_over(channel_id, at)
+                self._placed_over(CallId(channel_id), _REASONS.get(message.get("Reason"), "failed"), at)
 
     def _placed_over(self, call: CallId, reason: str, at: float) -> None:
         if call in self._placed:

@@ -205,12 +205,44 @@ class TransferRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """An announced wait in whole minutes from `low` to `high`; `high` 0 = less than one minute.
+
+    `low` 0 with `high` above = at most `high`. `high` None = nobody can say, as no agent is there.
+    """
+
+    low: int
+    high: int | None
+
+    def holds(self, seconds: float) -> bool:
+        """Whether a wait of so many seconds is what had been announced; what nobody could say does not count."""
+        return self.high is not None and self.low * 60.0 <= seconds <= max(self.high, 1) * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a waiting caller was told at epoch second `at`: the interval, and by what it had been estimated.
+
+    `ahead`: how many were served before him by his agents, `agents`: how many of these worked, `talk_s`: their mean
+    talk in seconds. `cause` is the stated one when the wait had become longer (`acd.estimate.Cause`), else empty.
+    """
+
+    at: float
+    interval: Interval
+    ahead: float
+    agents: int
+    talk_s: float
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """The instants of one call, from which every figure is computed (`domain.md` 0.2: store raw instants).
 
     All times are epoch seconds of the exchange's clock; None = has not happened. `recording` is the raw
     file's name; where the sealed one is, `recordings/sql.py` knows. `place_at` is the instant that gives him his place
     in the line where that is not `queued_at`, `favours` the named rules by which he stands there (`acd/favours.py`).
+    `estimates` are the waits that he was told.
     """
 
     call: CallId
@@ -240,3 +272,4 @@ class CallRecord:
     direction: str = "inbound"  #: or ``outbound``: the hotline called; `caller` is then the one who was called
     placed_by: AgentId | None = None  #: whose call that was
     purpose: str = ""  #: what for: ``follow_up`` (回访), ``call_back`` (回拨), …
+    estimates: tuple[Estimate, ...] = ()

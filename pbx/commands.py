@@ -10,8 +10,9 @@ import enum
 from dataclasses import dataclass
 
 from pbx.call import CallRecord
-from pbx.events import TimerKind
+from pbx.events import CallerEntry, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
+from pbx.supervision import Audit, SaveOverrides, Spy, StopSpy, SwitchSpy
 
 # ---------------------------------------------------------------- the caller's own channel: one step each
 # `step` numbers the commands of one call; the exchange obeys only a newer step than it runs (the fence).
@@ -273,15 +274,20 @@ class NetMembership(enum.Enum):
     READY = "ready"
     PAUSED = "paused"
     ABSENT = "absent"
+    NOWHERE = "nowhere"  #: he has no phone now: the net's members stay as they are
 
 
 @dataclass(frozen=True, slots=True)
 class MarkAgent:
-    """Remember an agent's state in the exchange (global ``AG_<id>``), and in the safety net's membership."""
+    """Remember an agent's state in the exchange (global ``AG_<id>``), and in the safety net's membership.
+
+    `phone`: where he sits, empty when it is the phone of his own number.
+    """
 
     agent: AgentId
     mark: str
     net: NetMembership
+    phone: str = ""
 
 
 # ---------------------------------------------------------------- the engine, the store, the workers
@@ -299,11 +305,15 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a person's request. `code` is stable and machine-readable, empty when `ok`."""
+    """The answer to a person's request. `code` is stable and machine-readable, empty when `ok`.
+
+    `detail` says more to the machine, name by name: who had ordered otherwise, when it takes effect.
+    """
 
     request: RequestId
     ok: bool
     code: str = ""
+    detail: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +321,20 @@ class SaveCall:
     """Write the call's record as it is now."""
 
     record: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SaveListing:
+    """Keep an entry of the caller list."""
+
+    entry: CallerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class DropListing:
+    """Forget an entry of the caller list."""
+
+    number: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +387,20 @@ ExchangeCommand = (
     | HangUp
     | StartRecording
     | MarkAgent
+    | Spy
+    | SwitchSpy
+    | StopSpy
 )
 StepCommand = Ask | Play | Hold | Offer | HoldTalk | Join
-Command = ExchangeCommand | Wake | Reply | SaveCall | OpenTicket | FinishRecording
+Command = (
+    ExchangeCommand
+    | Wake
+    | Reply
+    | SaveCall
+    | OpenTicket
+    | FinishRecording
+    | SaveListing
+    | DropListing
+    | Audit
+    | SaveOverrides
+)

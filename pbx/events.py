@@ -11,7 +11,8 @@ import enum
 from dataclasses import dataclass
 
 from pbx.call import CallRecord
-from pbx.ids import AgentId, CallId, ChannelName, RequestId, TicketNumber
+from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
+from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
 
 # ---------------------------------------------------------------- the caller's own channel
 
@@ -169,6 +170,7 @@ class Role(enum.Enum):
     CALLER = "caller"
     AGENT = "agent"
     THIRD = "third"
+    SPY = "spy"  #: a supervisor who listens: never a party of the talk
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,14 +302,52 @@ class RecordingStopped:
 
 @dataclass(frozen=True, slots=True)
 class PhoneChanged:
-    """An agent's phone registered, or its registration is gone."""
+    """A phone registered, or its registration is gone. `agent` is the phone's number, whoever sits there."""
 
     agent: AgentId
     reachable: bool
     at: float
 
 
+class PhoneUse(enum.Enum):
+    """What a phone is doing, as the exchange sees it (its device state); whether it can be reached is told apart."""
+
+    IDLE = "idle"
+    RINGING = "ringing"
+    IN_USE = "in_use"  #: in a call, of the hotline or of its own
+    BUSY = "busy"  #: says itself that it takes no calls
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneUsed:
+    """What a phone is doing has changed. `agent` is the phone's number, whoever sits there."""
+
+    agent: AgentId
+    use: PhoneUse
+    at: float
+
+
 # ---------------------------------------------------------------- the exchange as a whole
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The caller's keys to the question of a step."""
+
+    step: int
+    keys: str
+    status: KeyStatus
+
+
+@dataclass(frozen=True, slots=True)
+class TalkSeen:
+    """A talk, as the dialplan noted it. Epoch seconds of the exchange's clock; `released_at` None = it goes on."""
+
+    joined_at: float
+    released_at: float | None
+    agent: AgentId | None
+    score: int | None = None
+    in_net: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,16 +363,34 @@ class LiveChannel:
     bridged: bool
     mark: str
     caller: str
+    answer: Answer | None = None  #: to the question of `step`, which nobody has been told
+    talk: TalkSeen | None = None  #: as the dialplan noted it; of callers who talk or have talked
+
+
+@dataclass(frozen=True, slots=True)
+class CallGone:
+    """A call that ended while no controller saw it, as the dialplan put it down; `ended_at`: the exchange's clock."""
+
+    call: CallId
+    channel: ChannelName
+    mark: str
+    caller: str
+    ended_at: float
+    talk: TalkSeen | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeConnected:
-    """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks."""
+    """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks.
+
+    `gone` are the calls that ended unseen since the last time.
+    """
 
     channels: tuple[LiveChannel, ...]
     phones: tuple[AgentId, ...]
     marks: tuple[tuple[AgentId, str], ...]
     at: float
+    gone: tuple[CallGone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,11 +405,12 @@ class ExchangeLost:
 
 @dataclass(frozen=True, slots=True)
 class AgentSignedIn:
-    """签入: the agent starts his shift; he is not ready yet."""
+    """签入: the agent starts his shift; he is not ready yet. `seat`: at which phone (None = at his own)."""
 
     agent: AgentId
     request: RequestId
     at: float
+    seat: AgentId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,6 +579,38 @@ class OutboundAsked:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class CallerEntry:
+    """One entry of the caller list (`acd.callers.Listed`); `kind` is the value of `acd.callers.ListedAs`."""
+
+    number: str
+    kind: str
+    until: float
+    queue: QueueId | None = None
+    priority: int | None = None
+    by: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerListed:
+    """Somebody puts a number into the caller list, or changes its entry; callers who wait stay as they stand."""
+
+    entry: CallerEntry
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallerUnlisted:
+    """Somebody takes a number out of the caller list."""
+
+    number: str
+    by: str
+    request: RequestId
+    at: float
+
+
 # ---------------------------------------------------------------- the engine and the store
 
 
@@ -539,6 +630,8 @@ class TimerKind(enum.Enum):
     RETRY_OFFER = "retry_offer"
     ANNOUNCE = "announce"
     RELAX = "relax"
+    OVERRIDE = "override"
+    KEPT = "kept"  #: a caller is kept for his last agent no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -559,6 +652,20 @@ class CallsRestored:
     """
 
     records: tuple[CallRecord, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallersRemembered:
+    """What the store knows of callers when the controller starts; sent once, before `CallsRestored`.
+
+    `entries` is the caller list; `left` are (number, queue, place_at, at, why) of those who left a line not long ago,
+    `talked` are (number, agent, at) of those who talked; both oldest first.
+    """
+
+    entries: tuple[CallerEntry, ...]
+    left: tuple[tuple[str, QueueId, float, float, str], ...]
+    talked: tuple[tuple[str, AgentId, float], ...]
     at: float
 
 
@@ -589,6 +696,7 @@ Event = (
     | LegEnded
     | RecordingStopped
     | PhoneChanged
+    | PhoneUsed
     | ExchangeConnected
     | ExchangeLost
     | AgentSignedIn
@@ -610,4 +718,11 @@ Event = (
     | TicketOpened
     | TimeIsUp
     | CallsRestored
+    | OverridesRestored
+    | SpyStarted
+    | SpyStopped
+    | SupervisorRequest
+    | CallerListed
+    | CallerUnlisted
+    | CallersRemembered
 )

@@ -11,13 +11,14 @@ other leg of a call is an agent's.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pbx import commands as order
 from pbx import events as event
-from pbx.events import Event, KeyStatus, LiveChannel, PhoneChanged, Role
-from pbx.ids import AgentId, CallId, ChannelName
+from pbx.events import Event, KeyStatus, LiveChannel, PhoneChanged, PhoneUse, PhoneUsed, Role
+from pbx.ids import AgentId, CallId, ChannelName, SpyId
+from pbx.supervision import Spy, SpyMode, SpyStarted, SpyStopped, StopSpy, SwitchSpy
 from pbx.wire import Message
 
 WANTED = (
@@ -29,10 +30,17 @@ WANTED = (
     "Unhold",
     "MixMonitorStop",
     "ContactStatus",
+    "DeviceStateChange",
+    "ChanSpyStart",
+    "ChanSpyStop",
     "OriginateResponse",
     "FullyBooted",
 )
 """The events that the exchange is asked for; `pbx/ami.py` sends one filter each after every login."""
+
+FILTERED = {"DeviceStateChange": (",header(Device),method(regex)", "^PJSIP/[0-9]+$")}
+"""Wanted events of which only some are: what is added to their filter, and its text. A phone's name is its number; the
+trunk's state would change with every call."""
 
 NET_QUEUE = "net"  #: the safety net's queue in queues.conf
 _SURROGATES = (
@@ -107,7 +115,11 @@ def whose(message: Message) -> tuple[CallId, Role] | None:
         return None
     if f"\r\nUniqueid: {call}\r\n" in message.text:
         return CallId(call), Role.CALLER
-    return CallId(call), Role.THIRD if message.variable("ROLE") == "third" else Role.AGENT
+    return CallId(call), _ROLES.get(message.variable("ROLE"), Role.AGENT)
+
+
+_ROLES = {"third": Role.THIRD, "spy": Role.SPY}
+"""Roles by the channel variable of this name; every other leg of a call is an agent's."""
 
 
 def _call_start(f: Fields, call: CallId, at: float) -> Event:
@@ -186,6 +198,8 @@ def _hangup(message: Message, now: float) -> Event | None:
     cause, at = _number("Cause", message.get("Cause"), "Hangup"), instant(message, now)
     if role is Role.CALLER:
         return event.CallEnded(call, cause, at)
+    if role is Role.SPY:
+        return SpyStopped(SpyId(message.get("Uniqueid")), at)
     channel = ChannelName(message.get("Channel"))
     return event.LegEnded(call, channel, role, agent_of(channel), cause, at)
 
@@ -195,6 +209,8 @@ def _bridge(message: Message, now: float) -> Event | None:
     if found is None:
         return None
     call, role = found
+    if role is Role.SPY:
+        return None
     channel, at = ChannelName(message.get("Channel")), instant(message, now)
     agent = None if role is Role.CALLER else agent_of(channel)
     if message.event == "BridgeEnter":
@@ -218,6 +234,19 @@ def _recording(message: Message, now: float) -> Event | None:
     return event.RecordingStopped(found[0], instant(message, now))
 
 
+def _spying(message: Message, now: float) -> Event | None:
+    """A supervisor's channel has begun to hear another one, or has stopped; others' ChanSpy is none of ours."""
+    spy = SpyId(message.get("SpyerUniqueid"))
+    if not spy.startswith(SPY_PREFIX):
+        return None
+    at = instant(message, now)
+    if message.event == "ChanSpyStop":
+        return SpyStopped(spy, at)
+    return SpyStarted(spy, ChannelName(message.get("SpyerChannel")), ChannelName(message.get("SpyeeChannel")), at)
+
+
+SPY_PREFIX = "spy-"  #: how the unique ids of supervisors' channels begin
+
 _EVENTS: dict[str, Callable[[Message, float], Event | None]] = {
     "UserEvent": _user_event,
     "Hangup": _hangup,
@@ -226,21 +255,24 @@ _EVENTS: dict[str, Callable[[Message, float], Event | None]] = {
     "Hold": _phone_held,
     "Unhold": _phone_held,
     "MixMonitorStop": _recording,
+    "ChanSpyStart": _spying,
+    "ChanSpyStop": _spying,
 }
 
 
 def translate(message: Message, now: float) -> Event | None:
     """The event of `pbx/events.py` that `message` means, or None for a word that we do not use.
 
-    `now` (epoch seconds) stands in for a missing timestamp. ``ContactStatus`` is not decided here but by
-    `Phones`, which remembers. Raises `Untranslatable` for a wanted event with a value of the wrong kind.
+    `now` (epoch seconds) stands in for a missing timestamp. ``ContactStatus`` and ``DeviceStateChange`` are not decided
+    here but by `Phones`, which knows the phones. Raises `Untranslatable` for a wanted event with a value of the wrong
+    kind.
     """
     make = _EVENTS.get(message.event)
     return None if make is None else make(message, now)
 
 
-def live_channel(row: Message, agents: Collection[AgentId]) -> LiveChannel | None:
-    """One ``CoreShowChannel`` row; None for a channel that is neither of a call nor of one of `agents`.
+def live_channel(row: Message, phones: Collection[AgentId]) -> LiveChannel | None:
+    """One ``CoreShowChannel`` row; None for a channel that is neither of a call nor of one of `phones`.
 
     An agent's channel without a call (he dials out himself) has an empty `call`: the agent is busy.
     """
@@ -248,7 +280,7 @@ def live_channel(row: Message, agents: Collection[AgentId]) -> LiveChannel | Non
     agent = agent_of(channel)
     found = whose(row)
     if found is None:
-        if row.variable("CALLID") or agent is None or agent not in agents:
+        if row.variable("CALLID") or agent is None or agent not in phones:
             return None
         found = (CallId(""), Role.AGENT)
     call, role = found
@@ -261,9 +293,63 @@ def live_channel(row: Message, agents: Collection[AgentId]) -> LiveChannel | Non
         context=row.variable("CTX") or row.get("Context") if role is Role.CALLER else row.get("Context"),
         step=int(step) if step.isdecimal() else 0,
         bridged=bool(row.get("BridgeId")),
-        mark=row.variable("Q") if role is Role.CALLER else "",
+        mark=row.variable("Q") if role in (Role.CALLER, Role.SPY) else "",
         caller=row.get("CallerIDNum") if role is Role.CALLER else "",
     )
+
+
+_USES = {
+    "INUSE": PhoneUse.IN_USE,
+    "ONHOLD": PhoneUse.IN_USE,
+    "RINGING": PhoneUse.RINGING,
+    "RINGINUSE": PhoneUse.RINGING,
+    "BUSY": PhoneUse.BUSY,
+}
+
+
+def answer_of(text: str) -> event.Answer | None:
+    """A channel's ``ANSWER``: step, status and keys, written before it is reported; None where there is none."""
+    step, _, rest = text.partition("|")
+    status, _, keys = rest.partition("|")
+    try:
+        return event.Answer(int(step), keys, KeyStatus(status))
+    except ValueError:
+        return event.Answer(int(step), keys, KeyStatus.ERROR) if step.isdecimal() else None
+
+
+TALK_NOTES = ("TALKUP", "TALKEND", "TALKER", "TALKNET", "SCORE")
+"""Channel variables in which the dialplan notes a talk: from when to when, with whom, whether the safety net made it,
+and how satisfied the caller was."""
+
+
+def talk_seen(notes: Sequence[str]) -> event.TalkSeen | None:
+    """What `TALK_NOTES` say; None where nobody has talked."""
+    began, ended, agent, net, score = notes
+    try:
+        joined_at = float(began)
+        released_at = float(ended) if ended else None
+    except ValueError:
+        return None
+    given = int(score) if score in ("1", "2", "3", "4", "5") else None
+    return event.TalkSeen(joined_at, released_at, AgentId(agent) if agent else None, given, net == "1")
+
+
+GONE = "gone"
+"""Family of Asterisk's database where the dialplan notes calls that end while no controller sees it."""
+
+
+def call_gone(row: Message) -> event.CallGone | None:
+    """One ``DBGetTreeResponse`` row of the family `GONE`; None for what is none."""
+    call = row.get("Key").rpartition("/")[2]
+    fields = row.get("Val").split("|", 8)
+    if not call or len(fields) != 9:
+        return None
+    ended, *notes, caller, channel, mark = fields
+    try:
+        at = float(ended)
+    except ValueError:
+        return None
+    return event.CallGone(CallId(call), ChannelName(channel), mark, caller, at, talk_seen(notes))
 
 
 class Phones:
@@ -275,9 +361,9 @@ class Phones:
 
     _GONE = ("Removed", "Unreachable")
 
-    def __init__(self, agents: Collection[AgentId]) -> None:
-        """`agents`: other endpoints (the trunk) are ignored."""
-        self._agents = agents
+    def __init__(self, known: Collection[AgentId]) -> None:
+        """`known`: the phones at which agents sit; other endpoints (the trunk) are ignored."""
+        self.known = known
         self._contacts: dict[AgentId, set[str]] = {}
 
     def _note(self, agent: AgentId, uri: str, status: str) -> None:
@@ -291,14 +377,31 @@ class Phones:
         self._contacts.clear()
         for row in rows:
             agent = AgentId(row.get("Endpoint") or row.get("Aor"))
-            if agent in self._agents:
+            if agent in self.known:
                 self._note(agent, row.get("Uri"), row.get("Status"))
         return tuple(sorted(agent for agent, uris in self._contacts.items() if uris))
+
+    def told(self, message: Message, now: float) -> PhoneChanged | PhoneUsed | None:
+        """What an event says of a phone; None for every other event, and where nothing changes."""
+        if message.event == "ContactStatus":
+            return self.changed(message, now)
+        return self.used(message, now) if message.event == "DeviceStateChange" else None
+
+    def used(self, message: Message, now: float) -> PhoneUsed | None:
+        """What a ``DeviceStateChange`` says of a phone; None for a device that is no phone of ours.
+
+        ``UNAVAILABLE`` counts as idle: whether a phone is reachable is the contacts' word.
+        """
+        kind, _, name = message.get("Device").partition("/")
+        if kind != "PJSIP" or name not in self.known:
+            return None
+        use = _USES.get(message.get("State"), PhoneUse.IDLE)
+        return PhoneUsed(AgentId(name), use, instant(message, now))
 
     def changed(self, message: Message, now: float) -> PhoneChanged | None:
         """What a ``ContactStatus`` event changes: None when the phone stays as reachable as it was."""
         agent = AgentId(message.get("EndpointName") or message.get("AOR"))
-        if agent not in self._agents:
+        if agent not in self.known:
             return None
         before = bool(self._contacts.get(agent))
         self._note(agent, message.get("URI"), message.get("ContactStatus"))
@@ -364,7 +467,9 @@ def _step_actions(command: order.StepCommand, context: str, argument: str, langu
 
 
 def _membership(command: order.MarkAgent) -> list[Action]:
-    interface = ("Interface", f"PJSIP/{command.agent}")
+    if command.net is order.NetMembership.NOWHERE:
+        return []
+    interface = ("Interface", f"PJSIP/{_checked(_NAME, command.phone or command.agent, 'phone')}")
     if command.net is order.NetMembership.ABSENT:
         return [Action("QueueRemove", (("Queue", NET_QUEUE), interface))]
     paused = ("Paused", "true" if command.net is order.NetMembership.PAUSED else "false")
@@ -453,6 +558,38 @@ def actions(
             name = f"AG_{_checked(_NAME, command.agent, 'agent')}"
             mark = set_variable("", name, _checked(_MARK, command.mark, "mark"))
             return [mark, *(_membership(command) if set_membership else ())]
+        case Spy():
+            return [_spy(command)]
+        case SwitchSpy():
+            spy = _checked(_NAME, command.spy, "spy")
+            key = (("Channel", spy), ("Digit", _SPY_DIGITS[command.mode]), ("Receive", "true"))
+            mark_it = (("Channel", spy), ("Variable", "Q"), ("Value", _checked(_MARK, command.mark, "mark")))
+            return [Action("Setvar", mark_it), Action("PlayDTMF", key)]
+        case StopSpy():
+            return [Action("Hangup", (("Channel", _checked(_NAME, command.spy, "spy")), ("Cause", "16")))]
+
+
+_SPY_DIGITS = {SpyMode.LISTEN: "4", SpyMode.WHISPER: "5", SpyMode.BARGE: "6"}
+"""The keys by which ChanSpy with option ``d`` changes its mode (`asterisk.md` section 5)."""
+
+
+def _spy(command: Spy) -> Action:
+    """The supervisor's phone is rung and then hears the leg: quietly, switched by keys, until the leg ends (qdE)."""
+    phone, leg = _checked(_NAME, command.phone, "phone"), _checked(_CHANNEL, command.leg, "leg")
+    mark = _checked(_MARK, command.mark, "mark")
+    return Action(
+        "Originate",
+        (
+            ("Channel", f"PJSIP/{phone}"),
+            ("Application", "ChanSpy"),
+            ("Data", f"{leg},qdE"),
+            ("Async", "true"),
+            ("Timeout", str(command.ring_s * 1000)),
+            ("ChannelId", _checked(_NAME, command.spy, "spy")),
+            ("Variable", f"ROLE=spy,CALLID={_checked(_NAME, command.call, 'call')}"),
+            ("Variable", f"Q={mark}"),
+        ),
+    )
 
 
 def _add_party(command: order.AddParty, channel_id: str) -> Action:

@@ -2,12 +2,14 @@
 
 The hotline has four numbers (`MENU` 12345, `DIRECT` straight to the line after the notice, `PLAIN` with no word at all
 where the plan does not ask for consent, `OFFICE` with opening hours), queues ``general`` and ``english``, agents 1001
-(both), 1002 and 1003 (general only), and the department's phone 8001.
+(both), 1002 and 1003 (general only), the department's phone 8001, and the supervisors `LIN` (everything), `ZHAO` (the
+queue ``english`` only) and `UNION` (reads the audit trail).
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +17,7 @@ from typing import Any, TypeVar
 from acd.skills import Requirement
 from agents.agent import Agent, AgentRules
 from agents.moves import AgentState
+from agents.rights import Actor, Right
 from agents.roster import AgentProfile
 from controller.house import LiveCall
 from controller.plan import Destination, NumberPlan, OutboundPlan, Plan, QueuePlan
@@ -26,7 +29,7 @@ from pbx import events as event
 from pbx.call import CallRecord, CallState
 from pbx.commands import Command
 from pbx.events import Event, KeyStatus, LiveChannel, Role, TargetKind, TimerKind
-from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, SkillId, TicketNumber
+from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, SkillId, TicketNumber
 from recordings.policy import RecordingPolicy
 from tests.virtual_time import START
 
@@ -35,6 +38,8 @@ C = TypeVar("C")
 MENU, DIRECT, PLAIN, OFFICE = "12345", "12346", "12347", "12348"
 GENERAL, ENGLISH = QueueId("general"), QueueId("english")
 A1, A2, A3, DEPARTMENT = AgentId("1001"), AgentId("1002"), AgentId("1003"), AgentId("8001")
+LIN, ZHAO, UNION = ActorId("lin"), ActorId("zhao"), ActorId("union")
+LIN_PHONE, ZHAO_PHONE = AgentId("9001"), AgentId("9002")
 ONE, TWO, THREE = CallId("call-1.1"), CallId("call-2.1"), CallId("call-3.1")
 DESTINATIONS = (
     Destination("110", "公安", "Police", "emergency", ("transfer", "three_way", "ticket"), "110"),
@@ -76,6 +81,11 @@ def plan(**changes: Any) -> Plan:
         outbound=OutboundPlan("carrier", (r"1[3-9]\d{9}", "110"), caller=MENU),
         agent_rules=AgentRules(wrap_up_s=20.0, misses_before_not_ready=2),
         recording=RecordingPolicy(),
+        supervisors={
+            LIN: Actor(LIN, "林", frozenset(Right), frozenset({"*"}), LIN_PHONE),
+            ZHAO: Actor(ZHAO, "赵", frozenset(Right) - {Right.AUDIT}, frozenset({ENGLISH}), ZHAO_PHONE),
+            UNION: Actor(UNION, "工会", frozenset({Right.AUDIT}), frozenset({"*"})),
+        },
     )
     return replace(given, **changes)
 
@@ -165,8 +175,8 @@ class Hall:
     def lost_exchange(self) -> list[Command]:
         return self.step(event.ExchangeLost(self.now))
 
-    def arrive(self, call: CallId = ONE, dialled: str = MENU) -> list[Command]:
-        return self.step(event.CallArrived(call, caller_channel(call), dialled, "13800001111", self.now))
+    def arrive(self, call: CallId = ONE, dialled: str = MENU, caller: str = "13800001111") -> list[Command]:
+        return self.step(event.CallArrived(call, caller_channel(call), dialled, caller, self.now))
 
     def press(
         self, keys: str, call: CallId = ONE, *, step: int | None = None, status: KeyStatus | None = None
@@ -229,8 +239,8 @@ class Hall:
     def fell_back(self, call: CallId = ONE, *, step: int | None = None) -> list[Command]:
         return self.step(event.FellBack(call, caller_channel(call), self._step(call, step), self.now))
 
-    def hung_up(self, call: CallId = ONE) -> list[Command]:
-        return self.step(event.CallEnded(call, 16, self.now))
+    def hung_up(self, call: CallId = ONE, cause: int = 16) -> list[Command]:
+        return self.step(event.CallEnded(call, cause, self.now))
 
     def scored(self, score: int | None, call: CallId = ONE) -> list[Command]:
         return self.step(event.CallScored(call, score, self.now))
@@ -244,6 +254,10 @@ class Hall:
     def phone(self, agent: AgentId, reachable: bool) -> list[Command]:
         return self.step(event.PhoneChanged(agent, reachable, self.now))
 
+    def used(self, phone: AgentId, use: event.PhoneUse) -> list[Command]:
+        """The phone begins or ends a call."""
+        return self.step(event.PhoneUsed(phone, use, self.now))
+
     def time_is_up(self, wake: order.Wake) -> list[Command]:
         """A timer that was asked for; time jumps to it."""
         self.now = max(self.now, wake.at)
@@ -251,8 +265,8 @@ class Hall:
 
     # ------------------------------------------------------------ people
 
-    def sign_in(self, agent: AgentId = A1) -> list[Command]:
-        return self.step(event.AgentSignedIn(agent, RequestId("r"), self.now))
+    def sign_in(self, agent: AgentId = A1, seat: AgentId | None = None) -> list[Command]:
+        return self.step(event.AgentSignedIn(agent, RequestId("r"), self.now, seat))
 
     def sign_out(self, agent: AgentId = A1) -> list[Command]:
         return self.step(event.AgentSignedOut(agent, RequestId("r"), self.now))
@@ -329,11 +343,25 @@ class Hall:
     def unreached(self, call: CallId, reason: str = "busy") -> list[Command]:
         return self.step(event.OutboundFailed(call, reason, self.now))
 
+    # ------------------------------------------------------------ supervisors
+
+    def asked(self, kind: Callable[..., Any], *given: Any, by: ActorId = LIN, **more: Any) -> list[Command]:
+        """A supervisor's order: `given` and `more` are its fields beside who, request and instant."""
+        return self.step(kind(*given, by=by, request=RequestId("s"), at=self.now, **more))
+
+    def replied(self, kind: Callable[..., Any], *given: Any, by: ActorId = LIN, **more: Any) -> str:
+        """The code with which a supervisor's order is answered; empty when it was carried out."""
+        commands = self.asked(kind, *given, by=by, **more)
+        found = only(commands, order.Reply)
+        entry = only(commands, order.Audit).entry
+        assert (entry.actor, entry.outcome, found.ok) == (by, found.code or "ok", not found.code)
+        return found.code
+
     # ------------------------------------------------------------ short ways into a state
 
-    def queued(self, call: CallId = ONE, keys: str = "0") -> list[Command]:
+    def queued(self, call: CallId = ONE, keys: str = "0", caller: str = "13800001111") -> list[Command]:
         """A caller has gone through the menu and stands in the line (or is offered already)."""
-        self.arrive(call)
+        self.arrive(call, caller=caller)
         self.press(keys, call)
         return self.played(call)
 

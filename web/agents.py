@@ -15,6 +15,7 @@ from web.shape import answer
 
 _REASON = Text(longest=32, required=True, pattern=re.compile(r"[a-z0-9_-]+"))
 _EXTEND = Number(least=1, most=86400, required=True)
+_SEAT = Text(longest=32, pattern=re.compile(r"[A-Za-z0-9_-]+"))
 _ENDPOINT = Text(longest=32, required=True, pattern=re.compile(r"[A-Za-z0-9_-]+"))
 
 
@@ -29,9 +30,10 @@ def _answered(result: RequestResult) -> web.Response:
 
 
 async def sign_in(request: web.Request) -> web.Response:
-    """POST …/sign-in: 签入."""
-    await read_body(request, {})
-    return _answered(await request.app[BACKEND].sign_in(_agent(request)))
+    """POST …/sign-in: 签入, with ``{"seat": …}`` at another phone than his own."""
+    body = await read_body(request, {"seat": _SEAT})
+    seat = AgentId(body["seat"]) if "seat" in body else None
+    return _answered(await request.app[BACKEND].sign_in(_agent(request), seat))
 
 
 async def ready(request: web.Request) -> web.Response:

@@ -39,6 +39,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "already_signed_in": ("话务员已签入", "the agent has signed in already"),
     "phone_unreachable": ("话机未注册", "the agent's phone is not registered"),
     "unknown_reason": ("没有此示忙原因", "there is no such not-ready reason"),
+    "no_seat": ("该话务员没有自己的话机, 请指定座席", "the agent has no free phone of his own; name a seat"),
+    "unknown_seat": ("没有此座席", "there is no such seat"),
+    "agent_in_call": ("话务员正在处理来电, 结束后再换座席", "the agent is busy with a call; change the seat after it"),
+    "seat_in_call": ("该座席的话务员正在处理来电", "the agent at that seat is busy with a call"),
     "not_in_wrap_up": ("话务员不在话后整理中", "the agent is not in after-call work"),
     "wrap_up_too_long": ("超过话后整理的最长时限", "longer than after-call work may last"),
     "party_not_ready": ("对方话务员现在不能接听", "that agent cannot be called now"),
@@ -65,6 +69,18 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "bad_characters": ("含有不允许的字符", "has characters that are not allowed"),
     "until_before_since": ("结束时间早于开始时间", "lies before `since`"),
     "window_too_long": ("时间范围过长", "the time window is too long"),
+    "not_a_whole_number": ("须为整数", "must be a whole number"),
+    "not_an_instant": (
+        "须为时间 (秒, 或带时区的 ISO 8601)",
+        "must be epoch seconds, or ISO 8601 with its zone",
+    ),
+    # the caller list
+    "unknown_queue": ("没有此技能组", "there is no such queue"),
+    "unknown_kind": ("没有此类名单", "there is no such kind of entry"),
+    "unknown_number": ("名单中没有此号码", "the number is not in the list"),
+    "over_already": ("截止时间已过", "its end is past already"),
+    "needs_queue": ("骚扰号码须指定接听专席, 不得静默拦截", "a nuisance needs the queue of a desk; nobody is blocked"),
+    "bad_listing": ("名单内容有误", "the entry cannot be followed"),
     "nothing_to_change": ("没有要修改的内容", "nothing to change was given"),
 }
 """What people read, by code.

@@ -254,12 +254,13 @@ def test_a_phone_lost_while_it_rings_makes_the_agent_unreachable_after_the_offer
 
 
 def test_a_caller_is_told_his_place_after_a_while_and_then_at_longer_intervals() -> None:
-    hall = Hall()
+    queues = dict(Hall().plan.queues)
+    hall = Hall(queues=queues | {GENERAL: replace(queues[GENERAL], comfort_first_s=0.0)})
     hall.queued(ONE)
     (wake,) = wakes(hall.queued(TWO), TimerKind.ANNOUNCE)
     assert wake.at == hall.now + 20
     commands = hall.time_is_up(wake)
-    assert only(commands, Announce).prompts == ("hotline/zh/position-one",)
+    assert only(commands, Announce).prompts[0] == "hotline/zh/position-one"
     assert wakes(commands, TimerKind.ANNOUNCE)[0].at == hall.now + 45
 
 
@@ -284,7 +285,7 @@ def test_a_failed_offer_does_not_make_the_next_announcement_come_sooner() -> Non
 
 def test_nothing_is_announced_where_the_queue_wants_none() -> None:
     queues = dict(Hall().plan.queues)
-    hall = Hall(queues=queues | {GENERAL: replace(queues[GENERAL], announce_first_s=0.0)})
+    hall = Hall(queues=queues | {GENERAL: replace(queues[GENERAL], announce_first_s=0.0, comfort_first_s=0.0)})
     assert not wakes(hall.queued(), TimerKind.ANNOUNCE)
 
 

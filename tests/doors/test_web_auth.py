@@ -13,12 +13,16 @@ import pytest
 from tests.fakes.backend import CALLER
 from tests.fakes.website import TOKEN, Site, site
 from web.app import create_app
-from web.auth import ACCESS, Access, TokenError, ViewFrom, load_or_make_token
+from web.auth import ACCESS, Access, ViewFrom
+from web.token import TokenError, load_or_make_token
 
 pytestmark = pytest.mark.doors
 
 CALL = "/api/calls/hotline-1763744400.1"
 PROTECTED = [
+    ("GET", "/api/caller-list"),
+    ("POST", "/api/caller-list"),
+    ("DELETE", "/api/caller-list"),
     ("GET", "/api/calls"),
     ("GET", CALL),
     ("GET", f"{CALL}/recording"),
@@ -31,6 +35,7 @@ PROTECTED = [
     ("POST", "/api/agents/1001/not-ready"),
     ("POST", "/api/agents/1001/sign-out"),
     ("POST", "/api/agents/1001/third-party"),
+    ("POST", "/api/agents/1001/wrap-up"),
 ]
 VIEWS = ["/api/overview", "/metrics"]
 
