@@ -29,9 +29,20 @@ from pbx.events import (
     CallerIdle,
     CallerListed,
     CallerUnlisted,
+    ConsultAsked,
+    ConsultCompleted,
+    DigitsAsked,
     Event,
+    HandOverAsked,
+    HoldAsked,
+    MuteAsked,
+    OutboundAsked,
+    ResumeAsked,
     StepStarted,
+    TargetKind,
     ThirdPartyAsked,
+    ThirdPartyDropped,
+    TransferAsked,
     WrapUpExtended,
 )
 from pbx.ids import AgentId, CallId, RequestId, TicketNumber
@@ -240,6 +251,46 @@ class HotlineBackend:
     async def unlist_caller(self, number: str, by: str) -> RequestResult:
         """Take a number out of the caller list."""
         return await self._ask(lambda request, at: CallerUnlisted(number, by, request, at))
+
+    async def hold(self, agent: AgentId) -> RequestResult:
+        """保持: the agent's caller hears music."""
+        return await self._ask(lambda request, at: HoldAsked(agent, request, at))
+
+    async def resume(self, agent: AgentId) -> RequestResult:
+        """取消保持: the agent talks with his caller again; one whom he asks is let go."""
+        return await self._ask(lambda request, at: ResumeAsked(agent, request, at))
+
+    async def transfer(self, agent: AgentId, kind: TargetKind, target: str) -> RequestResult:
+        """盲转: the agent gives his caller away."""
+        return await self._ask(lambda request, at: TransferAsked(agent, kind, target, request, at))
+
+    async def consult(self, agent: AgentId, kind: TargetKind, target: str) -> RequestResult:
+        """咨询: the agent asks somebody; his caller is on hold."""
+        return await self._ask(lambda request, at: ConsultAsked(agent, kind, target, request, at))
+
+    async def complete(self, agent: AgentId) -> RequestResult:
+        """咨询转接: the one who was asked takes the caller."""
+        return await self._ask(lambda request, at: ConsultCompleted(agent, request, at))
+
+    async def drop_party(self, agent: AgentId, endpoint: AgentId) -> RequestResult:
+        """A third party is let go, ringing or talking."""
+        return await self._ask(lambda request, at: ThirdPartyDropped(agent, endpoint, request, at))
+
+    async def hand_over(self, agent: AgentId, destination: str, way: str) -> RequestResult:
+        """一键转接, 三方通话, 工单流转 to a destination of the configuration."""
+        return await self._ask(lambda request, at: HandOverAsked(agent, destination, way, request, at))
+
+    async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
+        """外呼: the agent calls a citizen."""
+        return await self._ask(lambda request, at: OutboundAsked(agent, number, purpose, queue, request, at))
+
+    async def digits(self, agent: AgentId, digits: str) -> RequestResult:
+        """Keys towards the other side."""
+        return await self._ask(lambda request, at: DigitsAsked(agent, digits, request, at))
+
+    async def mute(self, agent: AgentId, *, on: bool) -> RequestResult:
+        """静音: the caller does not hear the agent, or hears him again."""
+        return await self._ask(lambda request, at: MuteAsked(agent, on, request, at))
 
     async def _ask(self, make: Callable[[RequestId, float], Event]) -> RequestResult:
         if self.engine is None:

@@ -276,7 +276,7 @@ def resumes(house: House, live: LiveCall, leg: ChannelName, at: float, now: floa
     if holding is None or not house.move(live, CallInput.JOIN):
         return
     span_over(house, live, at)
-    live.fetched = True
+    live.fetched = leg
     live.talk_since = at
     live.lost = 0
     if consult is not None and consult.leg == leg:
@@ -309,6 +309,8 @@ def begun(house: House, live: LiveCall, step: int, at: float) -> None:
 
 def leg_ended(house: House, live: LiveCall, event: LegEnded) -> None:
     """A leg of a held call is gone: the agent's, or that of the one whom he asked. Call it before the desk's rule."""
+    if event.leg == live.fetched:
+        live.fetched = None
     holding, consult = live.holding, live.consult
     if holding is None:
         return

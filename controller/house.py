@@ -127,7 +127,7 @@ class LiveCall:
     leaving: Leaving | None = None
     given_by: AgentId | None = None  #: who gave him away, until somebody talks with him
     outbound: Outbound | None = None
-    fetched: bool = False  #: joined by `Join`: the agent's leg does not end by itself with his
+    fetched: ChannelName | None = None  #: the leg that `Join` has fetched: it does not end by itself with his channel
     talk_since: float | None = None
     talks: list[tuple[float, float]] = field(default_factory=list)
     milestones: set[Milestone] = field(default_factory=set)

@@ -307,8 +307,10 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
     if live.offer is not None and (unseen or live.offer.leg is None or live.offer.leg_ended):
         desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, now, call=live.call)
         # else the exchange is cancelling his ringing phone; `LegEnded` sets him free when it has stopped
+    if live.fetched is not None:  # out of the bridge it would go on waiting where it was fetched from
+        live.legs.setdefault(live.fetched, None)
     for leg, agent in live.legs.items():
-        if live.fetched or len(live.legs) > 1 or agent != live.record.agent:
+        if leg == live.fetched or len(live.legs) > 1 or agent != live.record.agent:
             # A three-way talk whose citizen has left: the others are not left to each other, nor one to nobody.
             house.emit(CancelOffer(live.call, leg))
     released = live.record.released_at
