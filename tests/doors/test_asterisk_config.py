@@ -227,7 +227,8 @@ def test_no_secret_in_a_representation(settings: ExchangeSettings) -> None:
     shown = repr(settings)
     for field in fields(settings):
         if field.name.endswith(("secret", "password")):
-            assert getattr(settings, field.name) not in shown
+            secret = getattr(settings, field.name)
+            assert not secret or secret not in shown
     assert settings.phones[0].password not in shown
 
 
