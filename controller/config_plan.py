@@ -116,12 +116,12 @@ class PlanReader:
             extensions=frozenset(AgentId(extension.id) for extension in raw.extensions),
             agent_rules=agent_rules,
             recording=recording,
+            seats=frozenset(AgentId(seat.id) for seat in raw.seats),
+            phoneless=frozenset(AgentId(agent.id) for agent in raw.agents if not agent.phone),
             supervisors=supervisors,
             supervision=SupervisionRules(
                 raw.supervision.conflict_s, raw.supervision.ring_s, raw.supervision.agent_sees
             ),
-            seats=frozenset(AgentId(seat.id) for seat in raw.seats),
-            phoneless=frozenset(AgentId(agent.id) for agent in raw.agents if not agent.phone),
             timezone=raw.hotline.timezone,
             survey=raw.call.survey,
             read_ticket=raw.call.read_ticket,
@@ -133,6 +133,21 @@ class PlanReader:
                 f"hotline/{sound.parent.name}/{sound.stem}": sound.stat().st_size / 8000  # A-law: a byte a sample
                 for sound in sorted(self.sounds.glob("*/*.alaw"))
             },
+        )
+
+    def _agent_rules(self) -> AgentRules:
+        raw = self.raw.agent_rules
+        longest = raw.wrap_up_max_s
+        if longest is None:
+            longest = max(AgentRules().wrap_up_max_s, raw.wrap_up_s)
+        elif longest < raw.wrap_up_s:
+            self.wrong(("agent_rules", "wrap_up_max_s"), f"must not be below wrap_up_s ({raw.wrap_up_s:g})")
+            longest = raw.wrap_up_s
+        return AgentRules(
+            wrap_up_s=raw.wrap_up_s,
+            misses_before_not_ready=raw.misses_before_not_ready,
+            not_ready_reasons=tuple(raw.not_ready_reasons),
+            wrap_up_max_s=longest,
         )
 
     def _supervisors(self, taken: set[str]) -> dict[ActorId, Actor]:
@@ -163,21 +178,6 @@ class PlanReader:
             )
             for one in raw.supervisors
         }
-
-    def _agent_rules(self) -> AgentRules:
-        raw = self.raw.agent_rules
-        longest = raw.wrap_up_max_s
-        if longest is None:
-            longest = max(AgentRules().wrap_up_max_s, raw.wrap_up_s)
-        elif longest < raw.wrap_up_s:
-            self.wrong(("agent_rules", "wrap_up_max_s"), f"must not be below wrap_up_s ({raw.wrap_up_s:g})")
-            longest = raw.wrap_up_s
-        return AgentRules(
-            wrap_up_s=raw.wrap_up_s,
-            misses_before_not_ready=raw.misses_before_not_ready,
-            not_ready_reasons=tuple(raw.not_ready_reasons),
-            wrap_up_max_s=longest,
-        )
 
     def _doors(self) -> None:
         """What Asterisk, the web and the database are told must be possible together."""

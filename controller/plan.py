@@ -96,15 +96,6 @@ class Plan:
     supervisors: Mapping[ActorId, Actor] = field(default_factory=dict)
     supervision: SupervisionRules = field(default_factory=SupervisionRules)
 
-    def actor(self, by: ActorId) -> Actor | None:
-        """Who bears an id: a supervisor, or the administrator; None for one whom the configuration does not know."""
-        return ADMINISTRATOR if by == ADMIN else self.supervisors.get(by)
-
-    @property
-    def supervisor_phones(self) -> tuple[AgentId, ...]:
-        """The phones with which supervisors listen."""
-        return tuple(sorted(one.phone for one in self.supervisors.values() if one.phone is not None))
-
     @property
     def own_phones(self) -> dict[AgentId, AgentId]:
         """Each agent's own phone, whose number is his id; agents without one are left out."""
@@ -114,3 +105,12 @@ class Plan:
     def phones(self) -> tuple[AgentId, ...]:
         """The phones at which agents sit: their own, then the seats."""
         return (*self.own_phones, *sorted(self.seats))
+
+    def actor(self, by: ActorId) -> Actor | None:
+        """Who bears an id: a supervisor, or the administrator; None for one whom the configuration does not know."""
+        return ADMINISTRATOR if by == ADMIN else self.supervisors.get(by)
+
+    @property
+    def supervisor_phones(self) -> tuple[AgentId, ...]:
+        """The phones with which supervisors listen."""
+        return tuple(sorted(one.phone for one in self.supervisors.values() if one.phone is not None))

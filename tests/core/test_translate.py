@@ -447,6 +447,26 @@ def test_every_command_has_its_actions() -> None:
     assert all(fields(kind) for kind in order.ExchangeCommand.__args__)
 
 
+@pytest.mark.parametrize(
+    ("state", "use"),
+    [
+        ("NOT_INUSE", event.PhoneUse.IDLE),
+        ("INUSE", event.PhoneUse.IN_USE),
+        ("ONHOLD", event.PhoneUse.IN_USE),
+        ("RINGING", event.PhoneUse.RINGING),
+        ("RINGINUSE", event.PhoneUse.RINGING),
+        ("BUSY", event.PhoneUse.BUSY),
+        ("UNAVAILABLE", event.PhoneUse.IDLE),
+    ],
+)
+def test_what_a_phone_is_doing(state: str, use: event.PhoneUse) -> None:
+    phones = Phones({AGENT})
+    found = phones.told(message("DeviceStateChange", f"Device: PJSIP/{AGENT}", f"State: {state}", at="5.0"), 9.0)
+    assert found == event.PhoneUsed(AGENT, use, 5.0)
+    for foreign in ("PJSIP/trunk", f"Local/{AGENT}", f"Queue:{AGENT}"):
+        assert phones.told(message("DeviceStateChange", f"Device: {foreign}", f"State: {state}"), 9.0) is None
+
+
 def test_listening_is_one_call_and_its_modes_are_keys() -> None:
     spy, phone = SpyId("spy-lin-1"), AgentId("9001")
     mark = SpyMark(ActorId("lin"), AGENT, SpyMode.LISTEN, spy).encode()
@@ -477,23 +497,3 @@ def test_a_supervisor_s_channel_is_in_the_snapshot_with_its_mark() -> None:
     assert SpyMark.decode(found.mark) == SpyMark(ActorId("lin"), AGENT, SpyMode.BARGE, SpyId("spy-lin-1"))
     assert SpyMark.decode("lin|1002|shout|spy-lin-1") is None
     assert SpyMark.decode("") is None
-
-
-@pytest.mark.parametrize(
-    ("state", "use"),
-    [
-        ("NOT_INUSE", event.PhoneUse.IDLE),
-        ("INUSE", event.PhoneUse.IN_USE),
-        ("ONHOLD", event.PhoneUse.IN_USE),
-        ("RINGING", event.PhoneUse.RINGING),
-        ("RINGINUSE", event.PhoneUse.RINGING),
-        ("BUSY", event.PhoneUse.BUSY),
-        ("UNAVAILABLE", event.PhoneUse.IDLE),
-    ],
-)
-def test_what_a_phone_is_doing(state: str, use: event.PhoneUse) -> None:
-    phones = Phones({AGENT})
-    found = phones.told(message("DeviceStateChange", f"Device: PJSIP/{AGENT}", f"State: {state}", at="5.0"), 9.0)
-    assert found == event.PhoneUsed(AGENT, use, 5.0)
-    for foreign in ("PJSIP/trunk", f"Local/{AGENT}", f"Queue:{AGENT}"):
-        assert phones.told(message("DeviceStateChange", f"Device: {foreign}", f"State: {state}"), 9.0) is None
