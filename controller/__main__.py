@@ -49,9 +49,10 @@ def parser() -> argparse.ArgumentParser:
     asterisk.add_argument("action", choices=("prepare", "version"))
 
     agent = add("agent", "sign an agent in or out, make him ready or not ready", "agent")
-    agent.add_argument("action", choices=("sign-in", "ready", "not-ready", "sign-out", "list"))
+    agent.add_argument("action", choices=("sign-in", "ready", "not-ready", "sign-out", "pin", "list"))
     agent.add_argument("id", nargs="?", help="the agent's extension")
     agent.add_argument("--reason", default="break", help="why not ready")
+    agent.add_argument("--remove", action="store_true", help="with pin: he can sign in at no phone any more")
     agent.add_argument("--seat", help="sign in at this phone instead of his own")
 
     phone = add("phone", "print what a softphone needs to register as this extension, or to dial in", "phone")
@@ -101,8 +102,11 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
 
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
-    bench.add_argument("name", choices=("ami", "prompt", "join", "acd", "controller"))
+    bench.add_argument(
+        "name", choices=("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities")
+    )
     bench.add_argument("--json", type=Path, metavar="FILE")
+    bench.add_argument("--quick", action="store_true", help="a smaller run, where the benchmark has one")
 
     drill = add("drill", "hurt a hotline under load with real calls and count who saw it", "drill", config=False)
     drill.add_argument("name", choices=("kill",))

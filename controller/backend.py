@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from agents.moves import AgentState
 from agents.rights import Actor
 from controller.audit_rows import as_json
 from controller.database import StoreError
@@ -49,8 +50,10 @@ from web.backend import (
     ForcedView,
     ListenerView,
     NotFound,
+    NoticeView,
     Overview,
     QueueView,
+    ReasonView,
     Refused,
     RequestResult,
     ServiceLevelView,
@@ -157,11 +160,18 @@ class HotlineBackend:
                     agent.reason,
                     agent.call,
                     agent.phone,
+                    house.seats.phone_of(agent.id),
+                    agent.use.value,
+                    limit := house.plan.agent_rules.limit_of(agent),
+                    limit is not None and now > agent.since + limit,
+                    agent.until or None,
                     forced_by=house.forced_by(agent.id),
                     heard=agent.id in heard,
                 )
                 for agent in house.roster.agents()
             ),
+            notices=tuple(NoticeView(one.at, one.what, one.agent, one.detail) for one in house.notices),
+            reasons=tuple(ReasonView(reason, *names) for reason, names in house.plan.reason_names.items()),
             queues=self._queues(),
             service_levels=tuple(
                 ServiceLevelView(one.definition, one.queue, one.numerator, one.denominator, one.value)
@@ -181,6 +191,9 @@ class HotlineBackend:
     def _queues(self) -> tuple[QueueView, ...]:
         house = self._house
         ready = house.roster.ready_candidates()
+        here_today = [
+            house.roster.profile(agent.id) for agent in house.roster.agents() if agent.state is not AgentState.OFFLINE
+        ]
         views = []
         for queue in house.plan.queues.values():
             here = [live for live in house.calls.values() if live.record.queue == queue.id]
@@ -194,6 +207,7 @@ class HotlineBackend:
                     min((live.record.queued_at or 0.0 for live in waiting), default=None),
                     sum(live.state is CallState.TALKING for live in here),
                     sum(queue.served_by(profile) for profile, _ in ready),
+                    not any(queue.served_by(profile) for profile in here_today),
                 )
             )
         return tuple(views)

@@ -154,6 +154,7 @@ class House:
         self.published: dict[AgentId, str] = {}  #: agents' marks as the exchange has them
         self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
         self.unheld: dict[CallId, None] = {}  #: waiting calls that have not been told to hold yet, in order
+        self.ending = False  #: the exchange is being stopped with us
         self.dirty = False  #: the line or an agent changed: distribute before the step ends
         self.supervision = Supervision()
         self.changed_queues: dict[QueueId, QueuePlan] = {}  #: queues that are not as configured for now

@@ -54,7 +54,7 @@ class AgentView:
 
     `phone`: whether the phone where he sits, `seat`, is reachable; `use`: what it is doing (`pbx.events.PhoneUse`):
     ready with a phone in use is a private call, and he is offered nothing. `limit_s`: how long he may be not ready for
-    `reason` (None = no limit); beyond it he is shown as overdue and nothing else. `until`: the end of his wrap-up.
+    `reason` (None = no limit); `overrun`: he is, and nothing else follows from it. `until`: the end of his wrap-up.
     """
 
     agent: AgentId
@@ -67,9 +67,19 @@ class AgentView:
     seat: AgentId | None = None
     use: str = "idle"
     limit_s: float | None = None
+    overrun: bool = False
     until: float | None = None
     forced_by: str = ""  #: the supervisor who has put him where he is; empty = he himself
     heard: bool = False  #: a supervisor listens to him, where the hotline lets agents know
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonView:
+    """A not-ready reason as people read it."""
+
+    reason: str
+    name_zh: str
+    name_en: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +152,7 @@ class Overview:
     queues: tuple[QueueView, ...] = ()
     service_levels: tuple[ServiceLevelView, ...] = ()
     notices: tuple[NoticeView, ...] = ()
+    reasons: tuple[ReasonView, ...] = ()
     counters: Counters = field(default_factory=Counters)
     exchange: Mapping[str, int] = field(default_factory=dict)
 

@@ -45,6 +45,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "seat_in_call": ("该座席的话务员正在处理来电", "the agent at that seat is busy with a call"),
     "not_in_wrap_up": ("话务员不在话后整理中", "the agent is not in after-call work"),
     "wrap_up_too_long": ("超过话后整理的最长时限", "longer than after-call work may last"),
+    "reason_taken": ("该原因的示忙人数已达上限", "as many agents as may are not ready for this reason already"),
     "party_not_ready": ("对方话务员现在不能接听", "that agent cannot be called now"),
     "unknown_party": ("没有此分机或话务员", "there is no such extension or agent"),
     "not_talking": ("话务员不在通话中", "the agent is not in a talk"),

@@ -20,7 +20,7 @@ from metrics import kpi
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally, abandon_wait, answer_wait
 from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, moved
-from pbx.events import CallerEntry
+from pbx.events import CallerEntry, PhoneUse
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
@@ -30,6 +30,7 @@ from web.backend import (
     CallView,
     ChangeSignal,
     Counters,
+    NoticeView,
     Overview,
     QueueView,
     RequestResult,
@@ -61,6 +62,9 @@ class MemoryBackend:
         self.requests: list[tuple[str, ...]] = []
         self.orders: list[SupervisorRequest] = []
         self.listed: dict[str, CallerEntry] = {}
+        self.seats: dict[AgentId, AgentId] = {}  # of those who sit elsewhere than at their own phones
+        self.notices: list[NoticeView] = []
+        self.unserved: set[QueueId] = set()
         self._policy = TicketPolicy()
         self._records: dict[CallId, CallRecord] = {}
         self._states: dict[CallId, tuple[CallState, float]] = {}
@@ -142,6 +146,11 @@ class MemoryBackend:
             outcome = Outcome.LEFT_MENU
         self._save(replace(record, outcome=outcome))
 
+    def use(self, agent: str, use: PhoneUse) -> None:
+        """The agent's phone begins or ends a call of its own."""
+        self._agents[AgentId(agent)] = replace(self._agents[AgentId(agent)], use=use)
+        self.signal.bump()
+
     def connect(self, connected: bool) -> None:
         """The exchange is lost or found."""
         self.connected = connected
@@ -166,6 +175,11 @@ class MemoryBackend:
                     agent.reason,
                     agent.call,
                     agent.phone,
+                    self.seats.get(agent.id, agent.id),
+                    agent.use.value,
+                    limit := self.rules.limit_of(agent),
+                    limit is not None and self.clock() > agent.since + limit,
+                    agent.until or None,
                 )
                 for agent in self._agents.values()
             ),
@@ -175,6 +189,7 @@ class MemoryBackend:
                 for row in self.tally.figures()
             ),
             counters=Counters(done.offered, done.answered, done.abandoned, done.left_menu, done.closed, done.failed),
+            notices=tuple(self.notices),
             exchange={"events": 42, "garbage": 0, "timeouts": 1},
         )
 
@@ -333,4 +348,5 @@ class MemoryBackend:
             waiting_since=min((r.queued_at for r in waiting if r.queued_at is not None), default=None),
             talking=sum(live[record.call] is CallState.TALKING for record in mine),
             agents_ready=sum(agent.available for agent in self._agents.values()),
+            unserved=queue in self.unserved,
         )
