@@ -70,6 +70,7 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.ExchangeConnected((row(call, "fallback", step=step),), (A1, A2), (), at),
         event.ExchangeConnected((row(call, "p-survey", step=step), row(TWO, "p-idle")), (A1,), (), at),
         event.ExchangeLost(at),
+        event.ExchangeEnding(at),
         event.AgentSignedIn(agent, request, at),
         event.AgentSignedIn(agent, request, at, other),
         event.AgentSignedOut(agent, request, at),
