@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = "HB"  #: global variable: epoch seconds of the last beat; read by every waiting caller
 OWNER = "CTL_OWNER"  #: global variable: the living controller's own token
+HEAR_OUT_S = 0.05
+"""After a standstill: so long is listened to what was said meanwhile, before all is learnt anew."""
+STOOD_STILL = "this process stood still longer than callers wait for its heartbeat"
 Connector = Callable[[Callable[[], asyncio.Protocol]], Awaitable[tuple[asyncio.BaseTransport, asyncio.Protocol]]]
 
 
@@ -115,6 +118,7 @@ class AmiDoor:
         self._said = ""
         self._last_beat = 0.0
         self._logged_in = 0.0
+        self._stalled = False
         self._beat_sent = 0.0
         self._beat_open = False
         self._beat_timer: asyncio.TimerHandle | None = None
@@ -230,6 +234,7 @@ class AmiDoor:
     async def _establish(self, link: Link) -> None:
         self._link, self._booted, self._buffer = link, False, []
         self._logged_in = self._monotonic()
+        self._stalled = False
         where = f"{self._host}:{self._port}"
         self.version = await login.greet(link, where, self._limits.connect_s)
         await login.log_in(link, where, self._user, self._secret)
@@ -323,8 +328,11 @@ class AmiDoor:
             return False
         if self._link.aborted:
             return True
-        self.counters.stalls += 1
-        self._link.abort("this process stood still longer than callers wait for its heartbeat")
+        if not self._stalled:
+            self._stalled = True
+            self.counters.stalls += 1
+            # What Asterisk said meanwhile lies in the socket: it is still heard, though nothing is commanded any more.
+            asyncio.get_running_loop().call_later(HEAR_OUT_S, self._link.abort, STOOD_STILL)
         return True
 
     # ------------------------------------------------------------ events
