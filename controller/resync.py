@@ -120,6 +120,7 @@ def _agents(house: House, marks: Mapping[AgentId, str], now: float) -> None:
             house.roster.put(replace(remembered, use=use))
             if remembered.state is AgentState.WRAP_UP:
                 house.emit(Wake(TimerKind.WRAP_UP, known.id, remembered.generation, remembered.until))
+            desk.watch_limit(house, remembered)
         else:
             desk.follow_phone(house, known.id, now)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from controller import caller, desk, favours, listen, offers, recorded, resync, supervise, talk
+from controller import caller, codes, desk, favours, listen, offers, recorded, resync, supervise, talk
 from controller.house import House
 from controller.plan import Plan
 from pbx import events
@@ -24,6 +24,8 @@ Rule = Callable[[House, Any, float], None]
 def _time_is_up(house: House, event: TimeIsUp, now: float) -> None:
     if event.kind is TimerKind.WRAP_UP:
         desk.wrap_up_over(house, event, now)
+    elif event.kind is TimerKind.REASON_LIMIT:
+        desk.reason_overrun(house, event, now)
     elif event.kind is TimerKind.OVERRIDE:
         supervise.override_over(house, event, now)
     else:
@@ -62,6 +64,7 @@ RULES: dict[type[Any], Rule] = {
     events.AgentSignedOut: desk.signed_out,
     events.AgentWentReady: desk.went_ready,
     events.AgentWentNotReady: desk.went_not_ready,
+    events.CodeDialled: codes.dialled,
     events.WrapUpExtended: desk.wrap_up_extended,
     events.ThirdPartyAsked: desk.third_party_asked,
     orders.ReadyForced: supervise.ready_forced,
