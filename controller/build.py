@@ -29,6 +29,7 @@ from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
 from controller.favours import remembered
 from controller.journal import JournalWriter
+from controller.journal_file import newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
@@ -141,6 +142,7 @@ class Hotline:
 
         self.progress("database")
         await asyncio.to_thread(upgrade, settings.database_url)
+        newest = await asyncio.to_thread(newest_records, data / "journal")
         journal = JournalWriter(data / "journal", configuration=plan.version, zone=plan.timezone)
         journal.start()
         self._stack.push_async_callback(asyncio.to_thread, journal.stop)
@@ -203,8 +205,11 @@ class Hotline:
         backend.restore(await records.calls(today.timestamp(), self.clock() + 1.0))
         earlier = await records.calls(self.clock() - REMEMBER_S, self.clock() + 1.0)
         engine.post(remembered(earlier, await records.listings(), self.clock()))
-        opened = await records.open_calls()
-        engine.post(CallsRestored(tuple(opened), self.clock()))
+        opened = {record.call: record for record in await records.open_calls()} | newest
+        for record in newest.values():
+            records.save_call(record)
+        live_then = tuple(record for record in opened.values() if record.ended_at is None)
+        engine.post(CallsRestored(live_then, self.clock()))
         skills, queues = await records.overrides()
         if skills or queues:
             engine.post(OverridesRestored(skills, queues, self.clock()))

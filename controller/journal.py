@@ -6,10 +6,11 @@ line for each step::
     {"journal":1,"start":"20261122T010203.456Z","part":0,"day":"20261122","configuration":"…","first":0,"opened":…}
     {"seq":0,"now":1795309323.25,"event":{"is":"CallArrived",…},"commands":[{"is":"Ask",…}]}
 
-The loop encodes a line and hands it over; a thread writes and calls fdatasync in batches. `flush` is called by the
-database's writer before each commit, so that no promise is older on disk than its cause. When the disk is full the
-calls go on and the lines wait in memory up to a bound; then the newest are dropped and counted, and the gap in ``seq``
-shows it.
+The loop encodes a line and hands it over; a thread gives it to the kernel within milliseconds, so that the end of this
+process loses next to nothing, and calls fdatasync in batches, which is what the loss of power may cost. `flush` is
+called by the database's writer before each commit, so that no promise is older on disk than its cause. When the disk
+is full the calls go on and the lines wait in memory up to a bound; then the newest are dropped and counted, and the
+gap in ``seq`` shows it.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class JournalRules:
     window_s: float = 0.05  #: how long lines gather before a sync, unless somebody waits in `flush`
     max_waiting_bytes: int = 64 * 1024 * 1024  #: kept in memory while the disk refuses; about 150,000 steps
     retry_s: float = 1.0
+    write_s: float = 0.002  #: how long lines gather before they are given to the kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,9 @@ class JournalWriter:
         self._zone = ZoneInfo(zone)
         self._rules = rules or JournalRules()
         self._inbox: deque[bytes | _Roll] = deque()
-        self._asleep = False  #: the thread has nothing to do and must be woken by `_news`
+        self._asleep = False  #: the thread has nothing to write and must be woken by `_news`
+        self._unsynced: list[bytes | _Roll] = []  #: the thread's: written, and not yet durable
+        self._sync_at = 0.0  #: when they shall be
         self._news = threading.Event()
         self._hurry = threading.Event()
         self._ending = threading.Event()
@@ -161,6 +165,7 @@ class JournalWriter:
             if self._settled >= wanted:
                 return self._up
             self._hurry.set()
+            self._news.set()
             self._progress.wait_for(lambda: self._settled >= wanted or not self._up, timeout)
             return self._up and self._settled >= wanted
 
@@ -216,29 +221,33 @@ class JournalWriter:
         going = True
         line: list[bytes | _Roll] = []
         while going:
-            going = self._gather(line)
-            while line:
-                if self._write(line):
+            going, due = self._gather(line)
+            while line or (due and self._unsynced):
+                if self._write(line) if line else self._sync():
                     continue
                 if not going:
-                    log.error("%d journal lines are lost at the end", len(line), extra={"action": "journal_lost"})
-                    self._done(line, lost=True)
+                    lost = [*self._unsynced, *line]
+                    log.error("%d journal lines are lost at the end", len(lost), extra={"action": "journal_lost"})
+                    self._done(lost, lost=True)
                     break
                 going = self._wait(line)
 
-    def _gather(self, line: list[bytes | _Roll]) -> bool:
-        """Wait for the first line and then for the window, and take what there is; False at the end."""
+    def _gather(self, line: list[bytes | _Roll]) -> tuple[bool, bool]:
+        """Wait for a line, or until a sync is due, and take what there is: whether to go on, whether a sync is due."""
         self._news.clear()
         self._asleep = True  # set before the look into the inbox: a line that comes after it wakes us
-        if not self._inbox and not self._ending.is_set():
-            self._news.wait()
+        if not self._inbox and not self._ending.is_set() and not self._hurry.is_set():
+            self._news.wait(max(self._sync_at - time.monotonic(), 0.0) if self._unsynced else None)
         self._asleep = False
-        if not self._ending.is_set():
-            self._hurry.wait(self._rules.window_s)
-        self._hurry.clear()
+        if self._inbox and not self._ending.is_set():
+            self._hurry.wait(self._rules.write_s)
+        hurried = self._hurry.is_set()
+        self._hurry.clear()  # before the look into the inbox: whoever hurries after it is heard in the next turn
         going = not self._ending.is_set()
         self._drain(line)
-        return going
+        if line and not self._unsynced:
+            self._sync_at = time.monotonic() + self._rules.window_s
+        return going, hurried or not going or time.monotonic() >= self._sync_at
 
     def _wait(self, line: list[bytes | _Roll]) -> bool:
         """The disk refuses: wait before the next try; False at the end."""
@@ -251,9 +260,11 @@ class JournalWriter:
             line.append(self._inbox.popleft())
 
     def _write(self, line: list[bytes | _Roll]) -> bool:
-        """Make the lines up to the next roll durable and take them out; False if the disk refuses."""
+        """Give the lines up to the next roll to the kernel and take them out; False if the disk refuses."""
         try:
             if isinstance(line[0], _Roll):
+                if self._unsynced and not self._sync():
+                    return False
                 self._open(line[0])
                 self._done(line[:1])
                 del line[:1]
@@ -263,14 +274,24 @@ class JournalWriter:
                 if isinstance(message, _Roll):
                     break
                 chunk.append(message)
-            data = b"".join(message for message in chunk if isinstance(message, bytes))
-            self._put(data)
-            self._syncs += 1
-            self._done(chunk)
+            self._put(b"".join(message for message in chunk if isinstance(message, bytes)))
+            self._unsynced += chunk
             del line[: len(chunk)]
         except OSError as error:
             self._refused(error)
             return False
+        return True
+
+    def _sync(self) -> bool:
+        """Make what was written durable; False if the disk refuses."""
+        try:
+            os.fdatasync(self._handle)
+        except OSError as error:
+            self._refused(error)
+            return False
+        self._syncs += 1
+        self._done(self._unsynced)
+        self._unsynced = []
         if not self._up:
             log.warning("the journal can be written again", extra={"action": "journal_up"})
             self._up = True
@@ -281,7 +302,6 @@ class JournalWriter:
             written = 0
             while written < len(data):
                 written += os.write(self._handle, data[written:])
-            os.fdatasync(self._handle)
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._handle, self._size)  # no half line stays in the middle of the file
@@ -305,6 +325,7 @@ class JournalWriter:
         self._handle, self._size = handle, 0
         try:
             self._put(data)
+            os.fdatasync(handle)
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(folder)

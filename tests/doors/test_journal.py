@@ -28,7 +28,17 @@ from controller.codec import (
 )
 from controller.database import StoreError
 from controller.journal import JournalError, JournalRules, JournalWriter
-from controller.journal_file import Entry, Header, JournalDamaged, is_torn, parts, read, read_all, read_header
+from controller.journal_file import (
+    Entry,
+    Header,
+    JournalDamaged,
+    is_torn,
+    newest_records,
+    parts,
+    read,
+    read_all,
+    read_header,
+)
 from controller.records import Operations, Records
 from controller.replay import replay
 from controller.schema import upgrade
@@ -479,3 +489,43 @@ def test_the_switchboard_is_made_for_the_recorded_configuration(journal: Journal
 
     assert replay(path, make) is None
     assert seen == ["abc123"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from controller.journal import JournalRules, JournalWriter
+from pbx.call import CallRecord
+from pbx.commands import SaveCall
+from pbx.events import CallerIdle
+
+folder = Path(sys.argv[1])
+journal = JournalWriter(folder, configuration="x", rules=JournalRules(window_s=3600.0))
+journal.start()
+record = CallRecord("c-1", "PJSIP/1", "12345", "13800001111", 1.0)
+for number in range(3):
+    journal.append(CallerIdle("c-1", number, 1.0), 2.0, [SaveCall(record)])
+    record = CallRecord("c-1", "PJSIP/1", "12345", "13800001111", 1.0, menu_path=("9", str(number)))
+journal.append(CallerIdle("c-1", 3, 1.0), 2.0, [SaveCall(record)])
+size = 0
+while (found := sum(file.stat().st_size for file in folder.iterdir())) < 1000 or found != size:
+    size = found
+    signal.sigtimedwait([], 0.02)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_end_of_the_process_loses_no_line_though_no_sync_was_due(tmp_path: Path) -> None:
+    """The newest records are read from the journal's end at the next start; the database need not have had them."""
+    folder = tmp_path / "journal"
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(folder)], cwd=SRC, env={**os.environ, "PYTHONPATH": str(SRC)}, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
+    (file,) = folder.iterdir()
+    assert [entry.seq for entry in read(file)] == [0, 1, 2, 3]
+    with file.open("ab") as torn:
+        torn.write(b'{"seq":4,"now":3.0,"event"')
+    found = newest_records(folder)
+    assert [(call, record.menu_path) for call, record in found.items()] == [("c-1", ("9", "2"))]
+    assert newest_records(tmp_path / "none") == {}
