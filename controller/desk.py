@@ -195,8 +195,9 @@ def sign_in(house: House, agent: AgentId, seat: AgentId | None, now: float) -> s
         seats.sit(agent, wanted)
         house.published.pop(agent, None)
         follow_phone(house, agent, now)
-        if other is not None:
-            follow_phone(house, other.id, now)
+        owner = seats.owner(wanted)
+        if owner is not None:
+            follow_phone(house, owner, now)  # it is not his any more
     return ask(house, agent, AgentInput.SIGN_IN, now)
 
 

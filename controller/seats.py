@@ -60,6 +60,10 @@ class Seats:
         owner = self._owner.get(phone)
         return None if owner in self._seat else owner
 
+    def owner(self, phone: AgentId) -> AgentId | None:
+        """Whose own phone this is, wherever he sits; None for a seat that belongs to nobody."""
+        return self._owner.get(phone)
+
     def away(self, agent: AgentId) -> AgentId | None:
         """The phone of an agent who sits elsewhere than at his own; None for everybody else."""
         return self._seat.get(agent)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -198,6 +201,59 @@ def test_a_restarted_controller_finds_who_sits_where_and_who_talks_there() -> No
     after.connected(row(context="p-dial", bridged=True), up, phones=(A1, A2, SEAT, OTHER), marks=marks)
     assert (after.where(A1), after.agent(A1).call, after.where(A2)) == (AgentState.TALKING, ONE, AgentState.NOT_READY)
     assert (after.house.seats.phone_of(A1), after.house.seats.phone_of(A2)) == (SEAT, OTHER)
+
+
+DEEDS = st.one_of(
+    st.tuples(st.just("sign_in"), st.sampled_from((A1, A2, A3)), st.sampled_from((None, A1, A2, SEAT, OTHER))),
+    st.tuples(
+        st.sampled_from(("sign_out", "ready", "not_ready", "call", "answer", "end")), st.sampled_from((A1, A2, A3))
+    ),
+    st.tuples(st.just("phone"), st.sampled_from((A1, A2, SEAT, OTHER)), st.booleans()),
+    st.tuples(st.just("used"), st.sampled_from((A1, A2, SEAT, OTHER)), st.sampled_from(PhoneUse)),
+)
+
+
+@given(st.lists(DEEDS, max_size=25))
+def test_whatever_agents_and_phones_do_each_agent_is_at_one_phone_and_knows_it(deeds: list[tuple[Any, ...]]) -> None:
+    here = hall()
+    for number, (deed, who, *more) in enumerate(deeds):
+        call = CallId(f"{number}.1")
+        if deed in ("sign_in", "phone", "used", "ready", "sign_out", "not_ready"):
+            getattr(here, deed)(who, *more)
+        elif deed == "call":
+            here.queued(call)
+        else:
+            known = here.agent(who)
+            seat = here.house.seats.phone_of(who)
+            if known.call in here.house.calls and seat is not None and known.call is not None:
+                if deed == "answer":
+                    here.leg_started(seat, known.call)
+                    here.joined(seat, known.call)
+                    here.joined(None, known.call)
+                else:
+                    here.hung_up(known.call)
+                    here.leg_ended(seat, known.call)
+        at = here.house.seats
+        phones = [phone for one in here.house.roster.agents() if (phone := at.phone_of(one.id)) is not None]
+        assert len(phones) == len(set(phones)), "two agents at one phone"
+        for one in here.house.roster.agents():
+            assert (one.phone, one.use) == at.facts(one.id), "what he knows of his phone is what the exchange said"
+            assert one.call is None or at.phone_of(one.id) is not None, "a call was taken from him"
+            assert one.state is not AgentState.OFFLINE or at.away(one.id) is None, "signed out, he keeps a seat"
+        for command in here.steps[-1][2]:
+            if isinstance(command, Offer):
+                holder = at.agent_at(command.agent)
+                assert holder is not None
+                assert here.agent(holder).call == command.call
+
+
+def test_what_the_dialplan_noted_of_a_talk_is_told_of_the_agent_at_the_seat() -> None:
+    here = seats()
+    talk = event.TalkSeen(5.0, 9.0, SEAT)
+    gone = event.CallGone(CallId("3.3"), caller_channel(CallId("3.3")), "", "", 9.0, talk)
+    caller = replace(row(context="p-survey"), talk=talk)
+    found = here.snapshot(event.ExchangeConnected((caller,), (SEAT,), (), 10.0, (gone,)), {A1: SEAT})
+    assert [one.talk.agent for one in (*found.channels, *found.gone) if one.talk is not None] == [A1, A1]
 
 
 def test_a_seat_that_the_configuration_has_no_more_is_forgotten() -> None:
