@@ -179,9 +179,8 @@ def test_a_day_with_a_restart_is_one_day(hotline: tuple[Path, Path, dict[CallId,
     config, journal, records = hotline
     plan = load(config).plan
     entries = list(read_all(journal))
-    middle = next(
-        index for index, entry in enumerate(entries) if index > len(entries) // 2 and _talking(entries, index)
-    )
+    half = len(entries) // 2
+    middle = half + next(index for index, one in enumerate(entries[half:]) if isinstance(one.event, PartyJoined))
     first = JournalWriter(tmp_path, configuration=plan.version)
     first.start(entries[0].now)
     for entry in entries[:middle]:
