@@ -105,6 +105,11 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--runs", type=_positive, help="instead of the plan's")
     simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
 
+    why = add("why", "tell every decision about a call, with its reason", "why")
+    why.add_argument("call", help="a call's id or a ticket's number")
+    why.add_argument("--day", help="look only into this day's journals (20261122, today, yesterday)")
+    why.add_argument("--json", action="store_true", help="print everything as JSON")
+
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
     bench.add_argument(
         "name", choices=("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities")
