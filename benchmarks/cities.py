@@ -190,7 +190,10 @@ def run(json_path: Path | None = None, seeds: int = SEEDS, shares: Sequence[floa
     for people in (False, True):
         for share in shares:
             for policy in POLICIES:
-                console.print(f"[dim]{policy}, {sum(staffing(share))} agents{', people' if people else ''}", end="\r")
+                if console.is_terminal:
+                    console.print(
+                        f"[dim]{policy}, {sum(staffing(share))} agents{', people' if people else ''}", end="\r"
+                    )
                 cells.append(cell(policy, share, seeds, people=people))
     first = {
         one["policy"]: one["sl15"] for one in cells if not one["people"] and one["agents"] == sum(staffing(shares[0]))

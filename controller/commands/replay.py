@@ -19,7 +19,7 @@ from controller.journal_file import Header, JournalDamaged
 from controller.replay import Difference, replay
 from controller.simulation import whatif
 from controller.simulation.report import side_by_side
-from controller.simulation.yesterday import Yesterday, read_day
+from controller.simulation.yesterday import read_day
 from controller.switchboard import Switchboard
 
 
@@ -69,33 +69,29 @@ def _changed(
     settings: Settings, arguments: argparse.Namespace, headers: list[Header], only: str | None, change: whatif.Change
 ) -> int:
     """Yesterday beside the day that it would have been."""
-    days: list[Yesterday] = []
+    day = read_day(headers, settings.plan)
     for header in headers:
-        found = read_day(header.file, header, settings.plan)
         _other_configuration(header, settings, arguments.config)
-        if isinstance(found, Difference):
-            print(f"{found}\nreplay: what cannot be repeated as it was cannot be changed either", file=sys.stderr)
-            return 1
-        days.append(found)
-    yesterday = [day.records for day in days]
-    columns = {"yesterday": whatif.measured(days, yesterday, settings.plan, None, only)}
+    if isinstance(day, Difference):
+        print(f"{day}\nreplay: what cannot be repeated as it was cannot be changed either", file=sys.stderr)
+        return 1
+    columns = {"yesterday": whatif.measured(day, day.records, settings.plan, None, only)}
     if change.nothing:
-        columns["unchanged"] = whatif.measured(days, yesterday, change.plan, change, only)
+        columns["unchanged"] = whatif.measured(day, day.records, change.plan, change, only)
     else:
-        again = [whatif.play(day, settings.plan) for day in days]
-        columns["played again"] = whatif.measured(days, again, settings.plan, None, only)
-        other = [whatif.play(day, change.plan, change) for day in days]
-        columns["changed"] = whatif.measured(days, other, change.plan, change, only)
+        again = whatif.play(day, settings.plan)
+        columns["played again"] = whatif.measured(day, again, settings.plan, None, only)
+        other = whatif.play(day, change.plan, change)
+        columns["changed"] = whatif.measured(day, other, change.plan, change, only)
     console = Console()
-    title = f"{only or headers[-1].file.name}, {sum(day.steps for day in days)} steps"
-    console.print(side_by_side(title, list(columns.items())))
+    console.print(side_by_side(f"{only or headers[-1].file.name}, {day.steps} steps", list(columns.items())))
     if change.nothing:
         console.print("nothing is changed: every decision is the same, and so is every figure")
     else:
         console.print("played again = yesterday's rules in the model: how far it is from yesterday is its error")
-        for note in dict.fromkeys(whatif.notes(days)):
+        for note in whatif.notes(day):
             console.print(note)
     if arguments.json is not None:
-        text = json.dumps(whatif.document(columns, days, only), ensure_ascii=False, indent=2)
+        text = json.dumps(whatif.document(columns, day, only), ensure_ascii=False, indent=2)
         arguments.json.write_text(text + "\n", "utf-8")
     return 0

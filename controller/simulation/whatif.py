@@ -8,7 +8,7 @@ of yesterday too, so that what the model gets wrong stands beside what the chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -67,8 +67,8 @@ class Change:
         """The added shifts on that day; those without hours last from its beginning to its end."""
         zone = ZoneInfo(self.plan.timezone)
         midnight = datetime.combine(datetime.fromtimestamp(day.begin, zone).date(), datetime.min.time(), zone)
-        if day.header.day:
-            midnight = datetime.strptime(day.header.day, "%Y%m%d").replace(tzinfo=zone)
+        if day.day:
+            midnight = datetime.strptime(day.day, "%Y%m%d").replace(tzinfo=zone)
         found: list[Shift] = []
         for agents, spans in self.groups:
             for begin, end in [(day.begin, day.end)] if spans is None else _instants(spans, midnight):
@@ -158,30 +158,27 @@ def play(day: Yesterday, plan: Plan, change: Change | None = None) -> dict[CallI
 
 
 def measured(
-    days: Sequence[Yesterday],
-    played: Sequence[dict[CallId, CallRecord]],
+    day: Yesterday,
+    played: Mapping[CallId, CallRecord],
     plan: Plan,
     change: Change | None,
     only: str | None,
 ) -> dict[str, dict[str, float]]:
     """The figures of the calls of `only` (``YYYYMMDD``, None = all), with whom they were served by."""
     zone = ZoneInfo(plan.timezone)
-    everybody = [record for records in played for record in records.values()]
-    told = {call: one for day in days for call, one in day.told.items()}
+    everybody = list(played.values())
     rule = plan.agent_rules.wrap_up_s
 
     def of_the_day(record: CallRecord) -> bool:
         return only is None or datetime.fromtimestamp(record.arrived_at, zone).strftime("%Y%m%d") == only
 
     def wrap_up_s(record: CallRecord) -> float:
-        one = told.get(record.call)
+        one = day.told.get(record.call)
         return min(rule, one.wrap_up_s) if one is not None else rule
 
-    shifts: list[Shift] = []
-    for day in days:
-        shifts += day.shifts(change.removed if change is not None else frozenset())
-        shifts += change.shifts(day) if change is not None else []
-    begin, end = min(day.begin for day in days), max(day.end for day in days)
+    shifts = day.shifts(change.removed if change is not None else frozenset())
+    shifts += change.shifts(day) if change is not None else []
+    begin, end = day.begin, day.end
     if only is not None:
         midnight = datetime.strptime(only, "%Y%m%d").replace(tzinfo=zone)
         begin, end = max(begin, midnight.timestamp()), min(end, (midnight + timedelta(days=1)).timestamp())
@@ -189,32 +186,28 @@ def measured(
     return figures.of_day(Day(records, everybody, shifts, begin, end, wrap_up_s), plan)
 
 
-def notes(days: Sequence[Yesterday]) -> list[str]:
+def notes(day: Yesterday) -> list[str]:
     """What a reader of the figures has to know of how they came about."""
-    found: list[str] = []
-    for day in days:
-        patience = RecordedCrowd(day).patience
-        found.append(
-            f"patience: {patience.gave_up} gave up, {patience.censored} were answered before they would have "
-            "(their patience is drawn from the Kaplan-Meier estimate of both)"
-        )
-        if patience.gave_up == 0:
-            found.append("nobody gave up, so nothing is known of patience: nobody gives up in the played days either")
-        if day.unknown:
-            found.append(f"{day.unknown} calls began before the journal or ended after it; they are not played again")
-        if day.restarts:
-            found.append(f"the connection to the exchange was lost {day.restarts} times; in the played days it is not")
+    patience = RecordedCrowd(day).patience
+    found = [
+        f"patience: {patience.gave_up} gave up, {patience.censored} were answered before they would have "
+        "(their patience is drawn from the Kaplan-Meier estimate of both)"
+    ]
+    if patience.gave_up == 0:
+        found.append("nobody gave up, so nothing is known of patience: nobody gives up in the played days either")
+    if day.unknown:
+        found.append(f"{day.unknown} calls began before the journal or ended after it; they are not played again")
+    if day.restarts:
+        found.append(f"the exchange was away {day.restarts} times, or the controller was; in the played days it is not")
     return found
 
 
-def document(
-    columns: dict[str, dict[str, dict[str, float]]], days: Sequence[Yesterday], only: str | None
-) -> dict[str, Any]:
+def document(columns: dict[str, dict[str, dict[str, float]]], day: Yesterday, only: str | None) -> dict[str, Any]:
     """The figures of all columns as a JSON object."""
     return {
         "day": only,
-        "steps": sum(day.steps for day in days),
-        "calls": sum(len(day.records) for day in days),
-        "notes": notes(days),
+        "steps": day.steps,
+        "calls": len(day.records),
+        "notes": notes(day),
         "figures": columns,
     }

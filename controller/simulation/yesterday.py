@@ -15,7 +15,6 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from agents.moves import AgentState
 from controller.journal_file import Header
@@ -58,11 +57,11 @@ class _Told:
 
 @dataclass(slots=True)
 class Yesterday:
-    """What a journal told. `records` are the calls as they were stored last; `unknown` calls were there already when
-    the journal began, and cannot be played again.
+    """What the journals of a day told, of all starts of the controller together. `records` are the calls as they were
+    stored last; of `unknown` calls only a part was seen, and they cannot be played again.
     """
 
-    header: Header
+    day: str  #: of the last file, ``YYYYMMDD``
     records: dict[CallId, CallRecord] = field(default_factory=dict)
     told: dict[CallId, _Told] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
@@ -71,7 +70,7 @@ class Yesterday:
     begin: float = math.inf
     end: float = -math.inf
     steps: int = 0
-    restarts: int = 0  #: of the connection to the exchange
+    restarts: int = 0  #: of the controller, or of its connection to the exchange
 
     @property
     def over(self) -> set[CallId]:
@@ -179,9 +178,8 @@ class _Reader:
             day.opening = found
             return
         day.restarts += 1
-        for known in self._board.house.roster.agents():
-            if known.phone != (known.id in found.phones):
-                day.phones.append(event.PhoneChanged(known.id, not known.phone, found.at))
+        for known in self._board.house.roster.agents():  # those whose phone is as it was ignore it
+            day.phones.append(event.PhoneChanged(known.id, known.id in found.phones, found.at))
 
     def _after(self, command: Command, now: float) -> None:
         match command:
@@ -197,14 +195,18 @@ class _Reader:
                 pass
 
 
-def read_day(path: Path, header: Header, plan: Plan) -> Yesterday | Difference:
-    """Replay a journal to the letter and take its day apart; the first decision that differs, where one does.
+def read_day(starts: Sequence[Header], plan: Plan) -> Yesterday | Difference:
+    """Replay the journals of a day to the letter and take it apart; the first decision that differs, where one does.
 
+    `starts` has the last file of each start of the controller, in order; a call may begin in one, end in another.
     Raises as `controller.replay.replay`.
     """
-    day = Yesterday(header)
-    difference = replay(path, lambda _: _Reader(plan, day))
-    return day if difference is None else difference
+    day = Yesterday(starts[-1].day)
+    for header in starts:
+        difference = replay(header.file, lambda _: _Reader(plan, day))
+        if difference is not None:
+            return difference
+    return day
 
 
 def patience_of(records: Sequence[CallRecord]) -> Patience:

@@ -13,16 +13,18 @@ from controller.__main__ import main
 from controller.config import load
 from controller.config_faults import ConfigError
 from controller.journal import JournalWriter
-from controller.journal_file import read_header
+from controller.journal_file import read_all, read_header
 from controller.simulation.exchange import SimulatedExchange
 from controller.simulation.generated import GeneratedCrowd
 from controller.simulation.patience import Patience
 from controller.simulation.plan import load_plan
 from controller.simulation.whatif import load_change, play
 from controller.simulation.yesterday import RecordedCrowd, Yesterday, read_day
+from controller.switchboard import Switchboard
 from metrics import kpi
 from metrics.servicelevel import DEFINITIONS, HEADLINE, compute
 from pbx.call import CallRecord
+from pbx.events import PartyJoined
 from pbx.ids import CallId
 
 pytestmark = pytest.mark.doors
@@ -90,7 +92,7 @@ def hotline(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[
 
 
 def told(config: Path, journal: Path) -> Yesterday:
-    day = read_day(journal, read_header(journal), load(config).plan)
+    day = read_day([read_header(journal)], load(config).plan)
     assert isinstance(day, Yesterday)
     return day
 
@@ -168,6 +170,36 @@ def test_more_people_and_other_rules_change_the_day(hotline: tuple[Path, Path, d
     assert longer["changed"]["all"]["occupancy"] < longer["yesterday"]["all"]["occupancy"]
     skilled = replayed(config, '[[agents]]\nid = "1002"\nskills = { mandarin = 4, english = 5 }\n')
     assert skilled["changed"]["english"]["wait_mean_s"] != skilled["yesterday"]["english"]["wait_mean_s"]
+
+
+def test_a_day_with_a_restart_is_one_day(hotline: tuple[Path, Path, dict[CallId, CallRecord]], tmp_path: Path) -> None:
+    """The controller is started anew in the middle, and nobody tells it of those who talk: their calls are only known
+    in part, all others of both starts are played.
+    """
+    config, journal, records = hotline
+    plan = load(config).plan
+    entries = list(read_all(journal))
+    half = len(entries) // 2
+    middle = half + next(index for index, one in enumerate(entries[half:]) if isinstance(one.event, PartyJoined))
+    first = JournalWriter(tmp_path, configuration=plan.version)
+    first.start(entries[0].now)
+    for entry in entries[:middle]:
+        first.append(entry.event, entry.now, entry.commands)
+    first.stop()
+    second = JournalWriter(tmp_path, configuration=plan.version)
+    second.start(entries[middle].now + 0.001)
+    board = Switchboard(plan)
+    for entry in entries[middle:]:
+        second.append(entry.event, entry.now, board.step(entry.event, entry.now))
+    second.stop()
+    files = sorted(tmp_path.glob("*.jsonl"))
+    assert len(files) == 2
+    day = read_day([read_header(file) for file in files], plan)
+    assert isinstance(day, Yesterday)
+    assert day.steps == len(entries)
+    assert len(day.told) == len(records)
+    assert 0 < day.unknown < 20
+    assert len(play(day, plan)) == len(day.over) == len(records) - day.unknown
 
 
 @pytest.mark.parametrize(("text", "line", "says"), [
