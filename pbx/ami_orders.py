@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pbx import commands as order
 from pbx import events as event
@@ -24,8 +26,25 @@ from pbx.wire import Message
 
 log = logging.getLogger(__name__)
 
+_REASONS = {"5": "busy", "3": "no_answer", "1": "no_answer"}
+"""Words for the ``Reason`` of a failed Originate, a control frame's number: 5 busy, 3 still ringing, 1 hung up."""
+
 _MARK = ("Variable", "Q")
 _MEANINGLESS = ("Hangup", "QueueAdd", "QueueRemove", "QueuePause")  # their errors: gone, or already so
+
+
+CAREFUL_S = 60.0
+"""So long after a late event every caller is looked at before he is told anything."""
+LATE_S = 1.0
+"""An event that comes so long after it happened is late."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a caller's channel says of itself: None where it does not answer."""
+
+    step: int | None = None
+    bridged: bool = False
 
 
 class Orders:
@@ -55,10 +74,13 @@ class Orders:
         self._timers: dict[CallId, asyncio.TimerHandle] = {}
         self._net: dict[str, tuple[AgentId, order.NetMembership]] = {}  # by phone: who sits there, and how
         self._recorded: set[CallId] = set()
-        self._third: dict[str, tuple[CallId, AgentId]] = {}
+        self._third: dict[str, tuple[CallId, AgentId, event.Role]] = {}  #: phones that are rung by Originate
+        self._placed: set[CallId] = set()  #: calls of ours that nobody has answered yet
         self._ends: dict[CallId, set[Action]] = {}  #: what each caller's channel holds for the end of his call
         self._token = secrets.token_hex(4)
         self._serial = 0
+        self._monotonic = time.monotonic
+        self._late_until = 0.0
 
     @property
     def busy(self) -> int:
@@ -85,13 +107,14 @@ class Orders:
         self._recorded.clear()
         self._third.clear()
         self._ends.clear()
+        self._placed.clear()
 
     # ------------------------------------------------------------ commands
 
     def perform(self, command: order.ExchangeCommand) -> None:
         """Carry the command out now, or when the call's steps before it are confirmed."""
         reason = self._blocked()
-        if isinstance(command, order.Ask | order.Play | order.Hold | order.Offer):
+        if isinstance(command, order.StepCommand):
             if reason:
                 self._lost(command.call, command.step, reason)
             elif (first := self._outbox.put(command)) is not None:
@@ -106,11 +129,16 @@ class Orders:
                 kind = type(command).__name__
                 log.error("%s not sent: %s", kind, error, extra={"action": "ami.bad_value"})
 
-    def _write_step(self, command: order.StepCommand) -> None:
+    def _write_step(self, command: order.StepCommand, *, looked: bool = False) -> None:
         call, step, link = command.call, command.step, self._link
-        reason = self._blocked() or (lanes.TALKING if self._outbox.is_bridged(call) else "")
+        reason = self._blocked()
+        if not reason and self._outbox.is_bridged(call) and not lanes.deliberate(command):
+            reason = lanes.TALKING
         if reason or link is None:
             self._lost(call, step, reason or lanes.NOT_CONNECTED)
+            return
+        if not looked and self._monotonic() < self._late_until:
+            self._look(command, lambda seen: self._write_if_free(command, seen))
             return
         try:
             language = self._outbox.new_language(command)
@@ -123,7 +151,7 @@ class Orders:
             self._lost(call, step, lanes.BAD_VALUE)
             return
         loop = asyncio.get_running_loop()
-        self._timers[call] = loop.call_later(self._step_s, self._overdue, call, step)
+        self._timers[call] = loop.call_later(self._step_s, self._overdue, command)
 
     def _step_answered(self, call: CallId, step: int, action: Action, answer: Message | None) -> None:
         """A Redirect's ``Success`` says nothing; its error is final unless the channel may only be in
@@ -140,10 +168,57 @@ class Orders:
         if not ambiguous and self._outbox.is_under_way(call, step):
             self._lost(call, step, lanes.REFUSED)
 
-    def _overdue(self, call: CallId, step: int) -> None:
-        self._timers.pop(call, None)
-        if self._outbox.is_under_way(call, step):
-            self._lost(call, step, lanes.TIMEOUT)
+    def _overdue(self, command: order.StepCommand) -> None:
+        """No `StepStarted` in time: the channel itself says whether the step was lost, or only the report is late."""
+        self._timers.pop(command.call, None)
+        if self._outbox.is_under_way(command.call, command.step):
+            self._look(command, lambda seen: self._judge_overdue(command, seen))
+
+    def _look(self, command: order.StepCommand, then: Callable[[_Seen], None]) -> None:
+        """Ask the caller's channel for its step and its bridge: answers to actions come even when events are late."""
+        link = self._link
+        seen = _Seen()
+
+        def answered(action: Action, answer: Message | None) -> None:
+            value = answer.get("Value") if answer is not None and not answer.failed else ""
+            if action.headers[-1][1] == "STEP":
+                seen.step = int(value) if value.isdecimal() else None
+                return
+            seen.bridged = bool(value)
+            if link is self._link and self._outbox.is_under_way(command.call, command.step):
+                then(seen)
+
+        if link is None or self._blocked():
+            self._lost(command.call, command.step, self._blocked() or lanes.NOT_CONNECTED)
+            return
+        names = ("STEP", "BRIDGEPEER")
+        link.send([Action("Getvar", (("Channel", command.channel), ("Variable", name))) for name in names], answered)
+
+    def _judge_overdue(self, command: order.StepCommand, seen: _Seen) -> None:
+        call, step = command.call, command.step
+        if seen.step is not None and seen.step >= step:
+            self.events_are_late()
+            following = self._outbox.settled(call, step)  # it runs: what the exchange says of it will come
+            if following is not None:
+                self._write_step(following)
+        else:
+            self._lost(call, step, lanes.TALKING if seen.bridged else lanes.TIMEOUT)
+
+    def _write_if_free(self, command: order.StepCommand, seen: _Seen) -> None:
+        if seen.bridged:
+            self._lost(command.call, command.step, lanes.TALKING)
+        else:
+            self._write_step(command, looked=True)
+
+    def events_are_late(self) -> None:
+        """What we know of the exchange is old: for a while each caller is looked at before he is told anything.
+
+        A Redirect takes a caller out of a talk before any dialplan can refuse it (`asterisk.md` 10.2.6), and that he
+        talks may be in an event that has not come yet.
+        """
+        if self._monotonic() >= self._late_until:
+            log.warning("the exchange's events are late", extra={"action": "ami.events_late"})
+        self._late_until = self._monotonic() + CAREFUL_S
 
     def _lost(self, call: CallId, step: int, reason: str) -> None:
         self._stop_timer(call)
@@ -158,9 +233,15 @@ class Orders:
 
     def _write_other(self, link: Link, command: order.ExchangeCommand) -> None:
         channel_id, membership = "", True
-        if isinstance(command, order.AddParty):
+        if isinstance(command, order.AddParty | order.RingAgent):
             self._serial += 1
-            channel_id = f"third-{self._token}-{self._serial}"
+            kind = "third" if isinstance(command, order.AddParty) else "agent"
+            channel_id = f"{kind}-{self._token}-{self._serial}"
+        elif isinstance(command, order.DropParty):
+            wanted = (command.call, command.endpoint)
+            channel_id = next((one for one, party in self._third.items() if party[:2] == wanted), "")
+            if not channel_id:
+                return  # it has come to nothing already
         elif isinstance(command, order.MarkAgent):
             membership = self._net.get(command.phone or command.agent) != (command.agent, command.net)
         batch = actions(command, spool=self._spool, set_membership=membership, channel_id=channel_id)
@@ -169,7 +250,11 @@ class Orders:
             batch = [action for action in batch if action not in known]
         link.send(batch, lambda action, answer: self._other_answered(command, channel_id, action, answer))
         if isinstance(command, order.AddParty):
-            self._third[channel_id] = (command.call, command.endpoint)
+            self._third[channel_id] = (command.call, command.endpoint, event.Role.THIRD)
+        elif isinstance(command, order.RingAgent):
+            self._third[channel_id] = (command.call, command.agent, event.Role.AGENT)
+        elif isinstance(command, order.PlaceCall):
+            self._placed.add(command.call)
         elif isinstance(command, order.MarkAgent):
             if command.net is not order.NetMembership.NOWHERE:
                 self._net[command.phone or command.agent] = (command.agent, command.net)
@@ -187,8 +272,10 @@ class Orders:
         log.log(level, "%s of %s refused", action.name, kind, extra={"action": "ami.action_refused"})
         if isinstance(command, order.StartRecording):
             self._recorded.discard(command.call)
-        elif isinstance(command, order.AddParty):
+        elif isinstance(command, order.AddParty | order.RingAgent):
             self._third_over(channel_id, self._wall())
+        elif isinstance(command, order.PlaceCall):
+            self._placed_over(command.call, "failed", self._wall())
         elif isinstance(command, Spy):
             self._give(SpyStopped(command.spy, self._wall()))
 
@@ -210,6 +297,8 @@ class Orders:
                 self._stop_timer(call)
                 self._outbox.ended(call)
                 self._ends.pop(call, None)
+            case event.OutboundAnswered(call=call):
+                self._placed.discard(call)
             case event.LegEnded():
                 self._third.pop(unique_id, None)
             case _:
@@ -242,14 +331,20 @@ class Orders:
         The same holds for a supervisor's phone; where both come, the second means nothing.
         """
         if message.get("Response") == "Failure":
-            unique_id = message.get("Uniqueid")
-            if unique_id.startswith(SPY_PREFIX):
-                self._give(SpyStopped(SpyId(unique_id), instant(message, now)))
+            channel_id, at = message.get("Uniqueid"), instant(message, now)
+            if channel_id.startswith(SPY_PREFIX):
+                self._give(SpyStopped(SpyId(channel_id), at))
             else:
-                self._third_over(unique_id, instant(message, now))
+                self._third_over(channel_id, at)
+                self._placed_over(CallId(channel_id), _REASONS.get(message.get("Reason"), "failed"), at)
+
+    def _placed_over(self, call: CallId, reason: str, at: float) -> None:
+        if call in self._placed:
+            self._placed.discard(call)
+            self._give(event.OutboundFailed(call, reason, at))
 
     def _third_over(self, channel_id: str, at: float) -> None:
         third = self._third.pop(channel_id, None)
         if third is not None:
-            call, agent = third
-            self._give(event.LegEnded(call, ChannelName(f"PJSIP/{agent}"), event.Role.THIRD, agent, 0, at))
+            call, agent, role = third
+            self._give(event.LegEnded(call, ChannelName(f"PJSIP/{agent}"), role, agent, 0, at))
