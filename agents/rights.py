@@ -65,6 +65,9 @@ EVERY_QUEUE = "*"
 ADMIN = ActorId("admin")
 """The bearer of the API token: administrator, with every right in every queue."""
 
+SYSTEM = ActorId("system")
+"""Who ends what held for a time, in the audit trail; nobody bears this id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:

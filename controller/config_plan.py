@@ -14,7 +14,7 @@ from acd.policy import DEFAULT_POLICY, POLICIES
 from acd.relax import RelaxStep, relaxed
 from acd.skills import Requirement, fits
 from agents.agent import MISSED, PHONE_LOST, SIGNED_IN, AgentRules
-from agents.rights import ADMIN, EVERY_QUEUE, Actor, Right
+from agents.rights import ADMIN, EVERY_QUEUE, SYSTEM, Actor, Right
 from agents.roster import AgentProfile
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
 from controller.config_sections import HotlineFile, NumberSection, QueueSection, ReasonSection
@@ -262,8 +262,8 @@ class PlanReader:
         queues = {queue.id for queue in raw.queues}
         for index, one in enumerate(raw.supervisors):
             place: TomlPath = ("supervisors", index)
-            if one.id == ADMIN:
-                self.wrong((*place, "id"), f"{ADMIN!r} is the bearer of the API token; choose another")
+            if one.id in (ADMIN, SYSTEM):
+                self.wrong((*place, "id"), f"{one.id!r} means somebody else in the audit trail; choose another")
             if one.phone is not None and one.phone in taken:
                 self.wrong((*place, "phone"), f"{one.phone} is taken already; every phone needs its own")
             elif one.phone is not None:

@@ -17,7 +17,7 @@ from acd.relax import RelaxStep, requirement_at
 from acd.skills import HIGHEST_LEVEL, LOWEST_LEVEL, fits
 from agents.agent import Agent
 from agents.moves import AgentInput, AgentState
-from agents.rights import ADMINISTRATOR, Action, Actor, refusal
+from agents.rights import SYSTEM, Action, Actor, refusal
 from controller import desk, offers
 from controller import supervise_words as words
 from controller.house import House, LiveCall
@@ -48,9 +48,6 @@ Detail = tuple[tuple[str, str], ...]
 
 MOVED = "supervisor"
 """Name of the rule by which a moved caller stands where he stands (`CallRecord.favours`)."""
-
-SYSTEM = ActorId("system")
-"""Who ends what held for a time."""
 
 
 # ---------------------------------------------------------------- answering, and writing it down
@@ -131,8 +128,8 @@ def queue_of(live: LiveCall) -> list[QueueId]:
 
 
 def actor(house: House, by: ActorId) -> Actor | None:
-    """Who orders; the system itself may do everything."""
-    return ADMINISTRATOR if by == SYSTEM else house.plan.actor(by)
+    """Who orders; None for somebody whom the configuration does not know."""
+    return house.plan.actor(by)
 
 
 def agent_refusal(house: House, by: ActorId, action: Action, agent: AgentId) -> str:

@@ -166,7 +166,8 @@ def test_supervisors_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("was", "now", "line", "words"),
     [
-        ('id = "lin"', 'id = "admin"', 13, "bearer of the API token"),
+        ('id = "lin"', 'id = "admin"', 13, "means somebody else"),
+        ('id = "lin"', 'id = "system"', 13, "means somebody else"),
         ('phone = "9001"', 'phone = "1001"', 15, "taken already"),
         ('phone = "9001"', "", 16, "needs a phone to listen"),
         ('phone = "9001"', 'phone = "9001"\nqueues = ["general", "none"]', 16, "'none' is no queue"),
