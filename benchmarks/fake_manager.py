@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SYSTEM = "h12345"
+_DONE = ("Ping", "Filter", "QueuePause", "DBPut", "DBDel", "StopMixMonitor")
+"""Actions that are carried out by saying so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +252,10 @@ class FakeManager:
         elif name == "Command":
             booted = action["Command"] == "core waitfullybooted"
             answer(Message="Command output follows", Output="Asterisk has fully booted." if booted else "")
-        else:
+        elif name in _DONE:
             answer()
+        else:  # unknown, or a list, of which there is none here: to Asterisk that is an error too
+            answer("Error", Message="Invalid/unknown command")
 
     def contacts(self) -> list[dict[str, str]]:
         """Every agent's phone is there."""

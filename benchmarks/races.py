@@ -490,9 +490,8 @@ async def fall_all(lanes: Sequence[Lane], trials: int, told: Callable[[], None])
     return tally
 
 
-async def _run(place: Path, trials: int, lanes: int, silent: int, console: Console) -> Report:
+async def _run(var: Path, place: Path, trials: int, lanes: int, silent: int, console: Console) -> Report:
     report = Report("races")
-    var = place.parent.parent
     binary = find_asterisk(var)
     if binary is None:
         binary = await asyncio.to_thread(prepare_asterisk, var, console.print)
@@ -567,7 +566,7 @@ def run(
     place = folder or var / "bench" / "races"
     place.mkdir(parents=True, exist_ok=True)
     try:
-        report = asyncio.run(_run(place, min(trials, 12) if quick else trials, lanes, silent, console))
+        report = asyncio.run(_run(var, place, min(trials, 12) if quick else trials, lanes, silent, console))
     except (ExchangeError, PrepareError, AmiError, OSError, ValueError, Lost) as error:
         console.print(f"[red]The benchmark could not be made:[/red] {error}")
         return 2
