@@ -91,12 +91,20 @@ class ExchangeSettings:
     """Age of the controller's heartbeat (global variable HB) at which callers leave for the safety net."""
     idle_max_s: int = 10
     """A caller whom the controller forgets in p-idle goes to the safety net after this."""
-    announce_poll_s: float = 0.1
+    announce_poll_s: float = 0.25
     talk_min_ms: int = 1000
     """A shorter talk is no talk: the caller goes on waiting instead of being asked how it was. Milliseconds."""
     survey_wait_s: int = 5
     agent_hold_max_s: int = 300
     internal_ring_s: int = 30
+    code_sign_in: str = "*11"
+    """What an agent dials to sign in at a phone; empty: not offered. The same for the three below."""
+    code_sign_out: str = "*12"
+    code_ready: str = "*13"
+    code_not_ready: str = "*14"
+    code_language: str = "zh"
+    code_answer_s: int = 5
+    """How long a phone that has dialled a code waits for the controller's answer."""
     net_ring_s: int = 15
     """How long the safety net rings one agent."""
     net_announce_s: int = 30

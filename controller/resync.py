@@ -21,10 +21,12 @@ from ivr.menu import Message, Question, again, restore
 from pbx.call import CallMark, CallRecord, CallState, HoldSpan, Outcome
 from pbx.commands import CancelOffer, SaveCall, Wake
 from pbx.events import (
+    Answer,
     CallEnded,
     CallGone,
     CallsRestored,
     ExchangeConnected,
+    ExchangeEnding,
     ExchangeLost,
     KeysPressed,
     LiveChannel,
@@ -51,6 +53,11 @@ def exchange_lost(house: House, event: ExchangeLost, now: float) -> None:
     """Nothing can be commanded now. Callers are safe in the dialplan; what we know is checked at the next login."""
     house.connected = False
     house.published.clear()
+
+
+def exchange_ending(house: House, event: ExchangeEnding, now: float) -> None:
+    """From here on nobody is offered and nothing is told to the exchange; who is still in it was cut off by us."""
+    house.ending = True
 
 
 def exchange_connected(house: House, event: ExchangeConnected, now: float) -> None:
@@ -121,6 +128,7 @@ def _agents(house: House, marks: Mapping[AgentId, str], now: float) -> None:
             house.roster.put(replace(remembered, use=use))
             if remembered.state is AgentState.WRAP_UP:
                 house.emit(Wake(TimerKind.WRAP_UP, known.id, remembered.generation, remembered.until))
+            desk.watch_limit(house, remembered)
         else:
             desk.follow_phone(house, known.id, now)
 
@@ -133,6 +141,7 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
             return  # just being answered: `CallArrived` comes after this snapshot
         live = _adopt(house, row, at)
     ran_newest = 0 < live.step <= row.step
+    news = row.answer if live.step <= row.step else None  # what we commanded since was in answer to it
     live.step = max(live.step, row.step)
     live.running = max(live.running, row.step)
     live.oldest_news = row.step  # what we commanded after it is lost with the old connection
@@ -177,7 +186,7 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         live.state = CallState.ARRIVED  # he has answered, and waits for the notice or his agent
         caller.resume(house, live, at)
     else:  # p-idle, p-start: he stands still, so the report of what he did was lost
-        _standing(house, live, row, at, now)
+        _standing(house, live, news, row.step, at, now)
 
 
 def _talk_seen(house: House, live: LiveCall, seen: TalkSeen | None, at: float) -> None:
@@ -403,7 +412,7 @@ def _in_net(house: House, live: LiveCall, ringing: LiveChannel | None, step: int
         desk.rings(house, ringing.agent, live.call, ringing.channel, now)
 
 
-def _standing(house: House, live: LiveCall, row: LiveChannel, at: float, now: float) -> None:
+def _standing(house: House, live: LiveCall, found: Answer | None, step: int, at: float, now: float) -> None:
     """He stands still and waits for a command. What he answered to the last question counts, though nobody heard it."""
     if live.record.queue is not None:
         _waiting(house, live, at, now)
@@ -412,13 +421,17 @@ def _standing(house: House, live: LiveCall, row: LiveChannel, at: float, now: fl
     offers.leave_line(house, live)
     if live.state not in (CallState.ASKING, CallState.PLAYING):
         live.state = CallState.ASKING if live.position is not None else CallState.ARRIVED
-    found = row.answer
-    if found is not None and found.step == row.step > 0 and live.position is not None:
+    if found is not None and found.step == step and _is_asked(live):
         live.state = CallState.ASKING
         live.notice_playing = _notice_due(house, live)
         caller.keys_pressed(house, KeysPressed(live.call, found.step, found.keys, found.status, at), now)
         return
     caller.resume(house, live, at)
+
+
+def _is_asked(live: LiveCall) -> bool:
+    """Whether a caller's place in his menu is a question."""
+    return live.menu is not None and live.position is not None and isinstance(again(live.menu, live.position), Question)
 
 
 def _never_seen_again(house: House, record: CallRecord, at: float) -> None:

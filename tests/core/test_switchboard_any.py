@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pbx import events as event
 from pbx import supervision as word
 from pbx.call import CallState
-from pbx.events import Event, KeyStatus, LiveChannel, Role, TargetKind, TimerKind
+from pbx.events import Event, KeyStatus, LiveChannel, PhoneCode, PinVerdict, Role, TargetKind, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId, SkillId, SpyId, TicketNumber
 from pbx.supervision import QueueOverride, SkillOverride
 from tests.builders import (
@@ -76,11 +76,24 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.ExchangeConnected((row(call, "fallback", step=step),), (A1, A2), (), at),
         event.ExchangeConnected((row(call, "p-survey", step=step), row(TWO, "p-idle")), (A1,), (), at),
         event.ExchangeLost(at),
+        event.ExchangeEnding(at),
         event.AgentSignedIn(agent, request, at),
         event.AgentSignedIn(agent, request, at, other),
         event.AgentSignedOut(agent, request, at),
         event.AgentWentReady(agent, request, at),
         event.AgentWentNotReady(agent, "break", request, at),
+        event.CodeDialled(
+            agent,
+            leg_of(agent, call),
+            PhoneCode.SIGN_IN,
+            other,
+            "",
+            PinVerdict.RIGHT if third else PinVerdict.WRONG,
+            at,
+        ),
+        event.CodeDialled(agent, leg_of(agent, call), PhoneCode.NOT_READY, None, "1", PinVerdict.NONE, at),
+        event.CodeDialled(agent, leg_of(agent, call), PhoneCode.SIGN_OUT, None, "", PinVerdict.NONE, at),
+        event.TimeIsUp(TimerKind.REASON_LIMIT, agent, step, at),
         event.WrapUpExtended(agent, 30.0, request, at),
         event.ThirdPartyAsked(other, agent, request, at),
         event.ThirdPartyDropped(other, agent, request, at),
@@ -150,7 +163,7 @@ def sound(hall: Hall, *, numbers: bool = True) -> None:
         assert live.state is not CallState.ENDED
     for entry in house.line.ordered():
         assert entry.call in house.calls
-    if house.connected:
+    if house.connected and not house.ending:
         assert not house.unheld
     steps: dict[CallId, int] = {}
     for command in hall.said if numbers else []:
