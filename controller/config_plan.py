@@ -104,9 +104,9 @@ class PlanReader:
         recording = self._recording()
         callers = tuple(self._callers(queues))
         agent_rules = self._agent_rules()
+        self._codes()
         destinations = self._destinations()
         outbound = self._outbound(queues)
-        self._codes()
         self._doors()
         if self.problems or recording is None:
             return None
@@ -149,6 +149,25 @@ class PlanReader:
                 for sound in sorted(self.sounds.glob("*/*.alaw"))
             },
         )
+
+    def _codes(self) -> None:
+        """Each code must be told from the others by the phone that dials it."""
+        raw = self.raw.phone_codes
+        taken = {"*43": "the echo test"}
+        for name in ("sign_in", "sign_out", "ready", "not_ready"):
+            code = getattr(raw, name)
+            if not code:
+                continue
+            for other, what in taken.items():
+                if code == other or code.startswith(other) or other.startswith(code):
+                    self.wrong(("phone_codes", name), f"{code} cannot be told from {other} ({what})")
+                    break
+            taken[code] = name
+
+    def _reasons(self) -> list[ReasonSection]:
+        """The not-ready reasons, those that are only an id among them."""
+        raw = self.raw.agent_rules.not_ready_reasons
+        return [ReasonSection(id=reason) if isinstance(reason, str) else reason for reason in raw]
 
     def _destinations(self) -> dict[str, Destination]:
         """Whom calls may be handed over to."""
@@ -210,25 +229,6 @@ class PlanReader:
             notice=raw.notice,
             survey=raw.survey,
         )
-
-    def _codes(self) -> None:
-        """Each code must be told from the others by the phone that dials it."""
-        raw = self.raw.phone_codes
-        taken = {"*43": "the echo test"}
-        for name in ("sign_in", "sign_out", "ready", "not_ready"):
-            code = getattr(raw, name)
-            if not code:
-                continue
-            for other, what in taken.items():
-                if code == other or code.startswith(other) or other.startswith(code):
-                    self.wrong(("phone_codes", name), f"{code} cannot be told from {other} ({what})")
-                    break
-            taken[code] = name
-
-    def _reasons(self) -> list[ReasonSection]:
-        """The not-ready reasons, those that are only an id among them."""
-        raw = self.raw.agent_rules.not_ready_reasons
-        return [ReasonSection(id=reason) if isinstance(reason, str) else reason for reason in raw]
 
     def _agent_rules(self) -> AgentRules:
         raw = self.raw.agent_rules

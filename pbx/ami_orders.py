@@ -88,8 +88,8 @@ class Orders:
         self._net.clear()
         self._recorded.clear()
         self._third.clear()
-        self._placed.clear()
         self._ends.clear()
+        self._placed.clear()
 
     # ------------------------------------------------------------ commands
 

@@ -89,6 +89,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/audit", supervise.show_audit, Access.SUPERVISOR),
         ("GET", "/api/calls", calls.list_calls, Access.TOKEN),
         ("GET", _CALL, calls.show_call, Access.TOKEN),
+        ("GET", f"{_CALL}/why", calls.show_why, Access.TOKEN),
         ("GET", f"{_CALL}/recording", recordings.show_recording, Access.TOKEN),
         ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
         ("GET", "/api/tickets", tickets.list_tickets, Access.TOKEN),

@@ -482,7 +482,7 @@ def test_every_command_has_its_actions() -> None:
     """A new word in `pbx/commands.py` must be met here: match without a case returns nothing."""
     known = {"Ask", "Play", "Hold", "Offer", "CancelOffer", "Announce", "PrepareEnd", "AddParty", "HangUp"}
     known |= {"StartRecording", "MarkAgent", "HoldTalk", "Join", "Consult", "DropParty", "ToSurvey", "Mute"}
-    known |= {"SendDigits", "SayToPhone", "PlaceCall", "RingAgent", "Spy", "SwitchSpy", "StopSpy"}
+    known |= {"SendDigits", "PlaceCall", "RingAgent", "SayToPhone", "Spy", "SwitchSpy", "StopSpy"}
     assert {kind.__name__ for kind in order.ExchangeCommand.__args__} == known
     assert all(fields(kind) for kind in order.ExchangeCommand.__args__)
 

@@ -222,6 +222,20 @@ async def test_calls_are_listed_with_their_instants_and_shown_one_by_one(hotline
     assert (status, answer["error"]) == (404, "unknown_call")
 
 
+async def test_a_call_says_why_each_agent_was_rung_for_it(hotline: Site) -> None:
+    _, record = await hotline.json("GET", f"/api/calls/{FIRST}")
+    status, answer = await hotline.json("GET", f"/api/calls/{FIRST}/why")
+    assert status == 200
+    assert (answer["call"], answer["queue"], answer["favours"]) == (FIRST, "general", [])
+    (decision,) = answer["decisions"]
+    assert decision.items() >= record["offers"][0].items()
+    assert decision["why_agent"] == "longest idle"
+    assert decision["waited_s"] >= 0
+    assert CALLER not in json.dumps(answer)
+    status, answer = await hotline.json("GET", "/api/calls/hotline-1.1/why")
+    assert (status, answer["error"]) == (404, "unknown_call")
+
+
 async def test_the_window_of_a_list_is_checked(hotline: Site) -> None:
     now = hotline.backend.clock()
     status, answer = await hotline.json("GET", f"/api/calls?since={now - 60}&until={now + 60}")
