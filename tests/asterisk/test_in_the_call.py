@@ -461,9 +461,9 @@ async def test_a_call_of_ours(hotline: Hotline) -> None:
     await both(citizen, CITIZEN_HZ, mine, ONE_HZ)
     await mine.hangup()
     await citizen.ended(timeout=5)
+    await hotline.empty()
     record = hotline.records[live.call].record
     assert (record.direction, record.outcome, record.caller) == ("outbound", Outcome.ANSWERED, "13900002222")
-    await hotline.empty()
 
 
 @pytest.mark.parametrize("policy", [AnswerPolicy.busy(), AnswerPolicy.decline()], ids=["busy", "decline"])
