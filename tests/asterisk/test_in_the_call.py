@@ -190,6 +190,17 @@ async def both(one: Call, hz: float, other: Call, other_hz: float) -> None:
     await asyncio.gather(one.hear_tone(other_hz, timeout=4), other.hear_tone(hz, timeout=4))
 
 
+async def clear(hotline: Hotline) -> None:
+    """Leave the exchange as it was, unless a successor has the door and does so."""
+    door = hotline.door
+    if door.connected:
+        for row in await door.listing("CoreShowChannels"):
+            await door.action("Hangup", [("Channel", row.get("Channel"))])
+        for agent in (A1, A2, A3):
+            door.perform(order.MarkAgent(agent, "", order.NetMembership.ABSENT))
+        await door.action("Ping")
+
+
 @pytest.fixture
 async def hotline(exchange: Exchange, tap: object) -> AsyncIterator[Hotline]:
     async with AsyncExitStack() as stack:
@@ -197,11 +208,7 @@ async def hotline(exchange: Exchange, tap: object) -> AsyncIterator[Hotline]:
         task = asyncio.create_task(made.door.run(), name="door")
         assert await made.door.wait_ready(10)
         yield made
-        for row in await made.door.listing("CoreShowChannels"):
-            await made.door.action("Hangup", [("Channel", row.get("Channel"))])
-        for agent in (A1, A2, A3):
-            made.door.perform(order.MarkAgent(agent, "", order.NetMembership.ABSENT))
-        await made.door.action("Ping")
+        await clear(made)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -454,9 +461,9 @@ async def test_a_call_of_ours(hotline: Hotline) -> None:
     await both(citizen, CITIZEN_HZ, mine, ONE_HZ)
     await mine.hangup()
     await citizen.ended(timeout=5)
+    await hotline.empty()
     record = hotline.records[live.call].record
     assert (record.direction, record.outcome, record.caller) == ("outbound", Outcome.ANSWERED, "13900002222")
-    await hotline.empty()
 
 
 @pytest.mark.parametrize("policy", [AnswerPolicy.busy(), AnswerPolicy.decline()], ids=["busy", "decline"])
@@ -482,6 +489,76 @@ async def test_an_agent_who_hangs_up_while_the_citizens_phone_rings(hotline: Hot
     citizen = await outside.incoming(timeout=5)
     await mine.hangup()
     assert (await citizen.ended(timeout=3)).status == 487
+    await hotline.empty()
+
+
+async def successor(hotline: Hotline, exchange: Exchange, stack: AsyncExitStack) -> Hotline:
+    """The controller is killed, with all that it knew but the stored records; a new one takes over."""
+    new = Hotline(exchange, stack)
+    new.records = hotline.records
+    opened = tuple(one.record for one in hotline.records.values() if one.record.ended_at is None)
+    new.step(event.CallsRestored(opened, time.time()))
+    task = asyncio.create_task(new.door.run(), name="the next door")
+    assert await new.door.wait_ready(10)  # it ends the older session
+    stack.callback(task.cancel)
+    return new
+
+
+@pytest.mark.parametrize("asking", [False, True], ids=["held", "consulting"])
+async def test_a_killed_controller_loses_no_hold_and_no_consultation(
+    hotline: Hotline, exchange: Exchange, asking: bool
+) -> None:
+    first = await hotline.agent(A1)
+    citizen, mine, live = await hotline.talk(first)
+    second = await hotline.agent(A2)
+    theirs = None
+    if asking:
+        hotline.ask(event.ConsultAsked, A1, TargetKind.AGENT, A2)
+        theirs = await second.incoming(timeout=5)
+        await theirs.answered(timeout=5)
+        theirs.play(Tone(TWO_HZ))
+        await hotline.until(lambda: live.consult is not None and live.consult.up, "asked")
+    else:
+        hotline.ask(event.HoldAsked, A1)
+        await hotline.until(lambda: live.holding is not None and live.holding.begun, "parted")
+    async with AsyncExitStack() as stack:
+        new = await successor(hotline, exchange, stack)
+        found = new.house.calls[live.call]
+        assert (found.state, new.where(A1)) == (CallState.HELD, AgentState.HOLDING)
+        if theirs is None:
+            assert not new.ask(event.ResumeAsked, A1)
+            await both(citizen, CITIZEN_HZ, mine, ONE_HZ)
+            await mine.hangup()
+        else:
+            assert new.where(A2) is AgentState.TALKING
+            assert not new.ask(event.ConsultCompleted, A1)
+            await both(citizen, CITIZEN_HZ, theirs, TWO_HZ)
+            await mine.ended(timeout=4)
+            await theirs.hangup()
+        await new.surveyed(found, citizen)
+        await new.empty()
+        await clear(new)
+
+
+async def test_an_agent_who_answers_and_hangs_up_at_once_loses_nobody(hotline: Hotline) -> None:
+    """No talk came of it: the citizen stands in the line again, and nobody is kept."""
+    agent = await hotline.plug(A1)
+    for _ in range(TRIALS):
+        hotline.ask(event.AgentWentReady, A1)
+        citizen = await hotline.calls()
+        mine = await agent.incoming(timeout=5)
+        mine.answer()
+        await mine.hangup()
+        live = next(iter(hotline.house.calls.values()))
+        await hotline.until(lambda: live.state is CallState.WAITING, "in the line again")  # noqa: B023
+        hotline.ask(event.AgentWentNotReady, A1, "break")
+        await citizen.hangup()
+        await hotline.until(lambda: not hotline.house.calls, "the end")
+        for call in agent.calls:
+            await call.ended(timeout=3)
+        while not agent._incoming.empty():
+            agent._incoming.get_nowait()
+        assert live.record.joined_at is None
     await hotline.empty()
 
 

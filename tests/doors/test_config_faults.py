@@ -183,3 +183,81 @@ def test_a_supervisor_who_makes_no_sense(tmp_path: Path, was: str, now: str, lin
         load(file)
     (problem,) = refused.value.problems
     assert (problem.line, words in problem.text) == (line, True), problem
+
+
+SERVED = """
+[[numbers]]
+dialled = "12345"
+direct = "general"
+
+[[queues]]
+id = "general"
+name_zh = "综合"
+name_en = "General"
+
+[[agents]]
+id = "1001"
+name = "王敏"
+
+[[extensions]]
+id = "2001"
+name = "审批局窗口"
+"""
+
+DESTINATIONS = """
+[[destinations]]
+id = "police"
+name_zh = "公安"
+name_en = "Police"
+kind = "emergency"
+ways = ["transfer", "three_way", "ticket"]
+number = "110"
+
+[[destinations]]
+id = "approvals-desk"
+name_zh = "审批"
+name_en = "Approvals"
+ways = ["three_way"]
+extension = "2001"
+
+[outbound]
+allow = ['1[3-9]\\d{9}']
+caller_by_queue = { general = "12345" }
+"""
+
+TRUNK = '\n[trunk]\nhost = "192.0.2.10"\n'
+
+
+def test_destinations_and_calls_to_the_outside(tmp_path: Path) -> None:
+    file = tmp_path / "hotline.toml"
+    file.write_text(SERVED + DESTINATIONS + TRUNK, encoding="utf-8")
+    plan = load(file).plan
+    assert plan.destinations["police"].number == "110"
+    assert plan.destinations["approvals-desk"].extension == "2001"
+    assert (plan.outbound.trunk, plan.outbound.allow) == ("carrier", (r"1[3-9]\d{9}",))
+    file.write_text(SERVED, encoding="utf-8")
+    plan = load(file).plan
+    assert (plan.outbound.trunk, plan.outbound.allow, plan.destinations) == ("", (), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (DESTINATIONS, "over [trunk] only"),
+        (DESTINATIONS.replace('"2001"', '"2009"') + TRUNK, "2009 is not among [[extensions]]"),
+        (DESTINATIONS.replace('extension = "2001"', "") + TRUNK, "needs either extension"),
+        (DESTINATIONS.replace('"police"', '"1001"') + TRUNK, "is a phone of ours"),
+        (DESTINATIONS.replace("1[3-9]", "1[3-9") + TRUNK, "is no regular expression"),
+        (DESTINATIONS.replace("{ general", "{ water") + TRUNK, "is no queue"),
+        (DESTINATIONS + TRUNK + 'user = "12345"\n', "belong together"),
+        (DESTINATIONS + TRUNK + 'user = "1"\npassword_file = "nowhere"\n', "cannot be read"),
+        (DESTINATIONS + '\n[[destinations]]\nid = "police"\nname_zh = "a"\nname_en = "b"\nways = ["ticket"]\n' + TRUNK,
+         "stands twice"),
+    ],
+)  # fmt: skip
+def test_wrong_destinations_are_named(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "hotline.toml"
+    file.write_text(SERVED + text, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    assert words in str(refused.value), refused.value
