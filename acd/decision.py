@@ -52,6 +52,8 @@ class Match(NamedTuple):
         has = f"{part.needs[0][0]} {level(self.skills, part)}, needed {part}" if part.needs else "any skill will do"
         if part is not wanted:
             has += f" (nobody for {wanted.needs[0][0] if wanted.needs else 'the queue'} itself)"
+        if caller.only is not None:
+            return f"his last agent, for whom he was kept: {has}"
         refused = f"; not asked again: {', '.join(sorted(caller.refused))}" if caller.refused else ""
         then = "" if caller.policy.says == "longest idle" else "; then longest idle"
         return f"{caller.policy.says}: {has}{then} ({idle:.0f} s){refused}"
@@ -61,7 +63,10 @@ class Match(NamedTuple):
         """Such as ``first of those the agent can serve: waited 35 s, priority 2, score 2.6``."""
         caller = self.caller
         ages = f", score {self.score:.1f}" if caller.ageing_s > 0 else ""
-        return f"first of those the agent can serve: waited {self.waited_s:.0f} s, priority {caller.priority}{ages}"
+        rules = f"; by rule: {', '.join(caller.favours)}" if caller.favours else ""
+        return (
+            f"first of those the agent can serve: waited {self.waited_s:.0f} s, priority {caller.priority}{ages}{rules}"
+        )
 
     @property
     def reason(self) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from acd.line import Waiting
 from acd.policy import BEST_LEVEL, Policy, Rank
-from acd.skills import HIGHEST_LEVEL, Requirement, Skills
+from acd.skills import HIGHEST_LEVEL, Needs, Requirement, Skills
 from pbx.ids import AgentId, CallId, SkillId
 
 _SLACK = 64
@@ -33,7 +33,7 @@ _FEW = 12
 class Profile:
     """A set of skills that one agent or many have."""
 
-    __slots__ = ("bit", "buckets", "classes", "idle", "index", "key", "members", "skills", "stale")
+    __slots__ = ("bit", "buckets", "classes", "idle", "index", "key", "lends", "members", "skills", "stale")
 
     def __init__(self, key: frozenset[tuple[SkillId, int]], skills: Skills, index: int) -> None:
         self.key = key
@@ -42,6 +42,7 @@ class Profile:
         self.bit = 1 << index
         self.members = 0  #: agents who have it, idle or not
         self.classes: list[CallerClass] = []  #: whom its agents can serve
+        self.lends: list[Needs] = []  #: the needs it meets of those who lend only what they do not keep
         self.idle: deque[Idle] = deque()  #: ProfileMasks: its idle agents
         self.stale = 0  #: dead entries among them
         self.buckets: list[Bucket] = []  #: RankQueues: where its idle agents stand
@@ -51,7 +52,7 @@ class CallerClass:
     """Callers who are alike for every agent: same requirement, same policy, same ageing."""
 
     __slots__ = (
-        "ageing_s", "bit", "buckets", "picky", "policy", "ranks", "requirement", "stale", "tiers", "wait",
+        "ageing_s", "bit", "buckets", "loans", "picky", "policy", "ranks", "requirement", "stale", "tiers", "wait",
     )  # fmt: skip
 
     def __init__(self, requirement: Requirement, policy: Policy, ageing_s: float) -> None:
@@ -60,7 +61,8 @@ class CallerClass:
         self.ageing_s = ageing_s
         self.wait: deque[Place] = deque()  #: sorted: those whom nobody has refused; its head is always alive
         self.stale = 0  #: dead entries in it
-        self.picky: list[Place] = []  #: sorted: those with agents who are not to be rung for them again
+        self.picky: list[Place] = []  #: sorted: those with agents who are not to be rung for them
+        self.loans = any(other.keep for other in requirement.others)  #: whether it depends on how many are idle
         self.ranks: dict[Rank, int] = {}  #: ProfileMasks: the profiles of each rank
         self.tiers: list[tuple[int, list[Profile] | None]] | None = None  #: the same, best rank first; None = make anew
         self.buckets: dict[Rank, Bucket] | list[Bucket] = []  #: RankQueues

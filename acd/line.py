@@ -20,11 +20,13 @@ HIGHEST_PRIORITY = 9
 class Waiting:
     """A caller in the line.
 
-    `priority` is 0 (normal) to 9, higher goes first. `queued_at` is the epoch second at which he joined his
-    queue; it never changes, so a failed offer, a wider requirement or a restart of the controller costs no place.
+    `priority` is 0 (normal) to 9, higher goes first. `queued_at` is the epoch second at which he joined his queue, or
+    at which he would have (`acd.favours`); it never changes, so a failed offer, a wider requirement or a restart of the
+    controller costs no place.
     `refused` are the agents whose phones were rung for him in vain; they are not chosen for him again while they stand
     here. `policy` says which agent is best for him; every `ageing_s` seconds of waiting count like one step of
-    priority, 0 = priority alone. All callers of a queue have the same `ageing_s`.
+    priority, 0 = priority alone. All callers of a queue have the same `ageing_s`. `only` is the one agent whom he is
+    kept for; None = anybody who fits. `favours` are the named rules by which he stands as he does.
     """
 
     call: CallId
@@ -35,6 +37,8 @@ class Waiting:
     refused: frozenset[AgentId] = field(default_factory=frozenset)
     policy: Policy = DEFAULT_POLICY
     ageing_s: float = 0.0
+    only: AgentId | None = None
+    favours: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a priority that the marks and reports do not know."""

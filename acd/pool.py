@@ -15,7 +15,7 @@ from acd.decision import Match
 from acd.idle import CallerClass, Idle, IdleAgents, Place, Profile, ProfileMasks, RankQueues
 from acd.line import Waiting
 from acd.policy import DEFAULT_POLICY, Policy, score
-from acd.skills import Requirement, Skills
+from acd.skills import Needs, Requirement, Skills, meets, unlent
 from pbx.ids import AgentId, CallId, SkillId
 
 MANY_PROFILES = 2000
@@ -52,7 +52,8 @@ class Pool:
         self._kinds: dict[int, CallerClass] = {}  #: by the `id` of the very requirement that the class holds
         self._asking: dict[SkillId, list[CallerClass]] = {}
         self._waiting: dict[CallId, Place] = {}
-        self._picky = 0  #: callers with agents who are not to be rung for them again
+        self._picky = 0  #: callers with agents who are not to be rung for them
+        self._lenders: dict[Needs, int] = {}  #: how many are idle who meet them, for those who keep some for themselves
         self._ages: set[float] = set()  #: of the classes
         self._mixed = False  #: several: places cannot be compared without the time
         self._new_agents: dict[AgentId, None] = {}
@@ -118,6 +119,7 @@ class Pool:
         if entry is not None:
             self._new_agents.pop(agent, None)
             self._agents.remove(entry)
+            self._fewer(entry)
         return entry is not None
 
     def put_caller(self, caller: Waiting) -> None:
@@ -144,7 +146,7 @@ class Pool:
             return []
         self._new_agents, self._new_callers = {}, {}
         found: list[Match] = []
-        if not callers and len(agents) == 1:  # nobody else who is idle fits anybody who waits
+        if not callers and len(agents) == 1 and not self._lenders:  # nobody else idle fits anybody who waits
             (agent,) = agents
             first = self._first_for(self._profile_of[agent], agent, now)
             if first is not None:
@@ -174,6 +176,9 @@ class Pool:
         kind = self._kinds.get(id(caller.requirement))
         if kind is None or kind.policy is not caller.policy or kind.ageing_s != caller.ageing_s:
             kind = self._class(caller.requirement, caller.policy, caller.ageing_s)
+        if self._lenders or caller.only is not None:
+            self.put_caller(caller)
+            return next(iter(self.offers(now)), None)
         entry = self._agents.best_but(kind, caller.refused) if caller.refused else self._best(kind)
         if entry is None:
             self._add_waiting(caller, kind)
@@ -182,8 +187,10 @@ class Pool:
 
     def free(self, agent: AgentId, now: float) -> Match | None:
         """`put_agent`, idle since now, and `offers` in one, for when nothing else has changed: his caller, or None and
-        he is idle.
+        he is idle. Raises ValueError where a queue lends only whom it does not keep: then another may be the one.
         """
+        if self._lenders:
+            raise ValueError("with agents who are lent, put the agent and ask for the offers")
         profile = self._profile_of[agent]
         if self._waiting:
             first: Place | None = None
@@ -211,20 +218,38 @@ class Pool:
 
     def _serve(self, caller: Waiting, kind: CallerClass, now: float) -> Match | None:
         """The best idle agent for a caller, taken out."""
-        entry = self._agents.best_but(kind, caller.refused) if caller.refused else self._best(kind)
-        return None if entry is None else Match(caller, entry[1], entry[3].skills, entry[0], now)
+        if kind.loans:
+            kind = self._lending(kind)
+        if caller.only is not None:
+            entry = self._the_only(caller.only, caller, kind)
+        else:
+            entry = self._agents.best_but(kind, caller.refused) if caller.refused else self._best(kind)
+        if entry is None:
+            return None
+        self._fewer(entry)
+        return Match(caller, entry[1], entry[3].skills, entry[0], now)
+
+    def _the_only(self, agent: AgentId, caller: Waiting, kind: CallerClass) -> Idle | None:
+        """The one agent whom a caller is kept for, taken out; None when he is not idle, does not fit or refused."""
+        entry = self._idle.get(agent)
+        if entry is None or agent in caller.refused or not self._fits(entry[3], kind):
+            return None
+        del self._idle[agent]
+        self._agents.remove(entry)
+        return entry
 
     def _give(self, entry: Place, agent: AgentId, now: float) -> Match:
         """This caller and this idle agent, both taken out."""
         idle = self._idle.pop(agent)
         self._agents.remove(idle)
+        self._fewer(idle)
         del self._waiting[entry[2]]
         self._drop_waiting(entry)
         return Match(entry[4], agent, idle[3].skills, idle[0], now)
 
     def _first_for(self, profile: Profile, agent: AgentId, now: float) -> Place | None:
         """The first in the line whom an agent can serve and who has not been refused by him."""
-        if self._picky or self._mixed:
+        if self._picky or self._mixed or self._lenders:
             return self._first_of_all(profile, agent, now)
         first: Place | None = None
         for kind in profile.classes:
@@ -234,10 +259,12 @@ class Pool:
         return first
 
     def _first_of_all(self, profile: Profile, agent: AgentId, now: float) -> Place | None:
-        """The same, when some are not to be offered to everybody or queues age differently."""
+        """The same, when some are not to be offered to everybody, queues age differently or agents are lent."""
         best: tuple[float, Place] | None = None
-        for kind in profile.classes:
-            heads = [entry for entry in kind.picky if agent not in entry[4].refused][:1]
+        for kind in tuple(profile.classes):
+            if kind.loans and (kind.wait or kind.picky) and not self._fits(profile, self._lending(kind)):
+                continue
+            heads = [entry for entry in kind.picky if _may_ring(entry[4], agent)][:1]
             for entry in (*heads, kind.wait[0]) if kind.wait else heads:
                 turn = (self._turn(entry, now), entry)
                 if best is None or turn < best:
@@ -262,13 +289,39 @@ class Pool:
         entry = (idle_since, agent, self._count, self._profile_of[agent])
         self._idle[agent] = entry
         self._add(entry)
+        if self._lenders:
+            for needs in entry[3].lends:
+                self._lenders[needs] += 1
+
+    def _fewer(self, entry: Idle) -> None:
+        """This agent is not idle any more."""
+        if self._lenders:
+            for needs in entry[3].lends:
+                self._lenders[needs] -= 1
+
+    def _lending(self, kind: CallerClass) -> CallerClass:
+        """The class without those who may lend nobody now."""
+        now = unlent(kind.requirement, self._lenders.__getitem__)
+        return kind if now is kind.requirement else self._class(now, kind.policy, kind.ageing_s)
+
+    @staticmethod
+    def _fits(profile: Profile, kind: CallerClass) -> bool:
+        return kind.policy.tier(profile.skills, kind.requirement) is not None
+
+    def _lender(self, needs: Needs) -> None:
+        """From now on it is counted how many are idle who meet `needs`."""
+        if needs not in self._lenders:
+            for profile in self._profiles.values():
+                if meets(profile.skills, needs):
+                    profile.lends.append(needs)
+            self._lenders[needs] = sum(meets(entry[3].skills, needs) for entry in self._idle.values())
 
     def _add_waiting(self, caller: Waiting, kind: CallerClass) -> None:
         ageing_s, queued_at, call = kind.ageing_s, caller.queued_at, caller.call
         lead = queued_at - caller.priority * ageing_s if ageing_s > 0 else -float(caller.priority)  # `acd.policy.lead`
         self._count = count = self._count + 1
         self._waiting[call] = entry = (lead, queued_at, call, count, caller, kind)
-        if caller.refused:
+        if caller.refused or caller.only is not None:
             insort(kind.picky, entry)
             self._picky += 1
             return
@@ -281,7 +334,7 @@ class Pool:
     def _drop_waiting(self, entry: Place) -> None:
         """Take the entry of somebody who is not in `_waiting` any more out of his class."""
         kind = entry[5]
-        if entry[4].refused:
+        if entry[4].refused or entry[4].only is not None:
             del kind.picky[bisect_left(kind.picky, entry)]
             self._picky -= 1
             return
@@ -308,6 +361,9 @@ class Pool:
         self._kinds[id(requirement)] = kind
         self._ages.add(ageing_s)
         self._mixed = len(self._ages) > 1
+        for other in requirement.others:
+            if other.keep:
+                self._lender(other.needs)
         skills = {part.needs[0][0] if part.needs else _ANYBODY for part in (requirement, *requirement.others)}
         for skill in skills:
             self._asking.setdefault(skill, []).append(kind)
@@ -323,6 +379,7 @@ class Pool:
     def _add_profile(self, key: frozenset[tuple[SkillId, int]], skills: Skills) -> Profile:
         index = self._spare.pop() if self._spare else len(self._profiles)
         profile = self._profiles[key] = Profile(key, dict(skills), index)
+        profile.lends = [needs for needs in self._lenders if meets(skills, needs)]
         ranks = {}
         for skill in (_ANYBODY, *skills):
             self._with_skill.setdefault(skill, {})[profile] = None
@@ -372,3 +429,8 @@ class Pool:
         if isinstance(self._agents, ProfileMasks):  # queues by rank are filled when their class is added
             for entry in self._idle.values():
                 self._agents.add(entry)
+
+
+def _may_ring(caller: Waiting, agent: AgentId) -> bool:
+    """Whether the agent's phone may be rung for this caller, if he fits."""
+    return agent not in caller.refused and caller.only in (None, agent)

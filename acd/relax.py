@@ -48,8 +48,10 @@ def relaxed(
     levels: Sequence[tuple[SkillId, int]] = (),
     drop: Sequence[SkillId] = (),
     join: Sequence[Requirement] = (),
+    keep: int = 0,
 ) -> Requirement:
-    """`before` with other levels, without the skills of `drop`, and with `join` as what will do as well.
+    """`before` with other levels, without the skills of `drop`, and with `join` as what will do as well; of those who
+    fit one of them so many idle ones as `keep` says stay with the queue that lends them.
 
     Raises ValueError for a level that is not lower, for a skill that is not asked for, and for a step that leaves
     nothing changed or nothing asked for.
@@ -69,5 +71,6 @@ def relaxed(
         raise ValueError("the last skill cannot be dropped: everybody would do")
     if not (levels or drop or join):
         raise ValueError("changes nothing; give skills, drop or join")
-    others = tuple(dict.fromkeys((*before.others, *(replace(one, others=()) for one in join))))
+    lent = (replace(one, others=(), keep=keep) for one in join)
+    others = tuple({one.needs: one for one in (*before.others, *lent)}.values())
     return replace(before, needs=tuple(asked.items()), others=others)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from acd.decision import Match
 from acd.line import Line, Waiting
 from acd.policy import Rank
-from acd.skills import Skills
+from acd.skills import Skills, meets, unlent
 from pbx.ids import AgentId
 
 __all__ = ["Candidate", "Match", "choose", "match"]
@@ -33,13 +33,14 @@ class Candidate:
 
 def choose(caller: Waiting, candidates: Collection[Candidate], *, now: float) -> Match | None:
     """The agent for `caller`: by his policy the highest rank, then the longest idle, then the lower id, of those that
-    fit and have not refused him; None when there is none.
+    fit, have not refused him, and whom nobody keeps for himself; None when there is none.
     """
+    wanted = unlent(caller.requirement, lambda needs: sum(meets(one.skills, needs) for one in candidates))
     best: Candidate | None = None
     best_rank: Rank = ()
     for one in candidates:
-        rank = caller.policy.tier(one.skills, caller.requirement)
-        if rank is None or one.agent in caller.refused:
+        rank = caller.policy.tier(one.skills, wanted)
+        if rank is None or one.agent in caller.refused or caller.only not in (None, one.agent):
             continue
         if (
             best is None

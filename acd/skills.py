@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from pbx.ids import SkillId
 
@@ -23,13 +23,16 @@ class Requirement:
 
     No needs at all = every agent fits. `prefers` are skills that he would like beside them: an agent who has them goes
     before one who has not, and nobody waits for them. `others` are requirements of which one will do as well, asked
-    only when nobody fits the needs themselves (other queues' agents who have joined). Raises ValueError for a level
-    outside 1-5, for a skill that stands twice, and for others that have others.
+    only when nobody fits the needs themselves (other queues' agents who have joined). `keep`, of one of the others: so
+    many idle agents who fit it stay with the queue that lends them; only those beyond are offered. Raises ValueError
+    for a level outside 1-5, for a skill that stands twice, for others that have others, and for a `keep` that is
+    negative or stands where nothing is lent.
     """
 
     needs: Needs = ()
     prefers: Needs = ()
     others: tuple[Requirement, ...] = ()
+    keep: int = 0
     _hash: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
@@ -41,7 +44,9 @@ class Requirement:
             raise ValueError("a skill stands twice in one requirement")
         if any(other.others for other in self.others):
             raise ValueError("a requirement that will do as well has no such requirements of its own")
-        object.__setattr__(self, "_hash", hash((self.needs, self.prefers, self.others)))
+        if self.keep < 0 or (self.keep and self.others):
+            raise ValueError("keep is a number of agents from 0 on, of a requirement that lends them")
+        object.__setattr__(self, "_hash", hash((self.needs, self.prefers, self.others, self.keep)))
 
     def __hash__(self) -> int:
         """Made once: every decision looks a requirement up."""
@@ -52,6 +57,8 @@ class Requirement:
         text = ", ".join(f"{skill}>={least}" for skill, least in self.needs) or "any skill"
         if self.prefers:
             text += ", rather " + ", ".join(f"{skill}>={least}" for skill, least in self.prefers)
+        if self.keep:
+            text += f" (keeps {self.keep})"
         return " or ".join([text, *map(str, self.others)])
 
 
@@ -72,6 +79,12 @@ def met_by(skills: Skills, requirement: Requirement) -> Requirement | None:
     if meets(skills, requirement.needs):
         return requirement
     return next((other for other in requirement.others if meets(skills, other.needs)), None)
+
+
+def unlent(requirement: Requirement, idle: Callable[[Needs], int]) -> Requirement:
+    """`requirement` without the others who may lend nobody now; `idle` counts the idle agents who meet given needs."""
+    left = tuple(other for other in requirement.others if not other.keep or idle(other.needs) > other.keep)
+    return requirement if len(left) == len(requirement.others) else replace(requirement, others=left)
 
 
 def level(skills: Skills, requirement: Requirement) -> int:

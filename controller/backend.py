@@ -25,7 +25,10 @@ from pbx.events import (
     AgentSignedOut,
     AgentWentNotReady,
     AgentWentReady,
+    CallerEntry,
     CallerIdle,
+    CallerListed,
+    CallerUnlisted,
     Event,
     StepStarted,
     ThirdPartyAsked,
@@ -210,6 +213,26 @@ class HotlineBackend:
     async def third_party(self, agent: AgentId, endpoint: AgentId) -> RequestResult:
         """三方通话."""
         return await self._ask(lambda request, at: ThirdPartyAsked(agent, endpoint, request, at))
+
+    async def caller_list(self) -> Sequence[CallerEntry]:
+        """来电名单."""
+        now = self._clock()
+        return sorted(
+            (
+                CallerEntry(one.number, one.kind.value, one.until, one.queue, one.priority, one.by, one.note)
+                for one in self._house.callers
+                if now < one.until
+            ),
+            key=lambda one: one.number,
+        )
+
+    async def list_caller(self, entry: CallerEntry) -> RequestResult:
+        """Put a number into the caller list."""
+        return await self._ask(lambda request, at: CallerListed(entry, request, at))
+
+    async def unlist_caller(self, number: str, by: str) -> RequestResult:
+        """Take a number out of the caller list."""
+        return await self._ask(lambda request, at: CallerUnlisted(number, by, request, at))
 
     async def _ask(self, make: Callable[[RequestId, float], Event]) -> RequestResult:
         if self.engine is None:

@@ -27,6 +27,7 @@ from controller.config import Settings
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
+from controller.favours import remembered
 from controller.journal import JournalWriter
 from controller.performer import Performer
 from controller.records import Operations, Records
@@ -54,6 +55,9 @@ RESTART_FIRST_S, RESTART_LAST_S = 0.2, 10.0
 
 LOGIN_S = 30.0
 """How long Asterisk may take to accept the manager login."""
+
+REMEMBER_S = 86400.0
+"""So far back a starting controller looks for callers who left a line, and for whom a caller talked with last."""
 
 DRAIN_S = 5.0
 """How long a stopping controller waits for commands on their way and for recordings in work."""
@@ -175,6 +179,8 @@ class Hotline:
 
         today = datetime.fromtimestamp(self.clock(), ZoneInfo(plan.timezone)).replace(hour=0, minute=0, second=0)
         backend.restore(await records.calls(today.timestamp(), self.clock() + 1.0))
+        earlier = await records.calls(self.clock() - REMEMBER_S, self.clock() + 1.0)
+        engine.post(remembered(earlier, await records.listings(), self.clock()))
         opened = await records.open_calls()
         engine.post(CallsRestored(tuple(opened), self.clock()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,8 @@ def without_faults(table: dict[str, Any], error: ValidationError) -> HotlineFile
             if isinstance(place, dict):
                 place.pop(name, None)
                 if len(around) == 2 and around[0] in _NEEDED and name in _NEEDED[around[0]]:
-                    place[name] = _NEEDED[around[0]][name].format(around[1])
+                    stands = _NEEDED[around[0]][name]
+                    place[name] = stands.format(around[1]) if isinstance(stands, str) else stands
             elif isinstance(place, list) and around[-1:] != ["hours"] and isinstance(name, int) and len(around) == 2:
                 place[name] = place[name - 1] if name else ""
     try:
@@ -94,11 +96,12 @@ def without_faults(table: dict[str, Any], error: ValidationError) -> HotlineFile
         return None
 
 
-_NEEDED: dict[Any, dict[Any, str]] = {
+_NEEDED: dict[Any, dict[Any, Any]] = {
     "numbers": {"dialled": "000000000{}"},
     "queues": {"id": "missing-{}", "name_zh": "?", "name_en": "?"},
     "agents": {"id": "999{:05d}", "name": "?"},
     "extensions": {"id": "998{:05d}", "name": "?"},
+    "callers": {"number": "997{:05d}", "kind": "vip", "until": date(2999, 12, 31)},
 }
 """What an entry cannot do without, and what stands there while the rest of a faulty file is checked."""
 

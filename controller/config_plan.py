@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
-from datetime import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from acd.callers import Listed, ListedAs
 from acd.policy import DEFAULT_POLICY, POLICIES
 from acd.relax import RelaxStep, relaxed
 from acd.skills import Requirement, fits
@@ -37,6 +38,8 @@ HOME = Path(__file__).resolve().parent.parent
 def _requirement(queue: QueueSection) -> Requirement:
     """What a queue asks for at first."""
     needs = tuple((SkillId(skill), level) for skill, level in queue.skills.items())
+    if queue.city is not None:
+        needs += ((SkillId(f"city:{queue.city}"), 1),)
     return Requirement(needs, tuple((SkillId(skill), level) for skill, level in queue.prefers.items()))
 
 
@@ -69,7 +72,10 @@ class PlanReader:
         queues = {QueueId(queue.id): self._queue(index, queue) for index, queue in enumerate(raw.queues)}
         agents = {
             AgentId(one.id): AgentProfile(
-                AgentId(one.id), one.name, {SkillId(skill): level for skill, level in one.skills.items()}
+                AgentId(one.id),
+                one.name,
+                {SkillId(skill): level for skill, level in one.skills.items()}
+                | {SkillId(f"city:{city}"): 1 for city in one.cities},
             )
             for one in raw.agents
         }
@@ -86,6 +92,7 @@ class PlanReader:
         if default not in numbers:
             self.wrong(("hotline", "default_number"), f"{default} is not among [[numbers]]")
         recording = self._recording()
+        callers = tuple(self._callers(queues))
         self._doors()
         if self.problems or recording is None:
             return None
@@ -106,6 +113,7 @@ class PlanReader:
             read_ticket_twice=raw.call.read_ticket_twice,
             yao=raw.call.digit_one_yao,
             third_party_ring_s=raw.call.third_party_ring_s,
+            callers=callers,
             lengths={
                 f"hotline/{sound.parent.name}/{sound.stem}": sound.stat().st_size / 8000  # A-law: a byte a sample
                 for sound in sorted(self.sounds.glob("*/*.alaw"))
@@ -145,6 +153,24 @@ class PlanReader:
         if self.raw.speech.transcribe and model is not None and not (self.file.parent / model).is_dir():
             self.wrong(("speech", "model"), f"{self.file.parent / model} is no folder")
 
+    def _callers(self, queues: Mapping[QueueId, QueuePlan]) -> Iterator[Listed]:
+        """The entries of the caller list; those whose last day is over stay, and count no more."""
+        self._doubles("callers", [one.number for one in self.raw.callers], "number")
+        try:
+            zone = ZoneInfo(self.raw.hotline.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            return  # named already
+        for index, one in enumerate(self.raw.callers):
+            if one.queue is not None and one.queue not in queues:
+                self.wrong(("callers", index, "queue"), f"{one.queue!r} is no queue; there are: {', '.join(queues)}")
+                continue
+            until = datetime.combine(one.until + timedelta(days=1), time(), zone).timestamp()
+            queue = QueueId(one.queue) if one.queue else None
+            try:
+                yield Listed(one.number, ListedAs(one.kind), until, queue, one.priority, "configuration", one.note)
+            except ValueError as error:
+                self.wrong(("callers", index), str(error))
+
     def _doubles(self, section: str, ids: list[str], field: str) -> None:
         for index, one in enumerate(ids):
             if one in ids[:index]:
@@ -168,6 +194,9 @@ class PlanReader:
             policy=policy or DEFAULT_POLICY,
             ageing_s=queue.ageing_s,
             relax=self._relax(index, queue, requirement),
+            return_within_s=queue.return_within_s,
+            last_agent_within_s=queue.last_agent_within_s,
+            last_agent_wait_s=queue.last_agent_wait_s,
             estimate=queue.estimate,
             expected_talk_s=queue.expected_talk_s,
             comfort=self._comfort(index, queue),
@@ -205,6 +234,7 @@ class PlanReader:
                     levels=[(SkillId(skill), level) for skill, level in step.skills.items()],
                     drop=[SkillId(skill) for skill in step.drop],
                     join=[others[one] for one in step.join if one in others],
+                    keep=step.keep,
                 )
             except ValueError as error:
                 if not unknown:

@@ -53,6 +53,7 @@ class RelaxSection(Section):
     skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)  # their new, lower levels
     drop: list[str] = Field(default_factory=list)  # skills that are not asked for any more
     join: list[Id] = Field(default_factory=list)  # queues whose agents will do as well, when nobody else is free
+    keep: Annotated[int, Field(ge=0, le=10_000)] = 0  # so many idle agents each of those queues keeps for itself
 
 
 class QueueSection(Section):
@@ -76,6 +77,10 @@ class QueueSection(Section):
     policy: str = DEFAULT_POLICY.name
     ageing_s: Seconds = DEFAULT_AGEING_S
     relax: list[RelaxSection] = Field(default_factory=list)
+    city: Id | None = None  # only agents of this city fit, besides their skills; a step may drop "city:<id>"
+    return_within_s: Seconds = 300.0  # who left the line and comes back within it has his place again; 0 = never
+    last_agent_within_s: Annotated[float, Field(ge=0, le=30 * 86400)] = 0.0  # kept for his last agent; 0 = never
+    last_agent_wait_s: Seconds = 20.0  # for so long
 
 
 class AgentSection(Section):
@@ -84,6 +89,18 @@ class AgentSection(Section):
     id: Extension
     name: Annotated[str, Field(min_length=1, max_length=60)]
     skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)
+    cities: list[Id] = Field(default_factory=list)  # whose queues he serves, where queues belong to cities
+
+
+class CallerSection(Section):
+    """[[callers]]: an entry of the caller list, see `acd.callers`."""
+
+    number: Annotated[str, Field(pattern=r"^[0-9]{3,20}\*?$")]
+    kind: Literal["vip", "emergency_unit", "nuisance"]
+    until: Annotated[date, Field(le=date(2999, 12, 31))]  # the last day on which it counts
+    queue: Id | None = None
+    priority: Annotated[int, Field(ge=0, le=9)] | None = None
+    note: Annotated[str, Field(max_length=200)] = ""
 
 
 class ExtensionSection(Section):
@@ -184,6 +201,7 @@ class HotlineFile(Section):
     queues: list[QueueSection] = Field(min_length=1)
     agents: list[AgentSection] = Field(default_factory=list)
     extensions: list[ExtensionSection] = Field(default_factory=list)
+    callers: list[CallerSection] = Field(default_factory=list)
     agent_rules: AgentRulesSection = Field(default_factory=AgentRulesSection)
     recording: RecordingSection = Field(default_factory=RecordingSection)
     call: CallSection = Field(default_factory=CallSection)

@@ -18,11 +18,17 @@ import psycopg
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+import acd.sql
 import metrics.sql
 import recordings.sql
 import tickets.sql
 
-METADATAS: tuple[MetaData, ...] = (metrics.sql.metadata, recordings.sql.metadata, tickets.sql.metadata)
+METADATAS: tuple[MetaData, ...] = (
+    acd.sql.metadata,
+    metrics.sql.metadata,
+    recordings.sql.metadata,
+    tickets.sql.metadata,
+)
 """The tables of every room that has any."""
 
 BUSY_TIMEOUT_S = 5.0

@@ -11,7 +11,9 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from acd.callers import CallerList
 from acd.estimate import Patience, Talks
+from acd.favours import Memory
 from acd.line import Line
 from acd.pool import Pool
 from agents.agent import Agent
@@ -52,6 +54,7 @@ class LiveCall:
     releasing: bool = False  #: what is played now is the last thing he hears
     after_notice: QueueId | None = None  #: direct mode: the queue to join after the recording notice
     priority: int = 0
+    only: AgentId | None = None  #: the agent whom he is kept for
     refused: frozenset[AgentId] = frozenset()  #: agents who left the phone unanswered for this call
     offer: CurrentOffer | None = None
     in_bridge: bool = False
@@ -116,6 +119,10 @@ class House:
         self.calls: dict[CallId, LiveCall] = {}
         self.pool = _pool(plan)  #: who is idle and who waits, for the distribution; it follows the line and the roster
         self.line = Line(self.pool)
+        self.callers = CallerList()
+        for entry in plan.callers:
+            self.callers.put(entry)
+        self.memory = Memory()  #: of callers who left a line, and with whom they talked
         self.roster = Roster(plan.agents.values())
         self.connected = False
         self.finishing: dict[CallId, LiveCall] = {}  #: ended, but the exchange has not closed the recording yet

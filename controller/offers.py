@@ -11,7 +11,7 @@ from dataclasses import replace
 from acd.line import Waiting
 from acd.relax import next_change, requirement_at
 from agents.moves import AgentInput
-from controller import desk, waiting_words
+from controller import desk, favours, waiting_words
 from controller.house import CurrentOffer, House, LiveCall
 from controller.plan import QueuePlan
 from pbx.call import CallInput, CallState, OfferRecord
@@ -29,8 +29,11 @@ def queue_up(house: House, live: LiveCall, queue: QueueId, priority: int, at: fl
     """The caller joins the line of `queue`; he is offered or told to hold before the step ends."""
     if not house.move(live, CallInput.QUEUE):
         return
-    live.priority = priority
-    house.note(live, queue=house.queue(queue).id, queued_at=at, menu_done_at=at)
+    place = favours.placing(house, live, queue, priority, at)
+    live.priority, live.only = place.priority, place.only
+    house.note(live, queue=place.queue, queued_at=at, menu_done_at=at, place_at=place.place_at, favours=place.favours)
+    if live.only is not None:
+        house.emit(Wake(TimerKind.KEPT, live.call, 0, at + house.queue(place.queue).last_agent_wait_s))
     stand_in_line(house, live)
     hold_or_offer(house, live)
 
@@ -41,7 +44,18 @@ def stand_in_line(house: House, live: LiveCall) -> None:
     queue = house.queue(record.queue or QueueId(""))
     queued_at = record.queued_at or record.arrived_at
     wanted = requirement_at(queue.requirement, queue.relax, house.now - queued_at)
-    waiting = Waiting(live.call, queue.id, wanted, queued_at, live.priority, live.refused, queue.policy, queue.ageing_s)
+    waiting = Waiting(
+        live.call,
+        queue.id,
+        wanted,
+        record.place_at or queued_at,
+        live.priority,
+        live.refused,
+        queue.policy,
+        queue.ageing_s,
+        live.only,
+        record.favours,
+    )
     house.line.add(waiting)
     house.dirty = True
     _relax_later(house, live, queue, queued_at)
@@ -61,11 +75,21 @@ def _relax(house: House, live: LiveCall) -> None:
     if entry is None:
         return  # he is being offered, or talks; if he comes back, `stand_in_line` asks again
     queue = house.queue(entry.queue)
-    wanted = requirement_at(queue.requirement, queue.relax, house.now - entry.queued_at)
+    queued_at = live.record.queued_at or entry.queued_at
+    wanted = requirement_at(queue.requirement, queue.relax, house.now - queued_at)
     if wanted != entry.requirement:
         house.line.replace(replace(entry, requirement=wanted))
         house.dirty = True
-    _relax_later(house, live, queue, entry.queued_at)
+    _relax_later(house, live, queue, queued_at)
+
+
+def _keep_no_longer(house: House, live: LiveCall) -> None:
+    """His last agent did not become free in time, or would not: anybody who fits will do."""
+    live.only = None
+    entry = house.line.get(live.call)
+    if entry is not None and entry.only is not None:
+        house.line.replace(replace(entry, only=None))
+        house.dirty = True
 
 
 def leave_line(house: House, live: LiveCall) -> None:
@@ -207,6 +231,8 @@ def take_back(
 def _refused(house: House, live: LiveCall, agent: AgentId, now: float) -> None:
     """Do not ring `agent` for this caller again before the queue's pause is over. Call it before `stand_in_line`."""
     live.refused |= {agent}
+    if live.only == agent:
+        live.only = None
     again_at = now + house.queue(live.record.queue or QueueId("")).retry_s
     house.emit(Wake(TimerKind.RETRY_OFFER, live.call, live.generation, again_at))
 
@@ -231,5 +257,7 @@ def time_is_up(house: House, event: TimeIsUp, now: float) -> None:
             house.dirty = True
     elif event.kind is TimerKind.RELAX:
         _relax(house, live)
+    elif event.kind is TimerKind.KEPT:
+        _keep_no_longer(house, live)
     elif event.generation == live.generation and live.state is CallState.WAITING:
         waiting_words.speak(house, live, now)

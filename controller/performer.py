@@ -21,7 +21,17 @@ from controller.records import Records
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally
 from pbx.call import CallRecord
-from pbx.commands import Command, ExchangeCommand, FinishRecording, OpenTicket, Reply, SaveCall, Wake
+from pbx.commands import (
+    Command,
+    DropListing,
+    ExchangeCommand,
+    FinishRecording,
+    OpenTicket,
+    Reply,
+    SaveCall,
+    SaveListing,
+    Wake,
+)
 from pbx.events import Event, TicketOpened
 from pbx.ids import CallId, RequestId, TicketNumber
 from recordings import files
@@ -97,6 +107,10 @@ class Performer:
                 future = self._requests.pop(command.request, None)
                 if future is not None and not future.done():
                     future.set_result(command)
+            case SaveListing():
+                self._records.save_listing(command.entry)
+            case DropListing():
+                self._records.drop_listing(command.number)
             case FinishRecording():
                 self._start(self._finish(command))
             case Wake():

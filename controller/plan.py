@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from acd.callers import Listed
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY, Policy
 from acd.relax import RelaxStep
@@ -55,6 +56,9 @@ class QueuePlan:
     policy: Policy = DEFAULT_POLICY  #: which of the agents who fit goes first (`acd.policy.POLICIES`)
     ageing_s: float = DEFAULT_AGEING_S  #: so many seconds of waiting count like one step of priority; 0 = never
     relax: tuple[RelaxStep, ...] = ()  #: who else will do after so long a wait, in the order of their times
+    return_within_s: float = 300.0  #: who left the line and comes back within it has his place again; 0 = never
+    last_agent_within_s: float = 0.0  #: who talked with an agent so long ago at most is kept for him; 0 = never
+    last_agent_wait_s: float = 20.0  #: for so long
 
     def served_by(self, agent: AgentProfile) -> bool:
         """Whether an agent's skills fit this queue."""
@@ -83,4 +87,5 @@ class Plan:
     third_party_ring_s: int = 20
     step_tries: int = 3  #: a command that is lost so often leaves the caller to the safety net
     languages: tuple[str, ...] = field(default=("zh", "en"))
+    callers: tuple[Listed, ...] = ()  #: entries of the caller list that stand in the configuration
     lengths: Mapping[str, float] = field(default_factory=dict)  #: of each prompt by its name, in seconds

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
+import acd.sql as listing_rows
 import metrics.sql as call_rows
 import recordings.sql as recording_rows
 import tickets.sql as ticket_rows
@@ -20,6 +21,7 @@ from controller.spool import Operation
 from controller.writer import Store
 from pbx.call import CallRecord
 from pbx.commands import OpenTicket
+from pbx.events import CallerEntry
 from pbx.ids import CallId, TicketNumber
 from recordings.sql import RecordingRow
 from recordings.transcript import Transcript
@@ -74,6 +76,8 @@ class Operations:
 
     def __init__(self, policy: TicketPolicy) -> None:
         self.save_call = Operation("save_call", call_rows.save_call, TypeAdapter(CallRecord), call_rows.save_calls)
+        self.save_listing = Operation("save_listing", listing_rows.save_listing, TypeAdapter(CallerEntry))
+        self.drop_listing = Operation("drop_listing", listing_rows.drop_listing, TypeAdapter(str))
         self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow))
         self.save_transcript = Operation("save_transcript", _save_transcript, TypeAdapter(_Heard))
         self.score_ticket = Operation("score_ticket", _score_ticket, TypeAdapter(_Score))
@@ -121,6 +125,18 @@ class Records:
     async def calls(self, since: float, until: float) -> list[CallRecord]:
         """The calls that arrived in [since, until), epoch seconds, oldest first."""
         return await self._store.read(call_rows.list_calls, since, until)
+
+    def save_listing(self, entry: CallerEntry) -> None:
+        """Keep an entry of the caller list."""
+        self._store.put(self._do.save_listing, entry)
+
+    def drop_listing(self, number: str) -> None:
+        """Forget an entry of the caller list."""
+        self._store.put(self._do.drop_listing, number)
+
+    async def listings(self) -> list[CallerEntry]:
+        """The caller list."""
+        return await self._store.read(listing_rows.listings)
 
     # ------------------------------------------------------------ tickets
 

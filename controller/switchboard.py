@@ -1,8 +1,8 @@
 """The switchboard: one event in, commands out. Pure: it reads no clock and performs nothing.
 
 The same switchboard runs live (events from Asterisk), in replay (events from the journal) and in simulation. One table
-says which rule handles which event; the rules stand in `caller.py`, `offers.py`, `talk.py`, `desk.py`, `recorded.py`
-and `resync.py`.
+says which rule handles which event; the rules stand in `caller.py`, `offers.py`, `talk.py`, `favours.py`, `desk.py`,
+`recorded.py` and `resync.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from controller import caller, desk, offers, recorded, resync, talk
+from controller import caller, desk, favours, offers, recorded, resync, talk
 from controller.house import House
 from controller.plan import Plan
 from pbx import events
@@ -60,6 +60,9 @@ RULES: dict[type[Any], Rule] = {
     events.AgentWentNotReady: desk.went_not_ready,
     events.ThirdPartyAsked: desk.third_party_asked,
     events.CallsRestored: resync.calls_restored,
+    events.CallersRemembered: favours.restored,
+    events.CallerListed: favours.caller_listed,
+    events.CallerUnlisted: favours.caller_unlisted,
     events.ExchangeConnected: resync.exchange_connected,
     events.ExchangeLost: resync.exchange_lost,
 }

@@ -7,7 +7,7 @@ already and needs no controller.
 from __future__ import annotations
 
 from agents.moves import AgentInput
-from controller import desk, offers
+from controller import desk, favours, offers
 from controller.house import House, LiveCall
 from controller.recorded import finish_if_complete, reached
 from controller.waiting_words import learn, spoken
@@ -254,6 +254,7 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
     live = house.calls.pop(event.call, None)
     if live is None:
         return
+    favours.ended(house, live, event, unseen=unseen)
     house.move(live, CallInput.END)
     offers.leave_line(house, live)
     house.dirty = True

@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from pbx.call import CallRecord
-from pbx.events import TimerKind
+from pbx.events import CallerEntry, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
 
 # ---------------------------------------------------------------- the caller's own channel: one step each
@@ -181,6 +181,20 @@ class SaveCall:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveListing:
+    """Keep an entry of the caller list."""
+
+    entry: CallerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class DropListing:
+    """Forget an entry of the caller list."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenTicket:
     """Open a ticket for an answered call; `TicketOpened` follows after its commit."""
 
@@ -213,4 +227,4 @@ ExchangeCommand = (
     Ask | Play | Hold | Offer | CancelOffer | Announce | PrepareEnd | AddParty | HangUp | StartRecording | MarkAgent
 )
 StepCommand = Ask | Play | Hold | Offer
-Command = ExchangeCommand | Wake | Reply | SaveCall | OpenTicket | FinishRecording
+Command = ExchangeCommand | Wake | Reply | SaveCall | OpenTicket | FinishRecording | SaveListing | DropListing

@@ -11,7 +11,7 @@ import enum
 from dataclasses import dataclass
 
 from pbx.call import CallRecord
-from pbx.ids import AgentId, CallId, ChannelName, RequestId, TicketNumber
+from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 
 # ---------------------------------------------------------------- the caller's own channel
 
@@ -95,6 +95,16 @@ class Announced:
 
     call: CallId
     step: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoldKeyPressed:
+    """The caller in the line pressed `key` (0-9 * #); music or what was said to him goes on. One a second at most."""
+
+    call: CallId
+    step: int
+    key: str
     at: float
 
 
@@ -327,6 +337,38 @@ class ThirdPartyAsked:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class CallerEntry:
+    """One entry of the caller list (`acd.callers.Listed`); `kind` is the value of `acd.callers.ListedAs`."""
+
+    number: str
+    kind: str
+    until: float
+    queue: QueueId | None = None
+    priority: int | None = None
+    by: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerListed:
+    """Somebody puts a number into the caller list, or changes its entry; callers who wait stay as they stand."""
+
+    entry: CallerEntry
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallerUnlisted:
+    """Somebody takes a number out of the caller list."""
+
+    number: str
+    by: str
+    request: RequestId
+    at: float
+
+
 # ---------------------------------------------------------------- the engine and the store
 
 
@@ -346,6 +388,7 @@ class TimerKind(enum.Enum):
     RETRY_OFFER = "retry_offer"
     ANNOUNCE = "announce"
     RELAX = "relax"
+    KEPT = "kept"  #: a caller is kept for his last agent no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +412,20 @@ class CallsRestored:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class CallersRemembered:
+    """What the store knows of callers when the controller starts; sent once, before `CallsRestored`.
+
+    `entries` is the caller list; `left` are (number, queue, place_at, at, why) of those who left a line not long ago,
+    `talked` are (number, agent, at) of those who talked; both oldest first.
+    """
+
+    entries: tuple[CallerEntry, ...]
+    left: tuple[tuple[str, QueueId, float, float, str], ...]
+    talked: tuple[tuple[str, AgentId, float], ...]
+    at: float
+
+
 Event = (
     CallArrived
     | StepStarted
@@ -377,6 +434,7 @@ Event = (
     | KeysPressed
     | PromptPlayed
     | Announced
+    | HoldKeyPressed
     | CallerIdle
     | FellBack
     | CallScored
@@ -400,4 +458,7 @@ Event = (
     | TicketOpened
     | TimeIsUp
     | CallsRestored
+    | CallerListed
+    | CallerUnlisted
+    | CallersRemembered
 )

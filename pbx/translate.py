@@ -142,6 +142,7 @@ _USER_EVENTS: dict[str, Callable[[Fields, CallId, float], Event]] = {
     "Answered": _answered,
     "Played": lambda f, call, at: event.PromptPlayed(call, _step(f), at),
     "Announced": lambda f, call, at: event.Announced(call, _step(f), at),
+    "HoldKey": lambda f, call, at: event.HoldKeyPressed(call, _step(f), f.get("Key", ""), at),
     "Idle": lambda f, call, at: event.CallerIdle(call, _step(f), at),
     "LegStart": _leg_start,
     "NoAgent": _no_agent,

@@ -153,8 +153,8 @@ class Hall:
     def lost_exchange(self) -> list[Command]:
         return self.step(event.ExchangeLost(self.now))
 
-    def arrive(self, call: CallId = ONE, dialled: str = MENU) -> list[Command]:
-        return self.step(event.CallArrived(call, caller_channel(call), dialled, "13800001111", self.now))
+    def arrive(self, call: CallId = ONE, dialled: str = MENU, caller: str = "13800001111") -> list[Command]:
+        return self.step(event.CallArrived(call, caller_channel(call), dialled, caller, self.now))
 
     def press(
         self, keys: str, call: CallId = ONE, *, step: int | None = None, status: KeyStatus | None = None
@@ -217,8 +217,8 @@ class Hall:
     def fell_back(self, call: CallId = ONE, *, step: int | None = None) -> list[Command]:
         return self.step(event.FellBack(call, caller_channel(call), self._step(call, step), self.now))
 
-    def hung_up(self, call: CallId = ONE) -> list[Command]:
-        return self.step(event.CallEnded(call, 16, self.now))
+    def hung_up(self, call: CallId = ONE, cause: int = 16) -> list[Command]:
+        return self.step(event.CallEnded(call, cause, self.now))
 
     def scored(self, score: int | None, call: CallId = ONE) -> list[Command]:
         return self.step(event.CallScored(call, score, self.now))
@@ -258,9 +258,9 @@ class Hall:
 
     # ------------------------------------------------------------ short ways into a state
 
-    def queued(self, call: CallId = ONE, keys: str = "0") -> list[Command]:
+    def queued(self, call: CallId = ONE, keys: str = "0", caller: str = "13800001111") -> list[Command]:
         """A caller has gone through the menu and stands in the line (or is offered already)."""
-        self.arrive(call)
+        self.arrive(call, caller=caller)
         self.press(keys, call)
         return self.played(call)
 

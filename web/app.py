@@ -16,7 +16,7 @@ from aiohttp.abc import AbstractAccessLogger
 
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import DEFINITIONS, Definition
-from web import agents, calls, live, recordings, scrape, static, tickets
+from web import agents, callers, calls, live, recordings, scrape, static, tickets
 from web.auth import ACCESS, GUARD, Access, Guard, ViewFrom, auth_middleware
 from web.backend import Backend
 from web.errors import Handler, errors_middleware
@@ -55,6 +55,9 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("POST", f"{_AGENT}/not-ready", agents.not_ready, Access.TOKEN),
         ("POST", f"{_AGENT}/sign-out", agents.sign_out, Access.TOKEN),
         ("POST", f"{_AGENT}/third-party", agents.third_party, Access.TOKEN),
+        ("GET", "/api/caller-list", callers.show_list, Access.TOKEN),
+        ("POST", "/api/caller-list", callers.put_caller, Access.TOKEN),
+        ("DELETE", "/api/caller-list", callers.drop_caller, Access.TOKEN),
         ("GET", "/api/calls", calls.list_calls, Access.TOKEN),
         ("GET", _CALL, calls.show_call, Access.TOKEN),
         ("GET", f"{_CALL}/recording", recordings.show_recording, Access.TOKEN),

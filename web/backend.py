@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pbx.call import CallRecord, CallState, Outcome
+from pbx.events import CallerEntry
 from pbx.ids import AgentId, CallId, QueueId, TicketNumber
 
 if TYPE_CHECKING:
@@ -199,6 +200,18 @@ class Backend(Protocol):
 
     async def third_party(self, agent: AgentId, endpoint: AgentId) -> RequestResult:
         """三方通话: `endpoint` shall join the agent's talk."""
+        ...
+
+    async def caller_list(self) -> Sequence[CallerEntry]:
+        """The caller list, by number."""
+        ...
+
+    async def list_caller(self, entry: CallerEntry) -> RequestResult:
+        """Treat a number otherwise from its next call on. Codes: `controller.favours`."""
+        ...
+
+    async def unlist_caller(self, number: str, by: str) -> RequestResult:
+        """Treat a number like every other again. Code: unknown_number."""
         ...
 
     async def call_records(self, since: float, until: float) -> Sequence[CallRecord]:

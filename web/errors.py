@@ -62,6 +62,19 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "bad_characters": ("含有不允许的字符", "has characters that are not allowed"),
     "until_before_since": ("结束时间早于开始时间", "lies before `since`"),
     "window_too_long": ("时间范围过长", "the time window is too long"),
+    "not_a_whole_number": ("须为整数", "must be a whole number"),
+    "out_of_range": ("超出允许范围", "is out of range"),
+    "not_an_instant": (
+        "须为时间 (秒, 或带时区的 ISO 8601)",
+        "must be epoch seconds, or ISO 8601 with its zone",
+    ),
+    # the caller list
+    "unknown_queue": ("没有此技能组", "there is no such queue"),
+    "unknown_kind": ("没有此类名单", "there is no such kind of entry"),
+    "unknown_number": ("名单中没有此号码", "the number is not in the list"),
+    "over_already": ("截止时间已过", "its end is past already"),
+    "needs_queue": ("骚扰号码须指定接听专席, 不得静默拦截", "a nuisance needs the queue of a desk; nobody is blocked"),
+    "bad_listing": ("名单内容有误", "the entry cannot be followed"),
     "nothing_to_change": ("没有要修改的内容", "nothing to change was given"),
 }
 """What people read, by code.

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -44,6 +45,49 @@ class Text:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A field that holds a whole number from `lowest` to `highest`."""
+
+    lowest: int
+    highest: int
+    required: bool = False
+
+    def problem(self, value: object) -> str:
+        """The code of what is wrong with `value`; empty when nothing is."""
+        if not isinstance(value, int) or isinstance(value, bool):
+            return "not_a_whole_number"
+        return "" if self.lowest <= value <= self.highest else "out_of_range"
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A field that holds a point in time: epoch seconds, or ISO 8601 with its zone (RFC 3339)."""
+
+    required: bool = False
+
+    def problem(self, value: object) -> str:
+        """The code of what is wrong with `value`; empty when nothing is."""
+        return "" if instant(value) is not None else "not_an_instant"
+
+
+def instant(value: object) -> float | None:
+    """Epoch seconds of what an `Instant` field holds; None for what is none."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if math.isfinite(value) and 0 <= value < 1e11 else None
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return found.timestamp() if found.tzinfo is not None else None
+
+
+Field = Text | Whole | Instant
+"""What a field of a body may be."""
+
+
 def _has_surrogate(text: str) -> bool:
     """Half a character pair: JSON can write one, no database can store it."""
     return any("\ud800" <= character <= "\udfff" for character in text)
@@ -64,7 +108,7 @@ def _object_without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-async def read_body(request: web.Request, fields: Mapping[str, Text]) -> dict[str, str]:
+async def read_body(request: web.Request, fields: Mapping[str, Field]) -> dict[str, Any]:
     """The fields of the JSON body that are there.
 
     ApiError 400 names everything that is wrong; no body = an empty one.

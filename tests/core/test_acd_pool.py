@@ -74,16 +74,18 @@ class Both:
 levels = st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 5), max_size=3)
 needs = levels.map(lambda found: tuple(found.items())[:2])
 simple = st.builds(Requirement, needs=needs, prefers=needs)
+lent = st.builds(Requirement, needs=needs, keep=st.integers(0, 2))
 requirements = st.one_of(
     st.builds(Requirement, needs=needs),
     st.builds(Requirement, needs=needs, prefers=needs, others=st.lists(simple, max_size=2).map(tuple)),
+    st.builds(Requirement, needs=needs, others=st.lists(lent, max_size=2).map(tuple)),
 )
 times = st.integers(0, 8).map(lambda number: number * LATE)
 whom = st.sampled_from(AGENTS)
 QUEUES = {QueueId("young"): 0.0, QueueId("slow"): 4.0, QueueId("fast"): 0.5}
 callers = st.builds(
-    lambda number, queue, wanted, priority, back, policy, refused: Waiting(
-        CallId(f"c{number:02}"), queue, wanted, -back, priority, refused, policy, QUEUES[queue]
+    lambda number, queue, wanted, priority, back, policy, refused, only: Waiting(
+        CallId(f"c{number:02}"), queue, wanted, -back, priority, refused, policy, QUEUES[queue], only
     ),
     st.integers(0, 30),
     st.sampled_from(list(QUEUES)),
@@ -92,6 +94,7 @@ callers = st.builds(
     times,
     st.sampled_from(list(POLICIES.values())),
     st.one_of(st.just(frozenset()), st.frozensets(whom, max_size=3)),
+    st.one_of(st.none(), st.none(), whom),
 )
 things = st.one_of(
     st.tuples(st.just("know"), whom, levels),
@@ -172,6 +175,10 @@ def test_one_thing_at_a_time_gives_the_same(core: str, data: st.DataObject) -> N
             one = fast.arrive(caller, now)
             plain.put_caller(caller)
         elif found in busy:
+            if fast._lenders:
+                with pytest.raises(ValueError, match="lent"):
+                    fast.free(found, now)
+                return
             one = fast.free(found, now)
             plain.put_agent(found, now)
             busy.discard(found)
@@ -343,3 +350,46 @@ def test_every_decision_says_why() -> None:
     both.line.add(waiting("c", 100.0, policy=LONGEST_IDLE))
     (found,) = both.decide()
     assert found.why_agent == "longest idle: any skill will do (90 s)"
+
+
+# ---------------------------------------------------------------- agents who are lent, and who are kept for somebody
+
+
+@pytest.mark.parametrize("core", ["masks", "ranks"])
+def test_a_lender_keeps_its_quota_and_lends_the_rest(core: str) -> None:
+    """The English desk may borrow from the general queue, which keeps two idle agents for its own callers."""
+    wide = Requirement(((SKILLS[1], 3),), others=(Requirement(((SKILLS[0], 1),), keep=2),))
+    both = Both(core)
+    for number, agent in enumerate(AGENTS[:4]):
+        both.know(agent, {SKILLS[0]: 3})
+        if number < 2:
+            both.ready(agent, float(number))
+    for number in range(3):
+        both.line.add(Waiting(CallId(f"e{number}"), QueueId("e"), wide, float(number)))
+    assert both.decide() == [], "two are idle, and two are kept"
+    both.ready(AGENTS[2], 9.0)
+    (lent,) = both.decide()
+    assert (lent.call, lent.agent) == ("e0", AGENTS[0]), "the longest idle of them, not he who came last"
+    both.line.add(waiting("g", 20.0, ("mandarin", 1)))
+    assert [one.call for one in both.decide()] == ["g"], "its own callers get those whom it kept"
+    both.ready(AGENTS[0], 21.0)
+    both.ready(AGENTS[3], 22.0)
+    assert [(one.call, one.agent) for one in both.decide()] == [("e1", AGENTS[2])]
+    both.know(AGENTS[0], {SKILLS[1]: 4})
+    assert [(one.call, one.agent) for one in both.decide()] == [("e2", AGENTS[0])], "who fits by himself is not lent"
+
+
+@pytest.mark.parametrize("core", ["masks", "ranks"])
+def test_who_is_kept_for_one_agent_gets_him_or_nobody(core: str) -> None:
+    both = staffed(core)
+    both.line.add(waiting("mine", 90.0, ("english", 2), only=AGENTS[2]))
+    both.away(AGENTS[2])
+    assert both.decide() == []
+    both.ready(AGENTS[2], 95.0)
+    (found,) = both.decide()
+    assert (found.agent, found.why_agent) == (
+        AGENTS[2],
+        "his last agent, for whom he was kept: english 5, needed english>=2",
+    )
+    both.line.add(waiting("never", 91.0, ("tax", 5), only=AGENTS[1]))
+    assert both.decide() == [], "his last agent does not fit any more"

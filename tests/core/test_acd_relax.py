@@ -170,6 +170,71 @@ def test_the_configuration_says_it(tmp_path: Path) -> None:
     assert (general.policy.name, general.ageing_s, general.relax) == ("best-level", 60.0, ())
 
 
+MORE = """\
+city = "nanjing"
+return_within_s = 60
+last_agent_within_s = 7200
+last_agent_wait_s = 8
+"""
+
+LISTED = """\
+[[callers]]
+number = "0516*"
+kind = "emergency_unit"
+until = 2026-12-31
+queue = "general"
+"""
+
+
+def test_cities_quotas_and_listed_callers(tmp_path: Path) -> None:
+    text = HOTLINE.replace("ageing_s = 90\n", "ageing_s = 90\n" + MORE).replace('["general"]', '["general"], keep = 3')
+    text = (
+        text.replace("english = 3, general = 1 }", 'english = 3, general = 1 }\ncities = ["nanjing", "suzhou"]')
+        + LISTED
+    )
+    file = tmp_path / "hotline.toml"
+    file.write_text(text, "utf-8")
+    found = load(file).plan
+    english = found.queues[ENGLISH]
+    assert str(english.requirement) == "english>=3, city:nanjing>=1, rather general>=2"
+    assert str(english.relax[1].requirement) == (
+        "english>=2, city:nanjing>=1, rather general>=2 or general>=1 (keeps 3)"
+    )
+    assert (english.return_within_s, english.last_agent_within_s, english.last_agent_wait_s) == (60.0, 7200.0, 8.0)
+    assert found.agents[A1].skills == {"english": 3, "general": 1, "city:nanjing": 1, "city:suzhou": 1}
+    (entry,) = found.callers
+    assert (entry.number, entry.kind.value, entry.gives, entry.queue) == ("0516*", "emergency_unit", 9, "general")
+    assert entry.until == 1798732800.0, "midnight in Shanghai after the last day"
+    file.write_text(text.replace('cities = ["nanjing", "suzhou"]', 'cities = ["suzhou"]'), "utf-8")
+    with pytest.raises(ConfigError, match=r"no agent fits \(english>=3, city:nanjing>=1"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"0516*"', '"0516**"', "callers[1].number"),
+        ('"emergency_unit"', '"friend"', "callers[1].kind"),
+        ("2026-12-31", '"2026-12-31"', "callers[1].until"),
+        ("2026-12-31", "9999-12-31", "callers[1].until"),
+        ('queue = "general"\n', 'queue = "tax"\n', "'tax' is no queue; there are: english, general"),
+        (
+            '"emergency_unit"\nuntil = 2026-12-31\nqueue = "general"',
+            '"nuisance"\nuntil = 2026-12-31',
+            "nobody is blocked",
+        ),
+    ],
+)
+def test_a_wrong_entry_of_the_caller_list_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    file = tmp_path / "hotline.toml"
+    file.write_text((HOTLINE + LISTED).replace(old, new), "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    (problem,) = caught.value.problems
+    assert said in problem.text
+    assert problem.line >= HOTLINE.count("\n")
+
+
 def test_steps_as_tables_have_lines_too(tmp_path: Path) -> None:
     head, _, rest = HOTLINE.partition("relax = [")
     text = head + "[[queues.relax]]\nafter_s = 9.0\ndrop = ['tax']\n" + rest.partition("\n]\n")[2]

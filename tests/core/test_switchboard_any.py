@@ -12,7 +12,7 @@ from pbx import events as event
 from pbx.call import CallState
 from pbx.events import Event, KeyStatus, Role, TimerKind
 from pbx.ids import AgentId, CallId, RequestId, TicketNumber
-from tests.builders import A1, A2, DEPARTMENT, ONE, TWO, Hall, caller_channel, leg_of, leg_row, row
+from tests.builders import A1, A2, DEPARTMENT, GENERAL, ONE, TWO, Hall, caller_channel, leg_of, leg_row, row
 
 pytestmark = pytest.mark.core
 
@@ -60,8 +60,16 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.TimeIsUp(TimerKind.WRAP_UP, agent, step, at),
         event.TimeIsUp(TimerKind.RETRY_OFFER, call, step, at),
         event.TimeIsUp(TimerKind.ANNOUNCE, call, step, at),
+        event.TimeIsUp(TimerKind.RELAX, call, step, at),
+        event.TimeIsUp(TimerKind.KEPT, call, step, at),
         event.CallsRestored((), at),
+        event.CallersRemembered((LISTED,), (("13800001111", GENERAL, at - 9, at, "returning"),), (("1", A1, at),), at),
+        event.CallerListed(LISTED, request, at),
+        event.CallerUnlisted("13800001111", "1001", request, at),
     ]
+
+
+LISTED = event.CallerEntry("138*", "vip", 4e9, GENERAL, 3, "1001", "")
 
 
 def test_no_kind_of_event_is_missing_here() -> None:

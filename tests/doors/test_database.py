@@ -28,6 +28,7 @@ from controller.writer import Store, StoreRules
 from metrics import sql as call_rows
 from pbx.call import CallRecord, OfferRecord, Outcome
 from pbx.commands import OpenTicket
+from pbx.events import CallerEntry
 from pbx.ids import AgentId, CallId, ChannelName, QueueId
 from recordings.sql import RecordingRow
 from recordings.transcript import Transcript, Turn, Word
@@ -386,3 +387,14 @@ async def test_a_locked_database_is_refused_at_start(tmp_path: Path) -> None:
     assert error.value.code == "locked"
     assert "another program" in str(error.value)
     other.close()
+
+
+async def test_the_caller_list_is_kept(records: Records) -> None:
+    vip = CallerEntry("139*", "vip", 4e9, QueueId("general"), 4, "1001", "防汛 🌊")
+    records.save_listing(CallerEntry("138*", "nuisance", 4e9, QueueId("desk")))
+    records.save_listing(CallerEntry("139*", "vip", 5.0))
+    records.save_listing(vip)
+    records.drop_listing("138*")
+    records.drop_listing("137*")
+    await records.open_ticket(opening("after them all"))
+    assert await records.listings() == [vip]

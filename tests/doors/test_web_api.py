@@ -336,3 +336,42 @@ async def test_the_server_tells_its_real_port() -> None:
         assert running.server.url == f"http://127.0.0.1:{running.server.port}/"
         async with session.get(running.server.url + "healthz") as answer:
             assert answer.status == 200
+
+
+async def test_the_caller_list_by_the_interface(hotline: Site) -> None:
+    entry = {"number": "139*", "kind": "vip", "until": "2099-12-31T23:59:59+08:00", "priority": 4, "by": "1001"}
+    assert await hotline.json("POST", "/api/caller-list", entry) == (200, {"ok": True})
+    _, shown = await hotline.json("GET", "/api/caller-list")
+    assert [(one["number"], one["kind"], one["priority"], one["until"]) for one in shown["callers"]] == [
+        ("139*", "vip", 4, 4102415999.0)
+    ]
+    assert await hotline.json("DELETE", "/api/caller-list", {"number": "139*", "by": "1001"}) == (200, {"ok": True})
+    status, gone = await hotline.json("DELETE", "/api/caller-list", {"number": "139*", "by": "1001"})
+    assert (status, gone["error"], gone["message"]["zh"]) == (404, "unknown_number", "名单中没有此号码")
+    assert "139" not in json.dumps(gone)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "code"),
+    [
+        ({"number": "12"}, "number", "bad_characters"),
+        ({"until": "2099-12-31T23:59:59"}, "until", "not_an_instant"),
+        ({"until": "soon"}, "until", "not_an_instant"),
+        ({"until": True}, "until", "not_an_instant"),
+        ({"until": 1e300}, "until", "not_an_instant"),
+        ({"priority": 10}, "priority", "out_of_range"),
+        ({"priority": "5"}, "priority", "not_a_whole_number"),
+        ({"priority": True}, "priority", "not_a_whole_number"),
+        ({"by": ""}, "by", "empty"),
+        ({"note": "\ud800"}, "note", "bad_characters"),
+        ({"colour": "red"}, "colour", "unknown_field"),
+    ],
+)
+async def test_a_wrong_entry_is_named_by_field(
+    hotline: Site, changes: dict[str, object], field: str, code: str
+) -> None:
+    entry = {"number": "139*", "kind": "vip", "until": 4102415999, "by": "1001", **changes}
+    status, said = await hotline.json("POST", "/api/caller-list", entry)
+    assert status == 400
+    assert [(one["field"], one["code"]) for one in said["problems"]] == [(field, code)]
+    assert await hotline.json("GET", "/api/caller-list") == (200, {"callers": []})

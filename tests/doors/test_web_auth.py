@@ -19,6 +19,9 @@ pytestmark = pytest.mark.doors
 
 CALL = "/api/calls/hotline-1763744400.1"
 PROTECTED = [
+    ("GET", "/api/caller-list"),
+    ("POST", "/api/caller-list"),
+    ("DELETE", "/api/caller-list"),
     ("GET", "/api/calls"),
     ("GET", CALL),
     ("GET", f"{CALL}/recording"),

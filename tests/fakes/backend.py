@@ -19,6 +19,7 @@ from metrics import kpi
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally, abandon_wait, answer_wait
 from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, moved
+from pbx.events import CallerEntry
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, TicketNumber
 from recordings.transcript import Transcript
 from tickets.ticket import Ticket, TicketChange, TicketPolicy, TicketRefused, change, number_of
@@ -55,6 +56,7 @@ class MemoryBackend:
         self.recordings: dict[CallId, Path] = {}
         self.transcripts: dict[CallId, Transcript] = {}
         self.requests: list[tuple[str, ...]] = []
+        self.listed: dict[str, CallerEntry] = {}
         self._policy = TicketPolicy()
         self._records: dict[CallId, CallRecord] = {}
         self._states: dict[CallId, tuple[CallState, float]] = {}
@@ -196,6 +198,19 @@ class MemoryBackend:
         if self._agents[agent].state is not AgentState.TALKING:
             return RequestResult(False, "not_talking")
         return RequestResult(True)
+
+    async def caller_list(self) -> Sequence[CallerEntry]:
+        return sorted(self.listed.values(), key=lambda entry: entry.number)
+
+    async def list_caller(self, entry: CallerEntry) -> RequestResult:
+        if entry.until <= self.clock():
+            return RequestResult(False, "over_already")
+        self.listed[entry.number] = entry
+        return RequestResult(True)
+
+    async def unlist_caller(self, number: str, by: str) -> RequestResult:
+        found = self.listed.pop(number, None) is not None
+        return RequestResult(found, "" if found else "unknown_number")
 
     async def call_records(self, since: float, until: float) -> Sequence[CallRecord]:
         self._check_store()
