@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from agents.moves import AGENT_MOVES, AgentInput, AgentState, Move, Refused
+from pbx.events import PhoneUse
 from pbx.ids import AgentId, CallId, ChannelName
 
 __all__ = [
@@ -34,7 +35,8 @@ _REASON = re.compile(r"[a-z0-9_-]{1,32}")
 class AgentRules:
     """What a hotline decides for its agents.
 
-    `wrap_up_s`: seconds of after-call work, 0 = none. `misses_before_not_ready`: after so many unanswered
+    `wrap_up_s`: seconds of after-call work, 0 = none; `wrap_up_max_s`: how long it may become by extensions,
+    counted from its beginning. `misses_before_not_ready`: after so many unanswered
     offers in a row he is set not ready; more than one, because a single miss is no absence (FreePBX issue
     816, `domain.md` 2.3). `not_ready_reasons`: the reasons an agent may give (小休 break, 会议 meeting, …),
     ``[a-z0-9_-]``. Raises ValueError for values that make no sense.
@@ -43,11 +45,14 @@ class AgentRules:
     wrap_up_s: float = 20.0
     misses_before_not_ready: int = 2
     not_ready_reasons: tuple[str, ...] = ("break", "meal", "meeting", "training", "coaching", "work")
+    wrap_up_max_s: float = 300.0
 
     def __post_init__(self) -> None:
         """Refuse rules that the moves could not follow."""
         if self.wrap_up_s < 0 or self.misses_before_not_ready < 1:
             raise ValueError("wrap_up_s must not be negative, misses_before_not_ready at least 1")
+        if self.wrap_up_max_s < self.wrap_up_s:
+            raise ValueError("wrap_up_max_s must not be below wrap_up_s")
         wrong = [reason for reason in self.not_ready_reasons if not _REASON.fullmatch(reason)]
         if wrong or not self.not_ready_reasons:
             raise ValueError(f"not_ready_reasons must be texts of the form {_REASON.pattern}, not {wrong}")
@@ -68,6 +73,7 @@ class Agent:
     `since`: in this state since. `reason`: why not ready. `idle_since`: ready and idle since, for the router;
     an offer that failed through no fault of his does not change it. `phone`: his phone is reachable. `call`,
     `leg`: the call he is reserved for, rung for, talking with or writing up, and his own channel in it.
+    `use`: what his phone is doing by the exchange's own account; while he is at no call of ours it is a private call.
     `wanted`: what follows, when it is not simply ready. `misses`: unanswered offers in a row. `until`: the
     end of his wrap-up. `generation`: counts his wrap-ups, so that a stale timer is known from the live one.
     """
@@ -84,11 +90,12 @@ class Agent:
     misses: int = 0
     until: float = 0.0
     generation: int = 0
+    use: PhoneUse = PhoneUse.IDLE
 
     @property
     def available(self) -> bool:
-        """Whether he may be offered a call."""
-        return self.state is AgentState.READY and self.phone
+        """Whether he may be offered a call: ready, his phone reachable and not in a call of its own."""
+        return self.state is AgentState.READY and self.phone and self.use is PhoneUse.IDLE
 
 
 def step(
@@ -99,14 +106,21 @@ def step(
     call: CallId | None = None,
     leg: ChannelName | None = None,
     reason: str = "",
+    extend_s: float = 0.0,
     rules: AgentRules,
 ) -> Agent | Refused:
     """The agent after `cause`, or why it is refused.
 
     RESERVE and JOIN need `call` (ValueError without); for RING, RELEASE, OFFER_FAILED and NO_ANSWER it is
     optional and, where given, must be the call he is at: a late word about an earlier call is refused as
-    ``other_call``. `leg` comes with RING and JOIN, `reason` with GO_NOT_READY. Further refusals:
-    ``phone_unreachable`` (GO_READY), ``unknown_reason`` (GO_NOT_READY), and the codes of the table.
+    ``other_call``. `leg` comes with RING and JOIN, `reason` with GO_NOT_READY, `extend_s`
+    (seconds more) with EXTEND. Further refusals: ``phone_unreachable`` (GO_READY), ``unknown_reason``
+    (GO_NOT_READY), ``wrap_up_too_long`` (EXTEND), and the codes of the table.
+
+    Hold: whoever holds a call for the agent gives HOLD in the step that commands it and RESUME in the step
+    that commands the return, or when the exchange reports the two joined again (JOIN does the same, so the
+    order of the two does not matter). While he holds, `call` stays the held caller's; RELEASE ends it like a
+    talk. The time in TALKING and HOLDING together is the talk; `since` tells the hold alone.
     """
     cell = AGENT_MOVES[agent.state, cause]
     if isinstance(cell, Refused):
@@ -115,7 +129,7 @@ def step(
         raise ValueError(f"{cause.value} needs a call")
     if cause in _ABOUT_A_CALL and None not in (call, agent.call) and call != agent.call:
         return Refused("other_call")
-    after = _EFFECTS[cause](agent, _Case(now, call, leg, reason, rules))
+    after = _EFFECTS[cause](agent, _Case(now, call, leg, reason, extend_s, rules))
     if isinstance(after, Agent) and after.state not in cell.to:
         raise AssertionError(f"{agent.state} {cause} led to {after.state}, which the table does not have")
     return after
@@ -123,7 +137,9 @@ def step(
 
 _ABOUT_A_CALL = (AgentInput.RING, AgentInput.RELEASE, AgentInput.OFFER_FAILED, AgentInput.NO_ANSWER)
 
-_AT_WORK = (AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.WRAP_UP)
+_IN_A_CALL = (AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HOLDING)
+
+_AT_WORK = (*_IN_A_CALL, AgentState.WRAP_UP)
 """States in which a wish is remembered, not fulfilled at once."""
 
 
@@ -135,6 +151,7 @@ class _Case:
     call: CallId | None
     leg: ChannelName | None
     reason: str
+    extend_s: float
     rules: AgentRules
 
 
@@ -169,7 +186,7 @@ def _sign_out(agent: Agent, case: _Case) -> Agent:
 
 
 def _go_ready(agent: Agent, case: _Case) -> Agent | Refused:
-    if agent.state in (AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING):
+    if agent.state in _IN_A_CALL:
         return replace(agent, wanted=None)
     if not agent.phone:
         return Refused("phone_unreachable")
@@ -229,6 +246,22 @@ def _release(agent: Agent, case: _Case) -> Agent:
     )
 
 
+def _hold(agent: Agent, case: _Case) -> Agent:
+    return replace(agent, state=AgentState.HOLDING, since=case.now)
+
+
+def _resume_talk(agent: Agent, case: _Case) -> Agent:
+    return replace(agent, state=AgentState.TALKING, since=case.now, leg=case.leg or agent.leg)
+
+
+def _extend(agent: Agent, case: _Case) -> Agent | Refused:
+    """Longer after-call work; a clock of its own, so that the earlier one is stale."""
+    until = agent.until + case.extend_s
+    if case.extend_s <= 0 or until > agent.since + case.rules.wrap_up_max_s:
+        return Refused("wrap_up_too_long")
+    return replace(agent, until=until, generation=agent.generation + 1)
+
+
 def _offer_failed(agent: Agent, case: _Case) -> Agent:
     after = _resume(agent, case.now)
     return replace(after, idle_since=agent.idle_since)
@@ -267,9 +300,12 @@ _EFFECTS: dict[AgentInput, Callable[[Agent, _Case], Agent | Refused]] = {
     AgentInput.RING: _ring,
     AgentInput.JOIN: _join,
     AgentInput.RELEASE: _release,
+    AgentInput.HOLD: _hold,
+    AgentInput.RESUME: _resume_talk,
     AgentInput.OFFER_FAILED: _offer_failed,
     AgentInput.NO_ANSWER: _no_answer,
     AgentInput.WRAP_UP_OVER: _wrap_up_over,
+    AgentInput.EXTEND: _extend,
     AgentInput.PHONE_LOST: _phone_lost,
     AgentInput.PHONE_BACK: _phone_back,
 }

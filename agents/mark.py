@@ -1,8 +1,8 @@
 """An agent's mark: what the exchange remembers of him (global ``AG_<id>``) while the controller is away.
 
-Six fields joined by ``|``: state, since, reason, until, wanted state, wanted reason; characters
-``[a-z0-9_.|-]`` only. An agent in an offer or a talk is marked as what he will be after it: the live channels
-tell the rest (`asterisk.md` 11.1), and they are applied on top as RING or JOIN.
+Six fields joined by ``|``: state, since, reason, until, wanted state, wanted reason; a seventh, his seat, where he
+sits at another phone than his own. Characters ``[a-z0-9_.|-]`` only. An agent in an offer or a talk is marked as what
+he will be after it: the live channels tell the rest (`asterisk.md` 11.1), and they are applied on top as RING or JOIN.
 """
 
 from __future__ import annotations
@@ -17,19 +17,26 @@ from pbx.ids import AgentId
 _MARK = re.compile(r"[a-z0-9_.|-]+")
 
 
-def encode(agent: Agent) -> str:
+def encode(agent: Agent, seat: str = "") -> str:
     """The agent's mark. `since` of a ready agent is since when he is idle, so his place among the idle
-    survives.
+    survives. `seat`: the phone where he sits, empty for his own.
     """
     state, since, reason, wanted = agent.state, agent.since, agent.reason, agent.wanted
-    if state in (AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING):
+    if state in (AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HOLDING):
         after = wanted or Wanted(AgentState.READY)
         state, reason, wanted = after.state, after.reason, None
     if state is AgentState.READY:
         since = agent.idle_since
     then = wanted or Wanted(AgentState.READY)
     times = (f"{since:.3f}", f"{agent.until:.3f}")
-    return "|".join((state.value, times[0], reason, times[1], then.state.value if wanted else "", then.reason))
+    fields = (state.value, times[0], reason, times[1], then.state.value if wanted else "", then.reason)
+    return "|".join((*fields, seat) if seat else fields)
+
+
+def seat_of(text: str) -> str:
+    """The seat in a mark; empty where there is none, or no mark."""
+    parts = text.split("|")
+    return parts[6] if len(parts) == 7 and _MARK.fullmatch(text) else ""
 
 
 def decode(agent: AgentId, text: str, *, phone: bool, now: float) -> Agent | None:
@@ -38,7 +45,7 @@ def decode(agent: AgentId, text: str, *, phone: bool, now: float) -> Agent | Non
     `phone` says whether his phone is reachable now; a ready agent without it is not ready until it is back.
     """
     parts = text.split("|")
-    if len(parts) != 6 or not _MARK.fullmatch(text):
+    if len(parts) not in (6, 7) or not _MARK.fullmatch(text):
         return None
     try:
         state = AgentState(parts[0])

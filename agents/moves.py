@@ -22,6 +22,7 @@ class AgentState(enum.Enum):
     RESERVED = "reserved"  #: an offer is on its way; his phone is not known to ring yet
     RINGING = "ringing"  #: 振铃: his phone rings
     TALKING = "talking"  #: joined with a caller
+    HOLDING = "holding"  #: 保持: has put his caller on hold, perhaps to ask a colleague; the call is still his
     WRAP_UP = "wrap_up"  #: 话后整理: after-call work, for a limited time
 
 
@@ -36,9 +37,12 @@ class AgentInput(enum.Enum):
     RING = "ring"
     JOIN = "join"
     RELEASE = "release"  #: the talk ended for him
+    HOLD = "hold"  #: he puts his caller on hold; given when the exchange is told to, not when it has done it
+    RESUME = "resume"  #: he fetches his caller back, or the exchange reports the two joined again
     OFFER_FAILED = "offer_failed"  #: not his fault: the caller is gone, or the offer was cancelled
     NO_ANSWER = "no_answer"  #: his phone was not answered, refused the call or was busy
     WRAP_UP_OVER = "wrap_up_over"
+    EXTEND = "extend"  #: he needs longer for the after-call work
     PHONE_LOST = "phone_lost"
     PHONE_BACK = "phone_back"
 
@@ -70,6 +74,7 @@ _BUSY_CODES = {
     _S.RESERVED: "reserved",
     _S.RINGING: "ringing",
     _S.TALKING: "talking",
+    _S.HOLDING: "holding",
     _S.WRAP_UP: "wrap_up",
 }
 """Why an agent cannot be reserved or rung, by his state."""
@@ -107,9 +112,12 @@ AGENT_MOVES: dict[tuple[AgentState, AgentInput], Move | Refused] = {
         ring=_BUSY_CODES[_S.OFFLINE],
         join=_move("n", _S.TALKING),
         release="not_talking",
+        hold="not_talking",
+        resume="not_holding",
         offer_failed="no_offer",
         no_answer="no_offer",
         wrap_up_over="not_in_wrap_up",
+        extend="not_in_wrap_up",
         phone_lost=_move("v", _S.OFFLINE),
         phone_back=_move("x", _S.OFFLINE),
     ),
@@ -123,9 +131,12 @@ AGENT_MOVES: dict[tuple[AgentState, AgentInput], Move | Refused] = {
         ring=_BUSY_CODES[_S.NOT_READY],
         join=_move("n", _S.TALKING),
         release="not_talking",
+        hold="not_talking",
+        resume="not_holding",
         offer_failed="no_offer",
         no_answer="no_offer",
         wrap_up_over="not_in_wrap_up",
+        extend="not_in_wrap_up",
         phone_lost=_move("v", _S.NOT_READY),
         phone_back=_move("y", _S.NOT_READY, _S.READY),
     ),
@@ -139,9 +150,12 @@ AGENT_MOVES: dict[tuple[AgentState, AgentInput], Move | Refused] = {
         ring=_move("l", _S.RINGING),
         join=_move("n", _S.TALKING),
         release="not_talking",
+        hold="not_talking",
+        resume="not_holding",
         offer_failed="no_offer",
         no_answer="no_offer",
         wrap_up_over="not_in_wrap_up",
+        extend="not_in_wrap_up",
         phone_lost=_move("w", _S.NOT_READY),
         phone_back=_move("x", _S.READY),
     ),
@@ -155,9 +169,12 @@ AGENT_MOVES: dict[tuple[AgentState, AgentInput], Move | Refused] = {
         ring=_move("k", _S.RINGING),
         join=_move("m", _S.TALKING),
         release=_move("p", *_AFTER_TALK),
+        hold="not_talking",
+        resume="not_holding",
         offer_failed=_move("q", *_AFTER_OFFER),
         no_answer=_move("r", *_AFTER_OFFER),
         wrap_up_over="not_in_wrap_up",
+        extend="not_in_wrap_up",
         phone_lost=_move("v", _S.RESERVED),
         phone_back=_move("x", _S.RESERVED),
     ),
@@ -171,9 +188,12 @@ AGENT_MOVES: dict[tuple[AgentState, AgentInput], Move | Refused] = {
         ring=_BUSY_CODES[_S.RINGING],
         join=_move("m", _S.TALKING),
         release=_move("p", *_AFTER_TALK),
+        hold="not_talking",
+        resume="not_holding",
         offer_failed=_move("q", *_AFTER_OFFER),
         no_answer=_move("r", *_AFTER_OFFER),
         wrap_up_over="not_in_wrap_up",
+        extend="not_in_wrap_up",
         phone_lost=_move("v", _S.RINGING),
         phone_back=_move("x", _S.RINGING),
     ),
@@ -187,11 +207,33 @@ AGENT_MOVES: dict[tuple[AgentState, AgentInput], Move | Refused] = {
         ring=_BUSY_CODES[_S.TALKING],
         join="talking",
         release=_move("o", *_AFTER_TALK),
+        hold=_move("z", _S.HOLDING),
+        resume="not_holding",
         offer_failed=_move("s", *_AFTER_OFFER),
         no_answer=_move("s", *_AFTER_OFFER),
         wrap_up_over="not_in_wrap_up",
+        extend="not_in_wrap_up",
         phone_lost=_move("v", _S.TALKING),
         phone_back=_move("x", _S.TALKING),
+    ),
+    **_row(
+        _S.HOLDING,
+        sign_in="already_signed_in",
+        sign_out=_move("h", _S.HOLDING),
+        go_ready=_move("i", _S.HOLDING),
+        go_not_ready=_move("h", _S.HOLDING),
+        reserve=_BUSY_CODES[_S.HOLDING],
+        ring=_BUSY_CODES[_S.HOLDING],
+        join=_move("m", _S.TALKING),
+        release=_move("o", *_AFTER_TALK),
+        hold="holding",
+        resume=_move("A", _S.TALKING),
+        offer_failed="no_offer",
+        no_answer="no_offer",
+        wrap_up_over="not_in_wrap_up",
+        extend="not_in_wrap_up",
+        phone_lost=_move("v", _S.HOLDING),
+        phone_back=_move("x", _S.HOLDING),
     ),
     **_row(
         _S.WRAP_UP,
@@ -203,9 +245,12 @@ AGENT_MOVES: dict[tuple[AgentState, AgentInput], Move | Refused] = {
         ring=_BUSY_CODES[_S.WRAP_UP],
         join=_move("n", _S.TALKING),
         release="not_talking",
+        hold="not_talking",
+        resume="not_holding",
         offer_failed="no_offer",
         no_answer="no_offer",
         wrap_up_over=_move("t", *_AFTER_OFFER),
+        extend=_move("B", _S.WRAP_UP),
         phone_lost=_move("v", _S.WRAP_UP),
         phone_back=_move("x", _S.WRAP_UP),
     ),

@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     agent.add_argument("action", choices=("sign-in", "ready", "not-ready", "sign-out", "list"))
     agent.add_argument("id", nargs="?", help="the agent's extension")
     agent.add_argument("--reason", default="break", help="why not ready")
+    agent.add_argument("--seat", help="sign in at this phone instead of his own")
 
     phone = add("phone", "print what a softphone needs to register as this extension, or to dial in", "phone")
     phone.add_argument("id", nargs="?", help="an extension; without one: how a citizen's softphone dials in")
@@ -68,10 +69,57 @@ def parser() -> argparse.ArgumentParser:
     replay = add("replay", "repeat a journal and report the first decision that differs, or none", "replay")
     replay.add_argument("file", type=Path, help="a file of the journal folder")
 
+    verify = add("verify", "check journals: fairness, reservations, ends; by rules of its own", "verify")
+    verify.add_argument(
+        "journal",
+        nargs="+",
+        metavar="DAY|FILE",
+        help="a day (20261122, 2026-11-22, today, yesterday), files of the journal folder, or a folder",
+    )
+    verify.add_argument("--json", action="store_true", help="print everything as JSON")
+    verify.add_argument("--strict", action="store_true", help="count also what the journal alone cannot decide")
+    verify.add_argument("--no-replay", action="store_true", help="leave out the replay, which takes most of the time")
+    verify.add_argument(
+        "--any-configuration",
+        action="store_true",
+        help="check who fits whom by this configuration even if the journal was written under another",
+    )
+    verify.add_argument("--idle-ms", type=float, default=20.0, help="bound of idle-while-waiting (default 20 ms)")
+    simulate = add("simulate", "generated days through the same rules: rates, waits", "simulate", config=False)
+    simulate.add_argument("plan", type=Path, nargs="?", metavar="PLAN.toml", help="who calls and who works")
+    simulate.add_argument("--check", action="store_true", help="compare with Erlang C or A; without PLAN both samples")
+    simulate.add_argument("--seed", type=_whole, help="instead of the plan's")
+    simulate.add_argument("--runs", type=_positive, help="instead of the plan's")
+    simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
-    bench.add_argument("name", choices=("ami", "prompt", "join", "acd"))
+    bench.add_argument("name", choices=("ami", "prompt", "join", "acd", "controller"))
     bench.add_argument("--json", type=Path, metavar="FILE")
+
+    drill = add("drill", "hurt a hotline under load with real calls and count who saw it", "drill", config=False)
+    drill.add_argument("name", choices=("kill",))
+    drill.add_argument("-n", type=int, default=20, metavar="N", help="so many faults (default 20; about 6 a minute)")
+    drill.add_argument("--seed", type=int, help="repeat a drill (default: a new one, printed)")
+    drill.add_argument(
+        "--fault",
+        choices=("delay", "double", "reorder", "stop", "asterisk", "disk", "locked-db"),
+        help="beside or instead of kills: events late by up to 60 s, doubled, reordered; SIGSTOP; Asterisk killed; ...",
+    )
+    drill.add_argument("--citizens", type=int, default=12, metavar="N", help="calls at a time (default 12)")
+    drill.add_argument("--json", type=Path, metavar="FILE")
     return top
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if (number := _whole(text)) < 1:
+        raise argparse.ArgumentTypeError("at least 1 is needed")
+    return number
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -32,6 +32,7 @@ from pbx.events import (
     Event,
     StepStarted,
     ThirdPartyAsked,
+    WrapUpExtended,
 )
 from pbx.ids import AgentId, CallId, RequestId, TicketNumber
 from recordings.transcript import Transcript
@@ -194,9 +195,9 @@ class HotlineBackend:
 
     # ---------------------------------------------------------------- agents
 
-    async def sign_in(self, agent: AgentId) -> RequestResult:
+    async def sign_in(self, agent: AgentId, seat: AgentId | None = None) -> RequestResult:
         """签入."""
-        return await self._ask(lambda request, at: AgentSignedIn(agent, request, at))
+        return await self._ask(lambda request, at: AgentSignedIn(agent, request, at, seat))
 
     async def ready(self, agent: AgentId) -> RequestResult:
         """示闲."""
@@ -205,6 +206,10 @@ class HotlineBackend:
     async def not_ready(self, agent: AgentId, reason: str) -> RequestResult:
         """示忙."""
         return await self._ask(lambda request, at: AgentWentNotReady(agent, reason, request, at))
+
+    async def extend_wrap_up(self, agent: AgentId, seconds: float) -> RequestResult:
+        """Longer 话后整理."""
+        return await self._ask(lambda request, at: WrapUpExtended(agent, seconds, request, at))
 
     async def sign_out(self, agent: AgentId) -> RequestResult:
         """签出."""

@@ -307,7 +307,7 @@ class Hotline:
             changes["ami_port"] = raw.ami_port
         return free_settings(
             instance,
-            phones=[*plan.agents, *sorted(plan.extensions)],
+            phones=[*plan.phones, *sorted(plan.extensions)],
             rtp_ports=raw.rtp_ports,
             host=raw.sip_host,
             numbers=tuple(plan.numbers),
@@ -344,6 +344,7 @@ class Hotline:
             lambda event: attached.post(event),
             spool=str(spool),
             agents=tuple(self.settings.plan.agents),
+            phones=self.settings.plan.phones,
             limits=AmiLimits(stall_s=self.settings.raw.asterisk.heartbeat_max_s),
         )
         return attached

@@ -48,7 +48,7 @@ def decode_command(data: Mapping[str, Any]) -> Command:
 def _encode(word: W, adapters: Mapping[str, TypeAdapter[W]]) -> bytes:
     name = type(word).__name__
     try:
-        body = adapters[name].dump_json(word)
+        body = adapters[name].serializer.to_json(word)
     except KeyError:
         raise CodecError(f"{name} is not one of the words") from None
     except (ValueError, TypeError):

@@ -9,8 +9,10 @@ default and the source of each value stand beside its field in `config_sections.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,10 +20,10 @@ from controller.config_faults import ConfigError, Problem, dotted, fault_at, par
 from controller.config_plan import HOME, PlanReader
 from controller.config_sections import HotlineFile
 from controller.plan import Plan
-from controller.toml_lines import scan
+from controller.toml_lines import TomlLines, scan
 from tickets.ticket import TicketPolicy
 
-__all__ = ["ConfigError", "Problem", "Settings", "load"]
+__all__ = ["ConfigError", "Problem", "Settings", "load", "settings_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,21 @@ def load(file: Path, *, sounds: Path | None = None) -> Settings:
     problems += broken
     if table is None:
         raise ConfigError(problems)
+    version = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return settings_of(file, table, lines, version, sounds=sounds, problems=problems)
+
+
+def settings_of(
+    file: Path,
+    table: dict[str, Any],
+    lines: TomlLines,
+    version: str,
+    *,
+    sounds: Path | None = None,
+    problems: Sequence[Problem] = (),
+) -> Settings:
+    """The settings that a parsed file means; `problems` are those found in it before. Raises `ConfigError`."""
+    problems = list(problems)
     try:
         raw = HotlineFile.model_validate(table)
     except ValidationError as error:
@@ -61,7 +78,7 @@ def load(file: Path, *, sounds: Path | None = None) -> Settings:
         raise ConfigError(problems) from error
     sounds = sounds or HOME / "ivr" / "sounds"
     reader = PlanReader(file, lines, raw, sounds)
-    plan = reader.plan(hashlib.sha256(text.encode()).hexdigest()[:16])
+    plan = reader.plan(version)
     tickets = reader.tickets()
     problems += reader.problems
     if problems or plan is None or tickets is None:

@@ -65,6 +65,12 @@ class PlanReader:
         self._doubles("queues", [queue.id for queue in raw.queues], "id")
         self._doubles("agents", [agent.id for agent in raw.agents], "id")
         taken = {agent.id for agent in raw.agents}
+        for index, seat in enumerate(raw.seats):
+            if seat.id in taken:
+                self.wrong(("seats", index, "id"), f"{seat.id} is taken already; every phone needs its own")
+            taken.add(seat.id)
+        if raw.agents and not raw.seats and not any(agent.phone for agent in raw.agents):
+            self.wrong(("agents", 0, "phone"), "is false for every agent and there are no [[seats]]: nobody could sit")
         for index, extension in enumerate(raw.extensions):
             if extension.id in taken:
                 self.wrong(("extensions", index, "id"), f"{extension.id} is taken already; every phone needs its own")
@@ -93,10 +99,10 @@ class PlanReader:
             self.wrong(("hotline", "default_number"), f"{default} is not among [[numbers]]")
         recording = self._recording()
         callers = tuple(self._callers(queues))
+        agent_rules = self._agent_rules()
         self._doors()
         if self.problems or recording is None:
             return None
-        rules = raw.agent_rules
         return Plan(
             version=version,
             numbers=numbers,
@@ -105,8 +111,10 @@ class PlanReader:
             queues=queues,
             agents=agents,
             extensions=frozenset(AgentId(extension.id) for extension in raw.extensions),
-            agent_rules=AgentRules(rules.wrap_up_s, rules.misses_before_not_ready, tuple(rules.not_ready_reasons)),
+            agent_rules=agent_rules,
             recording=recording,
+            seats=frozenset(AgentId(seat.id) for seat in raw.seats),
+            phoneless=frozenset(AgentId(agent.id) for agent in raw.agents if not agent.phone),
             timezone=raw.hotline.timezone,
             survey=raw.call.survey,
             read_ticket=raw.call.read_ticket,
@@ -118,6 +126,21 @@ class PlanReader:
                 f"hotline/{sound.parent.name}/{sound.stem}": sound.stat().st_size / 8000  # A-law: a byte a sample
                 for sound in sorted(self.sounds.glob("*/*.alaw"))
             },
+        )
+
+    def _agent_rules(self) -> AgentRules:
+        raw = self.raw.agent_rules
+        longest = raw.wrap_up_max_s
+        if longest is None:
+            longest = max(AgentRules().wrap_up_max_s, raw.wrap_up_s)
+        elif longest < raw.wrap_up_s:
+            self.wrong(("agent_rules", "wrap_up_max_s"), f"must not be below wrap_up_s ({raw.wrap_up_s:g})")
+            longest = raw.wrap_up_s
+        return AgentRules(
+            wrap_up_s=raw.wrap_up_s,
+            misses_before_not_ready=raw.misses_before_not_ready,
+            not_ready_reasons=tuple(raw.not_ready_reasons),
+            wrap_up_max_s=longest,
         )
 
     def _doors(self) -> None:

@@ -84,9 +84,10 @@ class QueueSection(Section):
 
 
 class AgentSection(Section):
-    """[[agents]]: an agent; his id is his extension."""
+    """[[agents]]: an agent; his id is his extension, unless he has no phone of his own (phone = false)."""
 
     id: Extension
+    phone: bool = True
     name: Annotated[str, Field(min_length=1, max_length=60)]
     skills: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)
     cities: list[Id] = Field(default_factory=list)  # whose queues he serves, where queues belong to cities
@@ -103,6 +104,13 @@ class CallerSection(Section):
     note: Annotated[str, Field(max_length=200)] = ""
 
 
+class SeatSection(Section):
+    """[[seats]]: a phone that belongs to nobody; any agent may sign in there (hot desk)."""
+
+    id: Extension
+    name: Annotated[str, Field(max_length=60)] = ""
+
+
 class ExtensionSection(Section):
     """[[extensions]]: a department's phone that may be a third party."""
 
@@ -114,6 +122,7 @@ class AgentRulesSection(Section):
     """[agent_rules]: see `agents.agent.AgentRules`."""
 
     wrap_up_s: Seconds = 20.0
+    wrap_up_max_s: Seconds | None = None  # with extensions; default 300 s, or wrap_up_s where that is more
     misses_before_not_ready: Annotated[int, Field(ge=1, le=100)] = 2
     not_ready_reasons: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]] = Field(
         default_factory=lambda: list(AgentRules().not_ready_reasons), min_length=1
@@ -200,6 +209,7 @@ class HotlineFile(Section):
     numbers: list[NumberSection] = Field(min_length=1)
     queues: list[QueueSection] = Field(min_length=1)
     agents: list[AgentSection] = Field(default_factory=list)
+    seats: list[SeatSection] = Field(default_factory=list)
     extensions: list[ExtensionSection] = Field(default_factory=list)
     callers: list[CallerSection] = Field(default_factory=list)
     agent_rules: AgentRulesSection = Field(default_factory=AgentRulesSection)

@@ -6,10 +6,10 @@ import logging
 from dataclasses import replace
 
 from agents import agent as agents
-from agents.agent import Agent
+from agents.agent import MISSED, Agent
 from agents.mark import encode
 from agents.moves import AgentInput, AgentState, Refused
-from controller.house import House
+from controller.house import House, Notice
 from pbx.call import CallState
 from pbx.commands import AddParty, MarkAgent, NetMembership, Reply, Wake
 from pbx.events import (
@@ -18,11 +18,16 @@ from pbx.events import (
     AgentWentNotReady,
     AgentWentReady,
     PhoneChanged,
+    PhoneUsed,
     ThirdPartyAsked,
     TimeIsUp,
     TimerKind,
+    WrapUpExtended,
 )
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
+
+_AT_REST = (AgentState.OFFLINE, AgentState.NOT_READY, AgentState.READY)
+"""States in which an agent may change his seat."""
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +58,13 @@ def _change(
     call: CallId | None = None,
     leg: ChannelName | None = None,
     reason: str = "",
+    extend_s: float = 0.0,
 ) -> str:
     before = house.agent(agent)
     if before is None:
         return "unknown_agent"
-    after = agents.step(before, cause, now, call=call, leg=leg, reason=reason, rules=house.plan.agent_rules)
+    rules = house.plan.agent_rules
+    after = agents.step(before, cause, now, call=call, leg=leg, reason=reason, extend_s=extend_s, rules=rules)
     if isinstance(after, Refused):
         return after.code
     put(house, before, after)
@@ -68,9 +75,13 @@ def put(house: House, before: Agent, after: Agent) -> None:
     """Keep an agent's new state, tell the exchange, and start the clock of a wrap-up."""
     house.roster.put(after)
     house.dirty = True
+    if after.reason == MISSED and before.reason != MISSED:
+        house.notices.append(Notice(house.now, "missed", after.id))
     if after.state is AgentState.WRAP_UP and after.generation != before.generation:
         house.emit(Wake(TimerKind.WRAP_UP, after.id, after.generation, after.until))
     publish(house, after)
+    if after.state is AgentState.OFFLINE and before.state is not AgentState.OFFLINE:
+        leave_seat(house, after.id, house.now)
 
 
 def publish(house: House, agent: Agent) -> None:
@@ -80,11 +91,14 @@ def publish(house: House, agent: Agent) -> None:
     )
     if agent.state is AgentState.WRAP_UP or not agent.phone:
         net = NetMembership.ABSENT if net is NetMembership.ABSENT else NetMembership.PAUSED
-    mark = encode(agent)
+    phone = house.seats.phone_of(agent.id)
+    if phone is None:
+        net = NetMembership.NOWHERE
+    mark = encode(agent, house.seats.away(agent.id) or "")
     known = f"{mark}/{net.value}"
     if house.connected and house.published.get(agent.id) != known:
         house.published[agent.id] = known
-        house.emit(MarkAgent(agent.id, mark, net))
+        house.emit(MarkAgent(agent.id, mark, net, "" if phone in (None, agent.id) else str(phone)))
 
 
 def rings(house: House, agent: AgentId, call: CallId, leg: ChannelName, now: float) -> bool:
@@ -115,7 +129,7 @@ def leg_gone(house: House, agent: AgentId, call: CallId, now: float, *, leg: Cha
     known = house.agent(agent)
     if known is None or known.call != call or (leg is not None and known.leg not in (None, leg)):
         return
-    if known.state is AgentState.TALKING:
+    if known.state in (AgentState.TALKING, AgentState.HOLDING):
         change(house, agent, AgentInput.RELEASE, now, call=call)
     elif known.state in (AgentState.RESERVED, AgentState.RINGING):
         change(house, agent, AgentInput.OFFER_FAILED, now, call=call)
@@ -136,8 +150,60 @@ def talk_was_none(house: House, agent: AgentId, call: CallId, now: float, *, mis
 
 
 def signed_in(house: House, event: AgentSignedIn, now: float) -> None:
-    """签入."""
-    _answer(house, event.request, _change(house, event.agent, AgentInput.SIGN_IN, now))
+    """签入, at his own phone or at the seat that he names."""
+    _answer(house, event.request, sign_in(house, event.agent, event.seat, now))
+
+
+def sign_in(house: House, agent: AgentId, seat: AgentId | None, now: float) -> str:
+    """Sign an agent in at a phone; gives the code of a refusal, empty when he is signed in.
+
+    A second sign-in takes over: he is signed out where he was, and whoever sits at the new seat is signed out too.
+    While either is at a call nothing changes (``agent_in_call``, ``seat_in_call``): no call is ever taken from anybody.
+    """
+    known, seats = house.agent(agent), house.seats
+    if known is None:
+        return "unknown_agent"
+    here = seats.phone_of(agent)
+    wanted = seat or here
+    if wanted is None:
+        return "no_seat"
+    if wanted not in seats:
+        return "unknown_seat"
+    moves = wanted != here
+    if moves and known.state not in _AT_REST:
+        return "agent_in_call"
+    other = house.agent(seats.agent_at(wanted) or agent)
+    if other is not None and other.id != agent and other.state not in _AT_REST:
+        return "seat_in_call"
+    if other is not None and other.id != agent:
+        if other.state is not AgentState.OFFLINE:
+            house.notices.append(Notice(now, "seat_taken", other.id, wanted))
+            _change(house, other.id, AgentInput.SIGN_OUT, now)
+        leave_seat(house, other.id, now)
+    if moves:
+        if known.state is not AgentState.OFFLINE:
+            house.notices.append(Notice(now, "moved", agent, wanted))
+            _change(house, agent, AgentInput.SIGN_OUT, now)
+        seats.sit(agent, wanted)
+        house.published.pop(agent, None)
+        follow_phone(house, agent, now)
+        if other is not None:
+            follow_phone(house, other.id, now)
+    return _change(house, agent, AgentInput.SIGN_IN, now)
+
+
+def leave_seat(house: House, agent: AgentId, now: float) -> None:
+    """A signed-out agent keeps nobody from a seat: it is free, or its owner's again."""
+    phone = house.seats.leave(agent)
+    if phone is None:
+        return
+    follow_phone(house, agent, now)
+    known = house.agent(agent)
+    if known is not None:
+        publish(house, known)  # his mark names the seat no more
+    owner = house.seats.agent_at(phone)
+    if owner is not None:
+        follow_phone(house, owner, now)
 
 
 def signed_out(house: House, event: AgentSignedOut, now: float) -> None:
@@ -159,6 +225,12 @@ def went_ready(house: House, event: AgentWentReady, now: float) -> None:
 def went_not_ready(house: House, event: AgentWentNotReady, now: float) -> None:
     """示忙, with a reason."""
     code = _change(house, event.agent, AgentInput.GO_NOT_READY, now, reason=event.reason)
+    _answer(house, event.request, code)
+
+
+def wrap_up_extended(house: House, event: WrapUpExtended, now: float) -> None:
+    """Longer after-call work, up to what the hotline allows; the clock is set anew."""
+    code = _change(house, event.agent, AgentInput.EXTEND, now, extend_s=event.seconds)
     _answer(house, event.request, code)
 
 
@@ -203,9 +275,30 @@ def wrap_up_over(house: House, event: TimeIsUp, now: float) -> None:
 
 
 def phone_changed(house: House, event: PhoneChanged, now: float) -> None:
-    """An agent's phone registered, or its registration is gone."""
-    known = house.agent(event.agent)
-    if known is None or known.phone == event.reachable:
+    """A phone registered, or its registration is gone."""
+    house.seats.reached(event.agent, reachable=event.reachable)
+    agent = house.seats.agent_at(event.agent)
+    if agent is not None:
+        follow_phone(house, agent, now)
+
+
+def phone_used(house: House, event: PhoneUsed, now: float) -> None:
+    """A phone begins or ends a call, ours or its own. The agent's state is his and stays; he is offered a call only
+    while his phone is idle."""
+    house.seats.used(event.agent, event.use)
+    agent = house.seats.agent_at(event.agent)
+    if agent is not None:
+        follow_phone(house, agent, now)
+
+
+def follow_phone(house: House, agent: AgentId, now: float) -> None:
+    """Bring what is known of an agent's phone into agreement with the phone where he sits."""
+    known = house.agent(agent)
+    if known is None:
         return
-    cause = AgentInput.PHONE_BACK if event.reachable else AgentInput.PHONE_LOST
-    change(house, event.agent, cause, now)
+    reachable, use = house.seats.facts(agent)
+    if known.use is not use:
+        house.roster.put(replace(known, use=use))
+        house.dirty = True
+    if known.phone != reachable:
+        change(house, agent, AgentInput.PHONE_BACK if reachable else AgentInput.PHONE_LOST, now)

@@ -69,7 +69,9 @@ class Engine:
         self._clock = clock
         self._stepped = stepped
         self._inbox: deque[Event] = deque()
-        self._arrived = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._turn: asyncio.Handle | None = None  #: the next turn, when one is due
+        self._broken: asyncio.Future[None] | None = None
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
         self.steps = 0
         self.failures = 0
@@ -77,24 +79,40 @@ class Engine:
     def post(self, event: Event) -> None:
         """Put an event at the end of the inbox; it is taken in the order of arrival."""
         self._inbox.append(event)
-        self._arrived.set()
+        if self._turn is None and self._loop is not None:
+            self._turn = self._loop.call_soon(self._take_some)
 
     async def run(self) -> None:
         """Take events until cancelled; what is in the inbox then is still taken."""
+        self._loop = asyncio.get_running_loop()
+        self._broken = self._loop.create_future()
+        self._turn = self._loop.call_soon(self._take_some)
         try:
-            while True:
-                await self._arrived.wait()
-                self._arrived.clear()
-                while self._inbox:
-                    for _ in range(min(BATCH, len(self._inbox))):
-                        self._take(self._inbox.popleft())
-                    await asyncio.sleep(0)
+            await self._broken
         finally:
+            self._loop = None
+            if self._turn is not None:
+                self._turn.cancel()
+            self._turn = None
             while self._inbox:
                 self._take(self._inbox.popleft())
             for timer in self._timers.values():
                 timer.cancel()
             self._timers.clear()
+
+    def _take_some(self) -> None:
+        """One turn. A callback of the loop and no task: waking a task for each event costs more than most steps."""
+        self._turn = None
+        try:
+            for _ in range(min(BATCH, len(self._inbox))):
+                self._take(self._inbox.popleft())
+        except Exception as error:  # the journal's or our own fault, which no event may be dropped for: `run` raises it
+            if self._broken is None or self._broken.done():
+                raise
+            self._broken.set_exception(error)
+            return
+        if self._inbox and self._turn is None and self._loop is not None:
+            self._turn = self._loop.call_soon(self._take_some)
 
     def _take(self, event: Event) -> None:
         now = self._clock()

@@ -8,6 +8,7 @@ says). All are pure; `switchboard.py` calls them.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,7 @@ from acd.pool import Pool
 from agents.agent import Agent
 from agents.roster import Roster
 from controller.plan import NumberPlan, Plan, QueuePlan
+from controller.seats import Seats
 from ivr.menu import Menu, Position
 from pbx.call import CallInput, CallMark, CallRecord, CallState, moved
 from pbx.commands import Command, SaveCall
@@ -26,6 +28,24 @@ from pbx.ids import AgentId, CallId, ChannelName, QueueId
 from recordings.policy import Milestone
 
 log = logging.getLogger(__name__)
+
+NOTICES_KEPT = 100
+"""So many notices are at hand; the journal has every event from which they came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a supervisor should see and that nobody asked for.
+
+    `what`: ``missed`` (not ready after calls left unanswered), ``moved`` (signed in at another seat, `detail`, and out
+    where he was), ``seat_taken`` (signed out because somebody else signed in at his seat, `detail`), ``overrun`` (not
+    ready for longer than the reason, `detail`, allows).
+    """
+
+    at: float
+    what: str
+    agent: AgentId
+    detail: str = ""
 
 
 @dataclass(slots=True)
@@ -119,6 +139,7 @@ class House:
         self.calls: dict[CallId, LiveCall] = {}
         self.pool = _pool(plan)  #: who is idle and who waits, for the distribution; it follows the line and the roster
         self.line = Line(self.pool)
+        self.seats = Seats(plan.own_phones, plan.seats)  #: who sits at which phone
         self.callers = CallerList()
         for entry in plan.callers:
             self.callers.put(entry)
@@ -130,6 +151,7 @@ class House:
         self.talks = {queue.id: Talks(queue.expected_talk_s) for queue in plan.queues.values()}
         self.patience = {queue: Patience() for queue in plan.queues}
         self.published: dict[AgentId, str] = {}  #: agents' marks as the exchange has them
+        self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
         self.unheld: dict[CallId, None] = {}  #: waiting calls that have not been told to hold yet, in order
         self.dirty = False  #: the line or an agent changed: distribute before the step ends
         self.now = 0.0  #: of the step that is being made

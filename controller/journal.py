@@ -21,11 +21,11 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from zoneinfo import ZoneInfo
 
 from controller.codec import CodecError, encode_command, encode_event
@@ -47,7 +47,7 @@ class JournalError(StoreError):
 class JournalRules:
     """The writer's numbers."""
 
-    window_s: float = 0.02  #: how long lines gather before a sync, unless somebody waits in `flush`
+    window_s: float = 0.05  #: how long lines gather before a sync, unless somebody waits in `flush`
     max_waiting_bytes: int = 64 * 1024 * 1024  #: kept in memory while the disk refuses; about 150,000 steps
     retry_s: float = 1.0
 
@@ -86,8 +86,11 @@ class JournalWriter:
         self._configuration = configuration
         self._zone = ZoneInfo(zone)
         self._rules = rules or JournalRules()
-        self._inbox: SimpleQueue[bytes | _Roll | None] = SimpleQueue()
+        self._inbox: deque[bytes | _Roll] = deque()
+        self._asleep = False  #: the thread has nothing to do and must be woken by `_news`
+        self._news = threading.Event()
         self._hurry = threading.Event()
+        self._ending = threading.Event()
         self._progress = threading.Condition()
         self._thread: threading.Thread | None = None
         self._handle = -1
@@ -98,8 +101,10 @@ class JournalWriter:
         self._up = True
         self._seq = 0
         self._day_ends = float("-inf")
-        self._handed = self._settled = 0  #: messages handed over; of these written or given up
-        self._waiting = self._dropped = self._undecodable = self._errors = self._syncs = self._written = 0
+        # Each number has one thread that writes it, so that no lock is needed for each line.
+        self._handed = self._given_bytes = self._dropped = self._undecodable = 0  #: the loop's: messages handed over
+        self._settled = self._settled_bytes = self._lost = 0  #: the thread's: of these written or given up
+        self._errors = self._syncs = self._written = 0
 
     # ------------------------------------------------------------ on the loop
 
@@ -163,7 +168,8 @@ class JournalWriter:
         """Write what was handed over, once, and close. Blocks shortly."""
         if self._thread is None:
             return
-        self._inbox.put(None)
+        self._ending.set()
+        self._news.set()
         self._hurry.set()
         self._thread.join()
         self._thread = None
@@ -175,25 +181,27 @@ class JournalWriter:
         """The counters as they are now; cheap, from any thread."""
         return JournalStatus(
             up=self._up,
-            waiting_bytes=self._waiting,
+            waiting_bytes=self._given_bytes - self._settled_bytes,
             appended=self._seq,
             written=self._written,
             syncs=self._syncs,
-            dropped=self._dropped,
+            dropped=self._dropped + self._lost,
             undecodable=self._undecodable,
             errors=self._errors,
             file=self._file,
         )
 
     def _hand_over(self, message: bytes | _Roll) -> None:
-        with self._progress:
-            if isinstance(message, bytes):
-                if self._waiting + len(message) > self._rules.max_waiting_bytes:
-                    self._dropped += 1
-                    return
-                self._waiting += len(message)
-            self._handed += 1
-        self._inbox.put(message)
+        """Without a lock, and without waking the thread while it gathers: this is done for every step."""
+        if isinstance(message, bytes):
+            if self._given_bytes - self._settled_bytes + len(message) > self._rules.max_waiting_bytes:
+                self._dropped += 1
+                return
+            self._given_bytes += len(message)
+        self._inbox.append(message)
+        self._handed += 1
+        if self._asleep:
+            self._news.set()
 
     def _next_day(self, now: float) -> str:
         """The day of `now`, and remember when it ends."""
@@ -219,33 +227,28 @@ class JournalWriter:
                 going = self._wait(line)
 
     def _gather(self, line: list[bytes | _Roll]) -> bool:
-        message = self._inbox.get()
-        if message is not None:
-            line.append(message)
+        """Wait for the first line and then for the window, and take what there is; False at the end."""
+        self._news.clear()
+        self._asleep = True  # set before the look into the inbox: a line that comes after it wakes us
+        if not self._inbox and not self._ending.is_set():
+            self._news.wait()
+        self._asleep = False
+        if not self._ending.is_set():
             self._hurry.wait(self._rules.window_s)
         self._hurry.clear()
-        return message is not None and self._drain(line)
+        going = not self._ending.is_set()
+        self._drain(line)
+        return going
 
     def _wait(self, line: list[bytes | _Roll]) -> bool:
         """The disk refuses: wait before the next try; False at the end."""
-        with contextlib.suppress(Empty):
-            deadline = time.monotonic() + self._rules.retry_s
-            while (left := deadline - time.monotonic()) > 0:
-                message = self._inbox.get(timeout=left)
-                if message is None:
-                    return False
-                line.append(message)
-        return True
+        going = not self._ending.wait(self._rules.retry_s)
+        self._drain(line)
+        return going
 
-    def _drain(self, line: list[bytes | _Roll]) -> bool:
-        try:
-            while True:
-                message = self._inbox.get_nowait()
-                if message is None:
-                    return False
-                line.append(message)
-        except Empty:
-            return True
+    def _drain(self, line: list[bytes | _Roll]) -> None:
+        while self._inbox:
+            line.append(self._inbox.popleft())
 
     def _write(self, line: list[bytes | _Roll]) -> bool:
         """Make the lines up to the next roll durable and take them out; False if the disk refuses."""
@@ -319,14 +322,14 @@ class JournalWriter:
         self._part += 1
 
     def _done(self, messages: Sequence[bytes | _Roll], *, lost: bool = False) -> None:
-        lines = [message for message in messages if isinstance(message, bytes)]
+        sizes = [len(message) for message in messages if isinstance(message, bytes)]
         with self._progress:
             self._settled += len(messages)
-            self._waiting -= sum(map(len, lines))
+            self._settled_bytes += sum(sizes)
             if lost:
-                self._dropped += len(lines)
+                self._lost += len(sizes)
             else:
-                self._written += len(lines)
+                self._written += len(sizes)
             self._progress.notify_all()
 
     def _refused(self, error: OSError) -> None:

@@ -87,5 +87,17 @@ class Plan:
     third_party_ring_s: int = 20
     step_tries: int = 3  #: a command that is lost so often leaves the caller to the safety net
     languages: tuple[str, ...] = field(default=("zh", "en"))
+    seats: frozenset[AgentId] = frozenset()  #: phones that belong to nobody: any agent may sign in there
+    phoneless: frozenset[AgentId] = frozenset()  #: agents without a phone of their own
     callers: tuple[Listed, ...] = ()  #: entries of the caller list that stand in the configuration
     lengths: Mapping[str, float] = field(default_factory=dict)  #: of each prompt by its name, in seconds
+
+    @property
+    def own_phones(self) -> dict[AgentId, AgentId]:
+        """Each agent's own phone, whose number is his id; agents without one are left out."""
+        return {agent: agent for agent in self.agents if agent not in self.phoneless}
+
+    @property
+    def phones(self) -> tuple[AgentId, ...]:
+        """The phones at which agents sit: their own, then the seats."""
+        return (*self.own_phones, *sorted(self.seats))

@@ -6,11 +6,12 @@ table that this follows). Nobody who talks is touched, nobody is rung twice, nob
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from acd.line import HIGHEST_PRIORITY
-from agents.mark import decode
+from agents.agent import Agent
+from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
 from controller import caller, desk, offers, talk
 from controller.house import CurrentOffer, House, LiveCall
@@ -40,7 +41,11 @@ def exchange_lost(house: House, event: ExchangeLost, now: float) -> None:
 def exchange_connected(house: House, event: ExchangeConnected, now: float) -> None:
     """Bring the house into agreement with the exchange."""
     house.connected = True
-    _agents(house, event, now)
+    marks = dict(event.marks)
+    new = [known.id for known in house.roster.agents() if _unknown(known)]
+    seats = {agent: AgentId(seat) for agent in new if (seat := seat_of(marks.get(agent, "")))}
+    event = house.seats.snapshot(event, seats)
+    _agents(house, marks, now)
     rows: dict[CallId, list[LiveChannel]] = {}
     for row in event.channels:
         rows.setdefault(row.call, []).append(row)
@@ -63,6 +68,9 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
     house.restored = {}
     _free_agents(house, event.channels, now, talking=False)
     for known in house.roster.agents():
+        if known.state is AgentState.OFFLINE:
+            desk.leave_seat(house, known.id, now)
+    for known in house.roster.agents():
         desk.publish(house, known)
     house.dirty = True
 
@@ -71,19 +79,22 @@ def _caller(rows: Iterable[LiveChannel]) -> LiveChannel | None:
     return next((row for row in rows if row.role is Role.CALLER), None)
 
 
-def _agents(house: House, event: ExchangeConnected, now: float) -> None:
+def _unknown(agent: Agent) -> bool:
+    """Whether nothing has been heard of an agent since this controller began."""
+    return agent.state is AgentState.OFFLINE and agent.since == 0.0
+
+
+def _agents(house: House, marks: Mapping[AgentId, str], now: float) -> None:
     """Phones as they are registered; states as the exchange remembers them, where we know nothing better."""
-    marks = dict(event.marks)
-    reachable = set(event.phones)
     for known in list(house.roster.agents()):
-        phone = known.id in reachable
+        phone, use = house.seats.facts(known.id)
         remembered = decode(known.id, marks.get(known.id, ""), phone=phone, now=now)
-        if known.state is AgentState.OFFLINE and known.since == 0.0 and remembered is not None:
-            house.roster.put(remembered)
+        if _unknown(known) and remembered is not None:
+            house.roster.put(replace(remembered, use=use))
             if remembered.state is AgentState.WRAP_UP:
                 house.emit(Wake(TimerKind.WRAP_UP, known.id, remembered.generation, remembered.until))
-        elif known.phone != phone:
-            desk.change(house, known.id, AgentInput.PHONE_BACK if phone else AgentInput.PHONE_LOST, now)
+        else:
+            desk.follow_phone(house, known.id, now)
 
 
 def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, now: float) -> None:
@@ -282,7 +293,7 @@ def _free_agents(house: House, channels: Iterable[LiveChannel], now: float, *, t
     legs: set[tuple[AgentId | None, CallId]] = {(row.agent, row.call) for row in channels}
     offered = {(live.offer.agent, live.call) for live in house.calls.values() if live.offer is not None}
     for known in list(house.roster.agents()):
-        if known.call is None or (known.state is AgentState.TALKING) is not talking:
+        if known.call is None or (known.state in (AgentState.TALKING, AgentState.HOLDING)) is not talking:
             continue
         if (known.id, known.call) not in legs and (talking or (known.id, known.call) not in offered):
             desk.leg_gone(house, known.id, known.call, now)

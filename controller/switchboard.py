@@ -54,10 +54,12 @@ RULES: dict[type[Any], Rule] = {
     events.RecordingStopped: recorded.stopped,
     events.TimeIsUp: _time_is_up,
     events.PhoneChanged: desk.phone_changed,
+    events.PhoneUsed: desk.phone_used,
     events.AgentSignedIn: desk.signed_in,
     events.AgentSignedOut: desk.signed_out,
     events.AgentWentReady: desk.went_ready,
     events.AgentWentNotReady: desk.went_not_ready,
+    events.WrapUpExtended: desk.wrap_up_extended,
     events.ThirdPartyAsked: desk.third_party_asked,
     events.CallsRestored: resync.calls_restored,
     events.CallersRemembered: favours.restored,
@@ -78,12 +80,13 @@ class Switchboard:
         """Take one event at epoch second `now`; return what has to be done, in order.
 
         After every event the line is distributed once if it or an agent changed, so that a free agent and a caller
-        who fits him never stand beside each other. While the exchange is away nothing is offered.
+        who fits him never stand beside each other. While the exchange is away nothing is offered. The rules speak of
+        agents; what is said of phones is translated at this door (`seats.py`).
         """
         house = self.house
         house.out = []
         house.now = now
-        RULES[type(event)](house, event, now)
+        RULES[type(event)](house, house.seats.inward(event), now)
         if house.dirty and house.connected:
             offers.distribute(house, now)
-        return house.out
+        return [house.seats.outward(command) for command in house.out]

@@ -39,7 +39,8 @@ P = ParamSpec("P")
 class StoreRules:
     """The writer's and the readers' numbers; times in seconds (`performance.md` 2b)."""
 
-    window_s: float = 0.025  #: how long a batch gathers
+    window_s: float = 0.025  #: how long a batch gathers for whose commit somebody waits
+    calm_s: float = 0.1  #: how long one gathers for which nobody does: a restart may miss so much of the newest records
     batch: int = 200  #: operations of one commit at most: larger ones make the loop wait for the interpreter's lock
     max_waiting: int = 20_000  #: operations in memory while the database is away; more go to the spool file
     readers: int = 4
@@ -105,6 +106,7 @@ class Store:
         self._before_commit = before_commit
         self._inbox: SimpleQueue[_Item | None] = SimpleQueue()
         self._line: deque[_Item] = deque()  #: only the writer's thread touches it
+        self._asked = threading.Event()  #: somebody waits for a commit
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -139,6 +141,7 @@ class Store:
             self._give_up_at = time.monotonic() + drain_s
             self._inbox.put(None)
             self._hurry.set()
+            self._asked.set()
             await asyncio.to_thread(self._thread.join)
             self._thread = None
         await asyncio.to_thread(self._close)
@@ -194,6 +197,8 @@ class Store:
             return
         self._submitted += 1
         self._inbox.put(item)
+        if item.future is not None:
+            self._asked.set()
 
     # ------------------------------------------------------------ in threads
 
@@ -244,7 +249,9 @@ class Store:
                 item = self._inbox.get(block=not self._line)
                 if item is not None and len(self._line) < self._rules.batch:
                     self._line.append(item)
-                    self._hurry.wait(self._rules.window_s)
+                    if self._asked.wait(self._rules.calm_s):
+                        self._hurry.wait(self._rules.window_s)
+                    self._asked.clear()  # whoever asks from now on is in the inbox, or is waited for next time
                 elif item is not None:
                     self._line.append(item)
                 else:

@@ -86,13 +86,15 @@ class AmiDoor:
         *,
         spool: str,
         agents: Collection[str] = (),
+        phones: Collection[str] | None = None,
         limits: AmiLimits | None = None,
         connector: Connector | None = None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = _boottime,
     ) -> None:
         """`inbox` is called synchronously and must not wait. `spool`: Asterisk's spool directory. `agents`:
-        whose marks and phones are read. `connector` replaces TCP (tests)."""
+        whose marks are read. `phones`: at which they sit (None = at those of their own numbers). `connector`
+        replaces TCP (tests)."""
         self.counters = AmiCounters()
         self.version = ""
         self._host, self._port, self._user, self._secret = host, port, user, secret
@@ -115,7 +117,7 @@ class AmiDoor:
         self._beat_sent = 0.0
         self._beat_open = False
         self._beat_timer: asyncio.TimerHandle | None = None
-        self._phones = Phones(self._agents)
+        self._phones = Phones(self._agents if phones is None else frozenset(AgentId(phone) for phone in phones))
         self._orders = Orders(
             self._give,
             self._blocked,
@@ -342,8 +344,7 @@ class AmiDoor:
             if message.event == "OriginateResponse":
                 self._orders.originate_answered(message, now)
                 return
-            contact = message.event == "ContactStatus"
-            found = self._phones.changed(message, now) if contact else translate(message, now)
+            found = self._phones.told(message, now) or translate(message, now)
         except Untranslatable as error:
             self.counters.garbage += 1
             log.warning("%s", error, extra={"action": "ami.garbage"})

@@ -13,6 +13,7 @@ import logging
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pbx.translate import Action
@@ -68,6 +69,10 @@ class _Waiting:
     deadline: float
     rows: list[Message] | None = None
     opened: bool = False
+
+
+def _unheard(_: Message | None) -> None:
+    """Nobody waits for this answer."""
 
 
 class Link(asyncio.Protocol):
@@ -208,11 +213,7 @@ class Link(asyncio.Protocol):
         pieces = []
         try:
             for action in actions:
-
-                def done(message: Message | None, action: Action = action) -> None:
-                    if answered is not None:
-                        answered(action, message)
-
+                done = _unheard if answered is None else partial(answered, action)
                 pieces.append(self._encode(action, _Waiting(done, deadline), keys))
         except ValueError:
             self._forget(keys)

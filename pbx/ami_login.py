@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pbx.ami_link import AmiError, Link, NotAsterisk
 from pbx.events import ExchangeConnected, Role
 from pbx.ids import AgentId, CallId
-from pbx.translate import WANTED, Action, Phones, live_channel
+from pbx.translate import FILTERED, WANTED, Action, Phones, live_channel
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +60,7 @@ async def log_in(link: Link, where: str, user: str, secret: str) -> None:
 
 async def subscribe(link: Link) -> None:
     """Ask for the wanted events only, then switch events on. Filters live in the session: anew at each login."""
-    chosen = [
-        Action("Filter", (("Operation", "Add"), ("MatchCriteria", f"action(include),name({name})"))) for name in WANTED
-    ]
+    chosen = [_filter(name) for name in WANTED]
     answers = await link.request(chosen)
     if any(answer.failed for answer in answers):  # an older Asterisk: one regular expression instead
         text = f"Event: ({'|'.join(WANTED)})"
@@ -70,6 +68,13 @@ async def subscribe(link: Link) -> None:
     (answer,) = await link.request([Action("Events", (("EventMask", "system,call,user"),))])
     if answer.failed:
         raise AmiError("Asterisk does not give this AMI user any events; see read= in manager.conf")
+
+
+def _filter(name: str) -> Action:
+    """The filter that lets one event through, or those of it that are wanted."""
+    more, text = FILTERED.get(name, ("", ""))
+    headers = (("Operation", "Add"), ("MatchCriteria", f"action(include),name({name}){more}"))
+    return Action("Filter", (*headers, ("Filter", text)) if text else headers)
 
 
 async def command_line(link: Link, text: str) -> list[str]:
@@ -102,7 +107,7 @@ async def take_snapshot(link: Link, agents: Collection[AgentId], phones: Phones,
     phones.
     """
     rows = await link.listing(Action("CoreShowChannels"))
-    live = tuple(channel for row in rows if (channel := live_channel(row, agents)) is not None)
+    live = tuple(channel for row in rows if (channel := live_channel(row, phones.known)) is not None)
     callers = [channel for channel in live if channel.role is Role.CALLER]
     ids = sorted(agents)
     marks = [Action("Getvar", (("Variable", f"AG_{agent}"),)) for agent in ids]

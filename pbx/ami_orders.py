@@ -23,6 +23,7 @@ from pbx.wire import Message
 
 log = logging.getLogger(__name__)
 
+_MARK = ("Variable", "Q")
 _MEANINGLESS = ("Hangup", "QueueAdd", "QueueRemove", "QueuePause")  # their errors: gone, or already so
 
 
@@ -51,7 +52,7 @@ class Orders:
         self._link: Link | None = None
         self._outbox = Outbox()
         self._timers: dict[CallId, asyncio.TimerHandle] = {}
-        self._net: dict[AgentId, order.NetMembership] = {}
+        self._net: dict[str, tuple[AgentId, order.NetMembership]] = {}  # by phone: who sits there, and how
         self._recorded: set[CallId] = set()
         self._third: dict[str, tuple[CallId, AgentId]] = {}
         self._token = secrets.token_hex(4)
@@ -111,6 +112,8 @@ class Orders:
         try:
             language = self._outbox.new_language(command)
             batch = actions(command, spool=self._spool, set_language=language)
+            if not self._outbox.new_mark(command):  # the channel carries it since the step before
+                batch = [action for action in batch if _MARK not in action.headers]
             link.send(batch, lambda action, answer: self._step_answered(call, step, action, answer))
         except ValueError as error:
             log.error("step not sent: %s", error, extra={"action": "ami.bad_value"})
@@ -156,13 +159,14 @@ class Orders:
             self._serial += 1
             channel_id = f"third-{self._token}-{self._serial}"
         elif isinstance(command, order.MarkAgent):
-            membership = self._net.get(command.agent) is not command.net
+            membership = self._net.get(command.phone or command.agent) != (command.agent, command.net)
         batch = actions(command, spool=self._spool, set_membership=membership, channel_id=channel_id)
         link.send(batch, lambda action, answer: self._other_answered(command, channel_id, action, answer))
         if isinstance(command, order.AddParty):
             self._third[channel_id] = (command.call, command.endpoint)
         elif isinstance(command, order.MarkAgent):
-            self._net[command.agent] = command.net
+            if command.net is not order.NetMembership.NOWHERE:
+                self._net[command.phone or command.agent] = (command.agent, command.net)
         elif isinstance(command, order.StartRecording):
             self._recorded.add(command.call)
 

@@ -140,15 +140,20 @@ class NetMembership(enum.Enum):
     READY = "ready"
     PAUSED = "paused"
     ABSENT = "absent"
+    NOWHERE = "nowhere"  #: he has no phone now: the net's members stay as they are
 
 
 @dataclass(frozen=True, slots=True)
 class MarkAgent:
-    """Remember an agent's state in the exchange (global ``AG_<id>``), and in the safety net's membership."""
+    """Remember an agent's state in the exchange (global ``AG_<id>``), and in the safety net's membership.
+
+    `phone`: where he sits, empty when it is the phone of his own number.
+    """
 
     agent: AgentId
     mark: str
     net: NetMembership
+    phone: str = ""
 
 
 # ---------------------------------------------------------------- the engine, the store, the workers

@@ -245,10 +245,28 @@ class RecordingStopped:
 
 @dataclass(frozen=True, slots=True)
 class PhoneChanged:
-    """An agent's phone registered, or its registration is gone."""
+    """A phone registered, or its registration is gone. `agent` is the phone's number, whoever sits there."""
 
     agent: AgentId
     reachable: bool
+    at: float
+
+
+class PhoneUse(enum.Enum):
+    """What a phone is doing, as the exchange sees it (its device state); whether it can be reached is told apart."""
+
+    IDLE = "idle"
+    RINGING = "ringing"
+    IN_USE = "in_use"  #: in a call, of the hotline or of its own
+    BUSY = "busy"  #: says itself that it takes no calls
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneUsed:
+    """What a phone is doing has changed. `agent` is the phone's number, whoever sits there."""
+
+    agent: AgentId
+    use: PhoneUse
     at: float
 
 
@@ -292,11 +310,12 @@ class ExchangeLost:
 
 @dataclass(frozen=True, slots=True)
 class AgentSignedIn:
-    """签入: the agent starts his shift; he is not ready yet."""
+    """签入: the agent starts his shift; he is not ready yet. `seat`: at which phone (None = at his own)."""
 
     agent: AgentId
     request: RequestId
     at: float
+    seat: AgentId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +342,16 @@ class AgentWentNotReady:
 
     agent: AgentId
     reason: str
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpExtended:
+    """The agent asks for `seconds` more of after-call work (话后整理)."""
+
+    agent: AgentId
+    seconds: float
     request: RequestId
     at: float
 
@@ -448,12 +477,14 @@ Event = (
     | LegEnded
     | RecordingStopped
     | PhoneChanged
+    | PhoneUsed
     | ExchangeConnected
     | ExchangeLost
     | AgentSignedIn
     | AgentSignedOut
     | AgentWentReady
     | AgentWentNotReady
+    | WrapUpExtended
     | ThirdPartyAsked
     | TicketOpened
     | TimeIsUp

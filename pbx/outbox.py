@@ -32,6 +32,7 @@ class _Lane:
     waiting: deque[StepCommand] = field(default_factory=deque)
     bridged: bool = False
     language: str = ""
+    mark: str = ""
 
 
 class Outbox:
@@ -100,6 +101,13 @@ class Outbox:
         lane = self._lane(command.call)
         changed = lane.language != command.language
         lane.language = command.language
+        return changed
+
+    def new_mark(self, command: StepCommand) -> bool:
+        """Whether the channel must be told the command's mark, because it is not known to carry it already."""
+        lane = self._lane(command.call)
+        changed = lane.mark != command.mark
+        lane.mark = command.mark
         return changed
 
     @property

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from pbx import commands as order
 from pbx import events as event
-from pbx.events import Event, KeyStatus, LiveChannel, PhoneChanged, Role
+from pbx.events import Event, KeyStatus, LiveChannel, PhoneChanged, PhoneUse, PhoneUsed, Role
 from pbx.ids import AgentId, CallId, ChannelName
 from pbx.wire import Message
 
@@ -27,10 +27,15 @@ WANTED = (
     "BridgeLeave",
     "MixMonitorStop",
     "ContactStatus",
+    "DeviceStateChange",
     "OriginateResponse",
     "FullyBooted",
 )
 """The events that the exchange is asked for; `pbx/ami.py` sends one filter each after every login."""
+
+FILTERED = {"DeviceStateChange": (",header(Device),method(regex)", "^PJSIP/[0-9]+$")}
+"""Wanted events of which only some are: what is added to their filter, and its text. A phone's name is its number; the
+trunk's state would change with every call."""
 
 NET_QUEUE = "net"  #: the safety net's queue in queues.conf
 _SURROGATES = (
@@ -207,15 +212,16 @@ _EVENTS: dict[str, Callable[[Message, float], Event | None]] = {
 def translate(message: Message, now: float) -> Event | None:
     """The event of `pbx/events.py` that `message` means, or None for a word that we do not use.
 
-    `now` (epoch seconds) stands in for a missing timestamp. ``ContactStatus`` is not decided here but by
-    `Phones`, which remembers. Raises `Untranslatable` for a wanted event with a value of the wrong kind.
+    `now` (epoch seconds) stands in for a missing timestamp. ``ContactStatus`` and ``DeviceStateChange`` are not decided
+    here but by `Phones`, which knows the phones. Raises `Untranslatable` for a wanted event with a value of the wrong
+    kind.
     """
     make = _EVENTS.get(message.event)
     return None if make is None else make(message, now)
 
 
-def live_channel(row: Message, agents: Collection[AgentId]) -> LiveChannel | None:
-    """One ``CoreShowChannel`` row; None for a channel that is neither of a call nor of one of `agents`.
+def live_channel(row: Message, phones: Collection[AgentId]) -> LiveChannel | None:
+    """One ``CoreShowChannel`` row; None for a channel that is neither of a call nor of one of `phones`.
 
     An agent's channel without a call (he dials out himself) has an empty `call`: the agent is busy.
     """
@@ -223,7 +229,7 @@ def live_channel(row: Message, agents: Collection[AgentId]) -> LiveChannel | Non
     agent = agent_of(channel)
     found = whose(row)
     if found is None:
-        if row.variable("CALLID") or agent is None or agent not in agents:
+        if row.variable("CALLID") or agent is None or agent not in phones:
             return None
         found = (CallId(""), Role.AGENT)
     call, role = found
@@ -241,6 +247,15 @@ def live_channel(row: Message, agents: Collection[AgentId]) -> LiveChannel | Non
     )
 
 
+_USES = {
+    "INUSE": PhoneUse.IN_USE,
+    "ONHOLD": PhoneUse.IN_USE,
+    "RINGING": PhoneUse.RINGING,
+    "RINGINUSE": PhoneUse.RINGING,
+    "BUSY": PhoneUse.BUSY,
+}
+
+
 class Phones:
     """Which agents' phones are registered, from the contacts' own events.
 
@@ -250,9 +265,9 @@ class Phones:
 
     _GONE = ("Removed", "Unreachable")
 
-    def __init__(self, agents: Collection[AgentId]) -> None:
-        """`agents`: other endpoints (the trunk) are ignored."""
-        self._agents = agents
+    def __init__(self, known: Collection[AgentId]) -> None:
+        """`known`: the phones at which agents sit; other endpoints (the trunk) are ignored."""
+        self.known = known
         self._contacts: dict[AgentId, set[str]] = {}
 
     def _note(self, agent: AgentId, uri: str, status: str) -> None:
@@ -266,14 +281,31 @@ class Phones:
         self._contacts.clear()
         for row in rows:
             agent = AgentId(row.get("Endpoint") or row.get("Aor"))
-            if agent in self._agents:
+            if agent in self.known:
                 self._note(agent, row.get("Uri"), row.get("Status"))
         return tuple(sorted(agent for agent, uris in self._contacts.items() if uris))
+
+    def told(self, message: Message, now: float) -> PhoneChanged | PhoneUsed | None:
+        """What an event says of a phone; None for every other event, and where nothing changes."""
+        if message.event == "ContactStatus":
+            return self.changed(message, now)
+        return self.used(message, now) if message.event == "DeviceStateChange" else None
+
+    def used(self, message: Message, now: float) -> PhoneUsed | None:
+        """What a ``DeviceStateChange`` says of a phone; None for a device that is no phone of ours.
+
+        ``UNAVAILABLE`` counts as idle: whether a phone is reachable is the contacts' word.
+        """
+        kind, _, name = message.get("Device").partition("/")
+        if kind != "PJSIP" or name not in self.known:
+            return None
+        use = _USES.get(message.get("State"), PhoneUse.IDLE)
+        return PhoneUsed(AgentId(name), use, instant(message, now))
 
     def changed(self, message: Message, now: float) -> PhoneChanged | None:
         """What a ``ContactStatus`` event changes: None when the phone stays as reachable as it was."""
         agent = AgentId(message.get("EndpointName") or message.get("AOR"))
-        if agent not in self._agents:
+        if agent not in self.known:
             return None
         before = bool(self._contacts.get(agent))
         self._note(agent, message.get("URI"), message.get("ContactStatus"))
@@ -337,7 +369,9 @@ def _step_actions(command: order.StepCommand, context: str, argument: str, langu
 
 
 def _membership(command: order.MarkAgent) -> list[Action]:
-    interface = ("Interface", f"PJSIP/{command.agent}")
+    if command.net is order.NetMembership.NOWHERE:
+        return []
+    interface = ("Interface", f"PJSIP/{_checked(_NAME, command.phone or command.agent, 'phone')}")
     if command.net is order.NetMembership.ABSENT:
         return [Action("QueueRemove", (("Queue", NET_QUEUE), interface))]
     paused = ("Paused", "true" if command.net is order.NetMembership.PAUSED else "false")

@@ -25,7 +25,8 @@ MAX_MESSAGE = 1 << 20  #: bytes of one message from the exchange; more is not AM
 _MAX_BANNER = 200
 _END = b"\r\n\r\n"
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
-_BREAKS = re.compile(r"[\r\n\0]")
+_KNOWN_NAMES: set[str] = set()  #: header names that were checked already: a few dozen in all
+_MAX_KNOWN_NAMES = 200
 
 
 class WireError(ValueError):
@@ -251,18 +252,26 @@ def encode(action: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
     more than `MAX_LINE` bytes. Commas, quotes, backslashes, ``$`` and braces pass as they are (`asterisk.md`
     10.5).
     """
-    lines = []
-    for name, value in (("Action", action), *headers):
-        if not _HEADER_NAME.match(name):
-            raise BadHeader("not a header name")
-        if _BREAKS.search(value):
-            raise BadHeader(f"the value of {name} holds a line break or NUL")
+    text = f"Action: {_value('Action', action)}\r\n"
+    for name, value in headers:
+        if name not in _KNOWN_NAMES:
+            if not _HEADER_NAME.match(name):
+                raise BadHeader("not a header name")
+            if len(_KNOWN_NAMES) < _MAX_KNOWN_NAMES:
+                _KNOWN_NAMES.add(name)
+        text += f"{name}: {_value(name, value)}\r\n"
+    return (text + "\r\n").encode()
+
+
+def _value(name: str, value: str) -> str:
+    """`value`, checked: three searches in a short text are several times faster than one regular expression."""
+    if "\r" in value or "\n" in value or "\0" in value:
+        raise BadHeader(f"the value of {name} holds a line break or NUL")
+    if not value.isascii() or len(value) + len(name) + 2 > MAX_LINE:
         try:
-            line = f"{name}: {value}".encode()
+            size = len(f"{name}: {value}".encode())
         except UnicodeEncodeError:
             raise BadHeader(f"the value of {name} is not Unicode text") from None
-        if len(line) > MAX_LINE:
-            raise LineTooLong(f"{name} takes {len(line)} bytes; Asterisk reads at most {MAX_LINE}")
-        lines.append(line)
-    lines.append(_END[2:])
-    return b"\r\n".join(lines)
+        if size > MAX_LINE:
+            raise LineTooLong(f"{name} takes {size} bytes; Asterisk reads at most {MAX_LINE}")
+    return value

@@ -232,6 +232,10 @@ class Hall:
     def phone(self, agent: AgentId, reachable: bool) -> list[Command]:
         return self.step(event.PhoneChanged(agent, reachable, self.now))
 
+    def used(self, phone: AgentId, use: event.PhoneUse) -> list[Command]:
+        """The phone begins or ends a call."""
+        return self.step(event.PhoneUsed(phone, use, self.now))
+
     def time_is_up(self, wake: order.Wake) -> list[Command]:
         """A timer that was asked for; time jumps to it."""
         self.now = max(self.now, wake.at)
@@ -239,8 +243,8 @@ class Hall:
 
     # ------------------------------------------------------------ people
 
-    def sign_in(self, agent: AgentId = A1) -> list[Command]:
-        return self.step(event.AgentSignedIn(agent, RequestId("r"), self.now))
+    def sign_in(self, agent: AgentId = A1, seat: AgentId | None = None) -> list[Command]:
+        return self.step(event.AgentSignedIn(agent, RequestId("r"), self.now, seat))
 
     def sign_out(self, agent: AgentId = A1) -> list[Command]:
         return self.step(event.AgentSignedOut(agent, RequestId("r"), self.now))
@@ -252,6 +256,9 @@ class Hall:
 
     def not_ready(self, agent: AgentId = A1, reason: str = "break") -> list[Command]:
         return self.step(event.AgentWentNotReady(agent, reason, RequestId("r"), self.now))
+
+    def extend(self, seconds: float, agent: AgentId = A1) -> list[Command]:
+        return self.step(event.WrapUpExtended(agent, seconds, RequestId("r"), self.now))
 
     def third_party(self, endpoint: AgentId, agent: AgentId = A1) -> list[Command]:
         return self.step(event.ThirdPartyAsked(agent, endpoint, RequestId("r"), self.now))

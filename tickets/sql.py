@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     func,
     insert,
     select,
@@ -117,10 +118,21 @@ def _insert_once(dialect: str) -> Any:
     return new.on_conflict_do_nothing(index_elements=["call"]).returning(tickets.c.number)
 
 
+_OF_CALL = select(tickets.c.number).where(tickets.c.call == bindparam("of_call"))
+
+
+@cache
+def _set_of_call(column: str) -> Any:
+    return update(tickets).where(tickets.c.call == bindparam("of_call")).values({column: bindparam("value")})
+
+
+_NEW_MOVE = insert(moves)
+
+
 def open_ticket(connection: Connection, opening: OpenTicket, policy: TicketPolicy) -> TicketNumber:
     """Open a ticket for an answered call and give its number; a call that has one keeps it. Raises `CalendarError`."""
-    mine = select(tickets.c.number).where(tickets.c.call == opening.call)
-    if known := connection.execute(mine).scalar_one_or_none():
+    mine = {"of_call": opening.call}
+    if known := connection.execute(_OF_CALL, mine).scalar_one_or_none():
         return TicketNumber(known)
     day = policy.hours.local_day(opening.at).strftime("%Y%m%d")
     last = connection.execute(_next_number(connection.dialect.name), {"day": day, "last": 1}).scalar_one()
@@ -137,7 +149,7 @@ def open_ticket(connection: Connection, opening: OpenTicket, policy: TicketPolic
         handle_due=policy.handle_due(opening.at, None),
     )
     if connection.execute(_insert_once(connection.dialect.name), _row(ticket)).first() is None:
-        return TicketNumber(connection.execute(mine).scalar_one())  # another writer was faster
+        return TicketNumber(connection.execute(_OF_CALL, mine).scalar_one())  # another writer was faster
     _keep_move(connection, ticket, None, OPENED, opening.agent, opening.at, "")
     return ticket.number
 
@@ -168,17 +180,17 @@ def close_ticket(
 
 def score_ticket(connection: Connection, call: CallId, score: int) -> bool:
     """Store the caller's satisfaction (1-5) in his ticket; False if the call has none. Raises `TicketRefused`."""
-    return _set_for_call(connection, call, satisfaction=checked_score(score))
+    return _set_for_call(connection, call, "satisfaction", checked_score(score))
 
 
 def link_recording(connection: Connection, call: CallId, path: str) -> bool:
     """Name the call's recording in its ticket; False if the call has no ticket."""
-    return _set_for_call(connection, call, recording=path)
+    return _set_for_call(connection, call, "recording", path)
 
 
 def link_transcript(connection: Connection, call: CallId) -> bool:
     """Say in the call's ticket that there is a transcript; False if the call has no ticket."""
-    return _set_for_call(connection, call, transcript=True)
+    return _set_for_call(connection, call, "transcript", True)
 
 
 def get_ticket(connection: Connection, number: TicketNumber) -> Ticket | None:
@@ -215,8 +227,8 @@ def list_moves(connection: Connection, number: TicketNumber) -> list[TicketMove]
     ]
 
 
-def _set_for_call(connection: Connection, call: CallId, **values: object) -> bool:
-    return connection.execute(update(tickets).where(tickets.c.call == call).values(values)).rowcount == 1
+def _set_for_call(connection: Connection, call: CallId, column: str, value: object) -> bool:
+    return connection.execute(_set_of_call(column), {"of_call": call, "value": value}).rowcount == 1
 
 
 def _locked(connection: Connection, number: TicketNumber) -> Ticket:
@@ -248,7 +260,7 @@ def _keep_move(
         "at": at,
         "reason": reason,
     }
-    connection.execute(insert(moves), row)
+    connection.execute(_NEW_MOVE, row)
 
 
 def _row(ticket: Ticket) -> dict[str, Any]:

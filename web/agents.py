@@ -9,11 +9,13 @@ from aiohttp import web
 from pbx.ids import AgentId
 from web.backend import RequestResult
 from web.errors import refusal
-from web.fields import Text, read_body
+from web.fields import Number, Text, read_body
 from web.keys import BACKEND
 from web.shape import answer
 
 _REASON = Text(longest=32, required=True, pattern=re.compile(r"[a-z0-9_-]+"))
+_EXTEND = Number(least=1, most=86400, required=True)
+_SEAT = Text(longest=32, pattern=re.compile(r"[A-Za-z0-9_-]+"))
 _ENDPOINT = Text(longest=32, required=True, pattern=re.compile(r"[A-Za-z0-9_-]+"))
 
 
@@ -28,9 +30,10 @@ def _answered(result: RequestResult) -> web.Response:
 
 
 async def sign_in(request: web.Request) -> web.Response:
-    """POST …/sign-in: 签入."""
-    await read_body(request, {})
-    return _answered(await request.app[BACKEND].sign_in(_agent(request)))
+    """POST …/sign-in: 签入, with ``{"seat": …}`` at another phone than his own."""
+    body = await read_body(request, {"seat": _SEAT})
+    seat = AgentId(body["seat"]) if "seat" in body else None
+    return _answered(await request.app[BACKEND].sign_in(_agent(request), seat))
 
 
 async def ready(request: web.Request) -> web.Response:
@@ -43,6 +46,12 @@ async def not_ready(request: web.Request) -> web.Response:
     """POST …/not-ready with ``{"reason": …}``: 示忙."""
     body = await read_body(request, {"reason": _REASON})
     return _answered(await request.app[BACKEND].not_ready(_agent(request), body["reason"]))
+
+
+async def wrap_up(request: web.Request) -> web.Response:
+    """POST …/wrap-up with ``{"extend_s": …}``: so many seconds more of 话后整理."""
+    body = await read_body(request, {"extend_s": _EXTEND})
+    return _answered(await request.app[BACKEND].extend_wrap_up(_agent(request), float(body["extend_s"])))
 
 
 async def sign_out(request: web.Request) -> web.Response:

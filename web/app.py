@@ -53,6 +53,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("POST", f"{_AGENT}/sign-in", agents.sign_in, Access.TOKEN),
         ("POST", f"{_AGENT}/ready", agents.ready, Access.TOKEN),
         ("POST", f"{_AGENT}/not-ready", agents.not_ready, Access.TOKEN),
+        ("POST", f"{_AGENT}/wrap-up", agents.wrap_up, Access.TOKEN),
         ("POST", f"{_AGENT}/sign-out", agents.sign_out, Access.TOKEN),
         ("POST", f"{_AGENT}/third-party", agents.third_party, Access.TOKEN),
         ("GET", "/api/caller-list", callers.show_list, Access.TOKEN),

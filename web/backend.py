@@ -48,7 +48,12 @@ class CallView:
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """One agent on the first page. `state` is the value of `agents.agent.AgentState`, since `since`."""
+    """One agent on the first page. `state` is the value of `agents.agent.AgentState`, since `since`.
+
+    `phone`: whether the phone where he sits, `seat`, is reachable; `use`: what it is doing (`pbx.events.PhoneUse`):
+    ready with a phone in use is a private call, and he is offered nothing. `limit_s`: how long he may be not ready for
+    `reason` (None = no limit); beyond it he is shown as overdue and nothing else. `until`: the end of his wrap-up.
+    """
 
     agent: AgentId
     name: str
@@ -57,11 +62,28 @@ class AgentView:
     reason: str = ""
     call: CallId | None = None
     phone: bool = False
+    seat: AgentId | None = None
+    use: str = "idle"
+    limit_s: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeView:
+    """Something that a supervisor should see, since `at`; `what` as in `controller.house.Notice`."""
+
+    at: float
+    what: str
+    agent: AgentId
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """One queue: callers in its line, since when the longest waits (None = nobody), talks, ready agents."""
+    """One queue: callers in its line, since when the longest waits (None = nobody), talks, ready agents.
+
+    `unserved`: no agent who fits it is signed in, so its callers would wait for nobody.
+    """
 
     queue: QueueId
     name_zh: str
@@ -70,6 +92,7 @@ class QueueView:
     waiting_since: float | None
     talking: int
     agents_ready: int
+    unserved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +137,7 @@ class Overview:
     agents: tuple[AgentView, ...] = ()
     queues: tuple[QueueView, ...] = ()
     service_levels: tuple[ServiceLevelView, ...] = ()
+    notices: tuple[NoticeView, ...] = ()
     counters: Counters = field(default_factory=Counters)
     exchange: Mapping[str, int] = field(default_factory=dict)
 
@@ -182,8 +206,8 @@ class Backend(Protocol):
         """Wait until `overview().version` differs from `version` (it may already); give the new one."""
         ...
 
-    async def sign_in(self, agent: AgentId) -> RequestResult:
-        """签入: start the agent's shift."""
+    async def sign_in(self, agent: AgentId, seat: AgentId | None = None) -> RequestResult:
+        """签入: start the agent's shift at `seat`, at his own phone where none is given; a second one takes over."""
         ...
 
     async def ready(self, agent: AgentId) -> RequestResult:
@@ -192,6 +216,10 @@ class Backend(Protocol):
 
     async def not_ready(self, agent: AgentId, reason: str) -> RequestResult:
         """示忙: take no calls, for `reason`."""
+        ...
+
+    async def extend_wrap_up(self, agent: AgentId, seconds: float) -> RequestResult:
+        """`seconds` more of after-call work (话后整理)."""
         ...
 
     async def sign_out(self, agent: AgentId) -> RequestResult:

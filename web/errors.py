@@ -39,6 +39,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "already_signed_in": ("话务员已签入", "the agent has signed in already"),
     "phone_unreachable": ("话机未注册", "the agent's phone is not registered"),
     "unknown_reason": ("没有此示忙原因", "there is no such not-ready reason"),
+    "no_seat": ("该话务员没有自己的话机, 请指定座席", "the agent has no free phone of his own; name a seat"),
+    "unknown_seat": ("没有此座席", "there is no such seat"),
+    "agent_in_call": ("话务员正在处理来电, 结束后再换座席", "the agent is busy with a call; change the seat after it"),
+    "seat_in_call": ("该座席的话务员正在处理来电", "the agent at that seat is busy with a call"),
+    "not_in_wrap_up": ("话务员不在话后整理中", "the agent is not in after-call work"),
+    "wrap_up_too_long": ("超过话后整理的最长时限", "longer than after-call work may last"),
     "party_not_ready": ("对方话务员现在不能接听", "that agent cannot be called now"),
     "unknown_party": ("没有此分机或话务员", "there is no such extension or agent"),
     "not_talking": ("话务员不在通话中", "the agent is not in a talk"),
@@ -52,6 +58,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "bad_title": ("标题含有不允许的字符", "the title has characters that are not allowed"),
     "bad_text": ("内容含有不允许的字符", "the text has characters that are not allowed"),
     # problems of one field
+    "out_of_range": ("超出允许范围", "is out of range"),
     "unknown_field": ("未知字段", "unknown field"),
     "doubled_field": ("字段重复", "the field is there twice"),
     "missing": ("缺少此字段", "the field is missing"),
@@ -63,7 +70,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "until_before_since": ("结束时间早于开始时间", "lies before `since`"),
     "window_too_long": ("时间范围过长", "the time window is too long"),
     "not_a_whole_number": ("须为整数", "must be a whole number"),
-    "out_of_range": ("超出允许范围", "is out of range"),
     "not_an_instant": (
         "须为时间 (秒, 或带时区的 ISO 8601)",
         "must be epoch seconds, or ISO 8601 with its zone",

@@ -61,6 +61,21 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
+class Number:
+    """A number field between `least` and `most`, both allowed."""
+
+    least: float
+    most: float
+    required: bool = False
+
+    def problem(self, value: object) -> str:
+        """The code of what is wrong with `value`; empty when nothing is."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return "not_a_number"
+        return "" if self.least <= value <= self.most else "out_of_range"
+
+
+@dataclass(frozen=True, slots=True)
 class Instant:
     """A field that holds a point in time: epoch seconds, or ISO 8601 with its zone (RFC 3339)."""
 
@@ -84,7 +99,7 @@ def instant(value: object) -> float | None:
     return found.timestamp() if found.tzinfo is not None else None
 
 
-Field = Text | Whole | Instant
+Field = Text | Whole | Number | Instant
 """What a field of a body may be."""
 
 

@@ -13,7 +13,7 @@ from web.keys import BACKEND
 
 METRICS: web.AppKey[HotlineMetrics] = web.AppKey("metrics", HotlineMetrics)
 
-AGENT_STATES = ("offline", "not_ready", "ready", "reserved", "ringing", "talking", "wrap_up")
+AGENT_STATES = ("offline", "not_ready", "ready", "reserved", "ringing", "talking", "holding", "wrap_up")
 """The values of `agents.agent.AgentState`: each is shown, with 0 too, so that no series comes and goes."""
 
 

@@ -25,6 +25,8 @@ def main(arguments: argparse.Namespace) -> int:
             print("which agent? e.g. `./hotline agent ready 1001`", file=sys.stderr)
             return 2
         body = {"reason": arguments.reason} if arguments.action == "not-ready" else {}
+        if arguments.action == "sign-in" and arguments.seat:
+            body = {"seat": arguments.seat}
         client.post(f"/api/agents/{arguments.id}/{arguments.action}", body)
     except ClientError as error:
         print(f"hotline: {error}", file=sys.stderr)

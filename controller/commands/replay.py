@@ -7,7 +7,7 @@ import sys
 
 from controller.commands.check import checked
 from controller.database import StoreError
-from controller.journal_file import Header
+from controller.journal_file import Header, JournalDamaged
 from controller.replay import replay
 from controller.switchboard import Switchboard
 
@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     try:
         difference = replay(arguments.file, switchboard)
-    except (StoreError, OSError) as error:
+    except (JournalDamaged, StoreError, OSError) as error:
         print(f"replay: {error}", file=sys.stderr)
         return 2
     if other:

@@ -184,6 +184,11 @@ class Stage:
 
     async def start_controller(self) -> None:
         """Start the controller as a process; wait until its pages answer. Raises `StageError` with its last words."""
+        await self.spawn_controller()
+        await self.controller_serves()
+
+    async def spawn_controller(self) -> None:
+        """Start the controller as a process; it has only begun to start when this returns."""
         log = (self.folder / "controller.log").open("ab")
         environment = os.environ | {"HOTLINE_HOME": str(self.home), "HOTLINE_VAR": str(self.var)}
         with log:
@@ -200,6 +205,10 @@ class Stage:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is the demonstration's to handle
             )
+
+    async def controller_serves(self) -> None:
+        """Wait until the controller's pages answer. Raises `StageError` with its last words."""
+        assert self._process is not None
         serving = asyncio.ensure_future(self._serving())
         ended = asyncio.ensure_future(self._process.wait())
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from . import audio, rtp, sdp
@@ -134,6 +134,16 @@ class Call(Leg):
     async def hear_silence(self, seconds: float, timeout: float, level: float = -40.0) -> float:
         """Wait for a pause of `seconds` without packets louder than `level`; its beginning.  TimeoutError."""
         return await self._watch.hear_silence(seconds, timeout, level)
+
+    def listen(self, hears: Callable[[float, bytes], object]) -> Callable[[], None]:
+        """Have `hears` called with each packet's arrival (loop's clock) and A-law payload; what is returned ends it."""
+        self._stream.listeners.append(hears)
+
+        def deaf() -> None:
+            if hears in self._stream.listeners:
+                self._stream.listeners.remove(hears)
+
+        return deaf
 
     # -- what a person does ----------------------------------------------------------------------------------
 

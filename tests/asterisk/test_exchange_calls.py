@@ -157,14 +157,14 @@ async def test_a_key_cuts_a_message_and_is_not_kept(beating: Any, ring: Ring) ->
 async def test_keys_in_the_line_are_reported_and_the_music_goes_on(beating: Any, ring: Ring, method: Any) -> None:
     line = await ring()
     await line.go("p-hold", "default")
-    await line.call.hear_tone(MUSIC_HZ, timeout=3)
+    await line.call.hear_sound(timeout=3)
     mark = len(beating.events)
     for key in ("1", "#", "*", "0"):
         await line.call.press(key, method=method)
         pressed = await line.user("HoldKey", after=mark, Key=key)
         assert pressed["Step"] == "1"
         await beating.other_second(float(pressed["Timestamp"]))
-    await line.call.hear_tone(MUSIC_HZ, timeout=1, frames=25)
+    await line.call.hear_sound(timeout=1, frames=5)
     music = [m["Event"] for m in beating.events[mark:] if m["Event"].startswith("MusicOnHold")]
     assert not music, "a key neither stops nor starts the music"
 
@@ -178,12 +178,11 @@ async def test_a_key_cuts_what_is_announced_in_the_line(beating: Any, ring: Ring
     await line.call.press("1")
     assert (await line.user("HoldKey"))["Key"] == "1"
     await line.user("Announced")
-    await line.call.hear_tone(MUSIC_HZ, timeout=1)
     assert asyncio.get_running_loop().time() - pressed_at < 1.5
 
 
 async def test_a_flood_of_keys_in_the_line_is_harmless(beating: Any, ring: Ring, plug: Plug) -> None:
-    agent = await plug("1001")
+    agent = await plug("1001", AnswerPolicy.auto(0.1))
     line = await ring()
     await line.go("p-hold", "default")
     mark, begun = len(beating.events), asyncio.get_running_loop().time()

@@ -33,27 +33,30 @@ NO_WRAP_UP = replace(RULES, wrap_up_s=0.0)
 ID, CALL, OTHER, LEG = AgentId("1001"), CallId("hotline-1.1"), CallId("hotline-2.2"), ChannelName("PJSIP/1001-1")
 
 GRID = """
-             OFFLINE           NOT_READY         READY             RESERVED          RINGING           TALKING           WRAP_UP
-SIGN_IN      NOT_READY         already_signed_in already_signed_in already_signed_in already_signed_in already_signed_in already_signed_in
-SIGN_OUT     not_signed_in     OFFLINE           OFFLINE           RESERVED          RINGING           TALKING           WRAP_UP
-GO_READY     READY             READY             READY             RESERVED          RINGING           TALKING           READY
-GO_NOT_READY not_signed_in     NOT_READY         NOT_READY         RESERVED          RINGING           TALKING           WRAP_UP
-RESERVE      not_signed_in     not_ready         RESERVED          reserved          ringing           talking           wrap_up
-RING         not_signed_in     not_ready         RINGING           RINGING           ringing           talking           wrap_up
-JOIN         TALKING           TALKING           TALKING           TALKING           TALKING           talking           TALKING
-RELEASE      not_talking       not_talking       not_talking       WRAP_UP           WRAP_UP           WRAP_UP           not_talking
-OFFER_FAILED no_offer          no_offer          no_offer          READY             READY             READY             no_offer
-NO_ANSWER    no_offer          no_offer          no_offer          READY             READY             READY             no_offer
-WRAP_UP_OVER not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    READY
-PHONE_LOST   OFFLINE           NOT_READY         NOT_READY         RESERVED          RINGING           TALKING           WRAP_UP
-PHONE_BACK   OFFLINE           NOT_READY         READY             RESERVED          RINGING           TALKING           WRAP_UP
+             OFFLINE           NOT_READY         READY             RESERVED          RINGING           TALKING           HOLDING           WRAP_UP
+SIGN_IN      NOT_READY         already_signed_in already_signed_in already_signed_in already_signed_in already_signed_in already_signed_in already_signed_in
+SIGN_OUT     not_signed_in     OFFLINE           OFFLINE           RESERVED          RINGING           TALKING           HOLDING           WRAP_UP
+GO_READY     READY             READY             READY             RESERVED          RINGING           TALKING           HOLDING           READY
+GO_NOT_READY not_signed_in     NOT_READY         NOT_READY         RESERVED          RINGING           TALKING           HOLDING           WRAP_UP
+RESERVE      not_signed_in     not_ready         RESERVED          reserved          ringing           talking           holding           wrap_up
+RING         not_signed_in     not_ready         RINGING           RINGING           ringing           talking           holding           wrap_up
+JOIN         TALKING           TALKING           TALKING           TALKING           TALKING           talking           TALKING           TALKING
+RELEASE      not_talking       not_talking       not_talking       WRAP_UP           WRAP_UP           WRAP_UP           WRAP_UP           not_talking
+HOLD         not_talking       not_talking       not_talking       not_talking       not_talking       HOLDING           holding           not_talking
+RESUME       not_holding       not_holding       not_holding       not_holding       not_holding       not_holding       TALKING           not_holding
+OFFER_FAILED no_offer          no_offer          no_offer          READY             READY             READY             no_offer          no_offer
+NO_ANSWER    no_offer          no_offer          no_offer          READY             READY             READY             no_offer          no_offer
+WRAP_UP_OVER not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    READY
+EXTEND       not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    not_in_wrap_up    WRAP_UP
+PHONE_LOST   OFFLINE           NOT_READY         NOT_READY         RESERVED          RINGING           TALKING           HOLDING           WRAP_UP
+PHONE_BACK   OFFLINE           NOT_READY         READY             RESERVED          RINGING           TALKING           HOLDING           WRAP_UP
 """  # noqa: E501
 """What each input usually leads to in each state (upper case), or the code of the refusal (lower case)."""
 
 CELLS = [
     (S[state], I[line.split()[0]], result)
     for line in GRID.strip().splitlines()[1:]
-    for state, result in zip(GRID.split()[:7], line.split()[1:], strict=True)
+    for state, result in zip(GRID.split()[: len(S)], line.split()[1:], strict=True)
 ]
 
 
@@ -62,9 +65,9 @@ def agent_in(state: AgentState, **changes: object) -> Agent:
     found = Agent(ID, state, 100.0, phone=True, idle_since=90.0)
     if state is S.NOT_READY:
         found = replace(found, reason="break")
-    if state in (S.RESERVED, S.RINGING, S.TALKING, S.WRAP_UP):
+    if state in (S.RESERVED, S.RINGING, S.TALKING, S.HOLDING, S.WRAP_UP):
         found = replace(found, call=CALL)
-    if state in (S.RINGING, S.TALKING):
+    if state in (S.RINGING, S.TALKING, S.HOLDING):
         found = replace(found, leg=LEG)
     if state is S.WRAP_UP:
         found = replace(found, until=120.0, generation=3)
@@ -89,7 +92,7 @@ def test_the_table_has_every_cell_and_this_file_too() -> None:
 @pytest.mark.parametrize(("state", "cause", "result"), CELLS, ids=lambda value: getattr(value, "name", value))
 def test_every_cell(state: AgentState, cause: AgentInput, result: str) -> None:
     agent = agent_in(state)
-    after = step(agent, cause, 110.0, call=CALL, leg=LEG, reason="meal", rules=RULES)
+    after = step(agent, cause, 110.0, call=CALL, leg=LEG, reason="meal", extend_s=30.0, rules=RULES)
     cell = AGENT_MOVES[state, cause]
     if result.islower():
         assert after == cell == Refused(result)
@@ -149,11 +152,12 @@ def test_a_wish_at_work_is_fulfilled_when_the_work_is_over(
         assert do(agent, I.RELEASE, rules=NO_WRAP_UP).state is state_after
 
 
-@pytest.mark.parametrize("state", [S.RESERVED, S.RINGING, S.TALKING])
+@pytest.mark.parametrize("state", [S.RESERVED, S.RINGING, S.TALKING, S.HOLDING])
 def test_a_wish_can_be_taken_back(state: AgentState) -> None:
     agent = do(do(agent_in(state), I.SIGN_OUT), I.GO_READY)
     assert agent == agent_in(state)
-    assert do(agent, I.OFFER_FAILED).state is S.READY
+    over = do(agent, I.RELEASE, rules=NO_WRAP_UP) if state is S.HOLDING else do(agent, I.OFFER_FAILED)
+    assert over.state is S.READY
 
 
 def test_going_ready_ends_the_wrap_up_and_takes_back_a_wish() -> None:
@@ -177,6 +181,30 @@ def test_a_call_from_the_offer_to_the_end_of_the_wrap_up() -> None:
     assert (agent.state, agent.call, agent.leg, agent.until, agent.generation) == (S.WRAP_UP, CALL, None, 220.0, 1)
     agent = do(agent, I.WRAP_UP_OVER, 220.0)
     assert (agent.state, agent.call, agent.until, agent.idle_since) == (S.READY, None, 0.0, 220.0)
+
+
+def test_a_caller_on_hold_is_still_his() -> None:
+    holding = do(agent_in(S.TALKING), I.HOLD, 150.0)
+    assert (holding.state, holding.call, holding.leg, holding.since) == (S.HOLDING, CALL, LEG, 150.0)
+    assert not holding.available
+    again = do(holding, I.RESUME, 170.0)
+    assert (again.state, again.call, again.leg, again.since) == (S.TALKING, CALL, LEG, 170.0)
+    assert do(holding, I.JOIN, 170.0) == again, "the exchange may report the two joined before we are told"
+    wish = do(holding, I.GO_NOT_READY)
+    assert do(do(wish, I.RESUME), I.RELEASE).wanted == Wanted(S.NOT_READY, "meal")
+    gone = do(holding, I.RELEASE, 200.0)
+    assert (gone.state, gone.until, gone.call) == (S.WRAP_UP, 220.0, CALL), "the caller hung up on hold"
+
+
+def test_a_wrap_up_is_extended_up_to_the_hotlines_limit_and_the_earlier_clock_is_stale() -> None:
+    rules = replace(RULES, wrap_up_max_s=60.0)
+    agent = agent_in(S.WRAP_UP)
+    longer = step(agent, I.EXTEND, 118.0, extend_s=40.0, rules=rules)
+    assert isinstance(longer, Agent)
+    assert (longer.state, longer.since, longer.until, longer.generation) == (S.WRAP_UP, 100.0, 160.0, 4)
+    assert step(longer, I.EXTEND, 119.0, extend_s=1.0, rules=rules) == Refused("wrap_up_too_long")
+    assert step(agent, I.EXTEND, 118.0, extend_s=0.0, rules=rules) == Refused("wrap_up_too_long")
+    assert do(longer, I.GO_READY, 130.0).state is S.READY, "and it may be skipped"
 
 
 def test_every_wrap_up_has_its_own_generation() -> None:
@@ -293,6 +321,7 @@ def test_a_phone_lost_at_work_shows_when_the_work_is_over(state: AgentState) -> 
     [
         {"wrap_up_s": -1.0},
         {"misses_before_not_ready": 0},
+        {"wrap_up_s": 30.0, "wrap_up_max_s": 20.0},
         {"not_ready_reasons": ()},
         {"not_ready_reasons": ("break", "小休")},
         {"not_ready_reasons": ("a|b",)},
@@ -323,13 +352,13 @@ def test_whatever_happens_to_an_agent_he_stays_in_order(
         assert not isinstance(cell, Refused)
         assert after.state in cell.to
         agent = after
-        at_work = agent.state in (S.RESERVED, S.RINGING, S.TALKING, S.WRAP_UP)
+        at_work = agent.state in (S.RESERVED, S.RINGING, S.TALKING, S.HOLDING, S.WRAP_UP)
         assert (agent.call is not None) == at_work
         assert agent.phone or agent.state is not S.READY, "nobody is ready without a phone"
         assert (agent.until > 0) == (agent.state is S.WRAP_UP)
         assert bool(agent.reason) == (agent.state is S.NOT_READY)
         assert agent.misses < rules.misses_before_not_ready
-        assert agent.leg is None or agent.state in (S.RINGING, S.TALKING)
+        assert agent.leg is None or agent.state in (S.RINGING, S.TALKING, S.HOLDING)
         text = encode(agent)
         assert re.fullmatch(r"[a-z0-9_.|-]+", text)
         back = decode(ID, text, phone=agent.phone, now=float(second))
@@ -358,7 +387,7 @@ def test_an_agent_at_rest_or_in_wrap_up_is_found_again_as_he_was(agent: Agent) -
     assert decode(ID, encode(agent), phone=agent.phone, now=500.0) == agent
 
 
-@pytest.mark.parametrize("state", [S.RESERVED, S.RINGING, S.TALKING])
+@pytest.mark.parametrize("state", [S.RESERVED, S.RINGING, S.TALKING, S.HOLDING])
 def test_an_agent_at_a_call_is_marked_as_what_he_will_be_after_it(state: AgentState) -> None:
     found = decode(ID, encode(agent_in(state)), phone=True, now=500.0)
     assert found is not None

@@ -40,14 +40,14 @@ def arrows(part: str) -> set[Arrow]:
     drawing = part.split("```mermaid\n", 1)[1].split("```", 1)[0]
     return {
         (letter, start, end)
-        for start, end, letters in re.findall(r"^    ([A-Z_]+) --> ([A-Z_]+): ([a-z, ]+)$", drawing, re.MULTILINE)
+        for start, end, letters in re.findall(r"^    ([A-Z_]+) --> ([A-Z_]+): ([A-Za-z, ]+)$", drawing, re.MULTILINE)
         for letter in letters.split(", ")
     }
 
 
 def explained(part: str) -> list[str]:
     """The letters that the text explains, in its order."""
-    return re.findall(r"^\| ([a-z]) \| \S", part, re.MULTILINE)
+    return re.findall(r"^\| ([A-Za-z]) \| \S", part, re.MULTILINE)
 
 
 def call_letters() -> dict[Cell, str]:
@@ -110,7 +110,7 @@ def test_every_move_of_an_agent_is_drawn_and_nothing_else() -> None:
 @pytest.mark.parametrize("part", [CALL, AGENT], ids=["call", "agent"])
 def test_every_letter_is_explained_once_and_in_order(part: str) -> None:
     drawn = {letter for letter, _, _ in arrows(part)}
-    assert explained(part) == sorted(drawn)
+    assert explained(part) == sorted(drawn, key=str.swapcase)  # a ... z, then A ...
 
 
 def test_a_letter_means_one_thing_in_its_table() -> None:
@@ -134,7 +134,7 @@ def test_the_states_are_described_and_the_named_events_exist() -> None:
     for part, states in ((CALL, CallState), (AGENT, AgentState)):
         described = re.findall(r"^\| ([A-Z_]{3,}) \| \S", part.split("```mermaid")[0], re.MULTILINE)
         assert described == [state.name for state in states]
-    table = re.findall(r"^\| [a-z] \| (.+) \|$", PAGE, re.MULTILINE)
+    table = re.findall(r"^\| [A-Za-z] \| (.+) \|$", PAGE, re.MULTILINE)
     begun = {name for text in table for name in re.findall(r"^`([A-Z]\w+)`", text)}
     assert begun
     assert all(hasattr(events, name) for name in begun), begun

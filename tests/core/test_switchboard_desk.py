@@ -82,6 +82,22 @@ def test_ready_ends_the_wrap_up_and_brings_the_next_caller() -> None:
     assert only(hall.ready(A1), Offer).call == TWO
 
 
+def test_an_extended_wrap_up_ends_by_its_new_clock_only() -> None:
+    hall = Hall()
+    hall.talking()
+    hall.hung_up()
+    (old,) = wakes(hall.leg_ended(), TimerKind.WRAP_UP)
+    commands = hall.extend(60.0)
+    (new,) = wakes(commands, TimerKind.WRAP_UP)
+    assert only(commands, Reply).ok
+    assert new.at == old.at + 60.0
+    hall.time_is_up(old)
+    assert hall.where() is AgentState.WRAP_UP
+    hall.time_is_up(new)
+    assert hall.where() is AgentState.READY
+    assert only(hall.extend(60.0), Reply).code == "not_in_wrap_up"
+
+
 def test_a_phone_that_is_gone_makes_a_ready_agent_unreachable_until_it_is_back() -> None:
     hall = Hall()
     hall.ready(A1)

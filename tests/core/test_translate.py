@@ -433,3 +433,23 @@ def test_every_command_has_its_actions() -> None:
     known |= {"StartRecording", "MarkAgent"}
     assert {kind.__name__ for kind in order.ExchangeCommand.__args__} == known
     assert all(fields(kind) for kind in order.ExchangeCommand.__args__)
+
+
+@pytest.mark.parametrize(
+    ("state", "use"),
+    [
+        ("NOT_INUSE", event.PhoneUse.IDLE),
+        ("INUSE", event.PhoneUse.IN_USE),
+        ("ONHOLD", event.PhoneUse.IN_USE),
+        ("RINGING", event.PhoneUse.RINGING),
+        ("RINGINUSE", event.PhoneUse.RINGING),
+        ("BUSY", event.PhoneUse.BUSY),
+        ("UNAVAILABLE", event.PhoneUse.IDLE),
+    ],
+)
+def test_what_a_phone_is_doing(state: str, use: event.PhoneUse) -> None:
+    phones = Phones({AGENT})
+    found = phones.told(message("DeviceStateChange", f"Device: PJSIP/{AGENT}", f"State: {state}", at="5.0"), 9.0)
+    assert found == event.PhoneUsed(AGENT, use, 5.0)
+    for foreign in ("PJSIP/trunk", f"Local/{AGENT}", f"Queue:{AGENT}"):
+        assert phones.told(message("DeviceStateChange", f"Device: {foreign}", f"State: {state}"), 9.0) is None

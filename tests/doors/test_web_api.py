@@ -72,6 +72,8 @@ async def test_refusals_of_the_switchboard_keep_their_code_and_speak_two_languag
         ("/api/agents/1002/third-party", {"endpoint": "1003"}, 409, "not_talking"),
         ("/api/agents/1001/third-party", {"endpoint": "9999"}, 404, "unknown_endpoint"),
         ("/api/agents/1001/not-ready", {"reason": "nap"}, 422, "unknown_reason"),
+        ("/api/agents/1002/sign-in", {"seat": "7777"}, 404, "unknown_seat"),
+        ("/api/agents/1002/wrap-up", {"extend_s": 30}, 409, "not_in_wrap_up"),
     ):
         got, answer = await hotline.json("POST", path, body)
         assert (got, answer["error"]) == (status, code)
@@ -81,6 +83,22 @@ async def test_refusals_of_the_switchboard_keep_their_code_and_speak_two_languag
     hotline.backend.connect(False)
     got, answer = await hotline.json("POST", "/api/agents/1001/ready")
     assert (got, answer["error"]) == (503, "exchange_unavailable")
+
+
+async def test_after_call_work_is_extended_within_the_hotlines_limit(hotline: Site) -> None:
+    call = hotline.backend.arrive(9)
+    hotline.backend.enqueue(call)
+    assert await hotline.json("POST", "/api/agents/1002/ready") == (200, {"ok": True})
+    hotline.backend.offer(call, "1002")
+    hotline.backend.join(call, "1002")
+    hotline.backend.agent_leaves(call)
+    assert await hotline.json("POST", "/api/agents/1002/wrap-up", {"extend_s": 60}) == (200, {"ok": True})
+    status, answer = await hotline.json("POST", "/api/agents/1002/wrap-up", {"extend_s": 3600})
+    assert (status, answer["error"]) == (409, "wrap_up_too_long")
+    for wrong, code in ((0, "out_of_range"), ("60", "not_a_number"), (True, "not_a_number"), (None, "not_a_number")):
+        status, answer = await hotline.json("POST", "/api/agents/1002/wrap-up", {"extend_s": wrong})
+        assert (status, answer["problems"][0]["code"]) == (400, code)
+    assert await hotline.json("POST", "/api/agents/1002/ready") == (200, {"ok": True}), "it may be skipped"
 
 
 async def test_all_problems_of_a_body_are_named_at_once(hotline: Site) -> None:

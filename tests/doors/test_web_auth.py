@@ -34,6 +34,7 @@ PROTECTED = [
     ("POST", "/api/agents/1001/not-ready"),
     ("POST", "/api/agents/1001/sign-out"),
     ("POST", "/api/agents/1001/third-party"),
+    ("POST", "/api/agents/1001/wrap-up"),
 ]
 VIEWS = ["/api/overview", "/metrics"]
 

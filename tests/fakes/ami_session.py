@@ -85,7 +85,7 @@ class Session(asyncio.Protocol):
 
     def _filter(self, action: Headers) -> None:
         criteria = action.get("MatchCriteria", "")
-        name = re.fullmatch(r"action\(include\),name\((\w+)\)", criteria)
+        name = re.fullmatch(r"action\(include\),name\((\w+)\)(,header\(\w+\),method\(regex\))?", criteria)
         if name and not self.exchange.fault.old_filters:
             self.wanted.add(name[1])
         elif "Filter" in action:

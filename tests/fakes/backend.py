@@ -177,7 +177,9 @@ class MemoryBackend:
     async def changed(self, version: int) -> int:
         return await self.signal.wait(version)
 
-    async def sign_in(self, agent: AgentId) -> RequestResult:
+    async def sign_in(self, agent: AgentId, seat: AgentId | None = None) -> RequestResult:
+        if seat is not None and seat not in self._agents:
+            return RequestResult(False, "unknown_seat")
         return self._request("sign_in", agent, AgentInput.SIGN_IN)
 
     async def ready(self, agent: AgentId) -> RequestResult:
@@ -185,6 +187,10 @@ class MemoryBackend:
 
     async def not_ready(self, agent: AgentId, reason: str) -> RequestResult:
         return self._request("not_ready", agent, AgentInput.GO_NOT_READY, reason)
+
+    async def extend_wrap_up(self, agent: AgentId, seconds: float) -> RequestResult:
+        """Longer 话后整理."""
+        return self._request("extend_wrap_up", agent, AgentInput.EXTEND, extend_s=seconds)
 
     async def sign_out(self, agent: AgentId) -> RequestResult:
         return self._request("sign_out", agent, AgentInput.SIGN_OUT)
@@ -268,13 +274,15 @@ class MemoryBackend:
         assert isinstance(after, Agent), after
         self._agents[AgentId(agent)] = after
 
-    def _request(self, name: str, agent: AgentId, cause: AgentInput, reason: str = "") -> RequestResult:
+    def _request(
+        self, name: str, agent: AgentId, cause: AgentInput, reason: str = "", extend_s: float = 0.0
+    ) -> RequestResult:
         self.requests.append((name, agent, reason) if reason else (name, agent))
         if not self.connected:
             return RequestResult(False, "exchange_unavailable")
         if agent not in self._agents:
             return RequestResult(False, "unknown_agent")
-        after = step(self._agents[agent], cause, self.clock(), reason=reason, rules=self.rules)
+        after = step(self._agents[agent], cause, self.clock(), reason=reason, extend_s=extend_s, rules=self.rules)
         if isinstance(after, Refused):
             return RequestResult(False, after.code)
         self._agents[agent] = after

@@ -83,7 +83,8 @@ class Town:
         self.now = START
         self.plan = plan()
         self.board = Switchboard(self.plan)
-        self.journal: list[tuple[Event, float, list[Command]]] = []
+        self.journal: list[tuple[Event, float, list[Command]]] = []  #: of this start of the controller
+        self.past: list[list[tuple[Event, float, list[Command]]]] = []  #: of those before it
         self.records: dict[CallId, CallRecord] = {}
         self.steps: dict[CallId, int] = {}
         self.marks: dict[AgentId, str] = {}
@@ -263,6 +264,7 @@ class Town:
         self._timers.clear()
         self._outbox = Outbox()
         self.board = Switchboard(self.plan)
+        self.past.append(self.journal)
         self.journal = []
         self.steps.clear()  # what was commanded and never ran is numbered again
         self.at(self.random.random() * self.weather.outage_s, self._begin)

@@ -34,6 +34,7 @@ export const words = {
       reserved: "已分配",
       ringing: "振铃",
       talking: "通话中",
+      holding: "保持中",
       wrap_up: "话后整理",
     },
     reasons: {
@@ -101,6 +102,7 @@ export const words = {
       reserved: "Reserved",
       ringing: "Ringing",
       talking: "Talking",
+      holding: "On hold",
       wrap_up: "Wrap-up",
     },
     reasons: {

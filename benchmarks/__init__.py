@@ -1,0 +1,1 @@
+"""The benchmarks: `hotline bench NAME`, one module each."""

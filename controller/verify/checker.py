@@ -1,0 +1,465 @@
+"""The checker: takes a journal step by step and reports every broken promise. Pure; it knows neither files nor `acd`.
+
+Each step is followed in the scene first (`follow.py`), then its commands are held against what was promised. What
+cannot be decided from the journal alone (who fits whom) needs the facts of the configuration that was in force.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controller.verify.facts import Facts, Rank, score
+from controller.verify.follow import EVENTS
+from controller.verify.report import Finding, Report
+from controller.verify.scene import Caller, Held, Kind, Profile, Scene, Word, mark_of
+
+NEAR_S = 0.003
+"""Instants that differ by less are the same: marks carry milliseconds."""
+
+STUCK_S = 120.0
+"""An agent may be kept so long for a caller who is gone: his phone, or a third party's, has to stop ringing first."""
+
+_FAVOURS = re.compile(r"; by rule: ([a-z0-9_, -]+)")
+_STEP_COMMANDS = ("Ask", "Play", "Hold", "Offer")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is allowed. `idle_s`: so long (engine time) a fitting agent and a waiting caller may stand beside each
+    other. `call_s`: a call that is older when the journals end has been forgotten.
+    """
+
+    idle_s: float = 0.020
+    call_s: float = 12 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the journals something stands."""
+
+    file: str
+    line: int
+    seq: int
+
+
+@dataclass(slots=True)
+class _Made:
+    """An offer of the step that is looked at."""
+
+    caller: Caller
+    kind: Kind | None
+    agent: str
+    since: float
+    profile: Profile | None
+    reason: str
+
+
+class Checker:
+    """Holds journals against the promises. Call `begin` for each start of a controller, `take` for each step, `finish`
+    at the end; `only_from_now` forgets what was found so far, when a start began before the day that is asked for.
+    """
+
+    def __init__(self, facts: Facts | None, bounds: Bounds | None = None) -> None:
+        self.scene = Scene(facts)
+        self.report = Report()
+        self._bounds = bounds or Bounds()
+        self._at = Place("", 0, 0)
+        self._now = 0.0
+        self._pair: tuple[str, str] | None = None
+        self._pair_since = 0.0
+        self._told: tuple[str, str] | None = None
+        self._kept: deque[tuple[float, str, str]] = deque()
+        self._carried: dict[str, Caller] = {}
+        self._restored: dict[str, None] = {}
+        self._fresh = False
+        self._saved: dict[str, Word] = {}
+
+    # ---------------------------------------------------------------- steps
+
+    def begin(self) -> None:
+        """Another start of the controller: it knows nothing but what the store and the exchange tell it."""
+        self._carried |= self.scene.begin()
+        self.scene.restart_skills()
+        self._restored, self._fresh = {}, True
+        self._pair = self._told = None
+        self._kept.clear()
+        self.report.starts += 1
+
+    def take(self, at: Place, now: float, event: Word, commands: Sequence[Word], error: str = "") -> None:
+        """One step, as the journal has it."""
+        scene = self.scene
+        self._at, self._now = at, now
+        self.report.steps += 1
+        self._time_passes(now)
+        if error:
+            self._add("rule-raised", "", "", f"{error} while it took {event['is']}", "no rule raises")
+        word = event["is"]
+        gone = self._expected_ends(event)
+        if word == "CallArrived" and event["call"] not in scene.callers:
+            self.report.calls += 1
+        if word == "ExchangeConnected":  # agents' wishes of the time without a connection are told only now
+            for command in commands:
+                if command["is"] == "MarkAgent":
+                    scene.marked(command["agent"], command["mark"], command["net"])
+        follow = EVENTS.get(word)
+        if follow is not None:
+            follow(scene, event, now)
+        self._saved = {}
+        made: list[_Made] = []
+        for command in commands:
+            self._command(event, command, made)
+        for one in made:
+            self._fair(one, made)
+        self._ended(gone)
+        if word == "ExchangeConnected":
+            self._fresh = False
+        if scene.dirty:
+            scene.dirty = False
+            self._look_for_pairs(now)
+
+    def only_from_now(self) -> None:
+        """What was found so far is nobody's question; who waits and who is kept stays known."""
+        before, self.report = self.report, Report()
+        self.report.starts = before.starts
+        self.report.calls = len(self.scene.callers)
+
+    def finish(self) -> Report:
+        """The journals have ended; the report."""
+        for caller in [*self._carried.values(), *self.scene.callers.values()]:
+            if self._now - caller.arrived_at > self._bounds.call_s:
+                age = (self._now - caller.arrived_at) / 3600
+                self._add("call-end", caller.name, "", f"open for {age:.1f} hours, in {caller.stage}", "an end")
+        self.report.open = len(self.scene.callers) + len(self._carried)
+        return self.report
+
+    def _add(self, invariant: str, call: str, agent: str, found: str, expected: str) -> None:
+        at = self._at
+        self.report.add(Finding(invariant, at.file, at.line, at.seq, self._now, call, agent, found, expected))
+
+    # ---------------------------------------------------------------- what stands still too long
+
+    def _time_passes(self, now: float) -> None:
+        pair, waited = self._pair, now - self._pair_since
+        if pair is not None:
+            self.report.longest_idle_s = max(self.report.longest_idle_s, waited)
+            if waited > self._bounds.idle_s and pair != self._told:
+                self._told = pair
+                agent, call = pair
+                self._add(
+                    "idle-while-waiting", call, agent, f"idle beside a caller whom he could serve for {waited:.3f} s",
+                    f"an offer within {self._bounds.idle_s * 1000:.0f} ms",
+                )  # fmt: skip
+        kept = self._kept
+        while kept and kept[0][0] <= now:
+            _, name, call = kept.popleft()
+            agent_held = self.scene.agents[name].held
+            if agent_held is not None and agent_held.call == call and call not in self.scene.callers:
+                self._add("stuck-agent", call, name, f"kept {STUCK_S:.0f} s after the caller has gone", "he is free")
+
+    def _look_for_pairs(self, now: float) -> None:
+        scene, pair = self.scene, self._pair
+        if not scene.connected:
+            self._pair = None
+            return
+        if pair is not None and scene.is_pair(*pair):
+            return
+        self._pair = next(scene.pairs(), None)
+        self._pair_since = now
+
+    # ---------------------------------------------------------------- ends
+
+    def _expected_ends(self, event: Word) -> list[str]:
+        """The calls that must have an end when this step is over."""
+        scene, word = self.scene, event["is"]
+        if word == "CallEnded" and event["call"] in scene.callers:
+            self._keep_in_mind(event["call"])
+            return [event["call"]]
+        if word == "CallsRestored":
+            self._restored = {record["call"]: None for record in event["records"] if record["ended_at"] is None}
+        if word != "ExchangeConnected":
+            return []
+        present = {row["call"] for row in event["channels"] if row["role"] == "caller"}
+        for call in present:
+            if call not in scene.callers and call not in self._carried:
+                self.report.calls += 1
+        gone = [call for call in (*scene.callers, *self._restored) if call not in present]
+        if self._fresh:
+            for call in self._carried:
+                if call not in present and call not in self._restored:
+                    expected = "it is among the open calls of the store, or lives in the exchange"
+                    self._add("lost-with-controller", call, "", "nobody knows it after the start", expected)
+                    self.report.ended += 1
+            self._carried = {}
+        self._restored = {}
+        for call in gone:
+            self._keep_in_mind(call)
+        return gone
+
+    def _keep_in_mind(self, call: str) -> None:
+        for agent in self.scene.agents.values():
+            if agent.held is not None and agent.held.call == call:
+                self._kept.append((self._now + STUCK_S, agent.name, call))
+
+    def _ended(self, gone: Sequence[str]) -> None:
+        for call in dict.fromkeys(gone):
+            self.report.ended += 1
+            record = self._saved.get(call)
+            if record is None or record.get("ended_at") is None or record.get("outcome") is None:
+                found = (
+                    "the channel is gone, the record has no end" if record else "the channel is gone, nothing is stored"
+                )
+                self._add("call-end", call, "", found, "a record with its end and its outcome, in the same step")
+            elif any(offer["ended_at"] is None for offer in record["offers"]):
+                agent = next(offer["agent"] for offer in record["offers"] if offer["ended_at"] is None)
+                self._add("offer-end", call, agent, "the call has ended, the offer has not", "every offer has an end")
+
+    # ---------------------------------------------------------------- commands
+
+    def _command(self, event: Word, command: Word, made: list[_Made]) -> None:
+        scene, word = self.scene, command["is"]
+        if word == "MarkAgent":
+            scene.marked(command["agent"], command["mark"], command["net"])
+        elif word == "SaveCall":
+            self._saves(event, command["record"])
+        elif word == "Wake":
+            caller = scene.callers.get(command["key"])
+            if command["kind"] == "retry_offer" and caller is not None and caller.last_agent:
+                caller.refused.add(caller.last_agent)
+                if caller.stage == "line":
+                    scene.again(caller)
+        elif word == "AddParty":
+            name = command["endpoint"]
+            if scene.is_agent(name):
+                self._free_for(command["call"], name)
+                scene.hold(name, Held(command["call"], third=True))
+        elif word in _STEP_COMMANDS:
+            caller = scene.callers.get(command["call"])
+            if caller is None:
+                return
+            if command["step"] <= caller.step:
+                found = f"{word} {command['step']} after step {caller.step}"
+                self._add("step-order", caller.name, "", found, "a higher number")
+            caller.step = caller.oldest_news = command["step"]
+            caller.commanded_at = self._now
+            if word == "Hold":
+                self._holds(event, caller, command)
+            elif word == "Offer":
+                made.append(self._offers(event, caller, command))
+
+    def _saves(self, event: Word, record: Word) -> None:
+        self._saved[record["call"]] = record
+        caller = self.scene.callers.get(record["call"])
+        if caller is None or record.get("queue") is None or record.get("queued_at") is None:
+            return
+        favours = _favours(record)
+        queue, queued_at = record["queue"], record["queued_at"]
+        if caller.queue:
+            self._same_place(event, caller, queue, caller.priority, queued_at, favours)
+        elif (
+            event["is"] != "ExchangeConnected" and abs(queued_at - event.get("at", queued_at)) > NEAR_S and not favours
+        ):
+            found = f"he joined at {event.get('at'):.3f} and stands as of {queued_at:.3f}"
+            self._add("place", caller.name, "", found, "the instant at which he joined, or the name of a rule")
+        caller.favours = favours
+        if (queue, queued_at) != (caller.queue, caller.queued_at):
+            caller.queue, caller.queued_at = queue, queued_at
+            if caller.stage == "line":
+                self.scene.wait(caller, self._now)
+
+    def _same_place(
+        self, event: Word, caller: Caller, queue: str, priority: int, queued_at: float, favours: frozenset[str]
+    ) -> None:
+        same = (queue, priority) == (caller.queue, caller.priority) and abs(queued_at - caller.queued_at) <= NEAR_S
+        if not same and "request" not in event and event["is"] != "ExchangeConnected" and favours <= caller.favours:
+            found = f"queue {queue}, priority {priority}, as of {queued_at:.3f}"
+            before = f"queue {caller.queue}, priority {caller.priority}, as of {caller.queued_at:.3f}, or a named rule"
+            self._add("place", caller.name, "", found, before)
+
+    def _placed(self, event: Word, caller: Caller, command: Word) -> bool:
+        """Take over the place that a command's mark carries; True when it is another than before."""
+        place = mark_of(command["mark"])
+        if place is None:
+            return False
+        queue, priority, queued_at = place
+        if caller.kind is not None:
+            self._same_place(event, caller, queue, priority, queued_at, caller.favours)
+        if (queue, priority) == (caller.queue, caller.priority) and abs(queued_at - caller.queued_at) <= NEAR_S:
+            return False
+        if abs(queued_at - caller.queued_at) > NEAR_S:
+            caller.queued_at = queued_at
+        caller.queue, caller.priority = queue, priority
+        return True
+
+    def _holds(self, event: Word, caller: Caller, command: Word) -> None:
+        moved = self._placed(event, caller, command)
+        if caller.agent:
+            self._add(
+                "one-agent-per-caller", caller.name, caller.agent, "told to wait while he is offered", "one of both"
+            )
+            self.scene.take_back(caller, self._now)
+        elif moved or caller.stage != "line" or caller.kind is None:
+            self.scene.wait(caller, self._now)
+
+    def _offers(self, event: Word, caller: Caller, command: Word) -> _Made:
+        scene, name = self.scene, command["agent"]
+        self.report.offers += 1
+        if caller.agent and caller.agent != name:
+            found = f"offered to {name} while {caller.agent} is rung for him"
+            self._add("one-agent-per-caller", caller.name, name, found, "the end of the first offer before the second")
+            scene.take_back(caller, self._now)
+        elif caller.stage == "talk":
+            self._add("one-agent-per-caller", caller.name, name, "offered while he talks", "one agent at a time")
+        self._free_for(caller.name, name)
+        if self._placed(event, caller, command) or caller.stage != "line" or caller.kind is None:
+            scene.wait(caller, self._now)
+        agent = scene.agent(name)
+        one = _Made(caller, caller.kind, name, agent.since, agent.profile, self._reason(caller, name))
+        scene.leave(caller)
+        caller.stage = "offered"
+        scene.ring(caller, name, command["step"], "")
+        scene.hold(name, Held(caller.name, command["step"]))
+        return one
+
+    def _free_for(self, call: str, name: str) -> None:
+        held = self.scene.agent(name).held
+        if held is not None and held.call != call:
+            what = "talks with" if held.talking else "is kept for"
+            self._add("one-call-per-agent", call, name, f"offered while he {what} call {held.call}", "a free agent")
+
+    def _reason(self, caller: Caller, agent: str) -> str:
+        record = self._saved.get(caller.name)
+        offers = record["offers"] if record is not None else ()
+        reason = str(offers[-1].get("reason", "")) if offers and offers[-1]["agent"] == agent else ""
+        if not reason:
+            self._add("reason", caller.name, agent, "an offer without its reason", "why this agent, why this caller")
+        self.report.rules[_rule(reason)] += 1
+        return reason
+
+    # ---------------------------------------------------------------- fairness
+
+    def _fair(self, one: _Made, made: Sequence[_Made]) -> None:
+        """Who was passed over by this offer: callers ahead, and better agents."""
+        if one.kind is None or one.profile is None or self.scene.facts is None:
+            return
+        self._overtaken(one)
+        if not one.caller.only and not one.reason.startswith("his last agent"):
+            self._best(one, made[made.index(one) + 1 :])
+
+    def _overtaken(self, one: _Made) -> None:
+        scene, caller, kind = self.scene, one.caller, one.kind
+        assert kind is not None
+        assert one.profile is not None
+        mine = score(caller.priority, caller.queued_at, kind.queue.ageing_s, self._now)
+        for other in scene.kinds.values():
+            if not other.plain and not other.picky:
+                continue
+            fits = any(scene.lent(other, part) for part, _ in other.ranks(one.profile))
+            if fits:
+                for ahead in scene.ahead(other, one.agent):
+                    if self._before(ahead, other, caller, kind, mine):
+                        waits = self._now - ahead.queued_at
+                        self._add(
+                            "overtaken", ahead.name, one.agent,
+                            f"call {caller.name} was served first; he has waited {waits:.1f} s with priority "
+                            f"{ahead.priority}, the other {self._now - caller.queued_at:.1f} s with {caller.priority}",
+                            "the agent, whom he fits, is offered to him first",
+                        )  # fmt: skip
+                        break
+            self._count_overtaking(one, other, fits=fits)
+
+    def _before(self, ahead: Caller, other: Kind, caller: Caller, kind: Kind, mine: float) -> bool:
+        ages, ageing = other.queue.ageing_s, kind.queue.ageing_s
+        theirs = score(ahead.priority, ahead.queued_at, ages, self._now)
+        slack = max(NEAR_S / age if age > 0 else 0.0 for age in (ages, ageing))
+        if ages <= 0 and ageing <= 0 and theirs == mine:
+            return ahead.queued_at < caller.queued_at - NEAR_S
+        return theirs > mine + slack
+
+    def _count_overtaking(self, one: _Made, other: Kind, *, fits: bool) -> None:
+        """One who came first and waits on, though by a rule that has a name."""
+        caller = one.caller
+        first = other.first_come.first()
+        if first is not None and self.scene.callers[first].queued_at < caller.queued_at - NEAR_S:
+            if not fits:
+                self.report.overtakings["lent" if other.ranks(one.profile) else "skills"] += 1  # type: ignore[arg-type]
+            elif caller.favours:
+                self.report.overtakings[min(caller.favours)] += 1
+            else:
+                higher = caller.priority > self.scene.callers[first].priority
+                self.report.overtakings["priority" if higher else "ageing"] += 1
+        for call in other.picky:
+            special = self.scene.callers[call]
+            if fits and special.queued_at < caller.queued_at - NEAR_S:
+                name = "refused" if one.agent in special.refused else "kept" if special.only else ""
+                if name:
+                    self.report.overtakings[name] += 1
+
+    def _best(self, one: _Made, later: Sequence[_Made]) -> None:
+        scene, kind = self.scene, one.kind
+        assert kind is not None
+        assert one.profile is not None
+        chosen = self._value(kind, one.profile)
+        if chosen is None:
+            found = f"{one.agent} has not the skills that call {one.caller.name} asks for"
+            self._add("best-agent", one.caller.name, one.agent, found, "an agent who fits")
+            return
+        for profile in scene.profiles.values():
+            rank = self._value(kind, profile) if profile.idle else None
+            if rank is None:
+                continue
+            if not one.caller.refused:
+                name = profile.longest.first()
+            else:
+                name = min(
+                    (agent for agent in profile.idle if agent not in one.caller.refused),
+                    key=lambda agent: scene.agents[agent].since,
+                    default=None,
+                )
+            if name is not None and self._passed_over(one, chosen, name, rank, profile, scene.agents[name].since):
+                return
+        for other in later:
+            rank = self._value(kind, other.profile) if other.profile is not None else None
+            if rank is None or other.agent in one.caller.refused or other.profile is None:
+                continue
+            if self._passed_over(one, chosen, other.agent, rank, other.profile, other.since):
+                return
+
+    def _value(self, kind: Kind, profile: Profile) -> tuple[Rank, bool] | None:
+        """How good somebody is for a kind of caller, and whether the policy is one that is known here."""
+        fits, rank = self.scene.rank(kind, profile)
+        if not fits and any(kind.wanted.parts[part].keep for part, _ in kind.ranks(profile)):
+            fits, rank = True, next(iter(kind.ranks(profile)))[1]  # the last one who was lent
+        return ((rank or (), rank is not None)) if fits else None
+
+    def _passed_over(
+        self, one: _Made, chosen: tuple[Rank, bool], name: str, rank: tuple[Rank, bool], profile: Profile, since: float
+    ) -> bool:
+        alike = rank == chosen if rank[1] else profile is one.profile
+        if rank[1] and rank[0] > chosen[0]:
+            found = f"{one.agent} was rung though {name}, idle too, is better by the queue's policy"
+        elif alike and since < one.since - NEAR_S:
+            mine, theirs = self._now - one.since, self._now - since
+            found = f"{one.agent}, idle for {mine:.1f} s, was rung before {name}, as good and idle for {theirs:.1f} s"
+        else:
+            return False
+        self._add("best-agent", one.caller.name, one.agent, found, f"agent {name}")
+        return True
+
+
+def _favours(record: Word) -> frozenset[str]:
+    """The named rules by which a caller stands where he stands: from the record, or from his newest reason."""
+    named = record.get("favours")
+    found = {str(one) for one in named} if isinstance(named, list | tuple) else set[str]()
+    for offer in record["offers"][-1:]:
+        match = _FAVOURS.search(str(offer.get("reason", "")))
+        if match is not None:
+            found |= {one.strip() for one in match[1].split(",")}
+    return frozenset(found)
+
+
+def _rule(reason: str) -> str:
+    """The first words of a reason: the policy, or the rule that took its place."""
+    return reason.split(":", 1)[0].strip()[:60] or "none"

@@ -1,0 +1,344 @@
+"""What each event and command of the journal changes in the scene: one small function for a word, found by its name.
+
+A word that is not known here changes nothing, so a journal of a later program can be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from controller.verify.scene import Caller, Held, Scene, Word, mark_of
+
+CANCELLED = 16
+"""Q.850 cause of a leg that we hung up ourselves while it rang: the agent has missed nothing."""
+
+_OUR_CONTEXTS = ("p-idle", "p-ask", "p-play", "p-hold", "p-dial", "p-survey", "fallback")
+"""Where a caller stands in the dialplan once it is ours."""
+
+
+def _caller(scene: Scene, event: Word) -> Caller | None:
+    return scene.callers.get(event.get("call", ""))
+
+
+# ---------------------------------------------------------------- the caller's own channel
+
+
+def arrived(scene: Scene, event: Word, now: float) -> None:
+    """A call begins."""
+    scene.callers[event["call"]] = Caller(event["call"], arrived_at=event["at"])
+
+
+def step_lost(scene: Scene, event: Word, now: float) -> None:
+    """A command was lost: an offer of which no leg is known is none any more."""
+    caller = _caller(scene, event)
+    if caller is None or not scene.connected or caller.leg or caller.stage not in ("menu", "line", "offered"):
+        return
+    late = event["step"] < caller.step and caller.commanded_at > event["at"]
+    if event["step"] <= caller.step and not late:
+        if caller.stage == "offered":
+            scene.take_back(caller, now)
+        caller.oldest_news = 0  # a command of this same step is news again
+
+
+def step_refused(scene: Scene, event: Word, now: float) -> None:
+    """The fence refused a command: the offer was not made."""
+    caller = _caller(scene, event)
+    if caller is None or event["got"] != caller.step:
+        return
+    caller.step = max(caller.step, event["step"])
+    if caller.stage == "offered":
+        scene.take_back(caller, now)
+        caller.oldest_news = 0
+
+
+def step_started(scene: Scene, event: Word, now: float) -> None:
+    """The exchange runs a command: an older offer is over, and so is a talk that it has cut."""
+    caller = _caller(scene, event)
+    if caller is None:
+        return
+    newly = event["step"] > caller.running
+    caller.running = max(caller.running, event["step"])
+    if caller.stage == "offered" and caller.agent and caller.offer_step < event["step"]:
+        scene.take_back(caller, now)
+    elif newly and caller.stage == "talk":
+        caller.legs.clear()
+        caller.in_bridge = False
+        scene.wait(caller, now)
+
+
+def fell_back(scene: Scene, event: Word, now: float) -> None:
+    """The caller went to the safety net; what takes him back is a command of the same step."""
+    caller = _caller(scene, event)
+    if caller is None or event["step"] < caller.oldest_news or caller.stage in ("talk", "survey"):
+        return
+    caller.step = max(caller.step, event["step"])
+    if caller.agent:
+        scene.release(caller.agent, caller.name)
+        scene.no_offer(caller)
+    scene.leave(caller)
+    caller.stage = "net"
+
+
+def call_ended(scene: Scene, event: Word, now: float) -> None:
+    """The caller's channel is gone."""
+    caller = _caller(scene, event)
+    if caller is not None:
+        scene.end(caller)
+
+
+# ---------------------------------------------------------------- offers and talks
+
+
+def leg_started(scene: Scene, event: Word, now: float) -> None:
+    """The exchange made the leg of an offer, perhaps of one that we had given up."""
+    caller = _caller(scene, event)
+    if caller is None:
+        return
+    step, name = event["step"], event["agent"]
+    caller.running = max(caller.running, step)
+    given_up = caller.stage == "line" and step >= caller.oldest_news
+    if not given_up and not _ours(caller, step, name):
+        return
+    agent = scene.agent(name)
+    rings = agent.held.call == caller.name if agent.held is not None else agent.ready
+    if rings:
+        scene.hold(name, Held(caller.name, step, event["leg"]))
+        if given_up:
+            scene.leave(caller)
+            caller.stage = "offered"
+    if rings or caller.agent:
+        scene.ring(caller, name, step, event["leg"])
+
+
+def _ours(caller: Caller, step: int, agent: str) -> bool:
+    if not caller.agent:
+        return caller.stage == "offered" and step >= caller.oldest_news
+    return step > caller.offer_step or (step == caller.offer_step and agent == caller.agent)
+
+
+def offer_failed(scene: Scene, event: Word, now: float) -> None:
+    """Nobody took the call, or was gone in the instant in which he took it: the caller stands in the line again."""
+    caller = _caller(scene, event)
+    if caller is None:
+        return
+    if caller.stage == "talk" and event["step"] >= caller.running:
+        caller.legs.clear()
+        caller.in_bridge = False
+        scene.release(event["agent"], caller.name)
+        scene.wait(caller, now)
+    elif _ours(caller, event["step"], event["agent"]):
+        scene.ring(caller, event["agent"], event["step"], "")
+        scene.take_back(caller, now)
+
+
+def party_joined(scene: Scene, event: Word, now: float) -> None:
+    """A leg entered the bridge: the talk begins when the caller and somebody else are in it."""
+    caller = _caller(scene, event)
+    if caller is None:
+        return
+    name = event["agent"] or ""
+    if event["role"] == "caller":
+        caller.in_bridge = True
+    else:
+        caller.legs[event["channel"]] = name
+    if not caller.in_bridge or not caller.legs:
+        return
+    if caller.stage == "talk":
+        if event["role"] != "caller" and name:
+            scene.hold(name, Held(caller.name, caller.running, event["channel"], True))
+        return
+    if caller.stage == "survey":
+        return
+    channel, name = next(reversed(caller.legs.items()))
+    scene.leave(caller)
+    if caller.agent and caller.agent != name:
+        scene.release(caller.agent, caller.name)
+    scene.no_offer(caller)
+    caller.stage = "talk"
+    caller.last_agent = name or caller.last_agent
+    if name:
+        scene.hold(name, Held(caller.name, caller.running, channel, True))
+
+
+def party_left(scene: Scene, event: Word, now: float) -> None:
+    """A leg left the bridge."""
+    caller = _caller(scene, event)
+    if caller is None:
+        return
+    if event["role"] == "caller":
+        caller.in_bridge = False
+    else:
+        caller.legs.pop(event["channel"], None)
+
+
+def talk_ended(scene: Scene, event: Word, now: float) -> None:
+    """The last one who talked with the caller has left."""
+    caller = _caller(scene, event)
+    if caller is None or ("step" in event and event["step"] < caller.running):
+        return
+    if caller.stage not in ("talk", "offered", "net"):
+        return
+    if caller.agent:
+        scene.release(caller.agent, caller.name)
+        scene.no_offer(caller)
+    scene.leave(caller)
+    caller.stage = "survey"
+
+
+def leg_ended(scene: Scene, event: Word, now: float) -> None:
+    """A leg is gone. That of the offer which is being made: what became of it is told by another event."""
+    caller, name = _caller(scene, event), event["agent"] or ""
+    if caller is not None:
+        caller.legs.pop(event["leg"], None)
+        if caller.agent and caller.agent == name:
+            caller.leg_ended = caller.leg == event["leg"]
+            return
+    agent = scene.agents.get(name)
+    if agent is None or agent.held is None or agent.held.call != event["call"]:
+        return
+    if not agent.held.leg or agent.held.leg == event["leg"]:
+        scene.hold(name, None)
+
+
+# ---------------------------------------------------------------- clocks, the exchange as a whole
+
+
+def time_is_up(scene: Scene, event: Word, now: float) -> None:
+    """Who has refused a caller may be asked again; a step of his queue is due."""
+    caller = scene.callers.get(event["key"])
+    if caller is None:
+        return
+    if event["kind"] == "retry_offer":
+        caller.refused.clear()
+    if event["kind"] in ("retry_offer", "relax") and caller.stage == "line":
+        if event["kind"] == "relax" or caller.kind is None:
+            scene.wait(caller, now)
+        else:  # his place among those who ask for the same, without looking at the clock again
+            scene.again(caller)
+
+
+def exchange_lost(scene: Scene, event: Word, now: float) -> None:
+    """Nothing can be commanded from now on."""
+    scene.connected = False
+
+
+def exchange_connected(scene: Scene, event: Word, now: float) -> None:
+    """The exchange says who is where."""
+    scene.connected = True
+    _remembered(scene, event)
+    rows: dict[str, list[Word]] = {}
+    for row in event["channels"]:
+        rows.setdefault(row["call"], []).append(row)
+    legs = {(row["agent"], row["call"]) for row in event["channels"] if row["agent"]}
+    present = {call for call, found in rows.items() if any(row["role"] == "caller" for row in found)}
+    for caller in [caller for caller in scene.callers.values() if caller.name not in present]:
+        caller.leg = caller.leg if (caller.agent, caller.name) in legs else ""
+        scene.end(caller)
+    for agent in list(scene.agents.values()):
+        if agent.held is not None and agent.held.talking and (agent.name, agent.held.call) not in legs:
+            scene.hold(agent.name, None)
+    for call, found in rows.items():
+        if call in present:
+            _row(scene, call, found, now)
+    offered = {(caller.agent, caller.name) for caller in scene.callers.values() if caller.agent}
+    for agent in list(scene.agents.values()):
+        if agent.held is not None:
+            here = (agent.name, agent.held.call)
+            if here not in legs and here not in offered:
+                scene.hold(agent.name, None)
+
+
+def _remembered(scene: Scene, event: Word) -> None:
+    """After a start of the controller: the agents as the exchange remembers them, until they are marked anew."""
+    phones = set(event["phones"])
+    for name, mark in event["marks"]:
+        if not scene.agent(name).marked and scene.is_agent(name):
+            back = mark.startswith("not_ready|") and mark.split("|")[2:3] == ["phone_lost"]
+            mark = f"ready|{event['at']:.3f}" if back else mark
+            scene.marked(name, mark, "ready" if name in phones else "paused")
+
+
+def _row(scene: Scene, call: str, found: list[Word], now: float) -> None:
+    """One live caller of the snapshot."""
+    row = next(one for one in found if one["role"] == "caller")
+    caller = scene.callers.get(call)
+    if caller is None:
+        if not row["mark"] and row["context"] not in _OUR_CONTEXTS:
+            return
+        caller = scene.callers[call] = Caller(call, arrived_at=now)
+        place = mark_of(row["mark"])
+        if place is not None:
+            caller.queue, caller.priority, caller.queued_at = place
+    context, bridged = row["context"], row["bridged"]
+    caller.step = max(caller.step, row["step"])
+    caller.running = max(caller.running, row["step"])
+    caller.oldest_news = row["step"]
+    others = [one for one in found if one is not row]
+    ringing = next((one for one in others if not one["bridged"] and one["role"] == "agent" and one["agent"]), None)
+    dialling = context == "p-dial" and caller.agent and caller.offer_step == row["step"]
+    if caller.agent and not bridged and not dialling and context != "p-survey":
+        scene.take_back(caller, now)
+    if bridged:
+        if caller.agent and all(one["agent"] != caller.agent for one in others if one["bridged"]):
+            scene.release(caller.agent, call)
+        scene.leave(caller)
+        scene.no_offer(caller)
+        caller.stage, caller.in_bridge = "talk", True
+        caller.legs = {one["channel"]: one["agent"] or "" for one in others if one["bridged"]}
+        for channel, name in caller.legs.items():
+            scene.hold(name, Held(call, row["step"], channel, True))
+    elif context == "p-survey":
+        if caller.agent:
+            scene.release(caller.agent, call)
+        scene.leave(caller)
+        scene.no_offer(caller)
+        caller.stage, caller.in_bridge = "survey", False
+        caller.legs = {}
+    elif context == "p-dial":
+        scene.leave(caller)
+        caller.stage = "offered"
+        if ringing is not None:
+            _rung(scene, caller, ringing, row["step"])
+    elif context == "p-hold":
+        caller.stage = "line"  # those of whom nobody knew a queue are put into one by the commands of this step
+        if caller.queue:
+            scene.wait(caller, now)
+    elif context == "fallback":
+        scene.leave(caller)
+        caller.stage = "net"
+        if ringing is not None:
+            agent = scene.agent(ringing["agent"])
+            if agent.held is None and agent.ready:
+                scene.hold(agent.name, Held(call, row["step"], ringing["channel"]))
+    else:
+        scene.leave(caller)
+        caller.stage = "menu"
+
+
+def _rung(scene: Scene, caller: Caller, ringing: Word, step: int) -> None:
+    agent = scene.agent(ringing["agent"])
+    rings = agent.held.call == caller.name if agent.held is not None else agent.ready
+    if rings:
+        scene.hold(agent.name, Held(caller.name, step, ringing["channel"]))
+    if rings or caller.agent:
+        scene.ring(caller, agent.name, step, ringing["channel"])
+
+
+EVENTS: dict[str, Callable[[Scene, Word, float], None]] = {
+    "CallArrived": arrived,
+    "StepLost": step_lost,
+    "StepRefused": step_refused,
+    "StepStarted": step_started,
+    "FellBack": fell_back,
+    "CallEnded": call_ended,
+    "LegStarted": leg_started,
+    "OfferFailed": offer_failed,
+    "PartyJoined": party_joined,
+    "PartyLeft": party_left,
+    "TalkEnded": talk_ended,
+    "NetTalkEnded": talk_ended,
+    "LegEnded": leg_ended,
+    "TimeIsUp": time_is_up,
+    "ExchangeLost": exchange_lost,
+    "ExchangeConnected": exchange_connected,
+}
