@@ -198,7 +198,8 @@ def quantiles(scene: Scene) -> tuple[float, float, float] | None:
     of_times = (turn + (1.0 - turn) * scene.spread) / needed
     of_mean = scene.spread / max(scene.samples, 1)
     variance = of_times + of_mean + MODEL_SPREAD**2
-    low, middle, high = (_wait(scene, _gamma(variance, side)) for side in (-SIDE, 0.0, SIDE))
+    # Each is right to a tenth of a second, so where many leave at one instant they could change places.
+    low, middle, high = sorted(_wait(scene, _gamma(variance, side)) for side in (-SIDE, 0.0, SIDE))
     return low, middle, high
 
 

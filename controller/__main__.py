@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--leave-asterisk", action="store_true", help="when this ends, let Asterisk and the calls in it go on"
     )
+    run.add_argument("--standby", action="store_true", help="wait while another one serves, and take over when it ends")
     add("check", "validate the configuration and say what is wrong, file and line", "check")
 
     asterisk = add("asterisk", "find or prepare an Asterisk", "asterisk", config=False)

@@ -44,8 +44,8 @@ MODULES = (
     "bridge_native_rtp", "bridge_softmix", "codec_ulaw", "codec_alaw", "codec_resample", "format_pcm", "format_sln",
     "format_wav", "pbx_config", "app_dial", "app_playback", "app_read", "app_stack", "app_exec", "app_userevent",
     "app_mixmonitor", "app_bridgeaddchan", "app_queue", "app_echo", "app_cdr", "cdr_csv",
-    "res_manager_devicestate", "func_callerid", "func_cdr", "func_channel", "func_cut", "func_global", "func_logic",
-    "func_strings", "func_timeout",
+    "res_manager_devicestate", "func_callerid", "func_cdr", "func_channel", "func_cut", "func_db", "func_global",
+    "func_logic", "func_strings", "func_timeout",
 )  # fmt: skip
 """The pinned modules, in the order of modules.conf; nothing else is loaded (asterisk-config/README.md says why)."""
 

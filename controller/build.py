@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import fcntl
+import importlib
 import logging
 import os
 import socket
@@ -29,6 +29,7 @@ from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
 from controller.favours import remembered
 from controller.journal import JournalWriter
+from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.performer import Performer
 from controller.records import Operations, Records
 from controller.schema import upgrade
@@ -42,8 +43,7 @@ from pbx.ids import CallId
 from recordings.models import ModelError, find_model
 from recordings.recogniser import RecogniserError
 from recordings.transcriber import TranscriptWorker
-from web.app import create_app, serve
-from web.auth import TokenError, load_or_make_token
+from web.token import TokenError, load_or_make_token
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +71,17 @@ class Hotline:
     """A serving hotline: `start`, then `ended` tells when it cannot go on, then `stop`."""
 
     def __init__(
-        self, settings: Settings, var: Path, progress: Callable[[str], None], *, leave_asterisk: bool = False
+        self,
+        settings: Settings,
+        var: Path,
+        progress: Callable[[str], None],
+        *,
+        leave_asterisk: bool = False,
+        standby: bool = False,
     ) -> None:
+        """`standby`: when another one serves, wait until it has ended, and take over."""
         self.settings = settings
+        self.standby = standby
         self.var = var
         self.progress = progress
         self.leave_asterisk = leave_asterisk
@@ -123,7 +131,7 @@ class Hotline:
     async def _start(self) -> None:
         settings, plan = self.settings, self.settings.plan
         data = settings.data
-        self._take(data)
+        await self._lease(data)
         self._check_web_port()
         token = load_or_make_token(data / "api-token")
 
@@ -199,10 +207,12 @@ class Hotline:
         self._stack.push_async_callback(self._end_calls, exchange.door)
 
         self.progress("web")
-        app = create_app(backend, token=token, metrics=metrics, clock=self.clock)
+        # Only now: its libraries take longer to load than all else, and until here callers waited for us.
+        pages = await asyncio.to_thread(importlib.import_module, "web.app")
+        app = pages.create_app(backend, token=token, metrics=metrics, clock=self.clock)
         web = settings.raw.web
         try:
-            server = await serve(app, web.host, web.port)
+            server = await pages.serve(app, web.host, web.port)
         except OSError as error:
             raise self._web_port_taken(error) from error
         self._stack.push_async_callback(server.close)
@@ -210,25 +220,40 @@ class Hotline:
         self._stack.callback((data / "web-address").unlink, missing_ok=True)
         _write(data / "web-address", server.url + "\n")
 
-    def _take(self, data: Path) -> None:
-        """Make the data folder and take it for this process alone, until it ends in whatever way (flock(2)).
+    async def _lease(self, data: Path) -> None:
+        """Make the data folder and take it, and a shared database, for this process alone, until it ends in any way.
 
         Two controllers on one folder would write each other's files and fight over one Asterisk.
         """
-        data.mkdir(mode=0o755, parents=True, exist_ok=True)
-        lock = os.open(data / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._stack.callback(os.close, lock)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
-            raise StartError(
-                f"another hotline (process {holder}) serves from {data}; "
-                "end it first, or name another folder as [hotline] data"
-            ) from None
-        os.ftruncate(lock, 0)
-        os.write(lock, b"%d\n" % os.getpid())
+        data.mkdir(mode=0o755, parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything else is served
+        lease = FileLease(data / LOCK_FILE)
+        self._stack.callback(lease.close)
+        if not lease.take():
+            holder = lease.holder or "unknown"
+            if not self.standby:
+                raise StartError(
+                    f"another hotline (process {holder}) serves from {data}; "
+                    "end it first, name another folder as [hotline] data, or stand by for it with --standby"
+                )
+            await asyncio.to_thread(importlib.import_module, "web.app")  # be warm when the time comes
+            self.progress(f"standing by; process {holder} serves")
+            await lease.wait()
+            self.progress("taking over")
+        self._run(lease.keep())
         (data / "web-address").unlink(missing_ok=True)  # of a process that was killed
+        if not DatabaseLease.fits(self.settings.database_url):
+            return
+        shared = DatabaseLease(self.settings.database_url)
+        self._stack.push_async_callback(asyncio.to_thread, shared.close)
+        if not await asyncio.to_thread(shared.take):
+            if not self.standby:
+                raise StartError(
+                    "another hotline serves from this database; end it first, or stand by for it with --standby"
+                )
+            self.progress("standing by; another machine serves")
+            await shared.wait()
+            self.progress("taking over")
+        self._run(shared.keep(), fatal=True)
 
     def _check_web_port(self) -> None:
         """Notice a taken port before anything is started; `serve` is the one that gets it, or not, in the end."""
@@ -258,7 +283,7 @@ class Hotline:
 
         async def end() -> None:
             self._tasks.discard(task)
-            with contextlib.suppress(AmiError):
+            with contextlib.suppress(AmiError, LeaseLost):
                 await cancelled(task)
 
         self._stack.push_async_callback(end)

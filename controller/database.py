@@ -12,9 +12,8 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
@@ -22,6 +21,9 @@ import acd.sql
 import metrics.sql
 import recordings.sql
 import tickets.sql
+
+if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
+    import psycopg
 
 METADATAS: tuple[MetaData, ...] = (
     acd.sql.metadata,
@@ -168,7 +170,7 @@ def outage(error: BaseException, url: URL) -> StoreError | None:
         return None
     if isinstance(error.orig, sqlite3.Error):
         return _sqlite_outage(error.orig, url)
-    if isinstance(error.orig, psycopg.Error):
+    if type(error.orig).__module__.partition(".")[0] == "psycopg":
         return _postgres_outage(error.orig, url, broken=error.connection_invalidated)
     return None
 
@@ -196,7 +198,11 @@ def _sqlite_outage(error: sqlite3.Error, url: URL) -> StoreError | None:
     return None
 
 
-def _postgres_outage(error: psycopg.Error, url: URL, *, broken: bool) -> StoreError | None:
+def _postgres_outage(error: object, url: URL, *, broken: bool) -> StoreError | None:
+    import psycopg
+
+    if not isinstance(error, psycopg.Error):
+        return None
     state = error.sqlstate or ""
     if state.startswith("53"):
         if state == "53100":

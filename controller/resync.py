@@ -19,8 +19,19 @@ from controller.recorded import finish_if_complete
 from ivr.menu import Message, Question, again, restore
 from pbx.call import CallMark, CallRecord, CallState, Outcome
 from pbx.commands import SaveCall, Wake
-from pbx.events import CallEnded, CallsRestored, ExchangeConnected, ExchangeLost, LiveChannel, Role, TimerKind
-from pbx.ids import AgentId, CallId, QueueId
+from pbx.events import (
+    CallEnded,
+    CallGone,
+    CallsRestored,
+    ExchangeConnected,
+    ExchangeLost,
+    KeysPressed,
+    LiveChannel,
+    Role,
+    TalkSeen,
+    TimerKind,
+)
+from pbx.ids import AgentId, CallId, ChannelName, QueueId
 from recordings.naming import UnsafeName, parse_raw_name
 from recordings.policy import Milestone
 
@@ -53,16 +64,22 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
     for live in list(house.finishing.values()):
         live.recording_stopped = True  # its end was reported to nobody
         finish_if_complete(house, live)
+    unseen = {gone.call: gone for gone in event.gone}
     for call in [call for call in house.calls if not _caller(rows.get(call, []))]:
         live = house.calls[call]
         live.recording_stopped = True  # the channel is gone, so the exchange has closed its file
         live.legs = {leg: agent for leg, agent in live.legs.items() if leg in present}
-        talk.call_ended(house, CallEnded(call, 0, event.at), now, unseen=True)
+        if call in unseen:
+            _talk_seen(house, live, unseen[call].talk, unseen[call].ended_at)
+        ended_at = unseen[call].ended_at if call in unseen else event.at
+        talk.call_ended(house, CallEnded(call, 0, ended_at), now, unseen=call not in unseen)
     _free_agents(house, event.channels, now, talking=True)
     for legs in rows.values():
         found = _caller(legs)
         if found is not None:
             _call(house, found, [leg for leg in legs if leg is not found], event.at, now)
+    for gone in event.gone:
+        _gone(house, gone)
     for record in house.restored.values():
         _never_seen_again(house, record, event.at)
     house.restored = {}
@@ -117,6 +134,7 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     if row.bridged:
         _talking(house, live, row, others, at, now)
     elif row.context == "p-survey":
+        _talk_seen(house, live, row.talk, at)
         _in_survey(house, live, at, now)
     elif row.context == "p-dial":
         _offered(house, live, ringing, row.step, now)
@@ -129,24 +147,50 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         live.state = CallState.ASKING if row.context == "p-ask" else CallState.PLAYING
         live.notice_playing = live.notice_playing if ran_newest else _notice_due(house, live)
     else:  # p-idle, p-start: he stands still, so the report of what he did was lost
-        _standing(house, live, at, now)
+        _standing(house, live, row, at, now)
+
+
+def _talk_seen(house: House, live: LiveCall, seen: TalkSeen | None, at: float) -> None:
+    """Take the dialplan's note of a talk that ended unseen into the record; it knows better than we do."""
+    if seen is None:
+        return
+    record = live.record
+    released_at = seen.released_at or at
+    joined_at = record.joined_at or seen.joined_at
+    offers.close_offer(live, "answered", joined_at)
+    house.note(
+        live,
+        agent=record.agent or seen.agent,
+        joined_at=joined_at,
+        released_at=record.released_at or released_at,
+        score=record.score or seen.score,
+        in_net=record.in_net or seen.in_net,
+    )
+    if live.talk_since is not None:
+        talk.span_ends(live, released_at)
+    elif not live.talks:
+        live.talks.append((joined_at, released_at))
+
+
+def _gone(house: House, gone: CallGone) -> None:
+    """A call that ended unseen: its record is completed from the dialplan's note, or made from it."""
+    known = house.restored.pop(gone.call, None)
+    if known is not None and known.ended_at is not None:
+        return
+    if known is None and (gone.call in house.calls or CallMark.decode(gone.mark) is None):
+        return
+    live = _call_of(house, gone.call, gone.channel, gone.mark, gone.caller, known, gone.ended_at)
+    _talk_seen(house, live, gone.talk, gone.ended_at)
+    offers.close_offer(live, "lost", gone.ended_at)
+    house.note(live, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
 
 
 def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
     """A call that an earlier controller, or nobody, knew."""
     mark = CallMark.decode(row.mark)
-    record = house.restored.get(row.call)
-    if record is None:
-        record = CallRecord(row.call, row.channel, mark.dialled if mark else "", row.caller, at)
-        if mark is not None:
-            record = replace(record, arrived_at=mark.arrived_at or at)
-    if mark is not None:
-        record = replace(record, language=mark.language)
-    if mark is not None and mark.queue and record.queue is None:  # the store may lag behind the mark
-        queue = house.queue(QueueId(mark.queue)).id
-        record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at)
-    record = replace(record, channel=row.channel)
-    live = house.add(record)
+    live = _call_of(house, row.call, row.channel, row.mark, row.caller, house.restored.get(row.call), at)
+    record = live.record
+    house.calls[row.call] = live
     house.emit(SaveCall(record))
     live.priority = min(max(mark.priority, 0), HIGHEST_PRIORITY) if mark else 0
     live.milestones.add(Milestone.ARRIVED)
@@ -166,6 +210,24 @@ def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
     elif record.queue is not None:
         live.milestones.add(Milestone.CONSENT_CUT)  # the notice stands before every line
     return live
+
+
+def _call_of(
+    house: House, call: CallId, channel: ChannelName, marked: str, caller: str, known: CallRecord | None, at: float
+) -> LiveCall:
+    """A call as the store knew it, if it did, and as its channel's mark says, which is never older."""
+    mark = CallMark.decode(marked)
+    record = known
+    if record is None:
+        record = CallRecord(call, channel, mark.dialled if mark else "", caller, at)
+        if mark is not None:
+            record = replace(record, arrived_at=mark.arrived_at or at)
+    if mark is not None:
+        record = replace(record, language=mark.language)
+    if mark is not None and mark.queue and record.queue is None:  # the store may lag behind the mark
+        queue = house.queue(QueueId(mark.queue)).id
+        record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at)
+    return LiveCall(replace(record, channel=channel))
 
 
 def _begun(recording: str, at: float) -> float:
@@ -195,7 +257,8 @@ def _talking(house: House, live: LiveCall, row: LiveChannel, others: list[LiveCh
         known = live.record.agent or next((leg.agent for leg in others if leg.role is Role.AGENT), None)
         agent = known or next((leg.agent for leg in others), None)
         live.state = CallState.OFFERED if row.context != "fallback" else CallState.NET
-        talk.talk_begins(house, live, agent, live.record.joined_at or at)
+        noted = row.talk.joined_at if row.talk is not None else at
+        talk.talk_begins(house, live, agent, live.record.joined_at or noted)
 
 
 def _in_survey(house: House, live: LiveCall, at: float, now: float) -> None:
@@ -257,8 +320,8 @@ def _in_net(house: House, live: LiveCall, ringing: LiveChannel | None, step: int
         desk.rings(house, ringing.agent, live.call, ringing.channel, now)
 
 
-def _standing(house: House, live: LiveCall, at: float, now: float) -> None:
-    """He stands still and waits for a command."""
+def _standing(house: House, live: LiveCall, row: LiveChannel, at: float, now: float) -> None:
+    """He stands still and waits for a command. What he answered to the last question counts, though nobody heard it."""
     if live.record.queue is not None:
         _waiting(house, live, at, now)
         offers.hold_or_offer(house, live)
@@ -266,6 +329,12 @@ def _standing(house: House, live: LiveCall, at: float, now: float) -> None:
     offers.leave_line(house, live)
     if live.state not in (CallState.ASKING, CallState.PLAYING):
         live.state = CallState.ASKING if live.position is not None else CallState.ARRIVED
+    found = row.answer
+    if found is not None and found.step == row.step > 0 and live.position is not None:
+        live.state = CallState.ASKING
+        live.notice_playing = _notice_due(house, live)
+        caller.keys_pressed(house, KeysPressed(live.call, found.step, found.keys, found.status, at), now)
+        return
     caller.resume(house, live, at)
 
 

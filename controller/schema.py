@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import URL, Connection, inspect, text
 
 from controller.database import StoreError, database_url, make_engine, plainly, prepare_place, shown
 
@@ -18,20 +15,38 @@ _UPGRADE_LOCK = 12345_0001
 """Key of PostgreSQL's advisory lock under which a schema is changed: two controllers that start together take turns."""
 
 
-def _config(connection: Connection | None = None) -> Config:
-    config = Config(output_buffer=None)
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config
+_REVISION = re.compile(r'^(revision|down_revision) = "([^"]+)"', re.MULTILINE)
+
+
+def _known() -> tuple[set[str], set[str]]:
+    """The revisions of this program, and those that another one follows.
+
+    Read from the files themselves: whoever finds his database at the head, as every restarted controller does with
+    callers waiting, need not load Alembic for it.
+    """
+    found: dict[str, set[str]] = {"revision": set(), "down_revision": set()}
+    for file in (MIGRATIONS / "versions").glob("*.py"):
+        for name, value in _REVISION.findall(file.read_text(encoding="utf-8")):
+            found[name].add(value)
+    return found["revision"], found["down_revision"]
 
 
 def head() -> str:
     """The revision that this program was written for."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    if revision is None:
-        raise AssertionError("the program has no migrations")
+    known, followed = _known()
+    (revision,) = known - followed
     return revision
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config(output_buffer=None)
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def upgrade(url: str) -> str:
@@ -49,7 +64,7 @@ def upgrade(url: str) -> str:
             found = _revision(connection)
             _refuse_newer(found, where)
             if found != head():
-                command.upgrade(_config(connection), "head")
+                _migrate(connection)
         return head()
     finally:
         engine.dispose()
@@ -79,12 +94,13 @@ def require_head(connection: Connection, url: URL) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _refuse_newer(found: str | None, url: URL) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and found not in _known()[0]:
         raise StoreError(
             "newer",
             f"The database {shown(url)} was made by a newer program (revision {found}); install that program again, or "

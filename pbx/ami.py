@@ -114,6 +114,7 @@ class AmiDoor:
         self._failure: AmiError | None = None
         self._said = ""
         self._last_beat = 0.0
+        self._logged_in = 0.0
         self._beat_sent = 0.0
         self._beat_open = False
         self._beat_timer: asyncio.TimerHandle | None = None
@@ -228,6 +229,7 @@ class AmiDoor:
 
     async def _establish(self, link: Link) -> None:
         self._link, self._booted, self._buffer = link, False, []
+        self._logged_in = self._monotonic()
         where = f"{self._host}:{self._port}"
         self.version = await login.greet(link, where, self._limits.connect_s)
         await login.log_in(link, where, self._user, self._secret)
@@ -265,6 +267,7 @@ class AmiDoor:
                 continue
             self._on_live_message(message)
         self._ready.set()
+        await login.forget_gone(link, snapshot.event.gone)
 
     def _down(self) -> None:
         """The connection is over: forget what was only true on it, and say so once."""
@@ -328,7 +331,7 @@ class AmiDoor:
 
     def _on_message(self, message: Message) -> None:
         if message.event == "FullyBooted":
-            if self._connected and self._link is not None:
+            if self._connected and self._link is not None and self._is_news(message):
                 self._link.abort("the exchange has started anew")
             self._booted = True
         elif self._buffer is None:
@@ -337,6 +340,11 @@ class AmiDoor:
             self._buffer.append(message)
         elif self._link is not None:
             self._link.abort("more events during the snapshot than can be held")
+
+    def _is_news(self, booted: Message) -> bool:
+        """Whether ``FullyBooted`` tells of a start after our login; one of before may come late, or twice."""
+        uptime = booted.get("Uptime")
+        return not uptime.isdecimal() or int(uptime) + 1 < self._monotonic() - self._logged_in
 
     def _on_live_message(self, message: Message) -> None:
         now = self._wall()

@@ -10,12 +10,23 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pbx.ami_link import AmiError, Link, NotAsterisk
-from pbx.events import ExchangeConnected, Role
+from pbx.events import CallGone, ExchangeConnected, LiveChannel, Role
 from pbx.ids import AgentId, CallId
-from pbx.translate import FILTERED, WANTED, Action, Phones, live_channel
+from pbx.translate import (
+    FILTERED,
+    GONE,
+    TALK_NOTES,
+    WANTED,
+    Action,
+    Phones,
+    answer_of,
+    call_gone,
+    live_channel,
+    talk_seen,
+)
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +124,42 @@ async def take_snapshot(link: Link, agents: Collection[AgentId], phones: Phones,
     marks = [Action("Getvar", (("Variable", f"AG_{agent}"),)) for agent in ids]
     files = [Action("Getvar", (("Channel", caller.channel), ("Variable", "MIXMONITOR_FILENAME"))) for caller in callers]
     values = [answer.get("Value") for answer in await link.request([*marks, *files])]
+    live = await _notes(link, live)
+    gone = tuple(one for row in await link.listing(_GONE) if (one := call_gone(row)) is not None)
     reachable = phones.snapshot(await link.listing(Action("PJSIPShowContacts")))
     found = tuple((agent, mark) for agent, mark in zip(ids, values, strict=False) if mark)
     recorded = (caller.call for caller, file in zip(callers, values[len(ids) :], strict=True) if file)
-    return Snapshot(ExchangeConnected(live, reachable, found, wall()), frozenset(recorded))
+    return Snapshot(ExchangeConnected(live, reachable, found, wall(), gone), frozenset(recorded))
+
+
+_GONE = Action("DBGetTree", (("Family", GONE),))
+
+
+async def _notes(link: Link, live: tuple[LiveChannel, ...]) -> tuple[LiveChannel, ...]:
+    """What the dialplan noted on the channels of callers who have answered a question, or have talked."""
+    asked = [
+        (row, ("ANSWER",)) for row in live if row.role is Role.CALLER and row.context == "p-idle" and not row.bridged
+    ]
+    talked = [
+        (row, TALK_NOTES) for row in live if row.role is Role.CALLER and (row.bridged or row.context == "p-survey")
+    ]
+    wanted = [*asked, *talked]
+    reads = [
+        Action("Getvar", (("Channel", row.channel), ("Variable", name))) for row, names in wanted for name in names
+    ]
+    values = iter([answer.get("Value") for answer in await link.request(reads)] if reads else ())
+    known = {row.channel: [next(values) for _ in names] for row, names in wanted}
+    return tuple(
+        replace(row, answer=answer_of(known[row.channel][0]))
+        if row.channel in known and len(known[row.channel]) == 1
+        else replace(row, talk=talk_seen(known[row.channel]))
+        if row.channel in known
+        else row
+        for row in live
+    )
+
+
+async def forget_gone(link: Link, gone: Collection[CallGone]) -> None:
+    """Erase the dialplan's notes that have been read: they hold callers' numbers. Raises `AmiError`, `TimeoutError`."""
+    if gone:
+        await link.request([Action("DBDel", (("Family", GONE), ("Key", one.call))) for one in gone])

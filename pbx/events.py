@@ -274,6 +274,26 @@ class PhoneUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """The caller's keys to the question of a step."""
+
+    step: int
+    keys: str
+    status: KeyStatus
+
+
+@dataclass(frozen=True, slots=True)
+class TalkSeen:
+    """A talk, as the dialplan noted it. Epoch seconds of the exchange's clock; `released_at` None = it goes on."""
+
+    joined_at: float
+    released_at: float | None
+    agent: AgentId | None
+    score: int | None = None
+    in_net: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LiveChannel:
     """One row of the snapshot that is taken after each login (`asterisk.md` 11.1)."""
 
@@ -286,16 +306,34 @@ class LiveChannel:
     bridged: bool
     mark: str
     caller: str
+    answer: Answer | None = None  #: to the question of `step`, which nobody has been told
+    talk: TalkSeen | None = None  #: as the dialplan noted it; of callers who talk or have talked
+
+
+@dataclass(frozen=True, slots=True)
+class CallGone:
+    """A call that ended while no controller saw it, as the dialplan put it down; `ended_at`: the exchange's clock."""
+
+    call: CallId
+    channel: ChannelName
+    mark: str
+    caller: str
+    ended_at: float
+    talk: TalkSeen | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeConnected:
-    """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks."""
+    """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks.
+
+    `gone` are the calls that ended unseen since the last time.
+    """
 
     channels: tuple[LiveChannel, ...]
     phones: tuple[AgentId, ...]
     marks: tuple[tuple[AgentId, str], ...]
     at: float
+    gone: tuple[CallGone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ other leg of a call is an agent's.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pbx import commands as order
@@ -254,6 +254,51 @@ _USES = {
     "RINGINUSE": PhoneUse.RINGING,
     "BUSY": PhoneUse.BUSY,
 }
+
+
+def answer_of(text: str) -> event.Answer | None:
+    """A channel's ``ANSWER``: step, status and keys, written before it is reported; None where there is none."""
+    step, _, rest = text.partition("|")
+    status, _, keys = rest.partition("|")
+    try:
+        return event.Answer(int(step), keys, KeyStatus(status))
+    except ValueError:
+        return event.Answer(int(step), keys, KeyStatus.ERROR) if step.isdecimal() else None
+
+
+TALK_NOTES = ("TALKUP", "TALKEND", "TALKER", "TALKNET", "SCORE")
+"""Channel variables in which the dialplan notes a talk: from when to when, with whom, whether the safety net made it,
+and how satisfied the caller was."""
+
+
+def talk_seen(notes: Sequence[str]) -> event.TalkSeen | None:
+    """What `TALK_NOTES` say; None where nobody has talked."""
+    began, ended, agent, net, score = notes
+    try:
+        joined_at = float(began)
+        released_at = float(ended) if ended else None
+    except ValueError:
+        return None
+    given = int(score) if score in ("1", "2", "3", "4", "5") else None
+    return event.TalkSeen(joined_at, released_at, AgentId(agent) if agent else None, given, net == "1")
+
+
+GONE = "gone"
+"""Family of Asterisk's database where the dialplan notes calls that end while no controller sees it."""
+
+
+def call_gone(row: Message) -> event.CallGone | None:
+    """One ``DBGetTreeResponse`` row of the family `GONE`; None for what is none."""
+    call = row.get("Key").rpartition("/")[2]
+    fields = row.get("Val").split("|", 8)
+    if not call or len(fields) != 9:
+        return None
+    ended, *notes, caller, channel, mark = fields
+    try:
+        at = float(ended)
+    except ValueError:
+        return None
+    return event.CallGone(CallId(call), ChannelName(channel), mark, caller, at, talk_seen(notes))
 
 
 class Phones:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # loaded with the first recording that is measured: a starting controller has callers waiting
+    import numpy as np
+    import numpy.typing as npt
 
 SILENCE_DBFS = -120.0
 """What is reported for digital silence, whose level is minus infinity."""
@@ -42,6 +44,8 @@ class LevelMeter:
 
     def __init__(self, channels: int, rate: int, rule: LevelRule) -> None:
         """`rate` in samples per second and channel."""
+        import numpy as np
+
         self._channels = channels
         self._rule = rule
         self._piece = rate // 50
@@ -53,6 +57,8 @@ class LevelMeter:
 
     def feed(self, chunk: bytes) -> None:
         """Add samples; the chunk must hold whole frames (ValueError)."""
+        import numpy as np
+
         samples = np.frombuffer(chunk, "<i2").reshape(-1, self._channels)
         if len(self._rest):
             samples = np.concatenate((self._rest, samples))
@@ -61,6 +67,8 @@ class LevelMeter:
         self._count(samples[:whole].reshape(-1, self._piece, self._channels))
 
     def _count(self, pieces: npt.NDArray[np.int16]) -> None:
+        import numpy as np
+
         power = np.square(pieces, dtype=np.float32).mean(axis=1, dtype=np.float64)
         loud = power > self._limit
         self._energy += np.where(loud, power, 0.0).sum(axis=0)

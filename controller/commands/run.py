@@ -38,7 +38,9 @@ async def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             loop.add_signal_handler(number, stop.set)
-    hotline = Hotline(settings, arguments.var, progress, leave_asterisk=arguments.leave_asterisk)
+    hotline = Hotline(
+        settings, arguments.var, progress, leave_asterisk=arguments.leave_asterisk, standby=arguments.standby
+    )
     starting = asyncio.ensure_future(hotline.start())
     stopping = asyncio.ensure_future(stop.wait())
     try:

@@ -11,6 +11,7 @@ import random
 import secrets
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,8 @@ async def _drill(arguments: argparse.Namespace, console: Console) -> int:
     verdict.told["took_s"] = time.time() - begun
     console.print(_table(verdict, fault, seed))
     if arguments.json is not None:
-        await asyncio.to_thread(_write, arguments.json, verdict, {"fault": fault, "seed": seed, **facts})
+        facts |= {"fault": fault, "seed": seed, "calls": _stories(ledger, verdict)}
+        await asyncio.to_thread(_write, arguments.json, verdict, facts)
     if verdict.ok:
         console.print(f"[green]Nobody was lost in {len(ledger.outages)} faults.[/green]")
         return 0
@@ -179,6 +181,20 @@ def _table(verdict: Verdict, fault: str, seed: int) -> Table:
     for name, value in verdict.told.items():
         table.add_row(name, f"{value:.3f}" if isinstance(value, float) else str(value), "")
     return table
+
+
+def _stories(ledger: Ledger, verdict: Verdict) -> dict[str, Any]:
+    """All that is known of the calls that a fault is about; the callers' numbers are the drill's own."""
+    told = " ".join(one for numbers in verdict.must_be_none.values() for one in numbers)
+    return {
+        seen.number: {
+            "seen": asdict(seen),
+            "rings": [asdict(ring) for ring in ledger.rings if ring.number == seen.number],
+            "kept": [asdict(kept) for kept in ledger.kept if kept.number == seen.number],
+        }
+        for seen in ledger.placed
+        if seen.number in told
+    } | {"outages": [asdict(one) for one in ledger.outages]}
 
 
 def _write(file: Path, verdict: Verdict, facts: dict[str, Any]) -> None:

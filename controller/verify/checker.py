@@ -6,7 +6,6 @@ cannot be decided from the journal alone (who fits whom) needs the facts of the 
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from controller.verify.facts import Facts, Rank, score
 from controller.verify.follow import EVENTS
 from controller.verify.report import Finding, Report
-from controller.verify.scene import Caller, Held, Kind, Profile, Scene, Word, mark_of
+from controller.verify.scene import SOMEBODY, Caller, Held, Kind, Profile, Scene, Word, mark_of
 
 NEAR_S = 0.003
 """Instants that differ by less are the same: marks carry milliseconds."""
@@ -22,7 +21,6 @@ NEAR_S = 0.003
 STUCK_S = 120.0
 """An agent may be kept so long for a caller who is gone: his phone, or a third party's, has to stop ringing first."""
 
-_FAVOURS = re.compile(r"; by rule: ([a-z0-9_, -]+)")
 _STEP_COMMANDS = ("Ask", "Play", "Hold", "Offer")
 
 
@@ -55,6 +53,7 @@ class _Made:
     since: float
     profile: Profile | None
     reason: str
+    refused: bool
 
 
 class Checker:
@@ -91,7 +90,7 @@ class Checker:
     def take(self, at: Place, now: float, event: Word, commands: Sequence[Word], error: str = "") -> None:
         """One step, as the journal has it."""
         scene = self.scene
-        self._at, self._now = at, now
+        self._at, self._now, scene.now = at, now, now
         self.report.steps += 1
         self._time_passes(now)
         if error:
@@ -222,14 +221,16 @@ class Checker:
         scene, word = self.scene, command["is"]
         if word == "MarkAgent":
             scene.marked(command["agent"], command["mark"], command["net"])
+            agent = scene.agents[command["agent"]]
+            if agent.idle and agent.since < agent.talked_at - NEAR_S:
+                found = f"idle as of {agent.since:.3f}, though he talked until {agent.talked_at:.3f}"
+                self._add("best-agent", "", agent.name, found, "his idle time begins after his work")
         elif word == "SaveCall":
             self._saves(event, command["record"])
         elif word == "Wake":
             caller = scene.callers.get(command["key"])
-            if command["kind"] == "retry_offer" and caller is not None and caller.last_agent:
-                caller.refused.add(caller.last_agent)
-                if caller.stage == "line":
-                    scene.again(caller)
+            if caller is not None:
+                self._wakes(caller, command["kind"])
         elif word == "AddParty":
             name = command["endpoint"]
             if scene.is_agent(name):
@@ -249,49 +250,55 @@ class Checker:
             elif word == "Offer":
                 made.append(self._offers(event, caller, command))
 
+    def _wakes(self, caller: Caller, kind: str) -> None:
+        """A clock was set that says how a caller waits: who is not to be rung for him now."""
+        if kind == "retry_offer" and caller.last_agent:
+            caller.refused.add(caller.last_agent)
+        elif kind == "kept":
+            caller.only = SOMEBODY
+        else:
+            return
+        if caller.stage == "line":
+            self.scene.again(caller)
+
     def _saves(self, event: Word, record: Word) -> None:
+        """A record is stored: it has the caller's place, and the rules that gave it to him."""
         self._saved[record["call"]] = record
         caller = self.scene.callers.get(record["call"])
-        if caller is None or record.get("queue") is None or record.get("queued_at") is None:
+        queue, queued_at = record.get("queue"), record.get("queued_at")
+        if caller is None or queue is None or queued_at is None:
             return
-        favours = _favours(record)
-        queue, queued_at = record["queue"], record["queued_at"]
-        if caller.queue:
-            self._same_place(event, caller, queue, caller.priority, queued_at, favours)
-        elif (
-            event["is"] != "ExchangeConnected" and abs(queued_at - event.get("at", queued_at)) > NEAR_S and not favours
-        ):
-            found = f"he joined at {event.get('at'):.3f} and stands as of {queued_at:.3f}"
-            self._add("place", caller.name, "", found, "the instant at which he joined, or the name of a rule")
-        caller.favours = favours
-        if (queue, queued_at) != (caller.queue, caller.queued_at):
-            caller.queue, caller.queued_at = queue, queued_at
+        place_at, favours = record.get("place_at") or queued_at, frozenset(record.get("favours") or ())
+        before = (caller.queue, caller.place_at)
+        if caller.queue and (queue != caller.queue or abs(place_at - caller.place_at) > NEAR_S):
+            if not _may_move(event) and favours <= caller.favours:
+                found = f"he stands in {queue} as of {place_at:.3f}"
+                self._add("place", caller.name, "", found, f"{before[0]}, as of {before[1]:.3f}, or a named rule")
+        elif not caller.queue and not favours and event["is"] != "ExchangeConnected":
+            joined = event.get("at", place_at)
+            if abs(place_at - joined) > NEAR_S:
+                found = f"he joined at {joined:.3f} and stands as of {place_at:.3f}"
+                self._add("place", caller.name, "", found, "the instant at which he joined, or a named rule")
+        caller.favours, caller.queued_at = favours, queued_at
+        if before != (queue, place_at):
+            caller.queue, caller.place_at = queue, place_at
             if caller.stage == "line":
                 self.scene.wait(caller, self._now)
 
-    def _same_place(
-        self, event: Word, caller: Caller, queue: str, priority: int, queued_at: float, favours: frozenset[str]
-    ) -> None:
-        same = (queue, priority) == (caller.queue, caller.priority) and abs(queued_at - caller.queued_at) <= NEAR_S
-        if not same and "request" not in event and event["is"] != "ExchangeConnected" and favours <= caller.favours:
-            found = f"queue {queue}, priority {priority}, as of {queued_at:.3f}"
-            before = f"queue {caller.queue}, priority {caller.priority}, as of {caller.queued_at:.3f}, or a named rule"
-            self._add("place", caller.name, "", found, before)
-
     def _placed(self, event: Word, caller: Caller, command: Word) -> bool:
-        """Take over the place that a command's mark carries; True when it is another than before."""
+        """Take over what a command's mark says of the caller's place; True when it is another than before."""
         place = mark_of(command["mark"])
         if place is None:
             return False
         queue, priority, queued_at = place
-        if caller.kind is not None:
-            self._same_place(event, caller, queue, priority, queued_at, caller.favours)
-        if (queue, priority) == (caller.queue, caller.priority) and abs(queued_at - caller.queued_at) <= NEAR_S:
-            return False
-        if abs(queued_at - caller.queued_at) > NEAR_S:
-            caller.queued_at = queued_at
-        caller.queue, caller.priority = queue, priority
-        return True
+        if caller.kind is not None and priority != caller.priority and not _may_move(event):
+            found = f"priority {priority}"
+            self._add("place", caller.name, "", found, f"priority {caller.priority}, or a person's request")
+        same = (queue, priority) == (caller.queue, caller.priority)
+        caller.priority = priority
+        if queue != caller.queue:  # no record of it was seen
+            caller.queue, caller.queued_at, caller.place_at = queue, queued_at, queued_at
+        return not same
 
     def _holds(self, event: Word, caller: Caller, command: Word) -> None:
         moved = self._placed(event, caller, command)
@@ -316,7 +323,9 @@ class Checker:
         if self._placed(event, caller, command) or caller.stage != "line" or caller.kind is None:
             scene.wait(caller, self._now)
         agent = scene.agent(name)
-        one = _Made(caller, caller.kind, name, agent.since, agent.profile, self._reason(caller, name))
+        one = _Made(
+            caller, caller.kind, name, agent.since, agent.profile, self._reason(caller, name), name in caller.refused
+        )
         scene.leave(caller)
         caller.stage = "offered"
         scene.ring(caller, name, command["step"], "")
@@ -345,14 +354,17 @@ class Checker:
         if one.kind is None or one.profile is None or self.scene.facts is None:
             return
         self._overtaken(one)
-        if not one.caller.only and not one.reason.startswith("his last agent"):
+        if one.reason.startswith("his last agent"):
+            if "last-agent" not in one.caller.favours:
+                self._add("reason", one.caller.name, one.agent, "kept for an agent by no rule", "the rule last-agent")
+        else:
             self._best(one, made[made.index(one) + 1 :])
 
     def _overtaken(self, one: _Made) -> None:
         scene, caller, kind = self.scene, one.caller, one.kind
         assert kind is not None
         assert one.profile is not None
-        mine = score(caller.priority, caller.queued_at, kind.queue.ageing_s, self._now)
+        mine = score(caller.priority, caller.place_at, kind.queue.ageing_s, self._now)
         for other in scene.kinds.values():
             if not other.plain and not other.picky:
                 continue
@@ -360,11 +372,11 @@ class Checker:
             if fits:
                 for ahead in scene.ahead(other, one.agent):
                     if self._before(ahead, other, caller, kind, mine):
-                        waits = self._now - ahead.queued_at
+                        waits = self._now - ahead.place_at
                         self._add(
                             "overtaken", ahead.name, one.agent,
                             f"call {caller.name} was served first; he has waited {waits:.1f} s with priority "
-                            f"{ahead.priority}, the other {self._now - caller.queued_at:.1f} s with {caller.priority}",
+                            f"{ahead.priority}, the other {self._now - caller.place_at:.1f} s with {caller.priority}",
                             "the agent, whom he fits, is offered to him first",
                         )  # fmt: skip
                         break
@@ -372,27 +384,29 @@ class Checker:
 
     def _before(self, ahead: Caller, other: Kind, caller: Caller, kind: Kind, mine: float) -> bool:
         ages, ageing = other.queue.ageing_s, kind.queue.ageing_s
-        theirs = score(ahead.priority, ahead.queued_at, ages, self._now)
+        theirs = score(ahead.priority, ahead.place_at, ages, self._now)
         slack = max(NEAR_S / age if age > 0 else 0.0 for age in (ages, ageing))
         if ages <= 0 and ageing <= 0 and theirs == mine:
-            return ahead.queued_at < caller.queued_at - NEAR_S
+            return ahead.place_at < caller.place_at - NEAR_S
         return theirs > mine + slack
 
     def _count_overtaking(self, one: _Made, other: Kind, *, fits: bool) -> None:
         """One who came first and waits on, though by a rule that has a name."""
         caller = one.caller
         first = other.first_come.first()
-        if first is not None and self.scene.callers[first].queued_at < caller.queued_at - NEAR_S:
+        if caller.favours and first is not None and caller.place_at < caller.queued_at - NEAR_S:
+            ahead = self.scene.callers[first]
+            if caller.place_at < ahead.place_at and ahead.queued_at < caller.queued_at:
+                self.report.overtakings[min(caller.favours)] += 1
+        if first is not None and self.scene.callers[first].place_at < caller.place_at - NEAR_S:
             if not fits:
                 self.report.overtakings["lent" if other.ranks(one.profile) else "skills"] += 1  # type: ignore[arg-type]
-            elif caller.favours:
-                self.report.overtakings[min(caller.favours)] += 1
             else:
                 higher = caller.priority > self.scene.callers[first].priority
                 self.report.overtakings["priority" if higher else "ageing"] += 1
         for call in other.picky:
             special = self.scene.callers[call]
-            if fits and special.queued_at < caller.queued_at - NEAR_S:
+            if fits and special.place_at < caller.place_at - NEAR_S:
                 name = "refused" if one.agent in special.refused else "kept" if special.only else ""
                 if name:
                     self.report.overtakings[name] += 1
@@ -402,6 +416,10 @@ class Checker:
         assert kind is not None
         assert one.profile is not None
         chosen = self._value(kind, one.profile)
+        if one.refused:
+            found = f"{one.agent} has left his phone unanswered for this caller, and the pause is not over"
+            self._add("best-agent", one.caller.name, one.agent, found, "another agent, or nobody for now")
+            return
         if chosen is None:
             found = f"{one.agent} has not the skills that call {one.caller.name} asks for"
             self._add("best-agent", one.caller.name, one.agent, found, "an agent who fits")
@@ -449,15 +467,11 @@ class Checker:
         return True
 
 
-def _favours(record: Word) -> frozenset[str]:
-    """The named rules by which a caller stands where he stands: from the record, or from his newest reason."""
-    named = record.get("favours")
-    found = {str(one) for one in named} if isinstance(named, list | tuple) else set[str]()
-    for offer in record["offers"][-1:]:
-        match = _FAVOURS.search(str(offer.get("reason", "")))
-        if match is not None:
-            found |= {one.strip() for one in match[1].split(",")}
-    return frozenset(found)
+def _may_move(event: Word) -> bool:
+    """Whether a caller's place may change by this event: somebody asked for it, he chose anew in the menu, or the
+    exchange says where he is.
+    """
+    return "request" in event or event["is"] in ("ExchangeConnected", "KeysPressed", "PromptPlayed")
 
 
 def _rule(reason: str) -> str:

@@ -204,13 +204,15 @@ def leg_ended(scene: Scene, event: Word, now: float) -> None:
 
 
 def time_is_up(scene: Scene, event: Word, now: float) -> None:
-    """Who has refused a caller may be asked again; a step of his queue is due."""
+    """Who has refused a caller may be asked again; he is kept for nobody any more; a step of his queue is due."""
     caller = scene.callers.get(event["key"])
     if caller is None:
         return
     if event["kind"] == "retry_offer":
         caller.refused.clear()
-    if event["kind"] in ("retry_offer", "relax") and caller.stage == "line":
+    elif event["kind"] == "kept":
+        caller.only = ""
+    if event["kind"] in ("retry_offer", "relax", "kept") and caller.stage == "line":
         if event["kind"] == "relax" or caller.kind is None:
             scene.wait(caller, now)
         else:  # his place among those who ask for the same, without looking at the clock again
@@ -269,6 +271,7 @@ def _row(scene: Scene, call: str, found: list[Word], now: float) -> None:
         place = mark_of(row["mark"])
         if place is not None:
             caller.queue, caller.priority, caller.queued_at = place
+            caller.place_at = caller.queued_at
     context, bridged = row["context"], row["bridged"]
     caller.step = max(caller.step, row["step"])
     caller.running = max(caller.running, row["step"])

@@ -14,6 +14,9 @@ from typing import Any
 
 from controller.verify.facts import Facts, Needs, QueueFacts, Rank, Wanted, rank
 
+SOMEBODY = "?"
+"""Stands for an agent who is not named in the journal."""
+
 _SLACK = 64
 """A heap is swept when it has so many entries more than twice the live ones."""
 
@@ -108,6 +111,7 @@ class Agent:
     ready: bool = False
     since: float = 0.0
     held: Held | None = None
+    talked_at: float = 0.0  #: when a talk of his ended, since the controller started
     marked: bool = False  #: his mark has been seen since the controller started
 
     @property
@@ -127,8 +131,9 @@ class Caller:
     queue: str = ""
     priority: int = 0
     queued_at: float = 0.0
+    place_at: float = 0.0  #: what gives him his place: when he joined, or the instant that a named rule gives him back
     favours: frozenset[str] = frozenset()  #: named rules by which he stands where he stands
-    only: str = ""  #: the agent whom he is kept for
+    only: str = ""  #: the agent whom he is kept for; SOMEBODY while it cannot be told from the journal
     kind: Kind | None = None
     refused: set[str] = field(default_factory=set)
     agent: str = ""  #: who is rung for him
@@ -147,8 +152,8 @@ class Caller:
     def place(self) -> tuple[float, ...]:
         """The order within his queue."""
         ageing = self.kind.queue.ageing_s if self.kind is not None else 0.0
-        lead = self.queued_at - self.priority * ageing if ageing > 0 else -float(self.priority)
-        return (lead, self.queued_at)
+        lead = self.place_at - self.priority * ageing if ageing > 0 else -float(self.priority)
+        return (lead, self.place_at)
 
 
 class Scene:
@@ -156,6 +161,7 @@ class Scene:
 
     def __init__(self, facts: Facts | None) -> None:
         self.facts = facts
+        self.now = 0.0
         self.connected = False
         self.callers: dict[str, Caller] = {}
         self.agents: dict[str, Agent] = {}
@@ -209,6 +215,8 @@ class Scene:
             return
         agent = self.agent(name)
         self._out(agent)
+        if held is None and agent.held is not None and agent.held.talking:
+            agent.talked_at = self.now
         agent.held = held
         self._in(agent)
 
@@ -267,7 +275,7 @@ class Scene:
         else:
             kind.plain[caller.name] = None
             kind.turn.put(caller.name, caller.place)
-            kind.first_come.put(caller.name, (caller.queued_at,))
+            kind.first_come.put(caller.name, (caller.place_at,))
 
     @staticmethod
     def leave(caller: Caller) -> None:

@@ -56,7 +56,11 @@ def attach(fake: FakeExchange, tmp_path: Path) -> dict[str, dict[str, object]]:
 async def run(file: Path, var: Path) -> int:
     """`hotline run` in this process: its exit status."""
     settings = checked(file)
-    return 2 if settings is None else await serve(settings, argparse.Namespace(var=var, leave_asterisk=False))
+    return (
+        2
+        if settings is None
+        else await serve(settings, argparse.Namespace(var=var, leave_asterisk=False, standby=False))
+    )
 
 
 def assert_nothing_left(folder: Path, before: set[int]) -> None:

@@ -13,7 +13,8 @@ import pytest
 from tests.fakes.backend import CALLER
 from tests.fakes.website import TOKEN, Site, site
 from web.app import create_app
-from web.auth import ACCESS, Access, TokenError, ViewFrom, load_or_make_token
+from web.auth import ACCESS, Access, ViewFrom
+from web.token import TokenError, load_or_make_token
 
 pytestmark = pytest.mark.doors
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from controller.plan import Plan
 from controller.switchboard import Switchboard
 from pbx import commands as order
 from pbx import events as event
@@ -77,11 +78,14 @@ class Citizen:
 class Town:
     """Everything outside the switchboard, and the loop around it."""
 
-    def __init__(self, seed: int, weather: Weather) -> None:
+    def __init__(self, seed: int, weather: Weather, hotline: Plan | None = None, citizens: int = 0) -> None:
+        """`citizens`: so many different numbers call; 0 = all from the same."""
         self.random = Random(seed)
         self.weather = weather
         self.now = START
-        self.plan = plan()
+        self.plan = hotline or plan()
+        self._numbers = Random(seed + 1)
+        self._citizens = citizens
         self.board = Switchboard(self.plan)
         self.journal: list[tuple[Event, float, list[Command]]] = []  #: of this start of the controller
         self.past: list[list[tuple[Event, float, list[Command]]]] = []  #: of those before it
@@ -298,7 +302,8 @@ class Town:
         dialled = self.random.choice([MENU, MENU, DIRECT, "000"])
         one = Citizen(CallId(f"town-{number}.0"), dialled, f"{dialled}|zh|{self.now:.3f}|||0|0")
         self.calls[one.id] = one
-        self.tell(event.CallArrived(one.id, caller_channel(one.id), dialled, "138", self.now))
+        caller = f"138{self._numbers.randrange(self._citizens):08d}" if self._citizens else "138"
+        self.tell(event.CallArrived(one.id, caller_channel(one.id), dialled, caller, self.now))
         self._idle(one)
         if self.random.random() < self.weather.impatient:
             self.at(self.random.expovariate(1 / 20), lambda: self.hang_up(one))
