@@ -40,6 +40,7 @@ from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor, AmiError, AmiLimits
 from pbx.events import CallsRestored, Event
 from pbx.ids import CallId
+from pbx.supervision import OverridesRestored
 from recordings.models import ModelError, find_model
 from recordings.recogniser import RecogniserError
 from recordings.transcriber import TranscriptWorker
@@ -191,6 +192,9 @@ class Hotline:
         engine.post(remembered(earlier, await records.listings(), self.clock()))
         opened = await records.open_calls()
         engine.post(CallsRestored(tuple(opened), self.clock()))
+        skills, queues = await records.overrides()
+        if skills or queues:
+            engine.post(OverridesRestored(skills, queues, self.clock()))
 
         # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed and
         # transcribed, and only then the recogniser goes.
@@ -332,7 +336,7 @@ class Hotline:
             changes["ami_port"] = raw.ami_port
         return free_settings(
             instance,
-            phones=[*plan.phones, *sorted(plan.extensions)],
+            phones=[*plan.phones, *sorted(plan.extensions), *plan.supervisor_phones],
             rtp_ports=raw.rtp_ports,
             host=raw.sip_host,
             numbers=tuple(plan.numbers),

@@ -13,11 +13,13 @@ from acd.policy import DEFAULT_POLICY, POLICIES
 from acd.relax import RelaxStep, relaxed
 from acd.skills import Requirement, fits
 from agents.agent import AgentRules
+from agents.rights import ADMIN, EVERY_QUEUE, Actor, Right
 from agents.roster import AgentProfile
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
 from controller.config_sections import HotlineFile, NumberSection, QueueSection
 from controller.database import StoreError, database_url
 from controller.plan import NumberPlan, Plan, QueuePlan
+from controller.supervision import SupervisionRules
 from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
 from ivr.fields import Problem as MenuProblem
@@ -26,7 +28,7 @@ from ivr.manifest import LANGUAGES
 from ivr.menu import Menu
 from ivr.menu_check import check_menu
 from ivr.menu_file import MenuError, parse_menu
-from pbx.ids import AgentId, QueueId, SkillId
+from pbx.ids import ActorId, AgentId, QueueId, SkillId
 from recordings.policy import RecordingPolicy, StartAt
 from tickets.deadlines import ChineseCalendar, DeadlineRules, Limit, Unit, WorkingHours
 from tickets.ticket import TicketPolicy, TicketType
@@ -75,6 +77,7 @@ class PlanReader:
             if extension.id in taken:
                 self.wrong(("extensions", index, "id"), f"{extension.id} is taken already; every phone needs its own")
             taken.add(extension.id)
+        supervisors = self._supervisors(taken)
         queues = {QueueId(queue.id): self._queue(index, queue) for index, queue in enumerate(raw.queues)}
         agents = {
             AgentId(one.id): AgentProfile(
@@ -115,6 +118,10 @@ class PlanReader:
             recording=recording,
             seats=frozenset(AgentId(seat.id) for seat in raw.seats),
             phoneless=frozenset(AgentId(agent.id) for agent in raw.agents if not agent.phone),
+            supervisors=supervisors,
+            supervision=SupervisionRules(
+                raw.supervision.conflict_s, raw.supervision.ring_s, raw.supervision.agent_sees
+            ),
             timezone=raw.hotline.timezone,
             survey=raw.call.survey,
             read_ticket=raw.call.read_ticket,
@@ -142,6 +149,35 @@ class PlanReader:
             not_ready_reasons=tuple(raw.not_ready_reasons),
             wrap_up_max_s=longest,
         )
+
+    def _supervisors(self, taken: set[str]) -> dict[ActorId, Actor]:
+        """Who may order; `taken` are the extensions that have a phone already."""
+        raw = self.raw
+        self._doubles("supervisors", [one.id for one in raw.supervisors], "id")
+        queues = {queue.id for queue in raw.queues}
+        for index, one in enumerate(raw.supervisors):
+            place: TomlPath = ("supervisors", index)
+            if one.id == ADMIN:
+                self.wrong((*place, "id"), f"{ADMIN!r} is the bearer of the API token; choose another")
+            if one.phone is not None and one.phone in taken:
+                self.wrong((*place, "phone"), f"{one.phone} is taken already; every phone needs its own")
+            elif one.phone is not None:
+                taken.add(one.phone)
+            for queue in one.queues:
+                if queue != EVERY_QUEUE and queue not in queues:
+                    self.wrong((*place, "queues"), f"{queue!r} is no queue; there are: *, {', '.join(sorted(queues))}")
+            if one.phone is None and {"listen", "whisper", "barge"} & set(one.rights):
+                self.wrong((*place, "rights"), "needs a phone to listen with (phone = an extension of its own)")
+        return {
+            ActorId(one.id): Actor(
+                ActorId(one.id),
+                one.name,
+                frozenset(Right(right) for right in one.rights),
+                frozenset(one.queues),
+                AgentId(one.phone) if one.phone is not None else None,
+            )
+            for one in raw.supervisors
+        }
 
     def _doors(self) -> None:
         """What Asterisk, the web and the database are told must be possible together."""

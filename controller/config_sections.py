@@ -118,6 +118,26 @@ class ExtensionSection(Section):
     name: Annotated[str, Field(min_length=1, max_length=60)]
 
 
+class SupervisorSection(Section):
+    """[[supervisors]]: somebody who may order; what each right allows stands in `agents.rights`."""
+
+    id: Id
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    phone: Extension | None = None  # where he listens
+    queues: list[str] = Field(default_factory=lambda: ["*"], min_length=1)  # on which he may act; "*" = all
+    rights: list[Literal["listen", "whisper", "barge", "force", "release", "move", "skills", "audit"]] = Field(
+        min_length=1
+    )
+
+
+class SupervisionSection(Section):
+    """[supervision]: see `controller.supervision.SupervisionRules`."""
+
+    conflict_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    ring_s: Annotated[int, Field(ge=1, le=120)] = 20
+    agent_sees: bool = True
+
+
 class AgentRulesSection(Section):
     """[agent_rules]: see `agents.agent.AgentRules`."""
 
@@ -211,6 +231,8 @@ class HotlineFile(Section):
     agents: list[AgentSection] = Field(default_factory=list)
     seats: list[SeatSection] = Field(default_factory=list)
     extensions: list[ExtensionSection] = Field(default_factory=list)
+    supervisors: list[SupervisorSection] = Field(default_factory=list)
+    supervision: SupervisionSection = Field(default_factory=SupervisionSection)
     callers: list[CallerSection] = Field(default_factory=list)
     agent_rules: AgentRulesSection = Field(default_factory=AgentRulesSection)
     recording: RecordingSection = Field(default_factory=RecordingSection)

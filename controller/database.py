@@ -21,6 +21,7 @@ import acd.sql
 import metrics.sql
 import recordings.sql
 import tickets.sql
+from controller import audit_rows, override_rows
 
 if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
     import psycopg
@@ -30,6 +31,8 @@ METADATAS: tuple[MetaData, ...] = (
     metrics.sql.metadata,
     recordings.sql.metadata,
     tickets.sql.metadata,
+    audit_rows.metadata,
+    override_rows.metadata,
 )
 """The tables of every room that has any."""
 

@@ -49,6 +49,11 @@ def change(
     return not code
 
 
+def ask(house: House, agent: AgentId, cause: AgentInput, now: float, *, reason: str = "") -> str:
+    """Move an agent as somebody wishes; the code of the refusal, empty when it was done."""
+    return _change(house, agent, cause, now, reason=reason)
+
+
 def _change(
     house: House,
     agent: AgentId,

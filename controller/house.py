@@ -21,6 +21,7 @@ from agents.agent import Agent
 from agents.roster import Roster
 from controller.plan import NumberPlan, Plan, QueuePlan
 from controller.seats import Seats
+from controller.supervision import Supervision
 from ivr.menu import Menu, Position
 from pbx.call import CallInput, CallMark, CallRecord, CallState, moved
 from pbx.commands import Command, SaveCall
@@ -154,6 +155,8 @@ class House:
         self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
         self.unheld: dict[CallId, None] = {}  #: waiting calls that have not been told to hold yet, in order
         self.dirty = False  #: the line or an agent changed: distribute before the step ends
+        self.supervision = Supervision()
+        self.changed_queues: dict[QueueId, QueuePlan] = {}  #: queues that are not as configured for now
         self.now = 0.0  #: of the step that is being made
         self.out: list[Command] = []
 
@@ -164,9 +167,14 @@ class House:
         return self.plan.numbers.get(dialled) or self.plan.numbers[self.plan.default_number]
 
     def queue(self, queue: QueueId) -> QueuePlan:
-        """The plan of a queue; one that the configuration no longer has is served by the first queue."""
-        found = self.plan.queues.get(queue)
+        """A queue as it is now; one that the configuration no longer has is served by the first queue."""
+        found = self.changed_queues.get(queue) or self.plan.queues.get(queue)
         return found if found is not None else next(iter(self.plan.queues.values()))
+
+    def priority(self, live: LiveCall) -> int:
+        """A caller's priority: his own, or that of his queue where it was raised for now."""
+        changed = self.supervision.queues.get(live.record.queue or QueueId(""))
+        return max(live.priority, (changed.priority or 0) if changed is not None else 0)
 
     def waiting(self) -> Iterable[LiveCall]:
         """Calls in the line, in its order."""

@@ -49,7 +49,7 @@ def stand_in_line(house: House, live: LiveCall) -> None:
         queue.id,
         wanted,
         record.place_at or queued_at,
-        live.priority,
+        house.priority(live),
         live.refused,
         queue.policy,
         queue.ageing_s,
@@ -127,6 +127,11 @@ def distribute(house: House, now: float) -> None:
         if call in house.calls:
             hold(house, house.calls[call])
     house.unheld.clear()
+
+
+def give(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
+    """Offer a waiting caller to an agent whom somebody has named. False when the agent is not free."""
+    return _offer(house, live, agent, reason, now)
 
 
 def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:

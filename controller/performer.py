@@ -34,6 +34,7 @@ from pbx.commands import (
 )
 from pbx.events import Event, TicketOpened
 from pbx.ids import CallId, RequestId, TicketNumber
+from pbx.supervision import Audit, SaveOverrides
 from recordings import files
 from recordings.naming import recording_path
 from recordings.recogniser import RecogniserError
@@ -113,6 +114,10 @@ class Performer:
                 self._records.drop_listing(command.number)
             case FinishRecording():
                 self._start(self._finish(command))
+            case Audit():
+                self._records.append_audit(command.entry)
+            case SaveOverrides():
+                self._records.save_overrides(command)
             case Wake():
                 raise AssertionError("timers are the engine's")
             case _:

@@ -14,10 +14,12 @@ from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY, Policy
 from acd.relax import RelaxStep
 from acd.skills import Requirement, fits
 from agents.agent import AgentRules
+from agents.rights import ADMIN, ADMINISTRATOR, Actor
 from agents.roster import AgentProfile
+from controller.supervision import SupervisionRules
 from ivr.hours import OpeningHours
 from ivr.menu import Menu
-from pbx.ids import AgentId, QueueId
+from pbx.ids import ActorId, AgentId, QueueId
 from recordings.policy import RecordingPolicy
 
 
@@ -91,6 +93,8 @@ class Plan:
     phoneless: frozenset[AgentId] = frozenset()  #: agents without a phone of their own
     callers: tuple[Listed, ...] = ()  #: entries of the caller list that stand in the configuration
     lengths: Mapping[str, float] = field(default_factory=dict)  #: of each prompt by its name, in seconds
+    supervisors: Mapping[ActorId, Actor] = field(default_factory=dict)
+    supervision: SupervisionRules = field(default_factory=SupervisionRules)
 
     @property
     def own_phones(self) -> dict[AgentId, AgentId]:
@@ -101,3 +105,12 @@ class Plan:
     def phones(self) -> tuple[AgentId, ...]:
         """The phones at which agents sit: their own, then the seats."""
         return (*self.own_phones, *sorted(self.seats))
+
+    def actor(self, by: ActorId) -> Actor | None:
+        """Who bears an id: a supervisor, or the administrator; None for one whom the configuration does not know."""
+        return ADMINISTRATOR if by == ADMIN else self.supervisors.get(by)
+
+    @property
+    def supervisor_phones(self) -> tuple[AgentId, ...]:
+        """The phones with which supervisors listen."""
+        return tuple(sorted(one.phone for one in self.supervisors.values() if one.phone is not None))

@@ -17,12 +17,15 @@ import acd.sql as listing_rows
 import metrics.sql as call_rows
 import recordings.sql as recording_rows
 import tickets.sql as ticket_rows
+from controller import audit_rows, override_rows
+from controller.audit_rows import AuditRow
 from controller.spool import Operation
 from controller.writer import Store
 from pbx.call import CallRecord
 from pbx.commands import OpenTicket
 from pbx.events import CallerEntry
 from pbx.ids import CallId, TicketNumber
+from pbx.supervision import AuditEntry, QueueOverride, SaveOverrides, SkillOverride
 from recordings.sql import RecordingRow
 from recordings.transcript import Transcript
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
@@ -81,6 +84,8 @@ class Operations:
         self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow))
         self.save_transcript = Operation("save_transcript", _save_transcript, TypeAdapter(_Heard))
         self.score_ticket = Operation("score_ticket", _score_ticket, TypeAdapter(_Score))
+        self.append_audit = Operation("append_audit", audit_rows.append, TypeAdapter(AuditEntry))
+        self.save_overrides = Operation("save_overrides", override_rows.save, TypeAdapter(SaveOverrides))
 
         def open_ticket(connection: Connection, opening: OpenTicket) -> TicketNumber:
             return ticket_rows.open_ticket(connection, opening, policy)
@@ -195,3 +200,21 @@ class Records:
     async def transcript(self, call: CallId) -> Transcript | None:
         """The call's transcript, or None."""
         return await self._store.read(recording_rows.get_transcript, call)
+
+    # ------------------------------------------------------------ supervision
+
+    def append_audit(self, entry: AuditEntry) -> None:
+        """Add a line to the audit trail."""
+        self._store.put(self._do.append_audit, entry)
+
+    async def audit(self, since: float, until: float, agent: str = "") -> list[AuditRow]:
+        """The audit trail of [since, until), epoch seconds, oldest first; of one agent where he is named."""
+        return await self._store.read(audit_rows.read, since, until, agent)
+
+    def save_overrides(self, change: SaveOverrides) -> None:
+        """Keep what is changed for a time for an agent or a queue."""
+        self._store.put(self._do.save_overrides, change)
+
+    async def overrides(self) -> tuple[tuple[SkillOverride, ...], tuple[QueueOverride, ...]]:
+        """What is changed for a time: agents' skills, and queues."""
+        return await self._store.read(override_rows.load)

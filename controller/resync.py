@@ -13,7 +13,7 @@ from acd.line import HIGHEST_PRIORITY
 from agents.agent import Agent
 from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
-from controller import caller, desk, offers, talk
+from controller import caller, desk, listen, offers, talk
 from controller.house import CurrentOffer, House, LiveCall
 from controller.recorded import finish_if_complete
 from ivr.menu import Message, Question, again, restore
@@ -52,6 +52,8 @@ def exchange_lost(house: House, event: ExchangeLost, now: float) -> None:
 def exchange_connected(house: House, event: ExchangeConnected, now: float) -> None:
     """Bring the house into agreement with the exchange."""
     house.connected = True
+    listeners = [row for row in event.channels if row.role is Role.SPY]  # parties of no talk
+    event = replace(event, channels=tuple(row for row in event.channels if row.role is not Role.SPY))
     marks = dict(event.marks)
     new = [known.id for known in house.roster.agents() if _unknown(known)]
     seats = {agent: AgentId(seat) for agent in new if (seat := seat_of(marks.get(agent, "")))}
@@ -84,6 +86,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         _never_seen_again(house, record, event.at)
     house.restored = {}
     _free_agents(house, event.channels, now, talking=False)
+    listen.found(house, listeners, event.at)
     for known in house.roster.agents():
         if known.state is AgentState.OFFLINE:
             desk.leave_seat(house, known.id, now)

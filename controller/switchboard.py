@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from controller import caller, desk, favours, offers, recorded, resync, talk
+from controller import caller, desk, favours, listen, offers, recorded, resync, supervise, talk
 from controller.house import House
 from controller.plan import Plan
 from pbx import events
+from pbx import supervision as orders
 from pbx.commands import Command
 from pbx.events import Event, TimeIsUp, TimerKind
 
@@ -23,6 +24,8 @@ Rule = Callable[[House, Any, float], None]
 def _time_is_up(house: House, event: TimeIsUp, now: float) -> None:
     if event.kind is TimerKind.WRAP_UP:
         desk.wrap_up_over(house, event, now)
+    elif event.kind is TimerKind.OVERRIDE:
+        supervise.override_over(house, event, now)
     else:
         offers.time_is_up(house, event, now)
 
@@ -61,6 +64,18 @@ RULES: dict[type[Any], Rule] = {
     events.AgentWentNotReady: desk.went_not_ready,
     events.WrapUpExtended: desk.wrap_up_extended,
     events.ThirdPartyAsked: desk.third_party_asked,
+    orders.ReadyForced: supervise.ready_forced,
+    orders.NotReadyForced: supervise.not_ready_forced,
+    orders.SignOutForced: supervise.sign_out_forced,
+    orders.ReleaseAsked: supervise.release_asked,
+    orders.MoveAsked: supervise.move_asked,
+    orders.SkillsChanged: supervise.skills_changed,
+    orders.QueueChanged: supervise.queue_changed,
+    orders.OverridesRestored: supervise.overrides_restored,
+    orders.SpyAsked: listen.spy_asked,
+    orders.SpyEndAsked: listen.spy_end_asked,
+    orders.SpyStarted: listen.spy_started,
+    orders.SpyStopped: listen.spy_stopped,
     events.CallsRestored: resync.calls_restored,
     events.CallersRemembered: favours.restored,
     events.CallerListed: favours.caller_listed,
@@ -68,6 +83,10 @@ RULES: dict[type[Any], Rule] = {
     events.ExchangeConnected: resync.exchange_connected,
     events.ExchangeLost: resync.exchange_lost,
 }
+
+
+_OWN_CHOICE = (events.AgentSignedIn, events.AgentSignedOut, events.AgentWentReady, events.AgentWentNotReady)
+"""Events by which an agent chooses his state himself."""
 
 
 class Switchboard:
@@ -87,6 +106,8 @@ class Switchboard:
         house.out = []
         house.now = now
         RULES[type(event)](house, house.seats.inward(event), now)
+        if isinstance(event, _OWN_CHOICE):
+            supervise.agent_acted(house, event.agent)
         if house.dirty and house.connected:
             offers.distribute(house, now)
         return [house.seats.outward(command) for command in house.out]

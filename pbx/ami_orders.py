@@ -16,9 +16,10 @@ from pbx import events as event
 from pbx import outbox as lanes
 from pbx.ami_link import AmiCounters, Link
 from pbx.ami_login import Snapshot
-from pbx.ids import AgentId, CallId, ChannelName
+from pbx.ids import AgentId, CallId, ChannelName, SpyId
 from pbx.outbox import Outbox
-from pbx.translate import Action, actions, instant
+from pbx.supervision import Spy, SpyStopped
+from pbx.translate import SPY_PREFIX, Action, actions, instant
 from pbx.wire import Message
 
 log = logging.getLogger(__name__)
@@ -181,6 +182,8 @@ class Orders:
             self._recorded.discard(command.call)
         elif isinstance(command, order.AddParty):
             self._third_over(channel_id, self._wall())
+        elif isinstance(command, Spy):
+            self._give(SpyStopped(command.spy, self._wall()))
 
     # ------------------------------------------------------------ what becomes of them
 
@@ -226,9 +229,16 @@ class Orders:
             self._give(found)
 
     def originate_answered(self, message: Message, now: float) -> None:
-        """``OriginateResponse``: a third party that could not even be rung has no channel, hence no hang-up."""
+        """``OriginateResponse``: a third party that could not even be rung has no channel, hence no hang-up.
+
+        The same holds for a supervisor's phone; where both come, the second means nothing.
+        """
         if message.get("Response") == "Failure":
-            self._third_over(message.get("Uniqueid"), instant(message, now))
+            unique_id = message.get("Uniqueid")
+            if unique_id.startswith(SPY_PREFIX):
+                self._give(SpyStopped(SpyId(unique_id), instant(message, now)))
+            else:
+                self._third_over(unique_id, instant(message, now))
 
     def _third_over(self, channel_id: str, at: float) -> None:
         third = self._third.pop(channel_id, None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pbx.call import CallRecord
 from pbx.events import CallerEntry, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
+from pbx.supervision import Audit, SaveOverrides, Spy, StopSpy, SwitchSpy
 
 # ---------------------------------------------------------------- the caller's own channel: one step each
 # `step` numbers the commands of one call; the exchange obeys only a newer step than it runs (the fence).
@@ -171,11 +172,15 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a person's request. `code` is stable and machine-readable, empty when `ok`."""
+    """The answer to a person's request. `code` is stable and machine-readable, empty when `ok`.
+
+    `detail` says more to the machine, name by name: who had ordered otherwise, when it takes effect.
+    """
 
     request: RequestId
     ok: bool
     code: str = ""
+    detail: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +234,31 @@ class FinishRecording:
 
 
 ExchangeCommand = (
-    Ask | Play | Hold | Offer | CancelOffer | Announce | PrepareEnd | AddParty | HangUp | StartRecording | MarkAgent
+    Ask
+    | Play
+    | Hold
+    | Offer
+    | CancelOffer
+    | Announce
+    | PrepareEnd
+    | AddParty
+    | HangUp
+    | StartRecording
+    | MarkAgent
+    | Spy
+    | SwitchSpy
+    | StopSpy
 )
 StepCommand = Ask | Play | Hold | Offer
-Command = ExchangeCommand | Wake | Reply | SaveCall | OpenTicket | FinishRecording | SaveListing | DropListing
+Command = (
+    ExchangeCommand
+    | Wake
+    | Reply
+    | SaveCall
+    | OpenTicket
+    | FinishRecording
+    | SaveListing
+    | DropListing
+    | Audit
+    | SaveOverrides
+)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pbx.call import CallRecord
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
+from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
 
 # ---------------------------------------------------------------- the caller's own channel
 
@@ -179,6 +180,7 @@ class Role(enum.Enum):
     CALLER = "caller"
     AGENT = "agent"
     THIRD = "third"
+    SPY = "spy"  #: a supervisor who listens: never a party of the talk
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,6 +457,7 @@ class TimerKind(enum.Enum):
     RETRY_OFFER = "retry_offer"
     ANNOUNCE = "announce"
     RELAX = "relax"
+    OVERRIDE = "override"
     KEPT = "kept"  #: a caller is kept for his last agent no longer
 
 
@@ -527,6 +530,10 @@ Event = (
     | TicketOpened
     | TimeIsUp
     | CallsRestored
+    | OverridesRestored
+    | SpyStarted
+    | SpyStopped
+    | SupervisorRequest
     | CallerListed
     | CallerUnlisted
     | CallersRemembered

@@ -27,3 +27,9 @@ TicketNumber = NewType("TicketNumber", str)
 
 RequestId = NewType("RequestId", str)
 """One request of a person (a click, a command line); its answer carries the same id."""
+
+ActorId = NewType("ActorId", str)
+"""Somebody who may order: a supervisor's id of the configuration, or ``admin`` for the bearer of the API token."""
+
+SpyId = NewType("SpyId", str)
+"""A supervisor's listening: the unique id of his own channel, such as ``spy-lin-1795311109500``."""

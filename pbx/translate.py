@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pbx import commands as order
 from pbx import events as event
 from pbx.events import Event, KeyStatus, LiveChannel, PhoneChanged, PhoneUse, PhoneUsed, Role
-from pbx.ids import AgentId, CallId, ChannelName
+from pbx.ids import AgentId, CallId, ChannelName, SpyId
+from pbx.supervision import Spy, SpyMode, SpyStarted, SpyStopped, StopSpy, SwitchSpy
 from pbx.wire import Message
 
 WANTED = (
@@ -28,6 +29,8 @@ WANTED = (
     "MixMonitorStop",
     "ContactStatus",
     "DeviceStateChange",
+    "ChanSpyStart",
+    "ChanSpyStop",
     "OriginateResponse",
     "FullyBooted",
 )
@@ -110,7 +113,11 @@ def whose(message: Message) -> tuple[CallId, Role] | None:
         return None
     if f"\r\nUniqueid: {call}\r\n" in message.text:
         return CallId(call), Role.CALLER
-    return CallId(call), Role.THIRD if message.variable("ROLE") == "third" else Role.AGENT
+    return CallId(call), _ROLES.get(message.variable("ROLE"), Role.AGENT)
+
+
+_ROLES = {"third": Role.THIRD, "spy": Role.SPY}
+"""Roles by the channel variable of this name; every other leg of a call is an agent's."""
 
 
 def _call_start(f: Fields, call: CallId, at: float) -> Event:
@@ -177,6 +184,8 @@ def _hangup(message: Message, now: float) -> Event | None:
     cause, at = _number("Cause", message.get("Cause"), "Hangup"), instant(message, now)
     if role is Role.CALLER:
         return event.CallEnded(call, cause, at)
+    if role is Role.SPY:
+        return SpyStopped(SpyId(message.get("Uniqueid")), at)
     channel = ChannelName(message.get("Channel"))
     return event.LegEnded(call, channel, role, agent_of(channel), cause, at)
 
@@ -186,6 +195,8 @@ def _bridge(message: Message, now: float) -> Event | None:
     if found is None:
         return None
     call, role = found
+    if role is Role.SPY:
+        return None
     channel, at = ChannelName(message.get("Channel")), instant(message, now)
     agent = None if role is Role.CALLER else agent_of(channel)
     if message.event == "BridgeEnter":
@@ -200,12 +211,27 @@ def _recording(message: Message, now: float) -> Event | None:
     return event.RecordingStopped(found[0], instant(message, now))
 
 
+def _spying(message: Message, now: float) -> Event | None:
+    """A supervisor's channel has begun to hear another one, or has stopped; others' ChanSpy is none of ours."""
+    spy = SpyId(message.get("SpyerUniqueid"))
+    if not spy.startswith(SPY_PREFIX):
+        return None
+    at = instant(message, now)
+    if message.event == "ChanSpyStop":
+        return SpyStopped(spy, at)
+    return SpyStarted(spy, ChannelName(message.get("SpyerChannel")), ChannelName(message.get("SpyeeChannel")), at)
+
+
+SPY_PREFIX = "spy-"  #: how the unique ids of supervisors' channels begin
+
 _EVENTS: dict[str, Callable[[Message, float], Event | None]] = {
     "UserEvent": _user_event,
     "Hangup": _hangup,
     "BridgeEnter": _bridge,
     "BridgeLeave": _bridge,
     "MixMonitorStop": _recording,
+    "ChanSpyStart": _spying,
+    "ChanSpyStop": _spying,
 }
 
 
@@ -242,7 +268,7 @@ def live_channel(row: Message, phones: Collection[AgentId]) -> LiveChannel | Non
         context=row.variable("CTX") or row.get("Context") if role is Role.CALLER else row.get("Context"),
         step=int(step) if step.isdecimal() else 0,
         bridged=bool(row.get("BridgeId")),
-        mark=row.variable("Q") if role is Role.CALLER else "",
+        mark=row.variable("Q") if role in (Role.CALLER, Role.SPY) else "",
         caller=row.get("CallerIDNum") if role is Role.CALLER else "",
     )
 
@@ -478,6 +504,38 @@ def actions(
             name = f"AG_{_checked(_NAME, command.agent, 'agent')}"
             mark = set_variable("", name, _checked(_MARK, command.mark, "mark"))
             return [mark, *(_membership(command) if set_membership else ())]
+        case Spy():
+            return [_spy(command)]
+        case SwitchSpy():
+            spy = _checked(_NAME, command.spy, "spy")
+            key = (("Channel", spy), ("Digit", _SPY_DIGITS[command.mode]), ("Receive", "true"))
+            mark_it = (("Channel", spy), ("Variable", "Q"), ("Value", _checked(_MARK, command.mark, "mark")))
+            return [Action("Setvar", mark_it), Action("PlayDTMF", key)]
+        case StopSpy():
+            return [Action("Hangup", (("Channel", _checked(_NAME, command.spy, "spy")), ("Cause", "16")))]
+
+
+_SPY_DIGITS = {SpyMode.LISTEN: "4", SpyMode.WHISPER: "5", SpyMode.BARGE: "6"}
+"""The keys by which ChanSpy with option ``d`` changes its mode (`asterisk.md` section 5)."""
+
+
+def _spy(command: Spy) -> Action:
+    """The supervisor's phone is rung and then hears the leg: quietly, switched by keys, until the leg ends (qdE)."""
+    phone, leg = _checked(_NAME, command.phone, "phone"), _checked(_CHANNEL, command.leg, "leg")
+    mark = _checked(_MARK, command.mark, "mark")
+    return Action(
+        "Originate",
+        (
+            ("Channel", f"PJSIP/{phone}"),
+            ("Application", "ChanSpy"),
+            ("Data", f"{leg},qdE"),
+            ("Async", "true"),
+            ("Timeout", str(command.ring_s * 1000)),
+            ("ChannelId", _checked(_NAME, command.spy, "spy")),
+            ("Variable", f"ROLE=spy,CALLID={_checked(_NAME, command.call, 'call')}"),
+            ("Variable", f"Q={mark}"),
+        ),
+    )
 
 
 def _add_party(command: order.AddParty, channel_id: str) -> Action:

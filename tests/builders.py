@@ -2,12 +2,14 @@
 
 The hotline has four numbers (`MENU` 12345, `DIRECT` straight to the line after the notice, `PLAIN` with no word at all
 where the plan does not ask for consent, `OFFICE` with opening hours), queues ``general`` and ``english``, agents 1001
-(both), 1002 and 1003 (general only), and the department's phone 8001.
+(both), 1002 and 1003 (general only), the department's phone 8001, and the supervisors `LIN` (everything), `ZHAO` (the
+queue ``english`` only) and `UNION` (reads the audit trail).
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +17,7 @@ from typing import Any, TypeVar
 from acd.skills import Requirement
 from agents.agent import Agent, AgentRules
 from agents.moves import AgentState
+from agents.rights import Actor, Right
 from agents.roster import AgentProfile
 from controller.house import LiveCall
 from controller.plan import NumberPlan, Plan, QueuePlan
@@ -26,7 +29,7 @@ from pbx import events as event
 from pbx.call import CallRecord, CallState
 from pbx.commands import Command
 from pbx.events import Event, KeyStatus, LiveChannel, Role, TimerKind
-from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, SkillId, TicketNumber
+from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, SkillId, TicketNumber
 from recordings.policy import RecordingPolicy
 from tests.virtual_time import START
 
@@ -35,6 +38,8 @@ C = TypeVar("C")
 MENU, DIRECT, PLAIN, OFFICE = "12345", "12346", "12347", "12348"
 GENERAL, ENGLISH = QueueId("general"), QueueId("english")
 A1, A2, A3, DEPARTMENT = AgentId("1001"), AgentId("1002"), AgentId("1003"), AgentId("8001")
+LIN, ZHAO, UNION = ActorId("lin"), ActorId("zhao"), ActorId("union")
+LIN_PHONE, ZHAO_PHONE = AgentId("9001"), AgentId("9002")
 ONE, TWO, THREE = CallId("call-1.1"), CallId("call-2.1"), CallId("call-3.1")
 _MENU_FILE = Path(__file__).parents[1] / "ivr" / "menus" / "main.toml"
 
@@ -70,6 +75,11 @@ def plan(**changes: Any) -> Plan:
         extensions=frozenset({DEPARTMENT}),
         agent_rules=AgentRules(wrap_up_s=20.0, misses_before_not_ready=2),
         recording=RecordingPolicy(),
+        supervisors={
+            LIN: Actor(LIN, "林", frozenset(Right), frozenset({"*"}), LIN_PHONE),
+            ZHAO: Actor(ZHAO, "赵", frozenset(Right) - {Right.AUDIT}, frozenset({ENGLISH}), ZHAO_PHONE),
+            UNION: Actor(UNION, "工会", frozenset({Right.AUDIT}), frozenset({"*"})),
+        },
     )
     return replace(given, **changes)
 
@@ -262,6 +272,20 @@ class Hall:
 
     def third_party(self, endpoint: AgentId, agent: AgentId = A1) -> list[Command]:
         return self.step(event.ThirdPartyAsked(agent, endpoint, RequestId("r"), self.now))
+
+    # ------------------------------------------------------------ supervisors
+
+    def asked(self, kind: Callable[..., Any], *given: Any, by: ActorId = LIN, **more: Any) -> list[Command]:
+        """A supervisor's order: `given` and `more` are its fields beside who, request and instant."""
+        return self.step(kind(*given, by=by, request=RequestId("s"), at=self.now, **more))
+
+    def replied(self, kind: Callable[..., Any], *given: Any, by: ActorId = LIN, **more: Any) -> str:
+        """The code with which a supervisor's order is answered; empty when it was carried out."""
+        commands = self.asked(kind, *given, by=by, **more)
+        found = only(commands, order.Reply)
+        entry = only(commands, order.Audit).entry
+        assert (entry.actor, entry.outcome, found.ok) == (by, found.code or "ok", not found.code)
+        return found.code
 
     # ------------------------------------------------------------ short ways into a state
 

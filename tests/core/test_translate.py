@@ -10,7 +10,8 @@ import pytest
 from pbx import commands as order
 from pbx import events as event
 from pbx.events import KeyStatus, Role
-from pbx.ids import AgentId, CallId, ChannelName
+from pbx.ids import ActorId, AgentId, CallId, ChannelName, SpyId
+from pbx.supervision import Spy, SpyMark, SpyMode, SpyStarted, SpyStopped, StopSpy, SwitchSpy
 from pbx.translate import (
     Action,
     BadCommand,
@@ -110,6 +111,17 @@ CHANNEL_EVENTS = [
         channel_event("Hangup", "PJSIP/3001-03", "u.3", "Cause: 16", role="third"),
         event.LegEnded(CALL, ChannelName("PJSIP/3001-03"), Role.THIRD, AgentId("3001"), 16, AT),
     ),
+    (
+        channel_event("Hangup", "PJSIP/9001-03", "spy-lin-1", "Cause: 16", role="spy"),
+        SpyStopped(SpyId("spy-lin-1"), AT),
+    ),
+    (channel_event("BridgeEnter", "PJSIP/9001-03", "spy-lin-1", role="spy"), None),
+    (
+        message("ChanSpyStart", "SpyerChannel: PJSIP/9001-03", "SpyerUniqueid: spy-lin-1", f"SpyeeChannel: {LEG}"),
+        SpyStarted(SpyId("spy-lin-1"), ChannelName("PJSIP/9001-03"), LEG, AT),
+    ),
+    (message("ChanSpyStop", "SpyerUniqueid: spy-lin-1"), SpyStopped(SpyId("spy-lin-1"), AT)),
+    (message("ChanSpyStart", "SpyerUniqueid: h12345-1.5", f"SpyeeChannel: {LEG}"), None),
     (
         channel_event("Hangup", LEG, "u.2", "Cause: 16", role=""),
         event.LegEnded(CALL, LEG, Role.AGENT, AGENT, 16, AT),
@@ -430,7 +442,7 @@ def test_every_action_can_be_written() -> None:
 def test_every_command_has_its_actions() -> None:
     """A new word in `pbx/commands.py` must be met here: match without a case returns nothing."""
     known = {"Ask", "Play", "Hold", "Offer", "CancelOffer", "Announce", "PrepareEnd", "AddParty", "HangUp"}
-    known |= {"StartRecording", "MarkAgent"}
+    known |= {"StartRecording", "MarkAgent", "Spy", "SwitchSpy", "StopSpy"}
     assert {kind.__name__ for kind in order.ExchangeCommand.__args__} == known
     assert all(fields(kind) for kind in order.ExchangeCommand.__args__)
 
@@ -453,3 +465,35 @@ def test_what_a_phone_is_doing(state: str, use: event.PhoneUse) -> None:
     assert found == event.PhoneUsed(AGENT, use, 5.0)
     for foreign in ("PJSIP/trunk", f"Local/{AGENT}", f"Queue:{AGENT}"):
         assert phones.told(message("DeviceStateChange", f"Device: {foreign}", f"State: {state}"), 9.0) is None
+
+
+def test_listening_is_one_call_and_its_modes_are_keys() -> None:
+    spy, phone = SpyId("spy-lin-1"), AgentId("9001")
+    mark = SpyMark(ActorId("lin"), AGENT, SpyMode.LISTEN, spy).encode()
+    (call,) = actions(Spy(spy, CALL, phone, LEG, 20, mark), spool="/s")
+    headers = dict(call.headers)
+    assert (call.name, headers["Channel"], headers["ChannelId"]) == ("Originate", "PJSIP/9001", spy)
+    assert (headers["Application"], headers["Data"], headers["Timeout"]) == ("ChanSpy", f"{LEG},qdE", "20000")
+    assert ("Variable", f"ROLE=spy,CALLID={CALL}") in call.headers
+    assert ("Variable", f"Q={mark}") in call.headers
+    for mode, digit in ((SpyMode.LISTEN, "4"), (SpyMode.WHISPER, "5"), (SpyMode.BARGE, "6")):
+        kept, key = actions(SwitchSpy(spy, mode, f"lin|1002|{mode.value}|{spy}"), spool="/s")
+        assert dict(kept.headers)["Variable"] == "Q"
+        assert (key.name, dict(key.headers)) == ("PlayDTMF", {"Channel": spy, "Digit": digit, "Receive": "true"})
+    (end,) = actions(StopSpy(spy), spool="/s")
+    assert (end.name, dict(end.headers)["Channel"]) == ("Hangup", spy)
+    for wrong in (Spy(SpyId("a b"), CALL, phone, LEG, 20, mark), Spy(spy, CALL, phone, LEG, 20, "a\r\nb")):
+        with pytest.raises(BadCommand):
+            actions(wrong, spool="/s")
+
+
+def test_a_supervisor_s_channel_is_in_the_snapshot_with_its_mark() -> None:
+    listed = channel_event(
+        "CoreShowChannel", "PJSIP/9001-03", "spy-lin-1", "ChanVariable: Q=lin|1002|barge|spy-lin-1", role="spy"
+    )
+    found = live_channel(listed, (AGENT,))
+    assert found is not None
+    assert (found.role, found.call, found.mark) == (Role.SPY, CALL, "lin|1002|barge|spy-lin-1")
+    assert SpyMark.decode(found.mark) == SpyMark(ActorId("lin"), AGENT, SpyMode.BARGE, SpyId("spy-lin-1"))
+    assert SpyMark.decode("lin|1002|shout|spy-lin-1") is None
+    assert SpyMark.decode("") is None

@@ -1,0 +1,101 @@
+"""Who may order what (权限): one table from orders to rights, and the scope of each actor. Pure.
+
+The web checks the bearer's token and says who he is; the switchboard asks `refusal` again before it does anything, and
+whatever it refuses is written down (`docs/supervision.md`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from pbx.ids import ActorId, AgentId, QueueId
+
+
+class Right(enum.Enum):
+    """What an actor may do within his queues."""
+
+    LISTEN = "listen"  #: 监听: hear a talk, himself unheard
+    WHISPER = "whisper"  #: 密语: speak to the agent alone
+    BARGE = "barge"  #: 强插: speak to both
+    FORCE = "force"  #: force ready, not ready, sign-out
+    RELEASE = "release"  #: 强拆: end a call
+    MOVE = "move"  #: move a waiting caller
+    SKILLS = "skills"  #: change skills of agents and needs of queues
+    AUDIT = "audit"  #: read the audit trail
+
+
+class Action(enum.Enum):
+    """What may be ordered, or looked at."""
+
+    FORCE_READY = "force_ready"
+    FORCE_NOT_READY = "force_not_ready"
+    FORCE_SIGN_OUT = "force_sign_out"
+    RELEASE_CALL = "release_call"
+    MOVE_CALLER = "move_caller"
+    CHANGE_SKILLS = "change_skills"
+    CHANGE_QUEUE = "change_queue"
+    LISTEN = "listen"
+    WHISPER = "whisper"
+    BARGE = "barge"
+    STOP_LISTENING = "stop_listening"
+    SEE_LISTENERS = "see_listeners"
+    READ_AUDIT = "read_audit"
+
+
+NEEDED: Mapping[Action, Right | None] = {
+    Action.FORCE_READY: Right.FORCE,
+    Action.FORCE_NOT_READY: Right.FORCE,
+    Action.FORCE_SIGN_OUT: Right.FORCE,
+    Action.RELEASE_CALL: Right.RELEASE,
+    Action.MOVE_CALLER: Right.MOVE,
+    Action.CHANGE_SKILLS: Right.SKILLS,
+    Action.CHANGE_QUEUE: Right.SKILLS,
+    Action.LISTEN: Right.LISTEN,
+    Action.WHISPER: Right.WHISPER,
+    Action.BARGE: Right.BARGE,
+    Action.STOP_LISTENING: None,  # his own; to stop is never refused
+    Action.SEE_LISTENERS: Right.LISTEN,
+    Action.READ_AUDIT: Right.AUDIT,
+}
+"""The one table: which right an action needs; None = every actor."""
+
+EVERY_QUEUE = "*"
+ADMIN = ActorId("admin")
+"""The bearer of the API token: administrator, with every right in every queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody with a token. `queues` are those he may act on, ``*`` = all; `phone` is where he listens, if he does."""
+
+    id: ActorId
+    name: str
+    rights: frozenset[Right] = frozenset()
+    queues: frozenset[str] = frozenset()
+    phone: AgentId | None = None
+
+    @property
+    def role(self) -> str:
+        """What he is, in a word for the audit trail."""
+        return "administrator" if self.id == ADMIN else "supervisor"
+
+
+ADMINISTRATOR = Actor(ADMIN, "管理员 administrator", frozenset(Right), frozenset({EVERY_QUEUE}))
+
+
+def refusal(actor: Actor | None, action: Action, queues: Collection[QueueId] | None = None) -> str:
+    """Why `actor` may not do it: ``not_allowed`` (the right is not his), ``not_your_queue``; empty when he may.
+
+    `queues` are those the agent serves, or the one in which the caller is, of which one must be his; None = the action
+    is about no queue. An agent or caller of no queue at all belongs to those who may act on all.
+    """
+    if actor is None:
+        return "not_allowed"
+    needed = NEEDED[action]
+    if needed is not None and needed not in actor.rights:
+        return "not_allowed"
+    if queues is None or EVERY_QUEUE in actor.queues or needed is None:
+        return ""
+    return "" if any(queue in actor.queues for queue in queues) else "not_your_queue"

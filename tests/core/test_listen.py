@@ -1,0 +1,207 @@
+"""监听, 密语, 强插: one call of the supervisor, switched without redialling, written down from beginning to end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agents.moves import AgentState
+from agents.rights import ADMIN, Right
+from pbx import commands as order
+from pbx.call import CallState
+from pbx.events import LiveChannel, Role
+from pbx.ids import ActorId, AgentId, CallId, ChannelName, SpyId
+from pbx.supervision import (
+    Audit,
+    Spy,
+    SpyAsked,
+    SpyEndAsked,
+    SpyMark,
+    SpyMode,
+    SpyStarted,
+    SpyStopped,
+    StopSpy,
+    SwitchSpy,
+)
+from tests.builders import (
+    A1,
+    A2,
+    A3,
+    LIN,
+    LIN_PHONE,
+    ONE,
+    TWO,
+    UNION,
+    ZHAO,
+    Hall,
+    leg_of,
+    leg_row,
+    none,
+    only,
+    plan,
+    row,
+)  # fmt: skip
+
+pytestmark = pytest.mark.core
+
+LISTEN, WHISPER, BARGE = SpyMode
+SUP = ChannelName("PJSIP/9001-00000007")
+
+
+def listening(mode: SpyMode = LISTEN) -> tuple[Hall, SpyId]:
+    """LIN hears the talk of agent 1001."""
+    hall = Hall()
+    hall.talking(A1)
+    spy = only(hall.asked(SpyAsked, mode, A1, None), Spy).spy
+    hall.later(2)
+    hall.step(SpyStarted(spy, SUP, leg_of(A1), hall.now))
+    return hall, spy
+
+
+def test_the_supervisor_s_phone_is_rung_once_and_hears_the_agent_s_leg() -> None:
+    hall = Hall()
+    hall.talking(A1)
+    commands = hall.asked(SpyAsked, LISTEN, A1, None)
+    spy = only(commands, Spy)
+    assert (spy.phone, spy.leg, spy.call, spy.ring_s) == (LIN_PHONE, leg_of(A1), ONE, 20)
+    assert SpyMark.decode(spy.mark) == SpyMark(LIN, A1, LISTEN, spy.spy)
+    assert only(commands, order.Reply).detail == (("mode", "listen"), ("phone", "ringing"))
+    entry = only(commands, Audit).entry
+    assert (entry.action, entry.agent, entry.call, entry.queue) == ("listen", A1, ONE, "general")
+    assert entry.zh == f"监听话务员1001的通话{ONE}"
+    assert hall.state() is CallState.TALKING
+
+
+def test_every_mode_is_reached_without_a_second_call() -> None:
+    hall, spy = listening()
+    for mode in (WHISPER, BARGE, LISTEN):
+        commands = hall.asked(SpyAsked, mode, A1, None)
+        switch = only(commands, SwitchSpy)
+        assert (switch.spy, switch.mode) == (spy, mode)
+        assert SpyMark.decode(switch.mark) == SpyMark(LIN, A1, mode, spy)
+        assert only(commands, Audit).entry.action == mode.value
+        assert none(commands, Spy, StopSpy)
+    assert none(hall.asked(SpyAsked, LISTEN, A1, None), SwitchSpy, Spy), "he listens already"
+
+
+def test_a_mode_asked_for_while_his_phone_rings_is_switched_to_when_it_is_answered() -> None:
+    hall = Hall()
+    hall.talking(A1)
+    commands = hall.asked(SpyAsked, WHISPER, A1, None)
+    spy = only(commands, Spy).spy
+    assert SpyMark.decode(only(commands, Spy).mark) == SpyMark(LIN, A1, LISTEN, spy)
+    assert none(hall.asked(SpyAsked, BARGE, A1, None), SwitchSpy)
+    started = hall.step(SpyStarted(spy, SUP, leg_of(A1), hall.now))
+    assert only(started, SwitchSpy).mode is BARGE
+    assert hall.step(SpyStarted(spy, SUP, leg_of(A1), hall.now)) == []
+
+
+def test_a_call_s_talk_is_heard_by_its_agent_s_leg() -> None:
+    hall = Hall()
+    hall.talking(A1)
+    hall.joined(A3, third=True)
+    assert only(hall.asked(SpyAsked, LISTEN, None, ONE), Spy).leg == leg_of(A1)
+
+
+def test_the_end_says_for_how_long_he_listened() -> None:
+    hall, spy = listening()
+    hall.later(75)
+    assert only(hall.asked(SpyEndAsked), StopSpy).spy == spy
+    entry = only(hall.step(SpyStopped(spy, hall.now)), Audit).entry
+    assert (entry.actor, entry.action, entry.agent, entry.call) == (LIN, "stop_listening", A1, ONE)
+    assert entry.en == f"stopped listening: agent 1001, call {ONE}, after 75 seconds"
+    assert hall.step(SpyStopped(spy, hall.now)) == [], "told twice, once by ChanSpy and once by the hang-up"
+    assert hall.replied(SpyEndAsked) == "not_listening"
+    assert hall.state() is CallState.TALKING
+
+
+def test_a_phone_that_nobody_answered_has_heard_nothing() -> None:
+    hall = Hall()
+    hall.talking(A1)
+    spy = only(hall.asked(SpyAsked, LISTEN, A1, None), Spy).spy
+    entry = only(hall.step(SpyStopped(spy, hall.now)), Audit).entry
+    assert "his phone was not answered" in entry.en
+    assert only(hall.asked(SpyAsked, LISTEN, A1, None), Spy).spy == spy, "the same instant: only a test asks so fast"
+
+
+def test_there_must_be_something_to_hear() -> None:
+    hall = Hall()
+    hall.ready(A1)
+    assert hall.replied(SpyAsked, LISTEN, A1, None) == "not_talking"
+    hall.ringing(A1)
+    assert hall.replied(SpyAsked, LISTEN, A1, None) == "not_talking"
+    assert hall.replied(SpyAsked, LISTEN, None, ONE) == "not_talking"
+    assert hall.replied(SpyAsked, LISTEN, None, CallId("x.1")) == "unknown_call"
+    assert hall.replied(SpyAsked, LISTEN, AgentId("4711"), None) == "unknown_agent"
+
+
+def test_one_supervisor_hears_one_talk() -> None:
+    hall, _ = listening()
+    hall.talking(A2, TWO)
+    commands = hall.asked(SpyAsked, LISTEN, A2, None)
+    assert only(commands, order.Reply).code == "already_listening"
+    assert dict(only(commands, order.Reply).detail) == {"agent": A1, "call": ONE}
+    assert none(commands, Spy)
+
+
+def test_two_supervisors_may_hear_the_same_talk() -> None:
+    hall, spy = listening()
+    other = replace(hall.plan.supervisors[ZHAO], queues=frozenset({"general"}))
+    hall.house.plan = replace(hall.plan, supervisors={**hall.plan.supervisors, ZHAO: other})
+    assert only(hall.asked(SpyAsked, WHISPER, A1, None, by=ZHAO), Spy).spy != spy
+
+
+@pytest.mark.parametrize("mode", SpyMode)
+def test_each_mode_needs_its_right_and_the_switch_is_checked_too(mode: SpyMode) -> None:
+    hall, _ = listening(LISTEN)
+    mine = hall.plan.supervisors[LIN]
+    without = replace(mine, rights=frozenset(Right) - {Right(mode.value)})
+    hall.house.plan = replace(hall.plan, supervisors={**hall.plan.supervisors, LIN: without})
+    assert hall.replied(SpyAsked, mode, A1, None) == "not_allowed"
+    for by, code in ((UNION, "not_allowed"), (ActorId("nobody"), "not_allowed"), (ZHAO, "not_your_queue")):
+        assert hall.replied(SpyAsked, mode, A1, None, by=by) == code
+        assert hall.replied(SpyAsked, mode, None, ONE, by=by) == code
+    assert hall.replied(SpyAsked, mode, A1, None, by=ADMIN) == "no_phone"
+
+
+def test_while_the_exchange_is_away_nothing_is_promised() -> None:
+    hall = Hall()
+    hall.talking(A1)
+    hall.lost_exchange()
+    assert hall.replied(SpyAsked, LISTEN, A1, None) == "exchange_unavailable"
+
+
+def spy_row(spy: SpyId, mode: SpyMode) -> LiveChannel:
+    mark = SpyMark(LIN, A1, mode, spy).encode()
+    return LiveChannel(SUP, ONE, Role.SPY, LIN_PHONE, "", 0, False, mark, "")
+
+
+def test_a_restarted_controller_finds_who_listens_and_how() -> None:
+    hall = Hall(connected=False)
+    spy = SpyId("spy-lin-1")
+    hall.connected(row(context="p-dial", bridged=True), leg_row(A1, up=True), spy_row(spy, WHISPER))
+    assert hall.where(A1) is AgentState.TALKING
+    assert hall.call().legs == {leg_of(A1): A1}, "who listens is no party of the talk"
+    assert only(hall.asked(SpyAsked, BARGE, A1, None), SwitchSpy).mode is BARGE
+    hall.later(10)
+    assert "after 10 seconds" in only(hall.step(SpyStopped(spy, hall.now)), Audit).entry.en
+
+
+def test_who_hung_up_while_nobody_watched_is_gone_and_written_down() -> None:
+    hall, _ = listening()
+    hall.lost_exchange()
+    hall.later(5)
+    commands = hall.connected(row(context="p-dial", bridged=True), leg_row(A1, up=True))
+    assert only(commands, Audit).entry.action == "stop_listening"
+    assert not hall.house.supervision.spies
+
+
+def test_a_listener_s_channel_ends_no_agent_s_talk() -> None:
+    """The supervisor's phone may even be the extension of somebody on the roster: his leg is none of an agent's."""
+    hall = Hall(**{"agents": {**plan().agents}})
+    hall.talking(A1)
+    stranger = LiveChannel(ChannelName("PJSIP/1002-9"), ONE, Role.SPY, A2, "", 0, False, "no mark", "")
+    hall.connected(row(context="p-dial", bridged=True), leg_row(A1, up=True), stranger)
+    assert hall.where(A2) is AgentState.OFFLINE
+    assert not hall.house.supervision.spies
