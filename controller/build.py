@@ -38,7 +38,7 @@ from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor, AmiError, AmiLimits
-from pbx.events import CallsRestored, Event
+from pbx.events import CallbacksRestored, CallsRestored, Event
 from pbx.ids import CallId
 from pbx.supervision import OverridesRestored
 from recordings.models import ModelError, find_model
@@ -191,6 +191,7 @@ class Hotline:
         earlier = await records.calls(self.clock() - REMEMBER_S, self.clock() + 1.0)
         engine.post(remembered(earlier, await records.listings(), self.clock()))
         opened = await records.open_calls()
+        engine.post(CallbacksRestored(tuple(await records.open_callbacks()), self.clock()))
         engine.post(CallsRestored(tuple(opened), self.clock()))
         skills, queues = await records.overrides()
         if skills or queues:

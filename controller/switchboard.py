@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from controller import caller, desk, favours, listen, offers, recorded, resync, supervise, talk
+from controller import callbacks, caller, desk, favours, hold_keys, listen, offers, recorded, resync, supervise, talk
 from controller.house import House
 from controller.plan import Plan
 from pbx import events
@@ -26,6 +26,8 @@ def _time_is_up(house: House, event: TimeIsUp, now: float) -> None:
         desk.wrap_up_over(house, event, now)
     elif event.kind is TimerKind.OVERRIDE:
         supervise.override_over(house, event, now)
+    elif event.kind is TimerKind.CALLBACK:
+        callbacks.time_is_up(house, event, now)
     else:
         offers.time_is_up(house, event, now)
 
@@ -43,6 +45,12 @@ RULES: dict[type[Any], Rule] = {
     events.StepLost: caller.step_lost,
     events.StepRefused: caller.step_refused,
     events.Announced: _nothing,
+    events.HoldKeyPressed: hold_keys.pressed,
+    events.CallbackAsked: callbacks.asked,
+    events.CallbackCancelled: callbacks.cancel,
+    events.CallbackFailed: callbacks.failed,
+    events.CallbackStored: hold_keys.stored,
+    events.CallbacksRestored: callbacks.restored,
     events.LegStarted: offers.leg_started,
     events.OfferFailed: offers.offer_failed,
     events.PartyJoined: talk.party_joined,

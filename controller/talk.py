@@ -7,7 +7,7 @@ already and needs no controller.
 from __future__ import annotations
 
 from agents.moves import AgentInput
-from controller import desk, favours, offers
+from controller import callbacks, desk, favours, offers
 from controller.house import House, LiveCall
 from controller.recorded import finish_if_complete, reached
 from controller.waiting_words import learn, spoken
@@ -74,6 +74,7 @@ def talk_begins(house: House, live: LiveCall, agent: AgentId | None, at: float) 
     offers.close_offer(live, "answered", at)
     record = live.record
     house.note(live, agent=agent, joined_at=record.joined_at or at, in_net=record.in_net or from_net)
+    callbacks.talk_begins(house, live, house.now)
     reached(house, live, Milestone.TALK_BEGAN, at)
     prepare_end(house, live)
     _ask_ticket(house, live, agent, at)
@@ -164,6 +165,7 @@ def talk_ended(house: House, event: TalkEnded | NetTalkEnded, now: float) -> Non
         live.talks.append((joined_at, event.at))
         offers.close_offer(live, "answered", event.at)
         house.note(live, agent=agent, joined_at=joined_at, in_net=live.record.in_net or from_net)
+        callbacks.talk_begins(house, live, now)
         _ask_ticket(house, live, agent, event.at)
     if live.offer is not None:
         talked = live.offer.agent == event.agent
@@ -238,7 +240,7 @@ def reclaim(house: House, live: LiveCall, at: float) -> None:
         return
     if live.record.queue is None:
         number = house.number(live.record.dialled)
-        queue = number.direct or next(iter(house.plan.queues))
+        queue = callbacks.reclaimed(house, live, at) or number.direct or next(iter(house.plan.queues))
         house.note(live, queue=queue, queued_at=at, menu_done_at=at, in_net=True)
     else:
         house.note(live, in_net=True)
@@ -272,6 +274,7 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
         released = live.talks[-1][1] if live.talks else event.at
     house.note(live, ended_at=event.at, released_at=released, outcome=outcome_of(live, unseen=unseen))
     learn(house, live.record)
+    callbacks.call_ended(house, live, now)
     finish_if_complete(house, live)
 
 
@@ -280,8 +283,8 @@ def outcome_of(live: LiveCall, *, unseen: bool = False) -> Outcome:
     record = live.record
     if record.joined_at is not None:
         return Outcome.ANSWERED
-    if record.outcome is not None and record.queued_at is None:
-        return record.outcome  # closed: decided when he arrived
+    if record.outcome is Outcome.CALLBACK or (record.outcome is not None and record.queued_at is None):
+        return record.outcome  # closed: decided when he arrived; a call-back: when it was stored
     if unseen:
         return Outcome.FAILED
     return Outcome.ABANDONED if record.queued_at is not None else Outcome.LEFT_MENU

@@ -55,6 +55,7 @@ class Orders:
         self._timers: dict[CallId, asyncio.TimerHandle] = {}
         self._net: dict[str, tuple[AgentId, order.NetMembership]] = {}  # by phone: who sits there, and how
         self._recorded: set[CallId] = set()
+        self._called: set[CallId] = set()
         self._third: dict[str, tuple[CallId, AgentId]] = {}
         self._token = secrets.token_hex(4)
         self._serial = 0
@@ -83,6 +84,7 @@ class Orders:
         self._net.clear()
         self._recorded.clear()
         self._third.clear()
+        self._called.clear()
 
     # ------------------------------------------------------------ commands
 
@@ -168,6 +170,8 @@ class Orders:
         elif isinstance(command, order.MarkAgent):
             if command.net is not order.NetMembership.NOWHERE:
                 self._net[command.phone or command.agent] = (command.agent, command.net)
+        elif isinstance(command, order.CallBack):
+            self._called.add(command.call)
         elif isinstance(command, order.StartRecording):
             self._recorded.add(command.call)
 
@@ -184,6 +188,8 @@ class Orders:
             self._third_over(channel_id, self._wall())
         elif isinstance(command, Spy):
             self._give(SpyStopped(command.spy, self._wall()))
+        elif isinstance(command, order.CallBack):
+            self._call_failed(command.call, "failed", self._wall())
 
     # ------------------------------------------------------------ what becomes of them
 
@@ -239,6 +245,16 @@ class Orders:
                 self._give(SpyStopped(SpyId(unique_id), instant(message, now)))
             else:
                 self._third_over(unique_id, instant(message, now))
+                reason = {"5": "busy", "3": "no_answer", "1": "no_answer"}.get(message.get("Reason"), "failed")
+                self._call_failed(CallId(unique_id), reason, instant(message, now))
+        else:
+            self._called.discard(CallId(message.get("Uniqueid")))
+
+    def _call_failed(self, call: CallId, reason: str, at: float) -> None:
+        """A call that `CallBack` placed was not answered; said once."""
+        if call in self._called:
+            self._called.discard(call)
+            self._give(event.CallbackFailed(call, reason, at))
 
     def _third_over(self, channel_id: str, at: float) -> None:
         third = self._third.pop(channel_id, None)

@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass
 
 from pbx.call import CallRecord
+from pbx.callback import CallbackRequest
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
 
@@ -438,6 +439,60 @@ class CallerUnlisted:
     at: float
 
 
+# ---------------------------------------------------------------- call-backs
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFailed:
+    """A call that `CallBack` placed was not answered: `reason` is ``busy``, ``no_answer`` or ``failed``."""
+
+    call: CallId
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackStored:
+    """The store has committed the request as it is after so many attempts, in state `state`; it may be acted on."""
+
+    id: str
+    attempts: int
+    state: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAsked:
+    """A person of the hotline wants somebody called who was missed; `of_call` is the call that was."""
+
+    number: str
+    queue: QueueId
+    of_call: CallId | None
+    place_at: float
+    language: str
+    by: str
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackCancelled:
+    """A person of the hotline wants that nobody is called for the request `id` any more."""
+
+    id: str
+    by: str
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallbacksRestored:
+    """Open requests as the store knew them when the controller started; sent once, before `ExchangeConnected`."""
+
+    requests: tuple[CallbackRequest, ...]
+    at: float
+
+
 # ---------------------------------------------------------------- the engine and the store
 
 
@@ -458,6 +513,7 @@ class TimerKind(enum.Enum):
     ANNOUNCE = "announce"
     RELAX = "relax"
     OVERRIDE = "override"
+    CALLBACK = "callback"  #: the next attempt of a request, or the limit of one that is being made
     KEPT = "kept"  #: a caller is kept for his last agent no longer
 
 
@@ -534,6 +590,11 @@ Event = (
     | SpyStarted
     | SpyStopped
     | SupervisorRequest
+    | CallbackFailed
+    | CallbackStored
+    | CallbackAsked
+    | CallbackCancelled
+    | CallbacksRestored
     | CallerListed
     | CallerUnlisted
     | CallersRemembered

@@ -494,6 +494,8 @@ def actions(
             ]
         case order.AddParty():
             return [_add_party(command, channel_id)]
+        case order.CallBack():
+            return [_call_back(command)]
         case order.HangUp():
             return [Action("Hangup", (("Channel", _checked(_CHANNEL, command.channel, "channel")), ("Cause", "16")))]
         case order.StartRecording():
@@ -551,6 +553,31 @@ def _add_party(command: order.AddParty, channel_id: str) -> Action:
         ("Variable", f"ROLE=third,CALLID={call}"),
     )
     return Action("Originate", (*headers, ("ChannelId", channel_id)) if channel_id else headers)
+
+
+_DIAL = re.compile(r"(PJSIP|Local)/[A-Za-z0-9@._+*#/-]+\Z")
+
+
+def _call_back(command: order.CallBack) -> Action:
+    """The citizen's channel gets the call's own id, so that everything about it is as of one who has called."""
+    call, language = _checked(_NAME, command.call, "call"), _checked(_NAME, command.language, "language")
+    dialled = _checked(_NAME, command.dialled, "dialled")
+    return Action(
+        "Originate",
+        (
+            ("Channel", _checked(_DIAL, command.dial, "dial")),
+            ("Context", "p-callback"),
+            ("Exten", dialled),
+            ("Priority", "1"),
+            ("Async", "true"),
+            ("Timeout", str(command.ring_s * 1000)),
+            ("CallerID", _checked(_NAME, command.caller_id, "caller_id")),
+            ("Variable", f"ROLE=caller,__CALLID={call},LANG={language}"),
+            ("Variable", f"__PURPOSE={_checked(_NAME, command.purpose, 'purpose')}"),
+            ("Variable", f"CLI={_checked(_NAME, command.number, 'number')}"),
+            ("ChannelId", call),
+        ),
+    )
 
 
 def recording_path(spool: str, name: str) -> str:
