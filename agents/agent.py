@@ -7,8 +7,8 @@ His state is remembered in the exchange (`agents.mark`), so a restarted controll
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from agents.moves import AGENT_MOVES, AgentInput, AgentState, Move, Refused
 from pbx.events import PhoneUse
@@ -39,13 +39,17 @@ class AgentRules:
     counted from its beginning. `misses_before_not_ready`: after so many unanswered
     offers in a row he is set not ready; more than one, because a single miss is no absence (FreePBX issue
     816, `domain.md` 2.3). `not_ready_reasons`: the reasons an agent may give (小休 break, 会议 meeting, …),
-    ``[a-z0-9_-]``. Raises ValueError for values that make no sense.
+    ``[a-z0-9_-]``. `limits_s`: how many seconds a reason may last until it shows as overrun, of those that have
+    a limit; it is shown and told, and forces nobody ready. `most`: how many agents may have a reason at the
+    same time, of those that have such a bound. Raises ValueError for values that make no sense.
     """
 
     wrap_up_s: float = 20.0
     misses_before_not_ready: int = 2
-    not_ready_reasons: tuple[str, ...] = ("break", "meal", "meeting", "training", "coaching", "work")
+    not_ready_reasons: tuple[str, ...] = ("break", "meal", "meeting", "training", "coaching", "work", "dispatch")
     wrap_up_max_s: float = 300.0
+    limits_s: Mapping[str, float] = field(default_factory=dict)
+    most: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse rules that the moves could not follow."""
@@ -56,6 +60,10 @@ class AgentRules:
         wrong = [reason for reason in self.not_ready_reasons if not _REASON.fullmatch(reason)]
         if wrong or not self.not_ready_reasons:
             raise ValueError(f"not_ready_reasons must be texts of the form {_REASON.pattern}, not {wrong}")
+
+    def limit_of(self, agent: Agent) -> float | None:
+        """How many seconds the agent may be not ready as he is; None without a limit."""
+        return self.limits_s.get(agent.reason) if agent.state is AgentState.NOT_READY else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,9 +276,12 @@ def run(
     rates: Sequence[float] = RATES,
     step_s: float = STEP_S,
     idle_s: float = IDLE_S,
+    quick: bool = False,
     folder: Path | None = None,
 ) -> int:
-    """Measure, print, write; 0 when it could be measured, 2 when not."""
+    """Measure, print, write; 0 when it could be measured, 2 when not. `quick`: 5 and 100 calls/s, 4 s each."""
+    if quick:
+        rates, step_s, idle_s = (RECORDED, JUDGED), min(step_s, 4.0), min(idle_s, 2.0)
     console = Console()
     var = Path(os.environ.get("HOTLINE_VAR", HOME / "var")).absolute()
     try:

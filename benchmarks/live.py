@@ -123,10 +123,18 @@ def begins(packets: Sequence[HeardPacket], start: int, frames: Sequence[bytes]) 
 
 
 @contextlib.asynccontextmanager
-async def stage(name: str, console: Console, folder: Path | None = None) -> AsyncIterator[Stage]:
+async def stage(
+    name: str,
+    console: Console,
+    folder: Path | None = None,
+    *,
+    configuration: Path = CONFIGURATION,
+    softphones: bool = True,
+) -> AsyncIterator[Stage]:
     """A controller, an Asterisk and the agents' phones below ``var/bench/NAME`` (or `folder`); all ended afterwards.
 
-    Raises `StageError`, `PrepareError`.
+    `configuration` is what is served; without `softphones` nobody registers the phones. Raises `StageError`,
+    `PrepareError`.
     """
     home = Path(os.environ.get("HOTLINE_HOME", HOME))
     var = Path(os.environ.get("HOTLINE_VAR", home / "var"))
@@ -140,7 +148,8 @@ async def stage(name: str, console: Console, folder: Path | None = None) -> Asyn
             None,
             lambda text: status.update(text),
             folder=folder or var / "bench" / name,
-            configuration=CONFIGURATION,
+            configuration=configuration,
+            softphones=softphones,
         )
         await made.__aenter__()
     try:

@@ -49,13 +49,21 @@ def parser() -> argparse.ArgumentParser:
     asterisk.add_argument("action", choices=("prepare", "version"))
 
     agent = add("agent", "sign an agent in or out, make him ready or not ready", "agent")
-    agent.add_argument("action", choices=("sign-in", "ready", "not-ready", "sign-out", "list"))
+    agent.add_argument("action", choices=("sign-in", "ready", "not-ready", "sign-out", "pin", "list"))
     agent.add_argument("id", nargs="?", help="the agent's extension")
     agent.add_argument("--reason", default="break", help="why not ready")
+    agent.add_argument("--remove", action="store_true", help="with pin: he can sign in at no phone any more")
     agent.add_argument("--seat", help="sign in at this phone instead of his own")
 
     phone = add("phone", "print what a softphone needs to register as this extension, or to dial in", "phone")
     phone.add_argument("id", nargs="?", help="an extension; without one: how a citizen's softphone dials in")
+
+    audit = add("audit", "what supervisors ordered: read the trail, or check that it is whole", "audit")
+    audit.add_argument("--day", metavar="DATE", help="only this day, such as 2026-11-22")
+    audit.add_argument("--agent", metavar="ID", help="only lines about this agent")
+    audit.add_argument("--json", action="store_true", help="as JSON")
+    audit.add_argument("--check", action="store_true", help="find changed and missing lines; prints the last seal")
+    audit.add_argument("--seal", metavar="SEAL", help="with --check: a seal noted earlier must still be there")
 
     model = add("model", "get a speech model from Vosk's own list", "model", config=False)
     model.add_argument("action", choices=("fetch", "list"))
@@ -94,8 +102,11 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
 
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
-    bench.add_argument("name", choices=("ami", "prompt", "join", "acd", "controller"))
+    bench.add_argument(
+        "name", choices=("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities")
+    )
     bench.add_argument("--json", type=Path, metavar="FILE")
+    bench.add_argument("--quick", action="store_true", help="a smaller run, where the benchmark has one")
 
     drill = add("drill", "hurt a hotline under load with real calls and count who saw it", "drill", config=False)
     drill.add_argument("name", choices=("kill",))

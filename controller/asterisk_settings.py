@@ -90,6 +90,14 @@ class ExchangeSettings:
     agent_hold_max_s: int = 300
     consult_ring_s: int = 20
     internal_ring_s: int = 30
+    code_sign_in: str = "*11"
+    """What an agent dials to sign in at a phone; empty: not offered. The same for the three below."""
+    code_sign_out: str = "*12"
+    code_ready: str = "*13"
+    code_not_ready: str = "*14"
+    code_language: str = "zh"
+    code_answer_s: int = 5
+    """How long a phone that has dialled a code waits for the controller's answer."""
     net_ring_s: int = 15
     """How long the safety net rings one agent."""
     net_announce_s: int = 30

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from agents.moves import AgentState
+from agents.rights import Actor
+from controller.audit_rows import as_json
 from controller.database import StoreError
 from controller.engine import Engine
 from controller.house import House, LiveCall
@@ -34,7 +37,8 @@ from pbx.events import (
     ThirdPartyAsked,
     WrapUpExtended,
 )
-from pbx.ids import AgentId, CallId, RequestId, TicketNumber
+from pbx.ids import ActorId, AgentId, CallId, RequestId, TicketNumber
+from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
 from tickets.ticket import Ticket, TicketChange, TicketRefused, TicketType
 from web.backend import (
@@ -43,12 +47,17 @@ from web.backend import (
     CallView,
     ChangeSignal,
     Counters,
+    ForcedView,
+    ListenerView,
     NotFound,
+    NoticeView,
     Overview,
     QueueView,
+    ReasonView,
     Refused,
     RequestResult,
     ServiceLevelView,
+    SupervisionView,
     Unavailable,
 )
 
@@ -132,6 +141,7 @@ class HotlineBackend:
         """What is going on now."""
         self._new_day()
         house, now = self._house, self._clock()
+        heard = house.heard_agents()
         calls = [_live_view(live) for live in house.calls.values()]
         calls += [_ended_view(one) for one in self._ended if now - (one.ended_at or now) < SHOWN_AFTER_END_S]
         count = self._outcomes.get
@@ -150,9 +160,18 @@ class HotlineBackend:
                     agent.reason,
                     agent.call,
                     agent.phone,
+                    house.seats.phone_of(agent.id),
+                    agent.use.value,
+                    limit := house.plan.agent_rules.limit_of(agent),
+                    limit is not None and now > agent.since + limit,
+                    agent.until or None,
+                    forced_by=house.forced_by(agent.id),
+                    heard=agent.id in heard,
                 )
                 for agent in house.roster.agents()
             ),
+            notices=tuple(NoticeView(one.at, one.what, one.agent, one.detail) for one in house.notices),
+            reasons=tuple(ReasonView(reason, *names) for reason, names in house.plan.reason_names.items()),
             queues=self._queues(),
             service_levels=tuple(
                 ServiceLevelView(one.definition, one.queue, one.numerator, one.denominator, one.value)
@@ -172,6 +191,9 @@ class HotlineBackend:
     def _queues(self) -> tuple[QueueView, ...]:
         house = self._house
         ready = house.roster.ready_candidates()
+        here_today = [
+            house.roster.profile(agent.id) for agent in house.roster.agents() if agent.state is not AgentState.OFFLINE
+        ]
         views = []
         for queue in house.plan.queues.values():
             here = [live for live in house.calls.values() if live.record.queue == queue.id]
@@ -185,6 +207,7 @@ class HotlineBackend:
                     min((live.record.queued_at or 0.0 for live in waiting), default=None),
                     sum(live.state is CallState.TALKING for live in here),
                     sum(queue.served_by(profile) for profile, _ in ready),
+                    not any(queue.served_by(profile) for profile in here_today),
                 )
             )
         return tuple(views)
@@ -219,6 +242,42 @@ class HotlineBackend:
         """三方通话."""
         return await self._ask(lambda request, at: ThirdPartyAsked(agent, endpoint, request, at))
 
+    # ---------------------------------------------------------------- supervision
+
+    def actor(self, by: ActorId) -> Actor | None:
+        """Whose token it is."""
+        return self._house.plan.actor(by)
+
+    async def supervise(self, make: Callable[[RequestId, float], SupervisorRequest]) -> RequestResult:
+        """A supervisor's order."""
+        return await self._ask(make)
+
+    def supervision(self) -> SupervisionView:
+        """What supervisors have changed for now, and who listens."""
+        house = self._house
+        state = house.supervision
+        live = house.calls
+        return SupervisionView(
+            tuple(ForcedView(agent, one.by, one.action.value, one.at) for agent, one in state.forced.items()),
+            tuple(one for mine in state.skills.values() for one in mine.values()),
+            tuple(state.queues.values()),
+            tuple(
+                ListenerView(
+                    one.by,
+                    one.agent,
+                    one.call,
+                    live[one.call].record.queue if one.call in live else None,
+                    one.mode,
+                    one.started_at,
+                )
+                for one in state.spies.values()
+            ),
+        )
+
+    async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
+        """The audit trail."""
+        return as_json(await self._read(self._records.audit(since, until, agent)))
+
     async def caller_list(self) -> Sequence[CallerEntry]:
         """来电名单."""
         now = self._clock()
@@ -250,7 +309,7 @@ class HotlineBackend:
                 reply = await answer
         except TimeoutError:
             raise Unavailable("exchange") from None
-        return RequestResult(reply.ok, reply.code)
+        return RequestResult(reply.ok, reply.code, dict(reply.detail))
 
     # ---------------------------------------------------------------- calls and tickets
 

@@ -31,6 +31,7 @@ from controller.favours import remembered
 from controller.journal import JournalWriter
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.performer import Performer
+from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.records import Operations, Records
 from controller.schema import upgrade
 from controller.switchboard import Switchboard
@@ -38,9 +39,10 @@ from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor, AmiError, AmiLimits
-from pbx.events import CallbacksRestored, CallsRestored, Event
+from pbx.events import CallbacksRestored, CallsRestored, Event, ExchangeEnding
 from pbx.ids import CallId
 from pbx.supervision import OverridesRestored
+from pbx.translate import DialledCode
 from recordings.models import ModelError, find_model
 from recordings.recogniser import RecogniserError
 from recordings.transcriber import TranscriptWorker
@@ -135,6 +137,7 @@ class Hotline:
         await self._lease(data)
         self._check_web_port()
         token = load_or_make_token(data / "api-token")
+        supervisors = {one: load_or_make_token(data / "tokens" / one) for one in plan.supervisors}
 
         self.progress("database")
         await asyncio.to_thread(upgrade, settings.database_url)
@@ -183,6 +186,16 @@ class Hotline:
             engine.post(event)
 
         exchange.post = from_exchange
+        codes = settings.raw.phone_codes
+        pins = SignInDesk(
+            PinFile(data / PINS),
+            plan.agents,
+            engine.post,
+            self.clock,
+            PinRules(codes.pin_tries, codes.pin_lock_s),
+        )
+        exchange.codes = pins.take
+        self._stack.push_async_callback(pins.close)
         performer.on_ended = backend.ended
         backend.engine = engine
 
@@ -209,12 +222,12 @@ class Hotline:
         live = switchboard.house.calls
         performer.recover(lambda call: CallId(call) in live)
         self._run(watch_loop(metrics))
-        self._stack.push_async_callback(self._end_calls, exchange.door)
+        self._stack.push_async_callback(self._end_calls, exchange.door, engine)
 
         self.progress("web")
         # Only now: its libraries take longer to load than all else, and until here callers waited for us.
         pages = await asyncio.to_thread(importlib.import_module, "web.app")
-        app = pages.create_app(backend, token=token, metrics=metrics, clock=self.clock)
+        app = pages.create_app(backend, token=token, metrics=metrics, clock=self.clock, supervisors=supervisors)
         web = settings.raw.web
         try:
             server = await pages.serve(app, web.host, web.port)
@@ -222,6 +235,14 @@ class Hotline:
             raise self._web_port_taken(error) from error
         self._stack.push_async_callback(server.close)
         self.url = server.url
+        for queue in backend.overview().queues:
+            if queue.unserved:
+                log.warning(
+                    "nobody is signed in for %s (%s): its callers wait until somebody is",
+                    queue.queue,
+                    queue.name_zh,
+                    extra={"action": "queue.unserved"},
+                )
         self._stack.callback((data / "web-address").unlink, missing_ok=True)
         _write(data / "web-address", server.url + "\n")
 
@@ -330,7 +351,7 @@ class Hotline:
 
     def exchange_settings(self) -> ExchangeSettings:
         """The settings of the Asterisk that we own: ports and secrets are kept from start to start."""
-        raw, plan = self.settings.raw.asterisk, self.settings.plan
+        raw, plan, codes = self.settings.raw.asterisk, self.settings.plan, self.settings.raw.phone_codes
         instance = settle(self.settings.data / "asterisk", service_account(), self.progress)
         changes: dict[str, object] = {"sip_port": raw.sip_port} if raw.sip_port else {}
         if raw.ami_port:
@@ -343,6 +364,11 @@ class Hotline:
             numbers=tuple(plan.numbers),
             trunk_hosts=tuple(raw.carriers),
             heartbeat_max_s=raw.heartbeat_max_s,
+            code_sign_in=codes.sign_in,
+            code_sign_out=codes.sign_out,
+            code_ready=codes.ready,
+            code_not_ready=codes.not_ready,
+            code_language=codes.language,
             rtp_timeout_s=raw.rtp_timeout_s,
             sounds=self.settings.sounds,
             **changes,
@@ -375,15 +401,17 @@ class Hotline:
             spool=str(spool),
             agents=tuple(self.settings.plan.agents),
             phones=self.settings.plan.phones,
+            codes=lambda dialled: attached.codes(dialled),
             limits=AmiLimits(stall_s=self.settings.raw.asterisk.heartbeat_max_s),
         )
         return attached
 
-    async def _end_calls(self, door: AmiDoor) -> None:
+    async def _end_calls(self, door: AmiDoor, engine: Engine) -> None:
         """End our Asterisk while there is still somebody who writes down how its calls ended."""
         if self._keeper is None or self.leave_asterisk:
             await door.drain(DRAIN_S)
             return
+        engine.post(ExchangeEnding(self.clock()))
         await cancelled(self._keeper)
         await self._stop_asterisk()
         with contextlib.suppress(TimeoutError):
@@ -480,6 +508,7 @@ class _Attached:
         self.recordings = recordings
         self.advice = advice  #: where it should answer, and what to do when it does not
         self.post: Callable[..., None] = lambda event: None
+        self.codes: Callable[[DialledCode], None] = lambda dialled: None
 
 
 def _reason(error: OSError) -> str:

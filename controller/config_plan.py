@@ -14,11 +14,11 @@ from acd.callers import Listed, ListedAs
 from acd.policy import DEFAULT_POLICY, POLICIES
 from acd.relax import RelaxStep, relaxed
 from acd.skills import Requirement, fits
-from agents.agent import AgentRules
+from agents.agent import MISSED, PHONE_LOST, SIGNED_IN, AgentRules
 from agents.rights import ADMIN, EVERY_QUEUE, Actor, Right
 from agents.roster import AgentProfile
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
-from controller.config_sections import HotlineFile, NumberSection, QueueSection
+from controller.config_sections import HotlineFile, NumberSection, QueueSection, ReasonSection
 from controller.database import StoreError, database_url
 from controller.hold_keys import CALL_BACK, MENU, QUEUE
 from controller.plan import CallbackPlan, NumberPlan, Plan, QueuePlan
@@ -107,6 +107,7 @@ class PlanReader:
         callback = self._callback()
         callers = tuple(self._callers(queues))
         agent_rules = self._agent_rules()
+        self._codes()
         self._doors()
         if self.problems or recording is None:
             return None
@@ -122,6 +123,12 @@ class PlanReader:
             recording=recording,
             seats=frozenset(AgentId(seat.id) for seat in raw.seats),
             phoneless=frozenset(AgentId(agent.id) for agent in raw.agents if not agent.phone),
+            reason_names={
+                reason.id: (reason.name_zh, reason.name_en)
+                for reason in self._reasons()
+                if reason.name_zh or reason.name_en
+            },
+            code_language=raw.phone_codes.language,
             supervisors=supervisors,
             supervision=SupervisionRules(
                 raw.supervision.conflict_s, raw.supervision.ring_s, raw.supervision.agent_sees
@@ -140,6 +147,25 @@ class PlanReader:
             },
         )
 
+    def _codes(self) -> None:
+        """Each code must be told from the others by the phone that dials it."""
+        raw = self.raw.phone_codes
+        taken = {"*43": "the echo test"}
+        for name in ("sign_in", "sign_out", "ready", "not_ready"):
+            code = getattr(raw, name)
+            if not code:
+                continue
+            for other, what in taken.items():
+                if code == other or code.startswith(other) or other.startswith(code):
+                    self.wrong(("phone_codes", name), f"{code} cannot be told from {other} ({what})")
+                    break
+            taken[code] = name
+
+    def _reasons(self) -> list[ReasonSection]:
+        """The not-ready reasons, those that are only an id among them."""
+        raw = self.raw.agent_rules.not_ready_reasons
+        return [ReasonSection(id=reason) if isinstance(reason, str) else reason for reason in raw]
+
     def _agent_rules(self) -> AgentRules:
         raw = self.raw.agent_rules
         longest = raw.wrap_up_max_s
@@ -148,11 +174,21 @@ class PlanReader:
         elif longest < raw.wrap_up_s:
             self.wrong(("agent_rules", "wrap_up_max_s"), f"must not be below wrap_up_s ({raw.wrap_up_s:g})")
             longest = raw.wrap_up_s
+        reasons = self._reasons()
+        for index, reason in enumerate(reasons):
+            if reason.id in (SIGNED_IN, PHONE_LOST, MISSED):
+                self.wrong(
+                    ("agent_rules", "not_ready_reasons", index), f"{reason.id} is one that only the system gives"
+                )
+            if reason.id in [other.id for other in reasons[:index]]:
+                self.wrong(("agent_rules", "not_ready_reasons", index), f"{reason.id} stands twice")
         return AgentRules(
             wrap_up_s=raw.wrap_up_s,
             misses_before_not_ready=raw.misses_before_not_ready,
-            not_ready_reasons=tuple(raw.not_ready_reasons),
+            not_ready_reasons=tuple(reason.id for reason in reasons),
             wrap_up_max_s=longest,
+            limits_s={reason.id: reason.limit_s for reason in reasons if reason.limit_s is not None},
+            most={reason.id: reason.most for reason in reasons if reason.most is not None},
         )
 
     def _supervisors(self, taken: set[str]) -> dict[ActorId, Actor]:

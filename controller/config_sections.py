@@ -120,6 +120,20 @@ class ExtensionSection(Section):
     name: Annotated[str, Field(min_length=1, max_length=60)]
 
 
+class ReasonSection(Section):
+    """One of not_ready_reasons with more than its id."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]
+    name_zh: Annotated[str, Field(max_length=20)] = ""  # default: the pages' own word for it
+    name_en: Annotated[str, Field(max_length=30)] = ""
+    limit_s: Annotated[float, Field(ge=1, le=86400)] | None = None  # longer shows as overrun
+    most: Annotated[int, Field(ge=1)] | None = None  # so many agents at the same time
+
+
+def _usual_reasons() -> list[str | ReasonSection]:
+    return [*AgentRules().not_ready_reasons]
+
+
 class SupervisorSection(Section):
     """[[supervisors]]: somebody who may order; what each right allows stands in `agents.rights`."""
 
@@ -146,9 +160,24 @@ class AgentRulesSection(Section):
     wrap_up_s: Seconds = 20.0
     wrap_up_max_s: Seconds | None = None  # with extensions; default 300 s, or wrap_up_s where that is more
     misses_before_not_ready: Annotated[int, Field(ge=1, le=100)] = 2
-    not_ready_reasons: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]] = Field(
-        default_factory=lambda: list(AgentRules().not_ready_reasons), min_length=1
+    not_ready_reasons: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")] | ReasonSection] = Field(
+        default_factory=_usual_reasons, min_length=1
     )
+
+
+Code = Annotated[str, Field(pattern=r"^(\*[0-9]{2,4})?$")]
+
+
+class PhoneCodesSection(Section):
+    """[phone_codes]: what agents dial at their phones; empty = not offered. *43 is the echo test."""
+
+    sign_in: Code = "*11"
+    sign_out: Code = "*12"
+    ready: Code = "*13"
+    not_ready: Code = "*14"  # followed by the digit of the reason, or asked for it
+    language: Literal["zh", "en"] = "zh"
+    pin_tries: Annotated[int, Field(ge=1, le=100)] = 5  # wrong PINs in a row, of one agent or at one phone
+    pin_lock_s: Annotated[float, Field(ge=1, le=86400)] = 900.0  # and so long nobody may try again
 
 
 class RecordingSection(Section):
@@ -250,6 +279,7 @@ class HotlineFile(Section):
     supervision: SupervisionSection = Field(default_factory=SupervisionSection)
     callers: list[CallerSection] = Field(default_factory=list)
     agent_rules: AgentRulesSection = Field(default_factory=AgentRulesSection)
+    phone_codes: PhoneCodesSection = Field(default_factory=PhoneCodesSection)
     recording: RecordingSection = Field(default_factory=RecordingSection)
     call: CallSection = Field(default_factory=CallSection)
     callback: CallbackSection = Field(default_factory=CallbackSection)

@@ -43,18 +43,13 @@ def change(
     reason: str = "",
 ) -> bool:
     """Move an agent by his table; refused moves change nothing and are logged. True when it was legal."""
-    code = _change(house, agent, cause, now, call=call, leg=leg, reason=reason)
+    code = ask(house, agent, cause, now, call=call, leg=leg, reason=reason)
     if code:
         log.info("agent %s: %s refused: %s", agent, cause.value, code, extra={"action": "agent_move_refused"})
     return not code
 
 
-def ask(house: House, agent: AgentId, cause: AgentInput, now: float, *, reason: str = "") -> str:
-    """Move an agent as somebody wishes; the code of the refusal, empty when it was done."""
-    return _change(house, agent, cause, now, reason=reason)
-
-
-def _change(
+def ask(
     house: House,
     agent: AgentId,
     cause: AgentInput,
@@ -65,6 +60,7 @@ def _change(
     reason: str = "",
     extend_s: float = 0.0,
 ) -> str:
+    """Move an agent by his table; the code of the refusal, empty when it was done."""
     before = house.agent(agent)
     if before is None:
         return "unknown_agent"
@@ -84,9 +80,18 @@ def put(house: House, before: Agent, after: Agent) -> None:
         house.notices.append(Notice(house.now, "missed", after.id))
     if after.state is AgentState.WRAP_UP and after.generation != before.generation:
         house.emit(Wake(TimerKind.WRAP_UP, after.id, after.generation, after.until))
+    if after.state is AgentState.NOT_READY and (after.since, after.reason) != (before.since, before.reason):
+        watch_limit(house, after)
     publish(house, after)
     if after.state is AgentState.OFFLINE and before.state is not AgentState.OFFLINE:
         leave_seat(house, after.id, house.now)
+
+
+def watch_limit(house: House, agent: Agent) -> None:
+    """Have a limited not-ready reason looked at when its time is over."""
+    limit = house.plan.agent_rules.limit_of(agent)
+    if limit is not None:
+        house.emit(Wake(TimerKind.REASON_LIMIT, agent.id, 0, agent.since + limit))
 
 
 def publish(house: House, agent: Agent) -> None:
@@ -101,7 +106,7 @@ def publish(house: House, agent: Agent) -> None:
         net = NetMembership.NOWHERE
     mark = encode(agent, house.seats.away(agent.id) or "")
     known = f"{mark}/{net.value}"
-    if house.connected and house.published.get(agent.id) != known:
+    if house.connected and not house.ending and house.published.get(agent.id) != known:
         house.published[agent.id] = known
         house.emit(MarkAgent(agent.id, mark, net, "" if phone in (None, agent.id) else str(phone)))
 
@@ -183,18 +188,18 @@ def sign_in(house: House, agent: AgentId, seat: AgentId | None, now: float) -> s
     if other is not None and other.id != agent:
         if other.state is not AgentState.OFFLINE:
             house.notices.append(Notice(now, "seat_taken", other.id, wanted))
-            _change(house, other.id, AgentInput.SIGN_OUT, now)
+            ask(house, other.id, AgentInput.SIGN_OUT, now)
         leave_seat(house, other.id, now)
     if moves:
         if known.state is not AgentState.OFFLINE:
             house.notices.append(Notice(now, "moved", agent, wanted))
-            _change(house, agent, AgentInput.SIGN_OUT, now)
+            ask(house, agent, AgentInput.SIGN_OUT, now)
         seats.sit(agent, wanted)
         house.published.pop(agent, None)
         follow_phone(house, agent, now)
         if other is not None:
             follow_phone(house, other.id, now)
-    return _change(house, agent, AgentInput.SIGN_IN, now)
+    return ask(house, agent, AgentInput.SIGN_IN, now)
 
 
 def leave_seat(house: House, agent: AgentId, now: float) -> None:
@@ -213,7 +218,7 @@ def leave_seat(house: House, agent: AgentId, now: float) -> None:
 
 def signed_out(house: House, event: AgentSignedOut, now: float) -> None:
     """签出."""
-    _answer(house, event.request, _change(house, event.agent, AgentInput.SIGN_OUT, now))
+    _answer(house, event.request, ask(house, event.agent, AgentInput.SIGN_OUT, now))
 
 
 def went_ready(house: House, event: AgentWentReady, now: float) -> None:
@@ -223,19 +228,31 @@ def went_ready(house: House, event: AgentWentReady, now: float) -> None:
         if not known.phone:
             _answer(house, event.request, "phone_unreachable")
             return
-        _change(house, event.agent, AgentInput.SIGN_IN, now)
-    _answer(house, event.request, _change(house, event.agent, AgentInput.GO_READY, now))
+        ask(house, event.agent, AgentInput.SIGN_IN, now)
+    _answer(house, event.request, ask(house, event.agent, AgentInput.GO_READY, now))
 
 
 def went_not_ready(house: House, event: AgentWentNotReady, now: float) -> None:
     """示忙, with a reason."""
-    code = _change(house, event.agent, AgentInput.GO_NOT_READY, now, reason=event.reason)
-    _answer(house, event.request, code)
+    _answer(house, event.request, go_not_ready(house, event.agent, event.reason, now))
+
+
+def go_not_ready(house: House, agent: AgentId, reason: str, now: float) -> str:
+    """An agent asks to be not ready; ``reason_taken`` when as many as may have gone for this reason already."""
+    most = house.plan.agent_rules.most.get(reason)
+    if most is not None and agent in house.roster:
+        others = sum(
+            one.id != agent and reason in (one.reason, one.wanted.reason if one.wanted is not None else "")
+            for one in house.roster.agents()
+        )
+        if others >= most:
+            return "reason_taken"
+    return ask(house, agent, AgentInput.GO_NOT_READY, now, reason=reason)
 
 
 def wrap_up_extended(house: House, event: WrapUpExtended, now: float) -> None:
     """Longer after-call work, up to what the hotline allows; the clock is set anew."""
-    code = _change(house, event.agent, AgentInput.EXTEND, now, extend_s=event.seconds)
+    code = ask(house, event.agent, AgentInput.EXTEND, now, extend_s=event.seconds)
     _answer(house, event.request, code)
 
 
@@ -277,6 +294,14 @@ def wrap_up_over(house: House, event: TimeIsUp, now: float) -> None:
     if known is None or known.state is not AgentState.WRAP_UP or known.generation != event.generation:
         return
     change(house, known.id, AgentInput.WRAP_UP_OVER, now)
+
+
+def reason_overrun(house: House, event: TimeIsUp, now: float) -> None:
+    """An agent is not ready for longer than his reason allows: said once, and nothing else (he may have a cause)."""
+    known = house.agent(AgentId(event.key))
+    limit = house.plan.agent_rules.limit_of(known) if known is not None else None
+    if known is not None and limit is not None and now >= known.since + limit - 0.001:  # else a stale timer
+        house.notices.append(Notice(now, "overrun", known.id, known.reason))
 
 
 def phone_changed(house: House, event: PhoneChanged, now: float) -> None:

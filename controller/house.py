@@ -169,6 +169,7 @@ class House:
         self.published: dict[AgentId, str] = {}  #: agents' marks as the exchange has them
         self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
         self.unheld: dict[CallId, None] = {}  #: waiting calls that have not been told to hold yet, in order
+        self.ending = False  #: the exchange is being stopped with us
         self.dirty = False  #: the line or an agent changed: distribute before the step ends
         self.supervision = Supervision()
         self.changed_queues: dict[QueueId, QueuePlan] = {}  #: queues that are not as configured for now
@@ -185,6 +186,17 @@ class House:
         """A queue as it is now; one that the configuration no longer has is served by the first queue."""
         found = self.changed_queues.get(queue) or self.plan.queues.get(queue)
         return found if found is not None else next(iter(self.plan.queues.values()))
+
+    def forced_by(self, agent: AgentId) -> str:
+        """The supervisor who has put an agent where he is, or will be after his talk; empty = he himself."""
+        forced = self.supervision.forced.get(agent)
+        return forced.by if forced is not None else ""
+
+    def heard_agents(self) -> frozenset[AgentId]:
+        """The agents who are shown that a supervisor hears them; nobody where the hotline does not let them know."""
+        if not self.plan.supervision.agent_sees:
+            return frozenset()
+        return frozenset(one.agent for one in self.supervision.spies.values() if one.started_at is not None)
 
     def priority(self, live: LiveCall) -> int:
         """A caller's priority: his own, or that of his queue where it was raised for now."""

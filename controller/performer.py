@@ -211,6 +211,9 @@ class Performer:
                 done = await asyncio.to_thread(
                     files.finish, self._spool / raw, target, started_at=datetime.fromtimestamp(started_at, UTC)
                 )
+            except files.EmptyRecording:
+                self._records.no_recording(call)  # nobody said a word: there is nothing to listen to
+                return
             except files.RecordingError as error:
                 self.unfinished += 1
                 log.error("call %s: recording not sealed: %s", call, error, extra={"action": "recording_not_sealed"})

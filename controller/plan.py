@@ -112,6 +112,8 @@ class Plan:
     seats: frozenset[AgentId] = frozenset()  #: phones that belong to nobody: any agent may sign in there
     phoneless: frozenset[AgentId] = frozenset()  #: agents without a phone of their own
     callers: tuple[Listed, ...] = ()  #: entries of the caller list that stand in the configuration
+    reason_names: Mapping[str, tuple[str, str]] = field(default_factory=dict)  #: of not-ready reasons, zh and en
+    code_language: str = "zh"  #: in which agents who dial a code are answered
     lengths: Mapping[str, float] = field(default_factory=dict)  #: of each prompt by its name, in seconds
     supervisors: Mapping[ActorId, Actor] = field(default_factory=dict)
     supervision: SupervisionRules = field(default_factory=SupervisionRules)

@@ -20,10 +20,12 @@ from ivr.menu import Message, Question, again, restore
 from pbx.call import CallMark, CallRecord, CallState, Outcome
 from pbx.commands import SaveCall, Wake
 from pbx.events import (
+    Answer,
     CallEnded,
     CallGone,
     CallsRestored,
     ExchangeConnected,
+    ExchangeEnding,
     ExchangeLost,
     KeysPressed,
     LiveChannel,
@@ -47,6 +49,11 @@ def exchange_lost(house: House, event: ExchangeLost, now: float) -> None:
     """Nothing can be commanded now. Callers are safe in the dialplan; what we know is checked at the next login."""
     house.connected = False
     house.published.clear()
+
+
+def exchange_ending(house: House, event: ExchangeEnding, now: float) -> None:
+    """From here on nobody is offered and nothing is told to the exchange; who is still in it was cut off by us."""
+    house.ending = True
 
 
 def exchange_connected(house: House, event: ExchangeConnected, now: float) -> None:
@@ -114,6 +121,7 @@ def _agents(house: House, marks: Mapping[AgentId, str], now: float) -> None:
             house.roster.put(replace(remembered, use=use))
             if remembered.state is AgentState.WRAP_UP:
                 house.emit(Wake(TimerKind.WRAP_UP, known.id, remembered.generation, remembered.until))
+            desk.watch_limit(house, remembered)
         else:
             desk.follow_phone(house, known.id, now)
 
@@ -126,6 +134,7 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
             return  # just being answered: `CallArrived` comes after this snapshot
         live = _adopt(house, row, at)
     ran_newest = 0 < live.step <= row.step
+    news = row.answer if live.step <= row.step else None  # what we commanded since was in answer to it
     live.step = max(live.step, row.step)
     live.running = max(live.running, row.step)
     live.oldest_news = row.step  # what we commanded after it is lost with the old connection
@@ -151,7 +160,7 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         live.state = CallState.ASKING if row.context == "p-ask" else CallState.PLAYING
         live.notice_playing = live.notice_playing if ran_newest else _notice_due(house, live)
     else:  # p-idle, p-start: he stands still, so the report of what he did was lost
-        _standing(house, live, row, at, now)
+        _standing(house, live, news, row.step, at, now)
 
 
 def _talk_seen(house: House, live: LiveCall, seen: TalkSeen | None, at: float) -> None:
@@ -324,7 +333,7 @@ def _in_net(house: House, live: LiveCall, ringing: LiveChannel | None, step: int
         desk.rings(house, ringing.agent, live.call, ringing.channel, now)
 
 
-def _standing(house: House, live: LiveCall, row: LiveChannel, at: float, now: float) -> None:
+def _standing(house: House, live: LiveCall, found: Answer | None, step: int, at: float, now: float) -> None:
     """He stands still and waits for a command. What he answered to the last question counts, though nobody heard it."""
     if live.record.queue is not None:
         _waiting(house, live, at, now)
@@ -333,13 +342,17 @@ def _standing(house: House, live: LiveCall, row: LiveChannel, at: float, now: fl
     offers.leave_line(house, live)
     if live.state not in (CallState.ASKING, CallState.PLAYING):
         live.state = CallState.ASKING if live.position is not None else CallState.ARRIVED
-    found = row.answer
-    if found is not None and found.step == row.step > 0 and live.position is not None:
+    if found is not None and found.step == step and _is_asked(live):
         live.state = CallState.ASKING
         live.notice_playing = _notice_due(house, live)
         caller.keys_pressed(house, KeysPressed(live.call, found.step, found.keys, found.status, at), now)
         return
     caller.resume(house, live, at)
+
+
+def _is_asked(live: LiveCall) -> bool:
+    """Whether a caller's place in his menu is a question."""
+    return live.menu is not None and live.position is not None and isinstance(again(live.menu, live.position), Question)
 
 
 def _never_seen_again(house: House, record: CallRecord, at: float) -> None:

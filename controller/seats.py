@@ -18,7 +18,7 @@ from dataclasses import replace
 from pbx import commands as order
 from pbx import events as event
 from pbx.commands import Command
-from pbx.events import Event, ExchangeConnected, PhoneUse
+from pbx.events import Event, ExchangeConnected, PhoneUse, TalkSeen
 from pbx.ids import AgentId
 
 VACANT = "@"
@@ -105,8 +105,16 @@ class Seats:
                 self.sit(agent, phone)
         if not self._seat:
             return found
-        rows = (row if row.agent is None else replace(row, agent=self._named(row.agent)) for row in found.channels)
-        return replace(found, channels=tuple(rows))
+        rows = (
+            replace(row, agent=None if row.agent is None else self._named(row.agent), talk=self._talk(row.talk))
+            for row in found.channels
+        )
+        gone = (replace(one, talk=self._talk(one.talk)) for one in found.gone)
+        return replace(found, channels=tuple(rows), gone=tuple(gone))
+
+    def _talk(self, talk: TalkSeen | None) -> TalkSeen | None:
+        """The dialplan's note of a talk, told of the agent who sits at the phone now."""
+        return talk if talk is None or talk.agent is None else replace(talk, agent=self._named(talk.agent))
 
     def facts(self, agent: AgentId) -> tuple[bool, PhoneUse]:
         """Whether the phone where the agent sits is reachable, and what it is doing."""

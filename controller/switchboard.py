@@ -10,7 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from controller import callbacks, caller, desk, favours, hold_keys, listen, offers, recorded, resync, supervise, talk
+from controller import (
+    callbacks,
+    caller,
+    codes,
+    desk,
+    favours,
+    hold_keys,
+    listen,
+    offers,
+    recorded,
+    resync,
+    supervise,
+    talk,
+)
 from controller.house import House
 from controller.plan import Plan
 from pbx import events
@@ -24,6 +37,8 @@ Rule = Callable[[House, Any, float], None]
 def _time_is_up(house: House, event: TimeIsUp, now: float) -> None:
     if event.kind is TimerKind.WRAP_UP:
         desk.wrap_up_over(house, event, now)
+    elif event.kind is TimerKind.REASON_LIMIT:
+        desk.reason_overrun(house, event, now)
     elif event.kind is TimerKind.OVERRIDE:
         supervise.override_over(house, event, now)
     elif event.kind is TimerKind.CALLBACK:
@@ -70,6 +85,7 @@ RULES: dict[type[Any], Rule] = {
     events.AgentSignedOut: desk.signed_out,
     events.AgentWentReady: desk.went_ready,
     events.AgentWentNotReady: desk.went_not_ready,
+    events.CodeDialled: codes.dialled,
     events.WrapUpExtended: desk.wrap_up_extended,
     events.ThirdPartyAsked: desk.third_party_asked,
     orders.ReadyForced: supervise.ready_forced,
@@ -90,6 +106,7 @@ RULES: dict[type[Any], Rule] = {
     events.CallerUnlisted: favours.caller_unlisted,
     events.ExchangeConnected: resync.exchange_connected,
     events.ExchangeLost: resync.exchange_lost,
+    events.ExchangeEnding: resync.exchange_ending,
 }
 
 
@@ -116,6 +133,6 @@ class Switchboard:
         RULES[type(event)](house, house.seats.inward(event), now)
         if isinstance(event, _OWN_CHOICE):
             supervise.agent_acted(house, event.agent)
-        if house.dirty and house.connected:
+        if house.dirty and house.connected and not house.ending:
             offers.distribute(house, now)
         return [house.seats.outward(command) for command in house.out]

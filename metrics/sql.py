@@ -33,6 +33,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     select,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -127,6 +128,11 @@ def save_calls(connection: Connection, records: Sequence[CallRecord]) -> None:
     if offered:
         connection.execute(_upsert(dialect, offers), offered)
     connection.execute(_SURPLUS, [{"of": record.call, "from": len(record.offers)} for record in latest])
+
+
+def no_recording(connection: Connection, call: CallId) -> None:
+    """The call has no recording after all."""
+    connection.execute(update(calls).where(calls.c.call == call).values(recording=None))
 
 
 def open_calls(connection: Connection) -> list[CallRecord]:

@@ -20,7 +20,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pbx import ami_login as login
 from pbx import commands as order
@@ -32,8 +32,10 @@ from pbx.ids import AgentId
 from pbx.outbox import NOT_CONNECTED, STALLED
 from pbx.translate import (
     Action,
+    DialledCode,
     Phones,
     Untranslatable,
+    dialled_code,
     set_variable,
     translate,
 )
@@ -87,18 +89,20 @@ class AmiDoor:
         spool: str,
         agents: Collection[str] = (),
         phones: Collection[str] | None = None,
+        codes: Callable[[DialledCode], None] = lambda dialled: None,
         limits: AmiLimits | None = None,
         connector: Connector | None = None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = _boottime,
     ) -> None:
         """`inbox` is called synchronously and must not wait. `spool`: Asterisk's spool directory. `agents`:
-        whose marks are read. `phones`: at which they sit (None = at those of their own numbers). `connector`
-        replaces TCP (tests)."""
+        whose marks are read. `phones`: at which they sit (None = at those of their own numbers).
+        `codes` takes what phones dial, as synchronously as `inbox`. `connector` replaces TCP (tests)."""
         self.counters = AmiCounters()
         self.version = ""
         self._host, self._port, self._user, self._secret = host, port, user, secret
         self._inbox = inbox
+        self._codes = codes
         self._agents = frozenset(AgentId(agent) for agent in agents)
         self._limits = limits or AmiLimits()
         self._connector = connector
@@ -352,6 +356,9 @@ class AmiDoor:
             if message.event == "OriginateResponse":
                 self._orders.originate_answered(message, now)
                 return
+            if (dialled := dialled_code(message, now)) is not None:
+                self._code_dialled(dialled)
+                return
             found = self._phones.told(message, now) or translate(message, now)
         except Untranslatable as error:
             self.counters.garbage += 1
@@ -365,6 +372,21 @@ class AmiDoor:
         self.counters.lag_last_s = lag
         self.counters.lag_max_s = max(self.counters.lag_max_s, lag)
         self._orders.follow(found, message.get("Uniqueid"))
+
+    def _code_dialled(self, dialled: DialledCode) -> None:
+        """Hand a code on. A PIN is fetched from the phone's channel, so that no event, log or record ever holds it."""
+        self.counters.events += 1
+        if dialled.code is not event.PhoneCode.SIGN_IN or self._link is None:
+            self._codes(dialled)
+            return
+
+        def answered(_: Action, answer: Message | None) -> None:
+            # Else the connection is gone, and the phone is told so by the dialplan; or the phone has hung up.
+            if answer is not None and not answer.failed:
+                self._codes(replace(dialled, pin=answer.get("Value")))
+
+        where = (("Channel", dialled.channel), ("Variable", "CODEPIN"))
+        self._link.send([Action("Getvar", where)], answered)
 
     def _give(self, found: event.Event) -> None:
         try:

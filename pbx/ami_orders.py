@@ -57,6 +57,7 @@ class Orders:
         self._recorded: set[CallId] = set()
         self._called: set[CallId] = set()
         self._third: dict[str, tuple[CallId, AgentId]] = {}
+        self._ends: dict[CallId, set[Action]] = {}  #: what each caller's channel holds for the end of his call
         self._token = secrets.token_hex(4)
         self._serial = 0
 
@@ -85,6 +86,7 @@ class Orders:
         self._recorded.clear()
         self._third.clear()
         self._called.clear()
+        self._ends.clear()
 
     # ------------------------------------------------------------ commands
 
@@ -164,6 +166,9 @@ class Orders:
         elif isinstance(command, order.MarkAgent):
             membership = self._net.get(command.phone or command.agent) != (command.agent, command.net)
         batch = actions(command, spool=self._spool, set_membership=membership, channel_id=channel_id)
+        if isinstance(command, order.PrepareEnd):  # it comes again with a ticket: the rest is there already
+            known, self._ends[command.call] = self._ends.get(command.call, set()), set(batch)
+            batch = [action for action in batch if action not in known]
         link.send(batch, lambda action, answer: self._other_answered(command, channel_id, action, answer))
         if isinstance(command, order.AddParty):
             self._third[channel_id] = (command.call, command.endpoint)
@@ -181,7 +186,9 @@ class Orders:
         if answer is None or not answer.failed or action.name in _MEANINGLESS:
             return
         kind = type(command).__name__
-        log.warning("%s of %s refused", action.name, kind, extra={"action": "ami.action_refused"})
+        gone = "no such channel" in answer.get("Message").lower()  # he has hung up meanwhile: his end is told anyway
+        level = logging.DEBUG if gone else logging.WARNING
+        log.log(level, "%s of %s refused", action.name, kind, extra={"action": "ami.action_refused"})
         if isinstance(command, order.StartRecording):
             self._recorded.discard(command.call)
         elif isinstance(command, order.AddParty):
@@ -208,6 +215,7 @@ class Orders:
             case event.CallEnded(call=call):
                 self._stop_timer(call)
                 self._outbox.ended(call)
+                self._ends.pop(call, None)
             case event.LegEnded():
                 self._third.pop(unique_id, None)
             case _:

@@ -176,6 +176,14 @@ class MarkAgent:
     phone: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SayToPhone:
+    """Play `prompts` to a phone that has dialled a code and waits for the answer; the dialplan hangs up after it."""
+
+    channel: ChannelName
+    prompts: tuple[str, ...]
+
+
 # ---------------------------------------------------------------- the engine, the store, the workers
 
 
@@ -272,6 +280,7 @@ ExchangeCommand = (
     | HangUp
     | StartRecording
     | MarkAgent
+    | SayToPhone
     | Spy
     | SwitchSpy
     | StopSpy

@@ -340,6 +340,13 @@ class ExchangeConnected:
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangeEnding:
+    """The hotline is being stopped and ends its own Asterisk: the calls in it end by us, not by their callers."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ExchangeLost:
     """The connection to the exchange is gone; nothing can be commanded until `ExchangeConnected`."""
 
@@ -384,6 +391,40 @@ class AgentWentNotReady:
     agent: AgentId
     reason: str
     request: RequestId
+    at: float
+
+
+class PhoneCode(enum.Enum):
+    """A code that an agent dials at a phone."""
+
+    SIGN_IN = "sign_in"
+    SIGN_OUT = "sign_out"
+    READY = "ready"
+    NOT_READY = "not_ready"
+
+
+class PinVerdict(enum.Enum):
+    """What became of a PIN; the PIN itself never comes this far."""
+
+    NONE = "none"  #: the code asks for none
+    RIGHT = "right"
+    WRONG = "wrong"  #: or no such agent, or one without a PIN: not told apart
+    LOCKED = "locked"  #: too many wrong tries; this one was not looked at
+
+
+@dataclass(frozen=True, slots=True)
+class CodeDialled:
+    """A code was dialled at `phone`, whose channel waits to be told what became of it.
+
+    `agent`: whose number was entered, None where none was or nobody has it. `digit`: of the not-ready reason.
+    """
+
+    phone: AgentId
+    channel: ChannelName
+    code: PhoneCode
+    agent: AgentId | None
+    digit: str
+    pin: PinVerdict
     at: float
 
 
@@ -512,6 +553,7 @@ class TimerKind(enum.Enum):
     RETRY_OFFER = "retry_offer"
     ANNOUNCE = "announce"
     RELAX = "relax"
+    REASON_LIMIT = "reason_limit"
     OVERRIDE = "override"
     CALLBACK = "callback"  #: the next attempt of a request, or the limit of one that is being made
     KEPT = "kept"  #: a caller is kept for his last agent no longer
@@ -554,6 +596,7 @@ class CallersRemembered:
 
 Event = (
     CallArrived
+    | ExchangeEnding
     | StepStarted
     | StepRefused
     | StepLost
@@ -581,6 +624,7 @@ Event = (
     | AgentSignedOut
     | AgentWentReady
     | AgentWentNotReady
+    | CodeDialled
     | WrapUpExtended
     | ThirdPartyAsked
     | TicketOpened

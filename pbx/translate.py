@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pbx import commands as order
 from pbx import events as event
-from pbx.events import Event, KeyStatus, LiveChannel, PhoneChanged, PhoneUse, PhoneUsed, Role
+from pbx.events import Event, KeyStatus, LiveChannel, PhoneChanged, PhoneCode, PhoneUse, PhoneUsed, Role
 from pbx.ids import AgentId, CallId, ChannelName, SpyId
 from pbx.supervision import Spy, SpyMode, SpyStarted, SpyStopped, StopSpy, SwitchSpy
 from pbx.wire import Message
@@ -174,6 +174,36 @@ def _user_event(message: Message, now: float) -> Event | None:
     if make is None or not call:
         return None
     return make(fields, CallId(call), instant(message, now))
+
+
+@dataclass(frozen=True, slots=True)
+class DialledCode:
+    """A code that a phone has dialled, as the dialplan reports it; `pin` is added by the door and shown nowhere."""
+
+    phone: AgentId
+    channel: ChannelName
+    code: PhoneCode
+    agent: str
+    digit: str
+    at: float
+    pin: str = field(default="", repr=False)
+
+
+def dialled_code(message: Message, now: float) -> DialledCode | None:
+    """The code that a phone has dialled; None for every other event, and for what is no phone's channel or no code."""
+    if message.event != "UserEvent" or message.get("UserEvent") != "PhoneCode":
+        return None
+    fields = message.tail("UserEvent")
+    channel = fields.get("Chan", "")
+    phone = agent_of(channel)
+    try:
+        code = PhoneCode(fields.get("Code"))
+    except ValueError:
+        return None
+    if phone is None or not _CHANNEL.match(channel):
+        return None
+    entered, digit = fields.get("Agent", ""), fields.get("Digit", "")
+    return DialledCode(phone, ChannelName(channel), code, entered, digit, instant(message, now))
 
 
 def _hangup(message: Message, now: float) -> Event | None:
@@ -502,6 +532,8 @@ def actions(
             channel = _checked(_CHANNEL, command.channel, "channel")
             path = recording_path(spool, command.name)
             return [Action("MixMonitor", (("Channel", channel), ("File", path), ("Options", "D")))]
+        case order.SayToPhone():
+            return [set_variable(command.channel, "CODEANSWER", _list(command.prompts))]
         case order.MarkAgent():
             name = f"AG_{_checked(_NAME, command.agent, 'agent')}"
             mark = set_variable("", name, _checked(_MARK, command.mark, "mark"))

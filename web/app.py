@@ -16,7 +16,8 @@ from aiohttp.abc import AbstractAccessLogger
 
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import DEFINITIONS, Definition
-from web import agents, callers, calls, live, recordings, scrape, static, tickets
+from pbx.ids import ActorId
+from web import agents, callers, calls, live, recordings, scrape, static, supervise, tickets
 from web.auth import ACCESS, GUARD, Access, Guard, ViewFrom, auth_middleware
 from web.backend import Backend
 from web.errors import Handler, errors_middleware
@@ -25,6 +26,7 @@ from web.shape import answer
 
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
 _AGENT = "/api/agents/{agent:[A-Za-z0-9][A-Za-z0-9_-]{0,31}}"
+_QUEUE = "/api/queues/{queue:[a-z0-9][a-z0-9-]{0,31}}"
 _TICKET = "/api/tickets/{number:[0-9]{1,32}}"
 
 POLICY = (
@@ -59,6 +61,20 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/caller-list", callers.show_list, Access.TOKEN),
         ("POST", "/api/caller-list", callers.put_caller, Access.TOKEN),
         ("DELETE", "/api/caller-list", callers.drop_caller, Access.TOKEN),
+        ("POST", f"{_AGENT}/force-ready", supervise.force_ready, Access.SUPERVISOR),
+        ("POST", f"{_AGENT}/force-not-ready", supervise.force_not_ready, Access.SUPERVISOR),
+        ("POST", f"{_AGENT}/force-sign-out", supervise.force_sign_out, Access.SUPERVISOR),
+        ("PUT", f"{_AGENT}/skills", supervise.put_skills, Access.SUPERVISOR),
+        ("DELETE", f"{_AGENT}/skills", supervise.drop_skills, Access.SUPERVISOR),
+        ("POST", f"{_AGENT}/listen", supervise.listen_to_agent, Access.SUPERVISOR),
+        ("POST", f"{_CALL}/listen", supervise.listen_to_call, Access.SUPERVISOR),
+        ("POST", f"{_CALL}/release", supervise.release_call, Access.SUPERVISOR),
+        ("POST", f"{_CALL}/move", supervise.move_caller, Access.SUPERVISOR),
+        ("PUT", _QUEUE, supervise.put_queue, Access.SUPERVISOR),
+        ("DELETE", _QUEUE, supervise.drop_queue, Access.SUPERVISOR),
+        ("POST", "/api/supervision/stop-listening", supervise.stop_listening, Access.SUPERVISOR),
+        ("GET", "/api/supervision", supervise.show_supervision, Access.SUPERVISOR),
+        ("GET", "/api/audit", supervise.show_audit, Access.SUPERVISOR),
         ("GET", "/api/calls", calls.list_calls, Access.TOKEN),
         ("GET", _CALL, calls.show_call, Access.TOKEN),
         ("GET", f"{_CALL}/recording", recordings.show_recording, Access.TOKEN),
@@ -88,8 +104,9 @@ def create_app(
     live_rules: live.LiveRules | None = None,
     definitions: Mapping[str, Definition] = DEFINITIONS,
     clock: Callable[[], float] = time.time,
+    supervisors: Mapping[ActorId, str] | None = None,
 ) -> web.Application:
-    """The application over `backend`.
+    """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own.
 
     Blocking for a moment: it reads the pages. ValueError for a token too short.
     """
@@ -98,7 +115,7 @@ def create_app(
     app[BACKEND] = backend
     app[LIMITS] = limits
     app[CLOCK] = clock
-    app[GUARD] = Guard(token, view_from)
+    app[GUARD] = Guard(token, view_from, supervisors)
     app[scrape.METRICS] = metrics
     app[static.PAGE_FILES] = static.load_pages()
     app[live.BROADCASTER] = live.Broadcaster(backend, live_rules or live.LiveRules(), definitions)

@@ -8,14 +8,16 @@ number, a key he pressed outside the menu, or a word he said: the first page may
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from agents.rights import Actor
 from pbx.call import CallRecord, CallState, Outcome
 from pbx.events import CallerEntry
-from pbx.ids import AgentId, CallId, QueueId, TicketNumber
+from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId, TicketNumber
+from pbx.supervision import QueueOverride, SkillOverride, SpyMode, SupervisorRequest
 
 if TYPE_CHECKING:
     from recordings.transcript import Transcript
@@ -52,7 +54,7 @@ class AgentView:
 
     `phone`: whether the phone where he sits, `seat`, is reachable; `use`: what it is doing (`pbx.events.PhoneUse`):
     ready with a phone in use is a private call, and he is offered nothing. `limit_s`: how long he may be not ready for
-    `reason` (None = no limit); beyond it he is shown as overdue and nothing else. `until`: the end of his wrap-up.
+    `reason` (None = no limit); `overrun`: he is, and nothing else follows from it. `until`: the end of his wrap-up.
     """
 
     agent: AgentId
@@ -65,7 +67,19 @@ class AgentView:
     seat: AgentId | None = None
     use: str = "idle"
     limit_s: float | None = None
+    overrun: bool = False
     until: float | None = None
+    forced_by: str = ""  #: the supervisor who has put him where he is; empty = he himself
+    heard: bool = False  #: a supervisor listens to him, where the hotline lets agents know
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonView:
+    """A not-ready reason as people read it."""
+
+    reason: str
+    name_zh: str
+    name_en: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +152,7 @@ class Overview:
     queues: tuple[QueueView, ...] = ()
     service_levels: tuple[ServiceLevelView, ...] = ()
     notices: tuple[NoticeView, ...] = ()
+    reasons: tuple[ReasonView, ...] = ()
     counters: Counters = field(default_factory=Counters)
     exchange: Mapping[str, int] = field(default_factory=dict)
 
@@ -165,6 +180,39 @@ class RequestResult:
 
     ok: bool
     code: str = ""
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ForcedView:
+    """An agent whom a supervisor has put where he is: by whom, what (`agents.rights.Action`), when."""
+
+    agent: AgentId
+    by: ActorId
+    action: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerView:
+    """A supervisor who hears a talk since `since` (None = his phone still rings), in `mode`."""
+
+    by: ActorId
+    agent: AgentId
+    call: CallId
+    queue: QueueId | None
+    mode: SpyMode
+    since: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisionView:
+    """What supervisors have changed for now, and who listens."""
+
+    forced: tuple[ForcedView, ...] = ()
+    skills: tuple[SkillOverride, ...] = ()
+    queues: tuple[QueueOverride, ...] = ()
+    listeners: tuple[ListenerView, ...] = ()
 
 
 class NotFound(Exception):
@@ -228,6 +276,22 @@ class Backend(Protocol):
 
     async def third_party(self, agent: AgentId, endpoint: AgentId) -> RequestResult:
         """三方通话: `endpoint` shall join the agent's talk."""
+        ...
+
+    def actor(self, by: ActorId) -> Actor | None:
+        """Whose token it is: his rights and queues; None when the configuration knows him no more."""
+        ...
+
+    async def supervise(self, make: Callable[[RequestId, float], SupervisorRequest]) -> RequestResult:
+        """A supervisor's order, made for the request and instant that it is given. Codes: `controller.supervise`."""
+        ...
+
+    def supervision(self) -> SupervisionView:
+        """What supervisors have changed for now, and who listens."""
+        ...
+
+    async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
+        """The audit trail of [since, until), oldest first; of one agent unless `agent` is empty."""
         ...
 
     async def caller_list(self) -> Sequence[CallerEntry]:

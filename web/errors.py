@@ -45,6 +45,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "seat_in_call": ("该座席的话务员正在处理来电", "the agent at that seat is busy with a call"),
     "not_in_wrap_up": ("话务员不在话后整理中", "the agent is not in after-call work"),
     "wrap_up_too_long": ("超过话后整理的最长时限", "longer than after-call work may last"),
+    "reason_taken": ("该原因的示忙人数已达上限", "as many agents as may are not ready for this reason already"),
     "party_not_ready": ("对方话务员现在不能接听", "that agent cannot be called now"),
     "unknown_party": ("没有此分机或话务员", "there is no such extension or agent"),
     "not_talking": ("话务员不在通话中", "the agent is not in a talk"),
@@ -77,6 +78,26 @@ MESSAGES: dict[str, tuple[str, str]] = {
     # the caller list
     "unknown_queue": ("没有此技能组", "there is no such queue"),
     "unknown_kind": ("没有此类名单", "there is no such kind of entry"),
+    # supervision
+    "not_allowed": ("没有此权限", "this right is not yours"),
+    "not_your_queue": ("不属于您负责的技能组", "this is not of your queues"),
+    "ordered_otherwise": (
+        "另一位班长刚刚下达了不同的指令 (见 detail); 如仍要执行, 请以 confirm 确认",
+        "another supervisor has just ordered otherwise (see detail); repeat it with confirm to overrule him",
+    ),
+    "unknown_skill": ("没有此技能", "there is no such skill"),
+    "level_out_of_range": ("技能等级须为 1 至 5", "a skill's level is from 1 to 5"),
+    "skill_twice": ("同一技能出现两次", "a skill stands twice"),
+    "priority_out_of_range": ("优先级须为 0 至 9", "a priority is from 0 to 9"),
+    "until_past": ("截止时间已过", "its end is past already"),
+    "being_offered": ("正在为该来电振铃, 请稍后再试", "a phone is ringing for this caller right now; try again"),
+    "not_waiting": ("该来电不在排队中", "this caller does not wait in a line"),
+    "agent_not_available": ("该话务员现在不能接听", "that agent cannot take a call now; the caller keeps his place"),
+    "no_phone": ("您没有用于监听的话机", "you have no phone to listen with (phone in [[supervisors]])"),
+    "already_listening": ("您正在监听另一通话, 请先停止", "you listen to another talk; stop that first"),
+    "not_listening": ("您没有在监听", "you listen to nothing"),
+    "not_true_or_false": ("须为 true 或 false", "must be true or false"),
+    "not_levels": ("须为技能与等级的对照", "must give skills their levels"),
     "unknown_number": ("名单中没有此号码", "the number is not in the list"),
     "over_already": ("截止时间已过", "its end is past already"),
     "needs_queue": ("骚扰号码须指定接听专席, 不得静默拦截", "a nuisance needs the queue of a desk; nobody is blocked"),
@@ -106,7 +127,7 @@ class Problem:
 
 
 class ApiError(Exception):
-    """An answer that is no success. `problems` name the fields at fault."""
+    """An answer that is no success. `problems` name the fields at fault, `detail` says more to the machine."""
 
     def __init__(
         self,
@@ -114,12 +135,14 @@ class ApiError(Exception):
         code: str,
         problems: Sequence[Problem] = (),
         headers: Mapping[str, str] | None = None,
+        detail: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(code)
         self.status = status
         self.code = code
         self.problems = tuple(problems)
         self.headers = headers
+        self.detail = dict(detail or {})
 
     def response(self) -> web.Response:
         """The JSON answer."""
@@ -129,21 +152,37 @@ class ApiError(Exception):
                 {"field": problem.field, "code": problem.code, "message": message(problem.code)}
                 for problem in self.problems
             ]
+        if self.detail:
+            body["detail"] = self.detail
         return web.json_response(body, status=self.status, headers=self.headers)
 
 
-def refusal(code: str) -> ApiError:
+_FIELD_AT_FAULT = {
+    "unknown_skill": "skills",
+    "level_out_of_range": "skills",
+    "skill_twice": "skills",
+    "priority_out_of_range": "priority",
+    "until_past": "until",
+}
+"""Codes of the hotline's rules that are about one field of the body: 422."""
+
+
+def refusal(code: str, detail: Mapping[str, str] | None = None) -> ApiError:
     """The answer to a request that the hotline refused with `code`.
 
-    404, 503, or 409 for all that the state forbids.
+    403 for want of a right, 404, 422 for a field, 503, or 409 for all that the state forbids.
     """
+    if code in ("not_allowed", "not_your_queue"):
+        return ApiError(403, code)
+    if code in _FIELD_AT_FAULT:
+        return ApiError(422, code, [Problem(_FIELD_AT_FAULT[code], code)])
     if code == "unknown_reason":
         return ApiError(422, code, [Problem("reason", code)])
     if code.startswith("unknown_"):
         return ApiError(404, code)
     if code in ("exchange_unavailable", "store_unavailable"):
         return ApiError(503, code)
-    return ApiError(409, code)
+    return ApiError(409, code, detail=detail)
 
 
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -99,7 +99,44 @@ def instant(value: object) -> float | None:
     return found.timestamp() if found.tzinfo is not None else None
 
 
-Field = Text | Whole | Number | Instant
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A field that is true or false."""
+
+    required: bool = False
+
+    def problem(self, value: object) -> str:
+        """The code of what is wrong with `value`; empty when nothing is."""
+        return "" if isinstance(value, bool) else "not_true_or_false"
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """A field that gives names whole numbers, such as ``{"english": 4}``; null too where `may_be_none`.
+
+    Which names there are and which numbers they may have is for the hotline's rules to say.
+    """
+
+    required: bool = False
+    may_be_none: bool = False
+    most: int = 50
+
+    def problem(self, value: object) -> str:
+        """The code of what is wrong with `value`; empty when nothing is."""
+        if not isinstance(value, dict) or len(value) > self.most:
+            return "not_levels"
+        good = all(_LEVEL_NAME.fullmatch(name) and self._is_level(level) for name, level in value.items())
+        return "" if good else "not_levels"
+
+    def _is_level(self, level: object) -> bool:
+        if level is None:
+            return self.may_be_none
+        return isinstance(level, int) and not isinstance(level, bool) and abs(level) < 1000
+
+
+_LEVEL_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+Field = Text | Whole | Number | Instant | Flag | Levels
 """What a field of a body may be."""
 
 
@@ -168,12 +205,15 @@ class Window:
     until: float
 
 
-def read_window(request: web.Request, *, now: float, usual_s: float, longest_s: float) -> Window:
-    """``?since=&until=`` in epoch seconds.
+def read_window(
+    request: web.Request, *, now: float, usual_s: float, longest_s: float, also: Collection[str] = ()
+) -> Window:
+    """``?since=&until=`` in epoch seconds, beside the names in `also`.
 
     By default the `usual_s` seconds up to `now`. ApiError 400 when wrong.
     """
-    problems = [Problem(_shown(name), "unknown_field") for name in request.query if name not in ("since", "until")]
+    known = ("since", "until", *also)
+    problems = [Problem(_shown(name), "unknown_field") for name in request.query if name not in known]
     values: dict[str, float] = {}
     for name in ("since", "until"):
         given = request.query.getall(name, [])

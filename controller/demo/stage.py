@@ -63,13 +63,16 @@ class Stage:
         *,
         folder: Path | None = None,
         configuration: Path | None = None,
+        softphones: bool = True,
     ) -> None:
-        """`folder`: everything written goes below it (default: demo below `var`); `configuration`: what is served."""
+        """`folder`: everything written goes below it (default: demo below `var`); `configuration`: what is served;
+        `softphones` False: nobody registers the agents' phones, the caller of this class will."""
         self.home = home
         self.var = var
         self.model = model
         self.say = say
         self.folder = folder or var / "demo"
+        self.softphones = softphones
         self.configuration = configuration or Path(__file__).with_name("hotline.toml")
         self.data = self.folder / "data"
         self.config = self.folder / "hotline.toml"
@@ -115,6 +118,8 @@ class Stage:
         self.say("Starting the controller; it starts Asterisk and the pages …")
         await self.start_controller()
         self.binary = find_asterisk(self.var)
+        if not self.softphones:
+            return
         exchange = self.exchange
         numbers = [phone.number for phone in exchange.phones]
         for number in numbers:

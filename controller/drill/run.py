@@ -194,7 +194,10 @@ def _stories(ledger: Ledger, verdict: Verdict) -> dict[str, Any]:
         }
         for seen in ledger.placed
         if seen.number in told
-    } | {"outages": [asdict(one) for one in ledger.outages]}
+    } | {
+        "beside": [asdict(ring) for ring in ledger.rings if f"{ring.agent}/" in told],
+        "outages": [asdict(one) for one in ledger.outages],
+    }
 
 
 def _write(file: Path, verdict: Verdict, facts: dict[str, Any]) -> None:

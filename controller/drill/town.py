@@ -20,6 +20,8 @@ STEP_S = 10.0
 """Being answered by the exchange takes longer than this: the call has failed."""
 PATIENCE_S = 150.0
 """A citizen who has not been served after so long has been forgotten: he counts as lost."""
+BURST = 10
+"""So many packets after a gap tell whether it was one."""
 LOUD = 12
 """An A-law packet with so many different values is music or speech, not silence or a room's noise."""
 
@@ -213,6 +215,7 @@ class _Ear:
     def __init__(self, seen: Placed, answered: asyncio.Future[Ring], now: float) -> None:
         self._seen, self._answered = seen, answered
         self._sound, self._packet = now, 0.0
+        self._gap: tuple[float, float, int] | None = None
 
     def hears(self, arrival: float, payload: bytes) -> None:
         """One packet."""
@@ -225,6 +228,17 @@ class _Ear:
                 seen.silence_s = max(seen.silence_s, arrival - self._sound)
             self._packet = 0.0
         elif self._answered.result().ended_at is None:
-            if self._packet:
-                seen.gap_s = max(seen.gap_s, arrival - self._packet)
+            if self._packet and arrival - self._packet > max(0.1, seen.gap_s):
+                self._gap = (arrival - self._packet, arrival, BURST)
             self._packet = arrival
+            if self._gap is not None:
+                self._weigh(arrival, *self._gap)
+
+    def _weigh(self, arrival: float, gap_s: float, since: float, left: int) -> None:
+        """A gap counts when the packets after it come at their own pace; a burst had waited for this process."""
+        if left > 0:
+            self._gap = (gap_s, since, left - 1)
+            return
+        self._gap = None
+        if arrival - since > BURST * 0.02 * 0.6:
+            self._seen.gap_s = max(self._seen.gap_s, gap_s)

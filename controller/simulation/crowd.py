@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,6 +28,7 @@ class Caller:
     luck: int
     straight: bool = True
     caller: str = ""
+    leaves_s: float = math.inf  #: after so long he hangs up if he stands in no line by then
 
 
 @dataclass(frozen=True, slots=True)

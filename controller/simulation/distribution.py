@@ -8,8 +8,10 @@ compares every offer), because `acd` makes them in both. What `controller/offers
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+import contextlib
+import gc
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
@@ -22,6 +24,18 @@ from controller.plan import Plan, QueuePlan
 from controller.simulation.crowd import Caller, Crowd, Shift
 from pbx.call import CallRecord, OfferRecord, Outcome
 from pbx.ids import AgentId, CallId, ChannelName
+
+
+@contextlib.contextmanager
+def nothing_to_collect() -> Iterator[None]:
+    """Hundreds of thousands of small objects that live to the end: looking for garbage among them costs a third."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @dataclass(slots=True)
@@ -73,7 +87,8 @@ class Distribution:
         """As `exchange.SimulatedExchange`."""
         self.plan = plan
         self.crowd = crowd
-        self.calls: dict[CallId, _Call] = {}
+        self.calls: dict[CallId, _Call] = {}  #: those who waited, or were not answered by the first
+        self.answered: list[tuple[Caller, AgentId, float, float]] = []  #: the others, from join to release
         self.pool = pool = Pool()
         self._begin = begin
         self._end = end + drain_s
@@ -82,8 +97,10 @@ class Distribution:
         for queue in plan.queues.values():
             for requirement in (queue.requirement, *(step.requirement for step in queue.relax)):
                 pool.prepare(requirement, queue.policy, queue.ageing_s)
+        asked = [step.requirement for queue in plan.queues.values() for step in queue.relax]
+        self._lends = any(other.keep for requirement in asked for other in requirement.others)
         self._agents = {agent: _Agent() for agent in plan.agents}
-        self._count = 0
+        self._next = itertools.count().__next__
         self._heap: list[Entry] = []
         self._left = len(crowd.callers)
         for shift in shifts:
@@ -92,26 +109,47 @@ class Distribution:
                 self._at(shift.end, _SIGN_OUT, shift.agent)
 
     def _at(self, instant: float, kind: int, about: Any) -> None:
-        self._count += 1
-        heappush(self._heap, (instant, self._count, kind, about))
+        heappush(self._heap, (instant, self._next(), kind, about))
 
-    def run(self) -> dict[CallId, _Call]:
-        """The whole day; its calls, to be read by `records`."""
-        heap, queues, calls, arrive = self._heap, self.plan.queues, self.calls, self.pool.arrive
+    def run(self) -> None:
+        """The whole day; `records` tells it afterwards."""
+        with nothing_to_collect():
+            self._run()
+
+    def _run(self) -> None:
+        heap, arrive, picks_up, wrap_up_s = self._heap, self.pool.arrive, self.crowd.picks_up, self.crowd.wrap_up_s
+        agents, answered, count = self._agents, self.answered, itertools.count(len(heap))
+        queues = {
+            queue.id: (queue, queue.requirement, queue.policy, queue.ageing_s) for queue in self.plan.queues.values()
+        }
+        rule, nobody = self.plan.agent_rules.wrap_up_s, frozenset[AgentId]()
         handlers = (
             self._shift_begins, self._signs_out, self._becomes_free, self._gives_up, self._relaxes,
             self._unanswered, self._asks_again, self._comes_back, self._lets_go,
         )  # fmt: skip
-        nobody: frozenset[AgentId] = frozenset()
+        self._next = count.__next__
         for who in self.crowd.callers:
             now = who.at
             while heap and heap[0][0] <= now:
                 instant, _, kind, about = heappop(heap)
                 handlers[kind](about, instant)
-            queue = queues[who.queue]
-            waiting = Waiting(who.call, queue.id, queue.requirement, now, 0, nobody, queue.policy, queue.ageing_s)
-            calls[who.call] = call = _Call(who, queue, now + who.patience_s, waiting)
+            queue, requirement, policy, ageing_s = queues[who.queue]
+            waiting = Waiting(who.call, queue.id, requirement, now, 0, nobody, policy, ageing_s)
             found = arrive(waiting, now)
+            if found is not None:
+                agent = found.agent
+                after = picks_up(who, 0, agent)
+                if after is not None and after < queue.ring_s and after < who.patience_s:
+                    # What becomes of most calls, without an object for those who wait or are offered again.
+                    known = agents[agent]
+                    known.free, known.busy = False, True
+                    joined_at = now + after
+                    released_at = joined_at + who.talk_s
+                    answered.append((who, agent, joined_at, released_at))
+                    heappush(heap, (released_at + min(rule, wrap_up_s(who, agent)), next(count), _FREE, agent))
+                    self._left -= 1
+                    continue
+            self.calls[who.call] = call = _Call(who, queue, now + who.patience_s, waiting)
             if found is not None:
                 self._offer(call, found, now)
             else:
@@ -119,7 +157,6 @@ class Distribution:
         while heap and heap[0][0] <= self._end and self._left:
             instant, _, kind, about = heappop(heap)
             handlers[kind](about, instant)
-        return calls
 
     # ---------------------------------------------------------------- callers
 
@@ -248,6 +285,9 @@ class Distribution:
         known.misses, known.busy = 0, False
         if not known.on_duty:
             return
+        if self._lends:  # another agent may be the one who is offered then
+            self._idle(agent, now, now)
+            return
         found = self.pool.free(agent, now)
         if found is None:
             known.free = True
@@ -271,28 +311,43 @@ class Distribution:
 
     def records(self) -> dict[CallId, CallRecord]:
         """The calls as the switchboard would have stored them; the survey takes no time."""
-        return {call: self._record(known) for call, known in self.calls.items()}
+        found = {call: self._record(known) for call, known in self.calls.items()}
+        for who, agent, joined_at, released_at in self.answered:
+            offers = (OfferRecord(agent, who.at, "", "answered", joined_at),)
+            found[who.call] = _record(who, offers, agent, joined_at, released_at, released_at)
+        return found
 
     def _record(self, call: _Call) -> CallRecord:
-        who = call.who
-        answered = call.agent is not None
-        ended_at = call.released_at if answered else call.ended_at if call.ended_at is not None else self._end
-        return CallRecord(
-            call=who.call,
-            channel=ChannelName(f"SIM/{who.call}"),
-            dialled=who.dialled,
-            caller=who.caller,
-            arrived_at=who.at,
-            menu_done_at=who.at,
-            queue=who.queue,
-            queued_at=who.at,
-            offers=tuple(
-                OfferRecord(agent, since, "", "answered" if taken else "noanswer", until)
-                for agent, since, until, taken in call.offers
-            ),
-            agent=call.agent,
-            joined_at=call.joined_at if answered else None,
-            released_at=call.released_at,
-            outcome=Outcome.ANSWERED if answered else Outcome.ABANDONED,
-            ended_at=None if ended_at is None or math.isinf(ended_at) else ended_at,
+        offers = tuple(
+            OfferRecord(agent, since, "", "answered" if taken else "noanswer", until)
+            for agent, since, until, taken in call.offers
         )
+        if call.agent is not None:
+            return _record(call.who, offers, call.agent, call.joined_at, call.released_at, call.released_at)
+        return _record(call.who, offers, None, None, None, self._end if call.ended_at is None else call.ended_at)
+
+
+def _record(
+    who: Caller,
+    offers: tuple[OfferRecord, ...],
+    agent: AgentId | None,
+    joined_at: float | None,
+    released_at: float | None,
+    ended_at: float | None,
+) -> CallRecord:
+    return CallRecord(
+        call=who.call,
+        channel=ChannelName(f"SIM/{who.call}"),
+        dialled=who.dialled,
+        caller=who.caller,
+        arrived_at=who.at,
+        menu_done_at=who.at,
+        queue=who.queue,
+        queued_at=who.at,
+        offers=offers,
+        agent=agent,
+        joined_at=joined_at,
+        released_at=released_at,
+        outcome=Outcome.ANSWERED if agent is not None else Outcome.ABANDONED,
+        ended_at=ended_at,
+    )

@@ -64,9 +64,13 @@ class SimulatedExchange:
         end: float,
         *,
         drain_s: float = 3600.0,
+        opening: event.ExchangeConnected | None = None,
         watch: Callable[[Event, float, list[Command]], None] | None = None,
     ) -> None:
-        """Agents whose shift lasts until `end` stay until every caller has been served, for at most `drain_s`."""
+        """Agents whose shift lasts until `end` stay until every caller has been served, for at most `drain_s`.
+
+        `opening` is what the first log-in finds; without one, every agent's phone and nothing else.
+        """
         self.plan = plan
         self.crowd = crowd
         self.board = Switchboard(plan)
@@ -92,8 +96,8 @@ class SimulatedExchange:
             order.Wake: self._wake,
             order.MarkAgent: self._mark,
         }
-        phones = tuple(plan.agents)
-        agenda.at(begin, self.post, event.ExchangeConnected((), phones, (), begin))
+        opening = opening or event.ExchangeConnected((), tuple(plan.agents), (), begin)
+        agenda.at(begin, self.post, opening)
         self._shifts(shifts, end)
         self._arrivals = iter(crowd.callers)
         self._next_arrival()
@@ -187,6 +191,8 @@ class SimulatedExchange:
         channel = _Channel(who, ChannelName(f"SIM/{who.call}"))
         self._channels[who.call] = channel
         self._next_arrival()
+        if who.leaves_s <= self._end:
+            self._agenda.at(who.at + who.leaves_s, self._leaves, who.call)
         self.post(event.CallArrived(who.call, channel.name, who.dialled, who.caller, self._agenda.now))
 
     def _begun(self, command: order.StepCommand) -> _Channel | None:
@@ -240,6 +246,11 @@ class SimulatedExchange:
     def _gives_up(self, call: CallId) -> None:
         channel = self._channels.get(call)
         if channel is not None and channel.talks_since is None and not channel.left:
+            self._hang_up(call)
+
+    def _leaves(self, call: CallId) -> None:
+        channel = self._channels.get(call)
+        if channel is not None and not channel.queued:
             self._hang_up(call)
 
     def _hang_up(self, call: CallId) -> None:

@@ -133,12 +133,11 @@ def of_records(records: Sequence[CallRecord]) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def occupancy(day: Day, agents: Iterable[AgentId] | None = None) -> float | None:
-    """The share of their time in which agents were rung, talked or wrote, between `begin` and `end` of the day.
+def busy_times(day: Day) -> dict[AgentId, tuple[float, float]]:
+    """For each agent the seconds in which he was rung, talked or wrote, and those in which he was there for it.
 
-    What they work beyond their shift counts on both sides. None when nobody worked.
+    Between `begin` and `end` of the day; what somebody works beyond his shift counts on both sides.
     """
-    wanted = None if agents is None else set(agents)
     staffed: dict[AgentId, list[tuple[float, float]]] = {}
     busy: dict[AgentId, list[tuple[float, float]]] = {}
     for shift in day.shifts:
@@ -150,13 +149,19 @@ def occupancy(day: Day, agents: Iterable[AgentId] | None = None) -> float | None
                 until = record.released_at + day.wrap_up_s(record)
             if until is not None:
                 busy.setdefault(offer.agent, []).append((offer.offered_at, until))
-    at_work = worked = 0.0
+    found: dict[AgentId, tuple[float, float]] = {}
     for agent in staffed.keys() | busy.keys():
-        if wanted is None or agent in wanted:
-            spans = busy.get(agent, [])
-            worked += _covered(spans, day.begin, day.end)
-            at_work += _covered([*staffed.get(agent, []), *spans], day.begin, day.end)
-    return worked / at_work if at_work else None
+        spans = busy.get(agent, [])
+        worked = _covered(spans, day.begin, day.end)
+        found[agent] = (worked, _covered([*staffed.get(agent, []), *spans], day.begin, day.end))
+    return found
+
+
+def occupancy(times: Mapping[AgentId, tuple[float, float]], agents: Iterable[AgentId] | None = None) -> float | None:
+    """The busy share of some agents' time (of everybody's by default); None when nobody worked."""
+    rows = [times[agent] for agent in (times if agents is None else agents) if agent in times]
+    there = math.fsum(row[1] for row in rows)
+    return math.fsum(row[0] for row in rows) / there if there else None
 
 
 def _covered(spans: Iterable[tuple[float, float]], begin: float, end: float) -> float:
@@ -174,12 +179,13 @@ def of_day(day: Day, plan: Plan) -> dict[str, dict[str, float]]:
     """Every figure of a day: of all queues together, then of each queue that had a call."""
     groups = kpi.by_queue(day.records)
     found = {ALL: of_records(day.records)}
-    busy = {ALL: occupancy(day)}
+    times = busy_times(day)
+    busy = {ALL: occupancy(times)}
     for queue in sorted(groups):
         found[queue] = of_records(groups[queue])
         served_by = plan.queues[queue].served_by if queue in plan.queues else None
         fitting = [agent.id for agent in plan.agents.values() if served_by is None or served_by(agent)]
-        busy[queue] = occupancy(day, fitting)
+        busy[queue] = occupancy(times, fitting)
     for group, value in busy.items():
         if value is not None:
             found[group]["occupancy"] = value

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from random import Random
 
 from controller.simulation.crowd import Caller, Key
-from controller.simulation.draws import chance
+from controller.simulation.draws import Duration, chance
 from controller.simulation.plan import SimulationPlan, Stream
 from pbx.ids import AgentId, CallId
 
@@ -36,7 +36,9 @@ class GeneratedCrowd:
         }
         self._key, self._survey = raw.callers.key.made(), raw.callers.survey.made()
         people = raw.people
-        self._pick_up = people.pick_up.made() if people.pick_up else None
+        pick_up = people.pick_up.made() if people.pick_up else Duration()
+        self._pick_up = None if pick_up.kind == "constant" else pick_up
+        self._at_once = pick_up.mean_s
         self._no_answer = people.no_answer
         self._wrap_up = people.wrap_up.made() if people.wrap_up else None
         self._back = people.back.made()
@@ -64,7 +66,7 @@ class GeneratedCrowd:
         """See `Crowd`."""
         if self._no_answer and chance(caller.luck, _ANSWERS + offer) < self._no_answer:
             return None
-        return self._pick_up.at(chance(caller.luck, _PICK_UP + offer)) if self._pick_up is not None else 0.0
+        return self._at_once if self._pick_up is None else self._pick_up.at(chance(caller.luck, _PICK_UP + offer))
 
     def wrap_up_s(self, caller: Caller, agent: AgentId) -> float:
         """See `Crowd`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from controller.simulation import figures
 from controller.simulation.crowd import Crowd
-from controller.simulation.distribution import Distribution
+from controller.simulation.distribution import Distribution, nothing_to_collect
 from controller.simulation.exchange import SimulatedExchange
 from controller.simulation.figures import Day, Estimate
 from controller.simulation.generated import GeneratedCrowd
@@ -35,17 +35,18 @@ def simulate(plan: SimulationPlan, *, after_run: Callable[[int], None] | None = 
     calls = 0
     found: dict[str, dict[str, Estimate]] = {}
     for run in range(runs):
-        began = time.perf_counter()
-        crowd = GeneratedCrowd(plan, run)
-        made = time.perf_counter()
-        records = one_day(plan, crowd)
-        done = time.perf_counter()
-        calls += len(records)
-        day = counted(plan, crowd, records)
-        if runs == 1:
-            found = figures.in_batches(day, plan.hotline)
-        else:
-            days.append(figures.of_day(day, plan.hotline))
+        with nothing_to_collect():
+            began = time.perf_counter()
+            crowd = GeneratedCrowd(plan, run)
+            made = time.perf_counter()
+            records = one_day(plan, crowd)
+            done = time.perf_counter()
+            calls += len(records)
+            day = counted(plan, crowd, records)
+            if runs == 1:
+                found = figures.in_batches(day, plan.hotline)
+            else:
+                days.append(figures.of_day(day, plan.hotline))
         seconds["callers"] += made - began
         seconds["simulation"] += done - made
         seconds["figures"] += time.perf_counter() - done

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.verify.facts import Facts, Rank, score
-from controller.verify.follow import EVENTS
+from controller.verify.follow import EVENTS, of_agents
 from controller.verify.report import Finding, Report
 from controller.verify.scene import SOMEBODY, Caller, Held, Kind, Profile, Scene, Word, mark_of
 
@@ -81,7 +81,7 @@ class Checker:
     def begin(self) -> None:
         """Another start of the controller: it knows nothing but what the store and the exchange tell it."""
         self._carried |= self.scene.begin()
-        self.scene.restart_skills()
+        self.scene.as_configured()
         self._restored, self._fresh = {}, True
         self._pair = self._told = None
         self._kept.clear()
@@ -96,13 +96,14 @@ class Checker:
         if error:
             self._add("rule-raised", "", "", f"{error} while it took {event['is']}", "no rule raises")
         word = event["is"]
-        gone = self._expected_ends(event)
-        if word == "CallArrived" and event["call"] not in scene.callers:
-            self.report.calls += 1
         if word == "ExchangeConnected":  # agents' wishes of the time without a connection are told only now
             for command in commands:
                 if command["is"] == "MarkAgent":
-                    scene.marked(command["agent"], command["mark"], command["net"])
+                    self._marked(command, before=True)
+        event = of_agents(scene, event)
+        gone = self._expected_ends(event)
+        if word == "CallArrived" and event["call"] not in scene.callers:
+            self.report.calls += 1
         follow = EVENTS.get(word)
         if follow is not None:
             follow(scene, event, now)
@@ -181,13 +182,15 @@ class Checker:
         if word != "ExchangeConnected":
             return []
         present = {row["call"] for row in event["channels"] if row["role"] == "caller"}
-        for call in present:
+        unseen = {one["call"] for one in event.get("gone", ())}
+        for call in present | unseen:
             if call not in scene.callers and call not in self._carried:
                 self.report.calls += 1
         gone = [call for call in (*scene.callers, *self._restored) if call not in present]
         if self._fresh:
+            gone += [call for call in self._carried if call in unseen]
             for call in self._carried:
-                if call not in present and call not in self._restored:
+                if call not in present and call not in self._restored and call not in unseen:
                     expected = "it is among the open calls of the store, or lives in the exchange"
                     self._add("lost-with-controller", call, "", "nobody knows it after the start", expected)
                     self.report.ended += 1
@@ -220,11 +223,12 @@ class Checker:
     def _command(self, event: Word, command: Word, made: list[_Made]) -> None:
         scene, word = self.scene, command["is"]
         if word == "MarkAgent":
-            scene.marked(command["agent"], command["mark"], command["net"])
-            agent = scene.agents[command["agent"]]
-            if agent.idle and agent.since < agent.talked_at - NEAR_S:
-                found = f"idle as of {agent.since:.3f}, though he talked until {agent.talked_at:.3f}"
-                self._add("best-agent", "", agent.name, found, "his idle time begins after his work")
+            self._marked(command)
+        elif word == "SaveOverrides":
+            if command["agent"] is not None:
+                scene.override(command["agent"], command["skills"])
+            if command["queue"] is not None:
+                scene.override_queue(command["queue"], command["change"])
         elif word == "SaveCall":
             self._saves(event, command["record"])
         elif word == "Wake":
@@ -232,7 +236,7 @@ class Checker:
             if caller is not None:
                 self._wakes(caller, command["kind"])
         elif word == "AddParty":
-            name = command["endpoint"]
+            name = scene.named(command["endpoint"])
             if scene.is_agent(name):
                 self._free_for(command["call"], name)
                 scene.hold(name, Held(command["call"], third=True))
@@ -249,6 +253,16 @@ class Checker:
                 self._holds(event, caller, command)
             elif word == "Offer":
                 made.append(self._offers(event, caller, command))
+
+    def _marked(self, command: Word, *, before: bool = False) -> None:
+        """The exchange is told of an agent; `before` = what it says itself in this step is still to be followed."""
+        scene, name = self.scene, command["agent"]
+        scene.sits(name, command.get("phone", ""))
+        scene.marked(name, command["mark"], command["net"])
+        agent = scene.agents[name]
+        if not before and agent.idle and agent.since < agent.talked_at - NEAR_S:
+            found = f"idle as of {agent.since:.3f}, though he talked until {agent.talked_at:.3f}"
+            self._add("best-agent", "", name, found, "his idle time begins after his work")
 
     def _wakes(self, caller: Caller, kind: str) -> None:
         """A clock was set that says how a caller waits: who is not to be rung for him now."""
@@ -280,6 +294,8 @@ class Checker:
                 found = f"he joined at {joined:.3f} and stands as of {place_at:.3f}"
                 self._add("place", caller.name, "", found, "the instant at which he joined, or a named rule")
         caller.favours, caller.queued_at = favours, queued_at
+        if before[0] and queue != before[0]:
+            caller.refused.clear()  # whoever left the phone unanswered did so for another queue
         if before != (queue, place_at):
             caller.queue, caller.place_at = queue, place_at
             if caller.stage == "line":
@@ -311,7 +327,7 @@ class Checker:
             self.scene.wait(caller, self._now)
 
     def _offers(self, event: Word, caller: Caller, command: Word) -> _Made:
-        scene, name = self.scene, command["agent"]
+        scene, name = self.scene, self.scene.named(command["agent"])
         self.report.offers += 1
         if caller.agent and caller.agent != name:
             found = f"offered to {name} while {caller.agent} is rung for him"
@@ -353,6 +369,11 @@ class Checker:
         """Who was passed over by this offer: callers ahead, and better agents."""
         if one.kind is None or one.profile is None or self.scene.facts is None:
             return
+        if one.reason.startswith("moved to him by supervisor"):
+            self.report.overtakings["supervisor"] += 1
+            if "supervisor" not in one.caller.favours:
+                self._add("reason", one.caller.name, one.agent, "given by no rule", "the rule supervisor")
+            return
         self._overtaken(one)
         if one.reason.startswith("his last agent"):
             if "last-agent" not in one.caller.favours:
@@ -364,7 +385,7 @@ class Checker:
         scene, caller, kind = self.scene, one.caller, one.kind
         assert kind is not None
         assert one.profile is not None
-        mine = score(caller.priority, caller.place_at, kind.queue.ageing_s, self._now)
+        mine = score(caller.turn, caller.place_at, kind.queue.ageing_s, self._now)
         for other in scene.kinds.values():
             if not other.plain and not other.picky:
                 continue
@@ -384,7 +405,7 @@ class Checker:
 
     def _before(self, ahead: Caller, other: Kind, caller: Caller, kind: Kind, mine: float) -> bool:
         ages, ageing = other.queue.ageing_s, kind.queue.ageing_s
-        theirs = score(ahead.priority, ahead.place_at, ages, self._now)
+        theirs = score(ahead.turn, ahead.place_at, ages, self._now)
         slack = max(NEAR_S / age if age > 0 else 0.0 for age in (ages, ageing))
         if ages <= 0 and ageing <= 0 and theirs == mine:
             return ahead.place_at < caller.place_at - NEAR_S
@@ -402,7 +423,7 @@ class Checker:
             if not fits:
                 self.report.overtakings["lent" if other.ranks(one.profile) else "skills"] += 1  # type: ignore[arg-type]
             else:
-                higher = caller.priority > self.scene.callers[first].priority
+                higher = caller.turn > self.scene.callers[first].turn
                 self.report.overtakings["priority" if higher else "ageing"] += 1
         for call in other.picky:
             special = self.scene.callers[call]

@@ -7,7 +7,7 @@ and on purpose: a checker that asked `acd` whether `acd` is right would prove no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from controller.plan import Plan
 
@@ -43,6 +43,19 @@ class QueueFacts:
     steps: tuple[tuple[float, Wanted], ...]
     policy: str = "best-level"
     ageing_s: float = 60.0
+
+    def with_needs(self, needs: Needs) -> QueueFacts:
+        """The queue while a supervisor asks for other skills: its steps lower a level as far as they did, drop a skill
+        that they dropped, and let join who joined.
+        """
+        asked = {skill for skill, _ in self.steps[0][1].parts[0].needs}
+        steps = [(0.0, Wanted((Part(needs), *self.steps[0][1].parts[1:]), self.steps[0][1].prefers))]
+        for after_s, wanted in self.steps[1:]:
+            left = dict(wanted.parts[0].needs)
+            kept = ((skill, least) for skill, least in needs if skill in left or skill not in asked)
+            relaxed = tuple((skill, min(least, left.get(skill, least))) for skill, least in kept)
+            steps.append((after_s, Wanted((Part(relaxed or needs), *wanted.parts[1:]), wanted.prefers)))
+        return replace(self, steps=tuple(steps))
 
     def step_at(self, waited_s: float) -> int:
         """The index of the step that is in force after so long a wait."""

@@ -219,6 +219,22 @@ def time_is_up(scene: Scene, event: Word, now: float) -> None:
             scene.again(caller)
 
 
+def phone_used(scene: Scene, event: Word, now: float) -> None:
+    """A phone begins or ends a call, ours or its own."""
+    scene.used([event["agent"]], in_use=event["use"] != "idle")
+
+
+def overrides_restored(scene: Scene, event: Word, now: float) -> None:
+    """What supervisors had changed for a time before the controller started."""
+    by_agent: dict[str, list[Word]] = {}
+    for one in event["skills"]:
+        by_agent.setdefault(one["agent"], []).append(one)
+    for name, skills in by_agent.items():
+        scene.override(name, skills)
+    for change in event["queues"]:
+        scene.override_queue(change["queue"], change)
+
+
 def exchange_lost(scene: Scene, event: Word, now: float) -> None:
     """Nothing can be commanded from now on."""
     scene.connected = False
@@ -227,6 +243,7 @@ def exchange_lost(scene: Scene, event: Word, now: float) -> None:
 def exchange_connected(scene: Scene, event: Word, now: float) -> None:
     """The exchange says who is where."""
     scene.connected = True
+    scene.used_alone({row["agent"] for row in event["channels"] if row["agent"] and not row["call"]})
     _remembered(scene, event)
     rows: dict[str, list[Word]] = {}
     for row in event["channels"]:
@@ -342,6 +359,33 @@ EVENTS: dict[str, Callable[[Scene, Word, float], None]] = {
     "NetTalkEnded": talk_ended,
     "LegEnded": leg_ended,
     "TimeIsUp": time_is_up,
+    "PhoneUsed": phone_used,
+    "OverridesRestored": overrides_restored,
     "ExchangeLost": exchange_lost,
     "ExchangeConnected": exchange_connected,
 }
+
+_OF_A_PHONE = frozenset({"LegStarted", "OfferFailed", "TalkEnded", "PartyJoined", "PartyLeft", "LegEnded"})
+_PARTIES = frozenset({"PartyJoined", "PartyLeft", "LegEnded"})
+
+
+def of_agents(scene: Scene, event: Word) -> Word:
+    """The event told of agents: the exchange speaks of phones, and somebody may sit at another than his own.
+
+    Those who only listen are parties of no talk and are left out.
+    """
+    word = event["is"]
+    if word == "ExchangeConnected":
+        rows = [row for row in event["channels"] if row["role"] != "spy"]
+        if scene.seats:
+            rows = [{**row, "agent": _party(scene, row["agent"])} if row["call"] else row for row in rows]
+        return {**event, "channels": rows}
+    if not scene.seats or word not in _OF_A_PHONE or not event["agent"]:
+        return event
+    name = scene.named(event["agent"])
+    return {**event, "agent": None if name.startswith("@") and word in _PARTIES else name}
+
+
+def _party(scene: Scene, phone: str | None) -> str | None:
+    name = scene.named(phone) if phone else ""
+    return name if name and not name.startswith("@") else None

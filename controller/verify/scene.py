@@ -14,6 +14,9 @@ from typing import Any
 
 from controller.verify.facts import Facts, Needs, QueueFacts, Rank, Wanted, rank
 
+Word = dict[str, Any]
+"""An event or a command as the journal has it: ``is`` names it, the rest are its fields."""
+
 SOMEBODY = "?"
 """Stands for an agent who is not named in the journal."""
 
@@ -113,11 +116,12 @@ class Agent:
     held: Held | None = None
     talked_at: float = 0.0  #: when a talk of his ended, since the controller started
     marked: bool = False  #: his mark has been seen since the controller started
+    in_use: bool = False  #: his phone is in a call that is none of ours, or says that it takes none
 
     @property
     def idle(self) -> bool:
         """Whether he may be offered a call."""
-        return self.ready and self.held is None
+        return self.ready and self.held is None and not self.in_use
 
 
 @dataclass(slots=True)
@@ -130,6 +134,7 @@ class Caller:
     seen_at: float = 0.0  #: when it was heard of last
     queue: str = ""
     priority: int = 0
+    raised: int = 0  #: the priority of everybody in his queue, while a supervisor has raised it
     queued_at: float = 0.0
     place_at: float = 0.0  #: what gives him his place: when he joined, or the instant that a named rule gives him back
     favours: frozenset[str] = frozenset()  #: named rules by which he stands where he stands
@@ -149,10 +154,15 @@ class Caller:
     commanded_at: float = 0.0
 
     @property
+    def turn(self) -> int:
+        """The priority that counts."""
+        return max(self.priority, self.raised)
+
+    @property
     def place(self) -> tuple[float, ...]:
         """The order within his queue."""
         ageing = self.kind.queue.ageing_s if self.kind is not None else 0.0
-        lead = self.place_at - self.priority * ageing if ageing > 0 else -float(self.priority)
+        lead = self.place_at - self.turn * ageing if ageing > 0 else -float(self.turn)
         return (lead, self.place_at)
 
 
@@ -168,6 +178,11 @@ class Scene:
         self.kinds: dict[tuple[str, int], Kind] = {}
         self.profiles: dict[frozenset[tuple[str, int]], Profile] = {}
         self.dirty = False
+        self.seats: dict[str, str] = {}  #: who sits at a phone that is not his own
+        self.away: dict[str, str] = {}  #: the same the other way round
+        self.in_use: set[str] = set()  #: phones
+        self.changed: dict[str, QueueFacts] = {}  #: queues that ask for something else for now
+        self.raised: dict[str, int] = {}  #: and those with another priority
         if facts is not None:
             for name, skills in facts.skills.items():
                 self.agents[name] = Agent(name, self._profile(skills))
@@ -208,6 +223,79 @@ class Scene:
             except (IndexError, ValueError):
                 agent.ready = False
         self._in(agent)
+
+    def override(self, name: str, skills: Iterable[Word]) -> None:
+        """A supervisor has changed these skills of an agent; the others are as configured."""
+        if self.facts is None or name not in self.facts.skills:
+            return
+        changed = {one["skill"]: one["level"] for one in skills}
+        own = {skill: level for skill, level in self.facts.skills[name].items() if skill not in changed}
+        self.learn(name, own | {skill: level for skill, level in changed.items() if level is not None})
+
+    def override_queue(self, name: str, change: Word | None) -> None:
+        """A supervisor has changed what a queue asks for, or its callers' priority; None = as configured."""
+        if self.facts is None or name not in self.facts.queues:
+            return
+        self.changed.pop(name, None)
+        self.raised.pop(name, None)
+        if change is not None and change["needs"] is not None:
+            needs = tuple((skill, int(least)) for skill, least in change["needs"])
+            self.changed[name] = self.facts.queues[name].with_needs(needs)
+        if change is not None and change["priority"] is not None:
+            self.raised[name] = change["priority"]
+        old = [key for key in self.kinds if key[0] == name]
+        waiting = [call for key in old for call in (*self.kinds[key].plain, *self.kinds[key].picky)]
+        for key in old:
+            del self.kinds[key]
+        for call in waiting:
+            self.wait(self.callers[call], self.now)
+        for caller in self.callers.values():
+            if caller.kind is not None and caller.kind.queue.name == name and caller.stage != "line":
+                caller.kind = None
+
+    # ---------------------------------------------------------------- phones
+
+    def sits(self, name: str, phone: str) -> None:
+        """Where an agent sits; empty = at his own phone, or nowhere."""
+        before = self.away.get(name, "")
+        if before == phone:
+            return
+        if before:
+            del self.away[name]
+            if self.seats.get(before) == name:
+                del self.seats[before]
+        if phone:
+            self.away[name], self.seats[phone] = phone, name
+        for agent in self.agents.values():
+            self._used(agent)
+
+    def named(self, phone: str) -> str:
+        """Who sits at a phone; what begins with ``@`` is a phone at which nobody sits."""
+        sitter = self.seats.get(phone)
+        if sitter is not None:
+            return sitter
+        return "@" + phone if phone in self.away else phone
+
+    def used(self, phones: Iterable[str], *, in_use: bool) -> None:
+        """These phones are in use, or are no more."""
+        for phone in phones:
+            (self.in_use.add if in_use else self.in_use.discard)(phone)
+            self._used(self.agent(self.named(phone)))
+
+    def used_alone(self, phones: set[str]) -> None:
+        """These phones are in use, and no others."""
+        self.in_use = phones
+        for agent in self.agents.values():
+            self._used(agent)
+
+    def _used(self, agent: Agent) -> None:
+        in_use = self.away.get(agent.name, agent.name) in self.in_use
+        if in_use != agent.in_use:
+            self._out(agent)
+            agent.in_use = in_use
+            self._in(agent)
+
+    # ---------------------------------------------------------------- who is kept
 
     def hold(self, name: str, held: Held | None) -> None:
         """An agent is kept for a caller, or for nobody."""
@@ -253,6 +341,8 @@ class Scene:
         caller.stage = "line"
         if self.facts is not None:
             queue = self.facts.queue(caller.queue)
+            queue = self.changed.get(queue.name, queue)
+            caller.raised = self.raised.get(queue.name, 0)
             index = queue.step_at(now - caller.queued_at)
             kind = self.kinds.get((queue.name, index))
             if kind is None:
@@ -382,8 +472,9 @@ class Scene:
             self.agents[name] = Agent(name, agent.profile)
         return before
 
-    def restart_skills(self) -> None:
-        """Skills are the configuration's again."""
+    def as_configured(self) -> None:
+        """Skills, queues and seats are the configuration's again, until the store and the exchange say otherwise."""
+        self.seats, self.away, self.in_use, self.changed, self.raised = {}, {}, set(), {}, {}
         if self.facts is not None:
             for name, skills in self.facts.skills.items():
                 self.learn(name, skills)
@@ -401,7 +492,3 @@ def mark_of(text: str) -> tuple[str, int, float] | None:
         return fields[4], int(fields[5]), float(fields[6])
     except ValueError:
         return None
-
-
-Word = dict[str, Any]
-"""An event or a command as the journal has it: ``is`` names it, the rest are its fields."""

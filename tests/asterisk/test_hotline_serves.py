@@ -67,18 +67,22 @@ class Scene:
 
     async def ready(self) -> Phone:
         """The agent's phone registers and he is ready; he answers by himself."""
+        agent = await self.sit_down()
+        await self.state("ready")
+        return agent
+
+    async def sit_down(self) -> Phone:
+        """The same while somebody waits: he may be rung at once."""
         s = self.exchange
         self.agent = Phone("1001", s.phone("1001").password, server=(s.host, s.sip_port))
         self.agent.policy = AnswerPolicy.auto(0.1)
         await self.agent.start()
         await self.agent.register()
-        await self.state("ready", sign_in=True)
+        await self.api.until("/api/overview", lambda view: view["agents"][0]["phone"])
+        await self.api.post("/api/agents/1001/ready")
         return self.agent
 
-    async def state(self, wanted: str, *, sign_in: bool = False) -> None:
-        if sign_in:
-            await self.api.until("/api/overview", lambda view: view["agents"][0]["phone"])
-            await self.api.post("/api/agents/1001/ready")
+    async def state(self, wanted: str) -> None:
         await self.api.until("/api/overview", lambda view: view["agents"][0]["state"] == wanted)
 
     async def dial(self, number: str = CALLER) -> Call:
@@ -221,7 +225,8 @@ async def test_end_with_calls_up(folder: Path) -> None:
         for call in (mine, waiting):
             await call.ended(5)
     found = rows(folder, "SELECT outcome, ended_at IS NOT NULL, arrived_at <= ended_at FROM calls ORDER BY arrived_at")
-    assert found == [("answered", 1, 1), ("abandoned", 1, 1)]
+    assert found == [("answered", 1, 1), ("failed", 1, 1)]  # he did not hang up: we did
+    assert "refused" not in scene.hotline.text
     sealed = "SELECT outcome FROM recordings JOIN calls USING (call) WHERE outcome = 'answered'"
     assert rows(folder, sealed) == [("answered",)]
     assert not list((folder / "data/asterisk").resolve().rglob("*.raw"))

@@ -16,12 +16,15 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, expect
 
+from agents.agent import AgentRules
+from pbx.events import PhoneUse
 from pbx.ids import AgentId
 from tests.browser.chromium import chromium, chromium_path
 from tests.fakes.backend import ENGLISH, MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
 from web.app import create_app, serve
 from web.auth import ViewFrom
+from web.backend import NoticeView
 from web.live import LiveRules
 
 pytestmark = [
@@ -121,6 +124,38 @@ async def test_a_call_appears_waits_is_answered_and_ends_without_a_reload() -> N
         await expect(row).to_contain_text("已接听")
         await expect(page.locator("#talking")).to_have_text("0")
         assert await page.evaluate("window.untouched") is True
+
+
+async def test_what_a_phone_does_is_told_beside_the_agents_state() -> None:
+    backend = MemoryBackend()
+    backend.rules = AgentRules(limits_s={"break": 1.0})
+    backend.unserved = {ENGLISH}
+    async with site(backend, live_rules=QUICK) as running, desk(running.server.url) as opened:
+        page = opened.page
+        await shown_at_once(running, opened)
+        await expect(page.locator("#queues tr[data-key='english'] .late")).to_have_text("英语专席 · 无人值守")
+        await expect(page.locator("#news")).to_be_hidden()
+
+        await backend.ready(AgentId("1001"))
+        row = page.locator("#agents tr[data-key='1001']")
+        await expect(row).to_contain_text("示闲")
+        backend.seats[AgentId("1001")] = AgentId("8001")
+        backend.use("1001", PhoneUse.IN_USE)
+        await expect(row).to_contain_text("示闲 · 话机占用")
+        await expect(row.locator("th")).to_have_text("1001 @ 8001")
+        await expect(page.locator("#tile-ready")).to_contain_text("0 / 1")
+
+        await backend.not_ready(AgentId("1001"), "break")
+        await expect(row.locator(".late")).to_have_text(re.compile("00:0[1-9]"))  # by the page's own clock
+        backend.notices.append(NoticeView(backend.clock(), "overrun", AgentId("1001"), "break"))
+        backend.signal.bump()
+        await expect(row).to_contain_text("示忙 · 小休 · 超时")
+        await expect(page.locator("#notice-list li")).to_have_text(re.compile("1001 示忙超时: 小休"))
+        await page.locator("#language").click()
+        await expect(row).to_contain_text("Not ready · break · overrun")
+        await expect(page.locator("#notice-list li")).to_have_text(
+            re.compile("1001 is not ready for longer than allowed")
+        )
 
 
 async def test_the_language_is_switched_at_once_and_remembered() -> None:

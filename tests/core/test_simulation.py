@@ -16,7 +16,7 @@ from controller.config import ConfigError
 from controller.simulation.check import NoTheory, agreement, theory
 from controller.simulation.crowd import Shift
 from controller.simulation.draws import Duration, chance
-from controller.simulation.figures import ALL, Day, estimate, occupancy, student
+from controller.simulation.figures import ALL, Day, busy_times, estimate, occupancy, student
 from controller.simulation.generated import GeneratedCrowd
 from controller.simulation.plan import SimulationPlan, load_plan
 from controller.simulation.runs import simulate
@@ -233,9 +233,11 @@ def test_occupancy_counts_ringing_talk_and_wrap_up_within_the_shift() -> None:
     shifts = [Shift(AgentId("a"), 0, 1000), Shift(AgentId("b"), 0, 500)]
     day = Day(records, records, shifts, 0, 1000, lambda record: 20.0)
     busy = (100 + 20 - 10) + 6 + (1000 - 206)
-    assert occupancy(day) == pytest.approx(busy / (1000 + 1000))  # b worked on to the end: that counts as his time
-    assert occupancy(day, [AgentId("a")]) == pytest.approx(116 / 1000)
-    assert occupancy(Day([], [], [], 0, 1000, lambda record: 0.0)) is None
+    assert occupancy(busy_times(day)) == pytest.approx(
+        busy / (1000 + 1000)
+    )  # b worked on to the end: that counts as his time
+    assert occupancy(busy_times(day), [AgentId("a")]) == pytest.approx(116 / 1000)
+    assert occupancy({}) is None
 
 
 def test_a_single_run_has_intervals_by_batches(tmp_path: Path) -> None:

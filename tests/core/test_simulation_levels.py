@@ -64,7 +64,7 @@ name_zh = "乙"
 name_en = "B"
 skills = {{ english = 4 }}
 ageing_s = 60.0
-relax = [{{ after_s = 20, skills = {{ english = 2 }} }}, {{ after_s = 45, join = ["general"] }}]
+relax = [{{ after_s = 20, skills = {{ english = 2 }} }}, {{ after_s = 45, join = ["general"], keep = {keep} }}]
 [[queues]]
 id = "approvals"
 name_zh = "丙"
@@ -77,7 +77,7 @@ wrap_up_s = 30.0
 
 
 def plan(tmp_path: Path, **values: object) -> SimulationPlan:
-    given = {"seed": 1, "calls": 200, "no_answer": 0.0, "policy": "best-level", "ageing": 60.0, **values}
+    given = {"seed": 1, "calls": 200, "no_answer": 0.0, "policy": "best-level", "ageing": 60.0, "keep": 0, **values}
     file = tmp_path / "plan.toml"
     file.write_text(DAY.format(**given), "utf-8")
     return load_plan(file)
@@ -101,6 +101,7 @@ def offers(records: dict[object, CallRecord] | object) -> list[tuple[object, ...
         {"seed": 3, "policy": "fewest-skills", "calls": 320},
         {"seed": 4, "ageing": 30.0},
         {"seed": 5, "no_answer": 0.1},
+        {"seed": 8, "keep": 2, "calls": 320, "no_answer": 0.05},
         {"seed": 6, "no_answer": 0.4, "calls": 90},
     ],
 )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pbx import events as event
 from pbx import supervision as word
 from pbx.call import CallState
-from pbx.events import Event, KeyStatus, Role, TimerKind
+from pbx.events import Event, KeyStatus, PhoneCode, PinVerdict, Role, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId, SkillId, SpyId, TicketNumber
 from pbx.supervision import QueueOverride, SkillOverride
 from tests.builders import (
@@ -75,6 +75,18 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.AgentSignedOut(agent, request, at),
         event.AgentWentReady(agent, request, at),
         event.AgentWentNotReady(agent, "break", request, at),
+        event.CodeDialled(
+            agent,
+            leg_of(agent, call),
+            PhoneCode.SIGN_IN,
+            other,
+            "",
+            PinVerdict.RIGHT if third else PinVerdict.WRONG,
+            at,
+        ),
+        event.CodeDialled(agent, leg_of(agent, call), PhoneCode.NOT_READY, None, "1", PinVerdict.NONE, at),
+        event.CodeDialled(agent, leg_of(agent, call), PhoneCode.SIGN_OUT, None, "", PinVerdict.NONE, at),
+        event.TimeIsUp(TimerKind.REASON_LIMIT, agent, step, at),
         event.WrapUpExtended(agent, 30.0, request, at),
         event.ThirdPartyAsked(other, agent, request, at),
         event.TicketOpened(call, TicketNumber("1"), at),

@@ -19,6 +19,7 @@ from pbx.translate import (
     Untranslatable,
     actions,
     agent_of,
+    dialled_code,
     live_channel,
     recording_path,
     translate,
@@ -400,6 +401,35 @@ def test_an_agents_mark_and_his_place_in_the_safety_net(
     assert actions(command, spool="/s", set_membership=False) == [mark]
 
 
+def test_the_net_rings_the_phone_where_an_agent_sits() -> None:
+    command = order.MarkAgent(AGENT, "ready|1.5||0||8001", order.NetMembership.READY, "8001")
+    _, add, pause = actions(command, spool="/s")
+    assert (headers(add)["Interface"], headers(add)["MemberName"]) == ("PJSIP/8001", AGENT)
+    assert headers(pause)["Interface"] == "PJSIP/8001"
+    nowhere = order.MarkAgent(AGENT, "offline|1.5||0||", order.NetMembership.NOWHERE)
+    assert [action.name for action in actions(nowhere, spool="/s")] == ["Setvar"]
+
+
+def test_the_answer_to_a_code_is_left_in_the_phones_channel() -> None:
+    (action,) = actions(order.SayToPhone(CHANNEL, ("hotline/zh/a", "hotline/zh/b")), spool="/s")
+    expected = {"Channel": CHANNEL, "Variable": "CODEANSWER", "Value": "hotline/zh/a&hotline/zh/b"}
+    assert headers(action) == expected
+
+
+def test_a_dialled_code_is_known_by_the_phones_own_channel() -> None:
+    told = message("UserEvent", "UserEvent: PhoneCode", "Chan: PJSIP/8001-0000000a", "Code: sign_in", "Agent: 1002")
+    found = dialled_code(told, 9.0)
+    assert found is not None
+    assert (found.phone, found.channel, found.code, found.agent, found.pin) == (
+        "8001", "PJSIP/8001-0000000a", event.PhoneCode.SIGN_IN, "1002", "",
+    )  # fmt: skip
+    assert "2580" not in repr(replace(found, pin="2580"))
+    for wrong in ("Chan: Local/8001@x-1;1", "Chan: "):
+        assert dialled_code(message("UserEvent", "UserEvent: PhoneCode", wrong, "Code: ready"), 9.0) is None
+    foreign = message("UserEvent", "UserEvent: PhoneCode", "Chan: PJSIP/8001-0000000a", "Code: dance")
+    assert dialled_code(foreign, 9.0) is None
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -421,6 +451,8 @@ def test_an_agents_mark_and_his_place_in_the_safety_net(
         order.StartRecording(CALL, CHANNEL, ".."),
         order.AddParty(CALL, CHANNEL, AgentId("3001&1002"), 5),
         order.MarkAgent(AgentId("x)"), "m", order.NetMembership.READY),
+        order.MarkAgent(AGENT, "m", order.NetMembership.READY, "8001,x"),
+        order.SayToPhone(CHANNEL, ("a,b",)),
     ],
     ids=lambda command: type(command).__name__,
 )
@@ -442,7 +474,7 @@ def test_every_action_can_be_written() -> None:
 def test_every_command_has_its_actions() -> None:
     """A new word in `pbx/commands.py` must be met here: match without a case returns nothing."""
     known = {"Ask", "Play", "Hold", "Offer", "CancelOffer", "Announce", "PrepareEnd", "AddParty", "HangUp"}
-    known |= {"StartRecording", "MarkAgent", "Spy", "SwitchSpy", "StopSpy"}
+    known |= {"StartRecording", "MarkAgent", "SayToPhone", "Spy", "SwitchSpy", "StopSpy"}
     assert {kind.__name__ for kind in order.ExchangeCommand.__args__} == known
     assert all(fields(kind) for kind in order.ExchangeCommand.__args__)
 

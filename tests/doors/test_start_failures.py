@@ -53,14 +53,14 @@ def attach(fake: FakeExchange, tmp_path: Path) -> dict[str, dict[str, object]]:
     return {"asterisk": dict(values)}
 
 
+def _arguments(var: Path) -> argparse.Namespace:
+    return argparse.Namespace(var=var, leave_asterisk=False, standby=False)
+
+
 async def run(file: Path, var: Path) -> int:
     """`hotline run` in this process: its exit status."""
     settings = checked(file)
-    return (
-        2
-        if settings is None
-        else await serve(settings, argparse.Namespace(var=var, leave_asterisk=False, standby=False))
-    )
+    return 2 if settings is None else await serve(settings, _arguments(var))
 
 
 def assert_nothing_left(folder: Path, before: set[int]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pbx.ids import ActorId
 from tests.fakes.backend import CALLER
 from tests.fakes.website import TOKEN, Site, site
 from web.app import create_app
@@ -37,6 +38,22 @@ PROTECTED = [
     ("POST", "/api/agents/1001/third-party"),
     ("POST", "/api/agents/1001/wrap-up"),
 ]
+SUPERVISION = [
+    ("POST", "/api/agents/1001/force-ready"),
+    ("POST", "/api/agents/1001/force-not-ready"),
+    ("POST", "/api/agents/1001/force-sign-out"),
+    ("PUT", "/api/agents/1001/skills"),
+    ("DELETE", "/api/agents/1001/skills"),
+    ("POST", "/api/agents/1001/listen"),
+    ("POST", f"{CALL}/listen"),
+    ("POST", f"{CALL}/release"),
+    ("POST", f"{CALL}/move"),
+    ("PUT", "/api/queues/general"),
+    ("DELETE", "/api/queues/general"),
+    ("POST", "/api/supervision/stop-listening"),
+    ("GET", "/api/supervision"),
+    ("GET", "/api/audit"),
+]
 VIEWS = ["/api/overview", "/metrics"]
 
 
@@ -54,7 +71,7 @@ async def status(hotline: Site, method: str, path: str, headers: dict[str, str] 
         return answer.status
 
 
-@pytest.mark.parametrize(("method", "path"), PROTECTED)
+@pytest.mark.parametrize(("method", "path"), PROTECTED + SUPERVISION)
 async def test_what_changes_or_shows_a_caller_s_data_needs_the_token(hotline: Site, method: str, path: str) -> None:
     for wrong in (
         {},
@@ -78,7 +95,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
     patterns = {(route.method, route.resource) for route in app.router.routes() if route.method != "HEAD"}
     views = {"/api/overview", "/api/live", "/metrics"}
     anybody = {"/", "/healthz", "/static/{name}"}
-    protected = set()
+    protected, supervision = set(), set()
     for method, resource in patterns:
         assert resource is not None
         asked = app[ACCESS].get((method, resource.canonical))
@@ -87,10 +104,29 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
         elif resource.canonical in views:
             assert asked is Access.VIEW
         else:
-            assert asked is Access.TOKEN
-            protected.add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
-    named = {(method, re.sub(r"/(hotline-[^/]+|1001|2026112200001)", "/*", path)) for method, path in PROTECTED}
-    assert protected == named
+            assert asked in (Access.TOKEN, Access.SUPERVISOR)
+            whose = protected if asked is Access.TOKEN else supervision
+            whose.add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
+    for found, paths in ((protected, PROTECTED), (supervision, SUPERVISION)):
+        ids = r"/(hotline-[^/]+|1001|2026112200001|general)"
+        assert found == {(method, re.sub(ids, "/*", path)) for method, path in paths}
+
+
+SUPERVISOR_TOKEN = "a-supervisor-s-token-0123456789"
+
+
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+async def test_a_supervisor_s_token_opens_no_caller_s_data(method: str, path: str) -> None:
+    async with site(supervisors={ActorId("lin"): SUPERVISOR_TOKEN}) as running:
+        bearer = {"Authorization": f"Bearer {SUPERVISOR_TOKEN}"}
+        async with running.session.request(method, running.url(path), headers=bearer) as answer:
+            assert (answer.status, (await answer.json())["error"]) == (403, "not_allowed")
+        assert running.backend.requests == []
+
+
+def test_two_bearers_never_share_a_token(hotline: Site) -> None:
+    with pytest.raises(ValueError, match="same token"):
+        create_app(hotline.backend, token=TOKEN, metrics=hotline.backend.metrics, supervisors={ActorId("lin"): TOKEN})
 
 
 @pytest.mark.parametrize("path", VIEWS)

@@ -9,18 +9,20 @@ Tests drive it as citizens and phones would (`arrive`, `press`, `enqueue`, `offe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from agents.agent import Agent, AgentRules, step
 from agents.moves import AgentInput, AgentState, Refused
+from agents.rights import ADMIN, ADMINISTRATOR, Actor
 from metrics import kpi
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally, abandon_wait, answer_wait
 from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, moved
-from pbx.events import CallerEntry
-from pbx.ids import AgentId, CallId, ChannelName, QueueId, TicketNumber
+from pbx.events import CallerEntry, PhoneUse
+from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
+from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
 from tickets.ticket import Ticket, TicketChange, TicketPolicy, TicketRefused, change, number_of
 from web.backend import (
@@ -28,10 +30,12 @@ from web.backend import (
     CallView,
     ChangeSignal,
     Counters,
+    NoticeView,
     Overview,
     QueueView,
     RequestResult,
     ServiceLevelView,
+    SupervisionView,
     Unavailable,
 )
 
@@ -56,7 +60,11 @@ class MemoryBackend:
         self.recordings: dict[CallId, Path] = {}
         self.transcripts: dict[CallId, Transcript] = {}
         self.requests: list[tuple[str, ...]] = []
+        self.orders: list[SupervisorRequest] = []
         self.listed: dict[str, CallerEntry] = {}
+        self.seats: dict[AgentId, AgentId] = {}  # of those who sit elsewhere than at their own phones
+        self.notices: list[NoticeView] = []
+        self.unserved: set[QueueId] = set()
         self._policy = TicketPolicy()
         self._records: dict[CallId, CallRecord] = {}
         self._states: dict[CallId, tuple[CallState, float]] = {}
@@ -138,6 +146,11 @@ class MemoryBackend:
             outcome = Outcome.LEFT_MENU
         self._save(replace(record, outcome=outcome))
 
+    def use(self, agent: str, use: PhoneUse) -> None:
+        """The agent's phone begins or ends a call of its own."""
+        self._agents[AgentId(agent)] = replace(self._agents[AgentId(agent)], use=use)
+        self.signal.bump()
+
     def connect(self, connected: bool) -> None:
         """The exchange is lost or found."""
         self.connected = connected
@@ -162,6 +175,11 @@ class MemoryBackend:
                     agent.reason,
                     agent.call,
                     agent.phone,
+                    self.seats.get(agent.id, agent.id),
+                    agent.use.value,
+                    limit := self.rules.limit_of(agent),
+                    limit is not None and self.clock() > agent.since + limit,
+                    agent.until or None,
                 )
                 for agent in self._agents.values()
             ),
@@ -171,6 +189,7 @@ class MemoryBackend:
                 for row in self.tally.figures()
             ),
             counters=Counters(done.offered, done.answered, done.abandoned, done.left_menu, done.closed, done.failed),
+            notices=tuple(self.notices),
             exchange={"events": 42, "garbage": 0, "timeouts": 1},
         )
 
@@ -207,6 +226,20 @@ class MemoryBackend:
 
     async def caller_list(self) -> Sequence[CallerEntry]:
         return sorted(self.listed.values(), key=lambda entry: entry.number)
+
+    def actor(self, by: ActorId) -> Actor | None:
+        return ADMINISTRATOR if by == ADMIN else None
+
+    async def supervise(self, make: Callable[[RequestId, float], SupervisorRequest]) -> RequestResult:
+        self.orders.append(make(RequestId("s"), self.clock()))
+        return RequestResult(True)
+
+    def supervision(self) -> SupervisionView:
+        return SupervisionView()
+
+    async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
+        self._check_store()
+        return []
 
     async def list_caller(self, entry: CallerEntry) -> RequestResult:
         if entry.until <= self.clock():
@@ -315,4 +348,5 @@ class MemoryBackend:
             waiting_since=min((r.queued_at for r in waiting if r.queued_at is not None), default=None),
             talking=sum(live[record.call] is CallState.TALKING for record in mine),
             agents_ready=sum(agent.available for agent in self._agents.values()),
+            unserved=queue in self.unserved,
         )

@@ -50,6 +50,7 @@ function since(element, start) {
 }
 
 // A cell is a text, or {text, since, state, title}: `since` makes it count, `state` gives it a coloured mark.
+// `limit` marks it as late when it has counted so many seconds.
 function fill(cell, content) {
   const wanted = content !== null && typeof content === "object" ? content : { text: content };
   let target = cell;
@@ -57,6 +58,8 @@ function fill(cell, content) {
     target = cell.querySelector(".state") ?? cell.appendChild(document.createElement("span"));
     target.className = `state ${wanted.state}`;
   }
+  if (wanted.limit) target.dataset.limit = wanted.limit;
+  else delete target.dataset.limit;
   if (wanted.since !== undefined && wanted.since !== null) since(target, wanted.since);
   else {
     delete target.dataset.since;
@@ -132,7 +135,7 @@ function showTiles() {
   put($("rate-formula"), described?.formula[language]);
   put($("waiting"), snapshot.waiting);
   put($("talking"), snapshot.talking);
-  put($("ready"), snapshot.agents.filter((agent) => agent.state === "ready" && agent.phone).length);
+  put($("ready"), snapshot.agents.filter((agent) => agent.state === "ready" && agent.phone && agent.use === "idle").length);
   put($("ready-of"), ` / ${snapshot.agents.filter((agent) => agent.state !== "offline").length}`);
   const starts = snapshot.queues.map((queue) => queue.waiting_since).filter((start) => start !== null);
   if (starts.length) since($("longest"), Math.min(...starts));
@@ -149,7 +152,9 @@ function showQueues() {
     snapshot.queues.map((queue) => ({
       key: queue.queue,
       cells: [
-        queueName(queue.queue),
+        queue.unserved
+          ? { text: `${queueName(queue.queue)} · ${text("unserved")}`, late: true }
+          : queueName(queue.queue),
         queue.waiting,
         queue.waiting_since === null ? "–" : { since: queue.waiting_since },
         queue.talking,
@@ -162,6 +167,35 @@ function showQueues() {
   );
 }
 
+// A reason by the name that the hotline gave it, else by the page's own word.
+function reasonName(reason) {
+  const own = (snapshot.reasons ?? []).find((row) => row.reason === reason);
+  return own?.[language === "en" ? "name_en" : "name_zh"] || word("reasons", reason);
+}
+
+// The agent's state is his, what his phone does is told beside it: ready with a phone in use gets no call.
+function agentState(agent) {
+  const parts = [word("agent_states", agent.state)];
+  if (agent.reason) parts.push(reasonName(agent.reason));
+  if (agent.state === "ready" && agent.use !== "idle") parts.push(text("phone_in_use"));
+  if (agent.overrun) parts.push(text("overrun"));
+  return parts.join(" · ");
+}
+
+function showNotices() {
+  const notices = (snapshot.notices ?? []).slice(-8).reverse();
+  $("news").hidden = !notices.length;
+  const shown = notices.map((notice) => {
+    const detail = notice.what === "overrun" ? reasonName(notice.detail) : notice.detail;
+    const said = word("notices", notice.what).replace("{0}", notice.agent || "–").replace("{1}", detail);
+    return `${clockText(notice.at)} ${said}`;
+  });
+  const list = $("notice-list");
+  while (list.children.length > shown.length) list.lastChild.remove();
+  while (list.children.length < shown.length) list.appendChild(document.createElement("li"));
+  shown.forEach((line, index) => put(list.children[index], line));
+}
+
 function showAgents() {
   table(
     "agents",
@@ -169,13 +203,10 @@ function showAgents() {
       key: agent.agent,
       faded: agent.state === "offline",
       cells: [
-        agent.agent,
+        agent.seat && agent.seat !== agent.agent ? `${agent.agent} @ ${agent.seat}` : agent.agent,
         agent.name,
-        {
-          state: agent.state,
-          text: word("agent_states", agent.state) + (agent.reason ? ` · ${word("reasons", agent.reason)}` : ""),
-        },
-        agent.state === "offline" ? "–" : { since: agent.since },
+        { state: agent.state, text: agentState(agent) },
+        agent.state === "offline" ? "–" : { since: agent.since, limit: agent.limit_s, late: agent.overrun },
         agent.call ? shortCall(agent.call) : "–",
       ],
     })),
@@ -226,6 +257,7 @@ function show() {
   showQueues();
   showAgents();
   showCalls();
+  showNotices();
   const { offered, answered, abandoned } = snapshot.counters;
   put($("day"), text("day").replace("{0}", offered).replace("{1}", answered).replace("{2}", abandoned));
   tick();
@@ -253,6 +285,10 @@ function tick() {
   for (const element of document.querySelectorAll("#longest, #queues [data-since], #calls [data-since]")) {
     const waited = element.dataset.since ? serverNow() - Number(element.dataset.since) : 0;
     element.classList.toggle("late", waited > target);
+  }
+  for (const element of document.querySelectorAll("[data-limit][data-since]")) {
+    const limit = Number(element.dataset.limit);
+    element.classList.toggle("late", serverNow() - Number(element.dataset.since) > limit);
   }
 }
 

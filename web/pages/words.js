@@ -27,6 +27,17 @@ export const words = {
     as_of: "以下为 {0} 的数据。",
     no_exchange: "交换机未连接: 来电由备用队列接听, 数据可能不完整。",
     day: "今日进入队列 {0} · 接通 {1} · 放弃 {2}",
+    notices_title: "提示",
+    unserved: "无人值守",
+    phone_in_use: "话机占用",
+    overrun: "超时",
+    notices: {
+      missed: "{0} 多次未接来电, 已置为示忙",
+      moved: "{0} 已在座席 {1} 签入, 原座席已签出",
+      seat_taken: "座席 {1} 已由他人签入, {0} 已签出",
+      pin_locked: "座席 {1} 密码输错次数过多, 已锁定 (工号 {0})",
+      overrun: "{0} 示忙超时: {1}",
+    },
     agent_states: {
       offline: "未签入",
       not_ready: "示忙",
@@ -47,6 +58,7 @@ export const words = {
       training: "培训",
       coaching: "辅导",
       work: "处理工单",
+      dispatch: "派单",
     },
     call_states: {
       arrived: "已接入",
@@ -95,6 +107,17 @@ export const words = {
     as_of: "Shown as of {0}.",
     no_exchange: "The exchange is not connected: callers go to the safety net; figures may be incomplete.",
     day: "Today: {0} offered · {1} answered · {2} abandoned",
+    notices_title: "Notices",
+    unserved: "nobody serves it",
+    phone_in_use: "phone in use",
+    overrun: "overrun",
+    notices: {
+      missed: "{0} left several calls unanswered and is not ready now",
+      moved: "{0} signed in at seat {1} and was signed out where he was",
+      seat_taken: "{0} was signed out: somebody else signed in at seat {1}",
+      pin_locked: "too many wrong PINs at seat {1}: locked (agent {0})",
+      overrun: "{0} is not ready for longer than allowed: {1}",
+    },
     agent_states: {
       offline: "Signed out",
       not_ready: "Not ready",
@@ -115,6 +138,7 @@ export const words = {
       training: "training",
       coaching: "coaching",
       work: "ticket work",
+      dispatch: "dispatch",
     },
     call_states: {
       arrived: "Arrived",
