@@ -337,7 +337,7 @@ class _Session(asyncio.Protocol):
         elif name == "Events":
             self.events_on = action["EventMask"] != "off"
             answer(Events="On")
-        elif name in ("CoreShowChannels", "PJSIPShowContacts"):
+        elif name in ("CoreShowChannels", "PJSIPShowContacts", "DBGetTree"):
             answer(EventList="start", Message="A list follows")
             row = "ContactList" if name == "PJSIPShowContacts" else "CoreShowChannels"
             for one in self._manager.contacts() if row == "ContactList" else ():

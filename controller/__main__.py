@@ -126,6 +126,9 @@ def parser() -> argparse.ArgumentParser:
         choices=("delay", "double", "reorder", "stop", "asterisk", "disk", "locked-db"),
         help="beside or instead of kills: events late by up to 60 s, doubled, reordered; SIGSTOP; Asterisk killed; ...",
     )
+    drill.add_argument(
+        "--within", type=float, default=3600.0, metavar="S", help="no new fault after so many seconds (default 3600)"
+    )
     drill.add_argument("--citizens", type=int, default=12, metavar="N", help="calls at a time (default 12)")
     drill.add_argument("--json", type=Path, metavar="FILE")
     return top

@@ -19,6 +19,7 @@ from pbx.commands import Hold, Offer, Wake
 from pbx.events import LegStarted, OfferFailed, TimeIsUp, TimerKind
 from pbx.ids import AgentId, CallId, QueueId
 
+ENGAGED = "ENGAGED"  #: the exchange's word for: his phone has a call already, so it was not rung
 CANCELLED_BY_US = 16  #: Q.850 cause of a leg that we hung up while it rang (`asterisk.md` 12.5)
 
 
@@ -199,7 +200,7 @@ def offer_failed(house: House, event: OfferFailed, now: float) -> None:
     if live is None:
         return
     # He hung up as soon as he had answered: that is no answer, though the cause is the same as of our own hang-up.
-    missed = event.cause != CANCELLED_BY_US or event.status == "ANSWER"
+    missed = event.status == "ANSWER" or (event.cause != CANCELLED_BY_US and event.status != ENGAGED)
     if live.state is CallState.TALKING and event.step >= live.running:
         talk_was_none(house, live, event.agent, now, missed=missed)
     elif _ours(live, event):

@@ -136,6 +136,10 @@ class Performer:
     def _save(self, command: SaveCall) -> None:
         """Store the record: at once when he enters a line, is joined or has ended, else with the next flush."""
         record = command.record
+        if command.unless_ended:
+            self._records.complete_call(record)
+            self._tally.put(record)
+            return
         before = self._stored.get(record.call)
         self._unsaved[record.call] = record
         if before != (placed := (record.recording, record.queue, record.agent, record.ended_at is not None)):

@@ -81,6 +81,7 @@ class Operations:
 
     def __init__(self, policy: TicketPolicy) -> None:
         self.save_call = Operation("save_call", call_rows.save_call, TypeAdapter(CallRecord), call_rows.save_calls)
+        self.complete_call = Operation("complete_call", call_rows.complete_call, TypeAdapter(CallRecord))
         self.no_recording = Operation("no_recording", call_rows.no_recording, TypeAdapter(CallId))
         self.save_listing = Operation("save_listing", listing_rows.save_listing, TypeAdapter(CallerEntry))
         self.drop_listing = Operation("drop_listing", listing_rows.drop_listing, TypeAdapter(str))
@@ -122,6 +123,10 @@ class Records:
     def save_call(self, record: CallRecord) -> None:
         """Write the call's record as it is now."""
         self._store.put(self._do.save_call, record)
+
+    def complete_call(self, record: CallRecord) -> None:
+        """Write the call's record unless the stored one has an end."""
+        self._store.put(self._do.complete_call, record)
 
     def no_recording(self, call: CallId) -> None:
         """The call's record names a recording that turned out to hold nothing and is erased: name none."""

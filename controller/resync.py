@@ -85,7 +85,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         live.recording_stopped = True  # the channel is gone, so the exchange has closed its file
         live.legs = {leg: agent for leg, agent in live.legs.items() if leg in present}
         if call in unseen:
-            _talk_seen(house, live, unseen[call].talk, unseen[call].ended_at)
+            _talk_seen(live, unseen[call].talk, unseen[call].ended_at)
         ended_at = unseen[call].ended_at if call in unseen else event.at
         talk.call_ended(house, CallEnded(call, 0, ended_at), now, unseen=call not in unseen)
     _free_agents(house, event.channels, now, talking=True)
@@ -171,7 +171,8 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     if row.bridged:
         _talking(house, live, row, others, at, now)
     elif row.context == "p-survey":
-        _talk_seen(house, live, row.talk, at)
+        _talk_seen(live, row.talk, at)
+        house.note(live)
         _in_survey(house, live, at, now)
     elif row.context == "p-dial":
         _offered(house, live, ringing, row.step, now)
@@ -190,7 +191,7 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         _standing(house, live, news, row.step, at, now)
 
 
-def _talk_seen(house: House, live: LiveCall, seen: TalkSeen | None, at: float) -> None:
+def _talk_seen(live: LiveCall, seen: TalkSeen | None, at: float) -> None:
     """Take the dialplan's note of a talk that ended unseen into the record; it knows better than we do."""
     if seen is None:
         return
@@ -198,8 +199,8 @@ def _talk_seen(house: House, live: LiveCall, seen: TalkSeen | None, at: float) -
     released_at = seen.released_at or at
     joined_at = record.joined_at or seen.joined_at
     offers.close_offer(live, "answered", joined_at)
-    house.note(
-        live,
+    live.record = replace(
+        live.record,
         agent=record.agent or seen.agent,
         joined_at=joined_at,
         released_at=record.released_at or released_at,
@@ -213,16 +214,18 @@ def _talk_seen(house: House, live: LiveCall, seen: TalkSeen | None, at: float) -
 
 
 def _gone(house: House, gone: CallGone) -> None:
-    """A call that ended unseen: its record is completed from the dialplan's note, or made from it."""
+    """A call that ended unseen: its record is completed from the dialplan's note, or made from it.
+
+    The dialplan notes more than is needed, when the heartbeat was late but we saw the end: what is stored then stays.
+    """
     known = house.restored.pop(gone.call, None)
-    if known is not None and known.ended_at is not None:
-        return
     if known is None and (gone.call in house.calls or CallMark.decode(gone.mark) is None):
         return
     live = _call_of(house, gone.call, gone.channel, gone.mark, gone.caller, known, gone.ended_at)
-    _talk_seen(house, live, gone.talk, gone.ended_at)
+    _talk_seen(live, gone.talk, gone.ended_at)
     offers.close_offer(live, "lost", gone.ended_at)
-    house.note(live, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
+    ended = replace(live.record, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
+    house.emit(SaveCall(ended, unless_ended=True))
 
 
 def _let_go(house: House, legs: Iterable[LiveChannel]) -> None:
@@ -345,6 +348,7 @@ def _talking(house: House, live: LiveCall, row: LiveChannel, others: list[LiveCh
     live.legs = {leg.channel: leg.agent for leg in others}
     for leg in others:
         if leg.agent is not None:
+            _rung_in_wrap_up(house, leg.agent, now)
             desk.joined(house, leg.agent, live.call, leg.channel, now)
     if live.state is not CallState.TALKING:
         known = live.record.agent or next((leg.agent for leg in others if leg.role is Role.AGENT), None)
@@ -382,9 +386,17 @@ def _offered(house: House, live: LiveCall, ringing: LiveChannel | None, step: in
     live.state = CallState.OFFERED
     if ringing is None or ringing.agent is None:
         return  # no leg yet, or just given up: `LegStarted` or `OfferFailed` will name the agent
+    _rung_in_wrap_up(house, ringing.agent, now)
     rings = desk.rings(house, ringing.agent, live.call, ringing.channel, now)
     if rings or live.offer is not None:
         live.offer = CurrentOffer(ringing.agent, step, ringing.channel)
+
+
+def _rung_in_wrap_up(house: House, agent: AgentId, now: float) -> None:
+    """The safety net knows no after-call work: whoever it rings or has joined has none, whatever we thought."""
+    known = house.agent(agent)
+    if known is not None and known.state is AgentState.WRAP_UP:
+        desk.change(house, agent, AgentInput.WRAP_UP_OVER, now)
 
 
 def _waiting(house: House, live: LiveCall, at: float, now: float) -> None:
@@ -410,6 +422,7 @@ def _in_net(house: House, live: LiveCall, ringing: LiveChannel | None, step: int
     if ringing is None:
         talk.reclaim(house, live, at)
     elif ringing.agent is not None:
+        _rung_in_wrap_up(house, ringing.agent, now)
         desk.rings(house, ringing.agent, live.call, ringing.channel, now)
 
 

@@ -130,6 +130,13 @@ def save_calls(connection: Connection, records: Sequence[CallRecord]) -> None:
     connection.execute(_SURPLUS, [{"of": record.call, "from": len(record.offers)} for record in latest])
 
 
+def complete_call(connection: Connection, record: CallRecord) -> None:
+    """Write the record unless the stored one has an end: that one was written by who saw it."""
+    ended = connection.execute(select(calls.c.ended_at).where(calls.c.call == record.call)).scalar()
+    if ended is None:
+        save_call(connection, record)
+
+
 def no_recording(connection: Connection, call: CallId) -> None:
     """The call has no recording after all."""
     connection.execute(update(calls).where(calls.c.call == call).values(recording=None))

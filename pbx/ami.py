@@ -19,6 +19,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 
@@ -27,10 +28,11 @@ from pbx import commands as order
 from pbx import events as event
 from pbx.ami_link import AmiCounters, AmiError, Link, NotAsterisk, log_failure
 from pbx.ami_login import LoginRefused
-from pbx.ami_orders import Orders
-from pbx.ids import AgentId
+from pbx.ami_orders import LATE_S, Orders
+from pbx.ids import AgentId, CallId
 from pbx.outbox import NOT_CONNECTED, STALLED
 from pbx.translate import (
+    GONE,
     Action,
     DialledCode,
     Phones,
@@ -47,6 +49,11 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = "HB"  #: global variable: epoch seconds of the last beat; read by every waiting caller
 OWNER = "CTL_OWNER"  #: global variable: the living controller's own token
+NOTE_S = 3.0
+"""So long after a call's end its note in Asterisk's database is kept: who dies now may not have stored the end."""
+HEAR_OUT_S = 0.05
+"""After a standstill: so long is listened to what was said meanwhile, before all is learnt anew."""
+STOOD_STILL = "this process stood still longer than callers wait for its heartbeat"
 Connector = Callable[[Callable[[], asyncio.Protocol]], Awaitable[tuple[asyncio.BaseTransport, asyncio.Protocol]]]
 
 
@@ -119,6 +126,8 @@ class AmiDoor:
         self._said = ""
         self._last_beat = 0.0
         self._logged_in = 0.0
+        self._noted: deque[tuple[float, CallId]] = deque()  #: when we heard of a call's end; its note is to be erased
+        self._stalled = False
         self._beat_sent = 0.0
         self._beat_open = False
         self._beat_timer: asyncio.TimerHandle | None = None
@@ -234,6 +243,7 @@ class AmiDoor:
     async def _establish(self, link: Link) -> None:
         self._link, self._booted, self._buffer = link, False, []
         self._logged_in = self._monotonic()
+        self._stalled = False
         where = f"{self._host}:{self._port}"
         self.version = await login.greet(link, where, self._limits.connect_s)
         await login.log_in(link, where, self._user, self._secret)
@@ -276,6 +286,7 @@ class AmiDoor:
     def _down(self) -> None:
         """The connection is over: forget what was only true on it, and say so once."""
         self._link, self._buffer = None, None
+        self._noted.clear()  # the next snapshot reads and erases what is left
         self._ready.clear()
         self._orders.drop()
         if self._beat_timer is not None:
@@ -312,7 +323,16 @@ class AmiDoor:
         if not self._beat_open:
             self._beat_sent, self._beat_open = now, True
         link.send([set_variable("", HEARTBEAT, self._beat_value())], self._beat_answered)
+        self._erase_notes(link, now)
         self._beat_timer = asyncio.get_running_loop().call_later(self._limits.beat_s, self._beat)
+
+    def _erase_notes(self, link: Link, now: float) -> None:
+        """Erase the dialplan's notes of calls whose end we have seen, once the store has had the time to keep it."""
+        old: list[Action] = []
+        while self._noted and now - self._noted[0][0] > NOTE_S:
+            old.append(Action("DBDel", (("Family", GONE), ("Key", self._noted.popleft()[1]))))
+        if old:
+            link.send(old)
 
     def _beat_answered(self, _: Action, answer: Message | None) -> None:
         if answer is not None and self._beat_open:
@@ -327,8 +347,11 @@ class AmiDoor:
             return False
         if self._link.aborted:
             return True
-        self.counters.stalls += 1
-        self._link.abort("this process stood still longer than callers wait for its heartbeat")
+        if not self._stalled:
+            self._stalled = True
+            self.counters.stalls += 1
+            # What Asterisk said meanwhile lies in the socket: it is still heard, though nothing is commanded any more.
+            asyncio.get_running_loop().call_later(HEAR_OUT_S, self._link.abort, STOOD_STILL)
         return True
 
     # ------------------------------------------------------------ events
@@ -371,7 +394,11 @@ class AmiDoor:
         lag = max(0.0, now - found.at)
         self.counters.lag_last_s = lag
         self.counters.lag_max_s = max(self.counters.lag_max_s, lag)
+        if lag > LATE_S:
+            self._orders.events_are_late()
         self._orders.follow(found, message.get("Uniqueid"))
+        if isinstance(found, event.CallEnded):
+            self._noted.append((self._monotonic(), found.call))
 
     def _code_dialled(self, dialled: DialledCode) -> None:
         """Hand a code on. A PIN is fetched from the phone's channel, so that no event, log or record ever holds it."""

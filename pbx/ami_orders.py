@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pbx import commands as order
 from pbx import events as event
@@ -29,6 +31,20 @@ _REASONS = {"5": "busy", "3": "no_answer", "1": "no_answer"}
 
 _MARK = ("Variable", "Q")
 _MEANINGLESS = ("Hangup", "QueueAdd", "QueueRemove", "QueuePause")  # their errors: gone, or already so
+
+
+CAREFUL_S = 60.0
+"""So long after a late event every caller is looked at before he is told anything."""
+LATE_S = 1.0
+"""An event that comes so long after it happened is late."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a caller's channel says of itself: None where it does not answer."""
+
+    step: int | None = None
+    bridged: bool = False
 
 
 class Orders:
@@ -64,6 +80,8 @@ class Orders:
         self._ends: dict[CallId, set[Action]] = {}  #: what each caller's channel holds for the end of his call
         self._token = secrets.token_hex(4)
         self._serial = 0
+        self._monotonic = time.monotonic
+        self._late_until = 0.0
 
     @property
     def busy(self) -> int:
@@ -113,13 +131,16 @@ class Orders:
                 kind = type(command).__name__
                 log.error("%s not sent: %s", kind, error, extra={"action": "ami.bad_value"})
 
-    def _write_step(self, command: order.StepCommand) -> None:
+    def _write_step(self, command: order.StepCommand, *, looked: bool = False) -> None:
         call, step, link = command.call, command.step, self._link
         reason = self._blocked()
         if not reason and self._outbox.is_bridged(call) and not lanes.deliberate(command):
             reason = lanes.TALKING
         if reason or link is None:
             self._lost(call, step, reason or lanes.NOT_CONNECTED)
+            return
+        if not looked and self._monotonic() < self._late_until:
+            self._look(command, lambda seen: self._write_if_free(command, seen))
             return
         try:
             language = self._outbox.new_language(command)
@@ -132,7 +153,7 @@ class Orders:
             self._lost(call, step, lanes.BAD_VALUE)
             return
         loop = asyncio.get_running_loop()
-        self._timers[call] = loop.call_later(self._step_s, self._overdue, call, step)
+        self._timers[call] = loop.call_later(self._step_s, self._overdue, command)
 
     def _step_answered(self, call: CallId, step: int, action: Action, answer: Message | None) -> None:
         """A Redirect's ``Success`` says nothing; its error is final unless the channel may only be in
@@ -149,10 +170,57 @@ class Orders:
         if not ambiguous and self._outbox.is_under_way(call, step):
             self._lost(call, step, lanes.REFUSED)
 
-    def _overdue(self, call: CallId, step: int) -> None:
-        self._timers.pop(call, None)
-        if self._outbox.is_under_way(call, step):
-            self._lost(call, step, lanes.TIMEOUT)
+    def _overdue(self, command: order.StepCommand) -> None:
+        """No `StepStarted` in time: the channel itself says whether the step was lost, or only the report is late."""
+        self._timers.pop(command.call, None)
+        if self._outbox.is_under_way(command.call, command.step):
+            self._look(command, lambda seen: self._judge_overdue(command, seen))
+
+    def _look(self, command: order.StepCommand, then: Callable[[_Seen], None]) -> None:
+        """Ask the caller's channel for its step and its bridge: answers to actions come even when events are late."""
+        link = self._link
+        seen = _Seen()
+
+        def answered(action: Action, answer: Message | None) -> None:
+            value = answer.get("Value") if answer is not None and not answer.failed else ""
+            if action.headers[-1][1] == "STEP":
+                seen.step = int(value) if value.isdecimal() else None
+                return
+            seen.bridged = bool(value)
+            if link is self._link and self._outbox.is_under_way(command.call, command.step):
+                then(seen)
+
+        if link is None or self._blocked():
+            self._lost(command.call, command.step, self._blocked() or lanes.NOT_CONNECTED)
+            return
+        names = ("STEP", "BRIDGEPEER")
+        link.send([Action("Getvar", (("Channel", command.channel), ("Variable", name))) for name in names], answered)
+
+    def _judge_overdue(self, command: order.StepCommand, seen: _Seen) -> None:
+        call, step = command.call, command.step
+        if seen.step is not None and seen.step >= step:
+            self.events_are_late()
+            following = self._outbox.settled(call, step)  # it runs: what the exchange says of it will come
+            if following is not None:
+                self._write_step(following)
+        else:
+            self._lost(call, step, lanes.TALKING if seen.bridged else lanes.TIMEOUT)
+
+    def _write_if_free(self, command: order.StepCommand, seen: _Seen) -> None:
+        if seen.bridged:
+            self._lost(command.call, command.step, lanes.TALKING)
+        else:
+            self._write_step(command, looked=True)
+
+    def events_are_late(self) -> None:
+        """What we know of the exchange is old: for a while each caller is looked at before he is told anything.
+
+        A Redirect takes a caller out of a talk before any dialplan can refuse it (`asterisk.md` 10.2.6), and that he
+        talks may be in an event that has not come yet.
+        """
+        if self._monotonic() >= self._late_until:
+            log.warning("the exchange's events are late", extra={"action": "ami.events_late"})
+        self._late_until = self._monotonic() + CAREFUL_S
 
     def _lost(self, call: CallId, step: int, reason: str) -> None:
         self._stop_timer(call)

@@ -345,9 +345,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class SaveCall:
-    """Write the call's record as it is now."""
+    """Write the call's record as it is now; `unless_ended` = not over one whose end is known already."""
 
     record: CallRecord
+    unless_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

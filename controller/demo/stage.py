@@ -106,6 +106,8 @@ class Stage:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self._lock.close()
+            self._lock = None  # nothing of that run is ours to end
             raise StageError(f"another run uses {self.folder}; end it first") from None
         await self._end_orphans()
         await asyncio.to_thread(self._clear)
@@ -160,8 +162,8 @@ class Stage:
                 process.kill()
                 await process.wait()
         self._process = None
-        await self._end_asterisk()
         if self._lock is not None:
+            await self._end_asterisk()
             self._lock.close()
             self._lock = None
 

@@ -95,7 +95,7 @@ async def _drill(arguments: argparse.Namespace, console: Console) -> int:
         offset = time.time() - loop.time()
         town = Town(stage, ledger, seed, arguments.citizens, lambda: offset)
         try:
-            await _hurt(stage, town, ledger, fault, arguments.n, draw, console)
+            await _hurt(stage, town, ledger, fault, arguments.n, begun + arguments.within, draw, console)
         finally:
             with contextlib.suppress(Exception):
                 await town.close()
@@ -129,7 +129,14 @@ async def _drill(arguments: argparse.Namespace, console: Console) -> int:
 
 
 async def _hurt(
-    stage: DrillStage, town: Town, ledger: Ledger, fault: str, rounds: int, draw: random.Random, console: Console
+    stage: DrillStage,
+    town: Town,
+    ledger: Ledger,
+    fault: str,
+    rounds: int,
+    until: float,
+    draw: random.Random,
+    console: Console,
 ) -> None:
     """Load, then fault after fault, then wait for the last callers."""
     await stage.ready(*stage.phones)
@@ -142,7 +149,10 @@ async def _hurt(
     with Progress(*columns, console=console, transient=True) as progress:
         shown = progress.add_task(fault, total=rounds, seen="")
         await asyncio.sleep(WARM_S)
-        for _ in range(rounds):
+        for done in range(rounds):
+            if time.time() > until:
+                console.print(f"[yellow]The time is over after {done} of {rounds} rounds.[/yellow]")
+                break
             try:
                 async with asyncio.timeout(ROUND_S):
                     await FAULTS[fault](stage, town, draw, ledger.outages)

@@ -109,7 +109,7 @@ async def test_a_busy_citizen_is_tried_again_and_the_agent_is_free_meanwhile(fol
                 assert outcomes in (
                     ["busy", "answered"],
                     ["failed", "answered"],
-                )  # the exchange's word for a 486 varies
+                )  # of a 486
         finally:
             await scene.close()
 

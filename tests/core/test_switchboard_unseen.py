@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from agents.moves import AgentState
 from pbx.call import CallRecord, CallState, OfferRecord, Outcome
 from pbx.commands import Ask, Hold, MarkAgent, Play, SaveCall
 from pbx.events import (
@@ -122,10 +123,20 @@ def test_a_call_that_we_still_hold_is_ended_by_its_note_and_not_as_failed() -> N
     assert (kept(hall).outcome, kept(hall).ended_at) == (Outcome.ABANDONED, hall.now - 3)
 
 
-def test_a_note_that_is_told_again_changes_nothing() -> None:
-    done = record(ended_at=START - 1.5, outcome=Outcome.ABANDONED)
-    hall = restarted(gone=(gone(TALK),), records=(done,))
-    assert none(hall.said, SaveCall)
+def test_a_note_is_never_written_over_a_record_that_has_its_end() -> None:
+    """The dialplan also notes calls whose end we saw, when the heartbeat was late: the store decides."""
+    assert [said.unless_ended for said in restarted(gone=(gone(TALK),)).said if isinstance(said, SaveCall)] == [True]
+
+
+def test_an_agent_whom_the_net_rings_has_no_wrap_up() -> None:
+    """Else he would be offered when it is over, while his phone still rings."""
+    hall = restarted(row(context="fallback", step=5), leg_row(A1))
+    assert hall.where() is AgentState.OFFLINE  # nobody knows him: nothing changes
+    hall = Hall(connected=False)
+    hall.step(CallsRestored((), hall.now))
+    marks = ((A1, f"wrap_up|{START - 1:.3f}||{START + 9:.3f}||"),)
+    hall.step(ExchangeConnected((row(context="fallback", step=5), leg_row(A1)), (A1,), marks, hall.now))
+    assert hall.where() is AgentState.RINGING
 
 
 def test_a_note_without_a_mark_makes_no_record() -> None:

@@ -130,3 +130,55 @@ def test_seats_codes_and_reasons_as_they_are_read(tmp_path: Path) -> None:
     assert (rules.not_ready_reasons, rules.limits_s, rules.most) == (("break", "meal"), {"break": 600.0}, {"break": 2})
     assert rules.wrap_up_max_s == 400.0
     assert plan.reason_names == {"break": ("小休", "")}
+
+
+SUPERVISORS = """
+[[numbers]]
+dialled = "12345"
+direct = "general"
+[[queues]]
+id = "general"
+name_zh = "综合"
+name_en = "General"
+[[agents]]
+id = "1001"
+name = "One"
+[[supervisors]]
+id = "lin"
+name = "林"
+phone = "9001"
+rights = ["listen", "force"]
+"""
+
+
+def test_supervisors_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "hotline.toml"
+    file.write_text(SUPERVISORS + "[supervision]\nconflict_s = 5.0\nring_s = 7\nagent_sees = false\n", encoding="utf-8")
+    plan = load(file).plan
+    (one,) = plan.supervisors.values()
+    assert (one.id, one.name, one.phone, one.queues) == ("lin", "林", "9001", {"*"})
+    assert {right.value for right in one.rights} == {"listen", "force"}
+    assert plan.supervisor_phones == ("9001",)
+    rules = plan.supervision
+    assert (rules.conflict_s, rules.ring_s, rules.agent_sees) == (5.0, 7, False)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "line", "words"),
+    [
+        ('id = "lin"', 'id = "admin"', 13, "bearer of the API token"),
+        ('phone = "9001"', 'phone = "1001"', 15, "taken already"),
+        ('phone = "9001"', "", 16, "needs a phone to listen"),
+        ('phone = "9001"', 'phone = "9001"\nqueues = ["general", "none"]', 16, "'none' is no queue"),
+        ('"listen", "force"', '"listen", "everything"', 16, "rights"),
+        ('rights = ["listen", "force"]', "", 12, "rights"),
+    ],
+)
+def test_a_supervisor_who_makes_no_sense(tmp_path: Path, was: str, now: str, line: int, words: str) -> None:
+    assert was in SUPERVISORS
+    file = tmp_path / "hotline.toml"
+    file.write_text(SUPERVISORS.replace(was, now), encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    (problem,) = refused.value.problems
+    assert (problem.line, words in problem.text) == (line, True), problem

@@ -30,6 +30,8 @@ export const words = {
     notices_title: "提示",
     unserved: "无人值守",
     phone_in_use: "话机占用",
+    forced: "班长指定",
+    heard: "监听中",
     overrun: "超时",
     notices: {
       missed: "{0} 多次未接来电, 已置为示忙",
@@ -112,6 +114,8 @@ export const words = {
     notices_title: "Notices",
     unserved: "nobody serves it",
     phone_in_use: "phone in use",
+    forced: "by a supervisor",
+    heard: "being heard",
     overrun: "overrun",
     notices: {
       missed: "{0} left several calls unanswered and is not ready now",
