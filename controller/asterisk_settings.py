@@ -91,7 +91,7 @@ class ExchangeSettings:
     """Age of the controller's heartbeat (global variable HB) at which callers leave for the safety net."""
     idle_max_s: int = 10
     """A caller whom the controller forgets in p-idle goes to the safety net after this."""
-    announce_poll_s: float = 0.25
+    hold_turn_s: float = 0.5  # so late may a waiting caller hear what is announced, and notice a missing controller
     talk_min_ms: int = 1000
     """A shorter talk is no talk: the caller goes on waiting instead of being asked how it was. Milliseconds."""
     survey_wait_s: int = 5

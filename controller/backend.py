@@ -23,11 +23,14 @@ from controller.records import Records
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor
 from pbx.call import CallRecord, CallState, Outcome
+from pbx.callback import CallbackRequest
 from pbx.events import (
     AgentSignedIn,
     AgentSignedOut,
     AgentWentNotReady,
     AgentWentReady,
+    CallbackAsked,
+    CallbackCancelled,
     CallerEntry,
     CallerIdle,
     CallerListed,
@@ -48,7 +51,7 @@ from pbx.events import (
     TransferAsked,
     WrapUpExtended,
 )
-from pbx.ids import ActorId, AgentId, CallId, RequestId, TicketNumber
+from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId, TicketNumber
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
 from tickets.ticket import Ticket, TicketChange, TicketRefused, TicketType
@@ -310,6 +313,26 @@ class HotlineBackend:
     async def unlist_caller(self, number: str, by: str) -> RequestResult:
         """Take a number out of the caller list."""
         return await self._ask(lambda request, at: CallerUnlisted(number, by, request, at))
+
+    # ---------------------------------------------------------------- call-backs
+
+    async def callbacks(self, since: float, until: float) -> Sequence[CallbackRequest]:
+        """The requests of a span, and the open ones; those as they are now."""
+        stored = {one.id: one for one in await self._read(self._records.callbacks(since, until))}
+        stored |= self._house.callbacks
+        return sorted(stored.values(), key=lambda one: (one.asked_at, one.id))
+
+    async def ask_callback(
+        self, number: str, queue: QueueId, call: CallId | None, place_at: float, language: str, by: str
+    ) -> RequestResult:
+        """Have a number called."""
+        return await self._ask(
+            lambda request, at: CallbackAsked(number, queue, call, place_at, language, by, request, at)
+        )
+
+    async def cancel_callback(self, id: str, by: str) -> RequestResult:
+        """Nobody is to be called for the request any more."""
+        return await self._ask(lambda request, at: CallbackCancelled(id, by, request, at))
 
     async def hold(self, agent: AgentId) -> RequestResult:
         """保持: the agent's caller hears music."""

@@ -40,7 +40,7 @@ from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor, AmiError, AmiLimits
-from pbx.events import CallsRestored, Event, ExchangeEnding
+from pbx.events import CallbacksRestored, CallsRestored, Event, ExchangeEnding
 from pbx.ids import CallId
 from pbx.supervision import OverridesRestored
 from pbx.translate import DialledCode
@@ -209,6 +209,7 @@ class Hotline:
         for record in newest.values():
             records.save_call(record)
         live_then = tuple(record for record in opened.values() if record.ended_at is None)
+        engine.post(CallbacksRestored(tuple(await records.open_callbacks()), self.clock()))
         engine.post(CallsRestored(live_then, self.clock()))
         skills, queues = await records.overrides()
         if skills or queues:

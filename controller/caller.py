@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from controller import held, offers, outbound, transfers
+from controller import callbacks, held, hold_keys, offers, outbound, transfers
 from controller.house import House, LiveCall
 from controller.recorded import reached
 from ivr.menu import Action, Enqueue, Message, Question, Release, again, answer, enter, played
@@ -34,6 +34,8 @@ def arrived(house: House, event: CallArrived, now: float) -> None:
 
 def begin(house: House, live: LiveCall, at: float) -> None:
     """The first thing a caller is told; also after a restart when nothing had been told yet."""
+    if callbacks.answered(house, live, at):
+        return
     number = house.number(live.record.dialled)
     language = live.record.language
     if not number.hours.open_at(datetime.fromtimestamp(at, ZoneInfo(house.plan.timezone))):
@@ -59,6 +61,9 @@ def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
     if live is None or live.state is not CallState.ASKING or event.step < live.oldest_news:
         return
     live.lost = 0
+    if live.dialog is not None:
+        hold_keys.answered(house, live, event.keys, event.at)
+        return
     if live.notice_playing and event.status is KeyStatus.AHEAD and live.menu is not None and live.position is not None:
         _apply(house, live, again(live.menu, live.position), event.at)  # pressed before the notice: he has not heard it
         return
@@ -71,7 +76,7 @@ def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
         else:
             live.notice_owed = True
     if live.menu is None or live.position is None:
-        begin(house, live, event.at)
+        _anew(house, live, event.at)
         return
     live.position, action = answer(live.menu, live.position, event.keys)
     _apply(house, live, action, event.at)
@@ -91,6 +96,8 @@ def prompt_played(house: House, event: PromptPlayed, now: float) -> None:
         reached(house, live, Milestone.CONSENT_HEARD, event.at)
     if live.outbound is not None:
         outbound.notice_over(house, live, event.at)
+    elif callbacks.join_line(house, live, event.at):
+        pass
     elif live.after_notice is not None:
         offers.queue_up(house, live, live.after_notice, live.priority, event.at)
     elif live.menu is not None and live.position is not None:
@@ -168,11 +175,12 @@ def resume(house: House, live: LiveCall, at: float) -> None:
         case CallState.ARRIVED:
             begin(house, live, at)
         case CallState.ASKING | CallState.PLAYING:
-            if live.menu is not None and live.position is not None:
+            if live.dialog is not None:
+                hold_keys.ask_again(house, live)
+            elif live.menu is not None and live.position is not None:
                 _apply(house, live, again(live.menu, live.position), at)
             else:
-                live.state = CallState.ARRIVED
-                begin(house, live, at)
+                _anew(house, live, at)
         case CallState.WAITING:
             offers.hold_or_offer(house, live)
         case CallState.OFFERED:
@@ -180,6 +188,20 @@ def resume(house: House, live: LiveCall, at: float) -> None:
             offers.hold_or_offer(house, live)
         case _:
             pass  # talking, in the survey, in the net or gone: nothing to command
+
+
+def _anew(house: House, live: LiveCall, at: float) -> None:
+    """What he was asked or told is not known any more: who waited goes on waiting, everybody else begins anew."""
+    if live.record.queue is not None:
+        hold_keys.back_to_line(house, live)
+        return
+    live.state = CallState.ARRIVED
+    begin(house, live, at)
+
+
+def release(house: House, live: LiveCall, prompts: tuple[str, ...]) -> None:
+    """The last that he hears."""
+    _apply(house, live, Release(prompts), house.now)
 
 
 def _apply(house: House, live: LiveCall, action: Action, at: float) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from acd.callback import CallbackRules
 from acd.callers import Listed, ListedAs
 from acd.policy import DEFAULT_POLICY, POLICIES
 from acd.relax import RelaxStep, relaxed
@@ -19,7 +20,8 @@ from agents.roster import AgentProfile
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
 from controller.config_sections import HotlineFile, NumberSection, QueueSection, ReasonSection
 from controller.database import StoreError, database_url
-from controller.plan import Destination, NumberPlan, OutboundPlan, Plan, QueuePlan
+from controller.hold_keys import CALL_BACK, MENU, QUEUE
+from controller.plan import CallbackPlan, Destination, NumberPlan, OutboundPlan, Plan, QueuePlan
 from controller.supervision import SupervisionRules
 from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
@@ -102,6 +104,7 @@ class PlanReader:
         if default not in numbers:
             self.wrong(("hotline", "default_number"), f"{default} is not among [[numbers]]")
         recording = self._recording()
+        callback = self._callback()
         callers = tuple(self._callers(queues))
         agent_rules = self._agent_rules()
         self._codes()
@@ -133,6 +136,7 @@ class PlanReader:
                 raw.supervision.conflict_s, raw.supervision.ring_s, raw.supervision.agent_sees
             ),
             timezone=raw.hotline.timezone,
+            callback=callback,
             survey=raw.call.survey,
             read_ticket=raw.call.read_ticket,
             read_ticket_twice=raw.call.read_ticket_twice,
@@ -358,21 +362,52 @@ class PlanReader:
             policy=policy or DEFAULT_POLICY,
             ageing_s=queue.ageing_s,
             relax=self._relax(index, queue, requirement),
-            estimate=queue.estimate,
-            expected_talk_s=queue.expected_talk_s,
-            comfort=self._comfort(index, queue),
-            comfort_first_s=queue.comfort_first_s,
-            comfort_every_s=queue.comfort_every_s,
             return_within_s=queue.return_within_s,
             last_agent_within_s=queue.last_agent_within_s,
             last_agent_wait_s=queue.last_agent_wait_s,
+            estimate=queue.estimate,
+            expected_talk_s=queue.expected_talk_s,
+            comfort=self._said(index, queue, "comfort"),
+            comfort_first_s=queue.comfort_first_s,
+            comfort_every_s=queue.comfort_every_s,
+            keys=self._keys(index, queue),
+            keys_say=self._said(index, queue, "keys_say"),
         )
 
-    def _comfort(self, index: int, queue: QueueSection) -> tuple[str, ...]:
-        """The words of comfort, each of which must be there in both languages."""
-        for number, prompt in enumerate(queue.comfort):
-            self.prompt(("queues", index, "comfort", number), prompt)
-        return tuple(queue.comfort)
+    def _keys(self, index: int, queue: QueueSection) -> dict[str, str]:
+        """What the keys in the line do, each of them possible."""
+        queues = {one.id for one in self.raw.queues}
+        for key, wanted in queue.keys.items():
+            if wanted == CALL_BACK and not self.raw.callback.dial:
+                self.wrong(("queues", index, "keys", key), "needs [callback] dial; without it nobody is called back")
+            elif wanted not in (CALL_BACK, MENU) and wanted.removeprefix(QUEUE) not in queues - {queue.id}:
+                others = ", ".join(f"{QUEUE}{one}" for one in queues - {queue.id})
+                self.wrong(("queues", index, "keys", key), f"{wanted!r} is neither {CALL_BACK}, {MENU}, {others}")
+        return dict(queue.keys)
+
+    def _callback(self) -> CallbackPlan:
+        """How people are called back."""
+        raw = self.raw.callback
+        for index, pattern in enumerate(raw.allow):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                self.wrong(("callback", "allow", index), f"is no regular expression: {error}")
+        try:
+            hours = parse_hours(raw.hours, str(self.file))
+        except HoursError as error:
+            for problem in error.problems:
+                self.wrong(("callback", "hours", *problem.path.split(".")), problem.text)
+            hours = parse_hours(None, "")
+        rules = CallbackRules(raw.attempts, raw.pause_s, raw.keep_s)
+        return CallbackPlan(raw.dial, raw.caller_id or "", raw.ring_s, rules, tuple(raw.allow), hours)
+
+    def _said(self, index: int, queue: QueueSection, name: str) -> tuple[str, ...]:
+        """Prompts that a queue names, each of which must be there in both languages."""
+        prompts: list[str] = getattr(queue, name)
+        for number, prompt in enumerate(prompts):
+            self.prompt(("queues", index, name, number), prompt)
+        return tuple(prompts)
 
     def prompt(self, place: TomlPath, prompt: str) -> None:
         """Note a prompt that has no sound in one of the languages."""

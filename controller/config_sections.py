@@ -73,6 +73,8 @@ class QueueSection(Section):
     comfort: list[Id] = Field(default_factory=lambda: ["still-waiting"])
     comfort_first_s: Seconds = 60.0
     comfort_every_s: Annotated[float, Field(ge=5, le=86400)] = 90.0
+    keys: dict[Annotated[str, Field(pattern=r"^[0-9*#]$")], str] = Field(default_factory=dict)
+    keys_say: list[Id] = Field(default_factory=list)
     prefers: dict[str, Annotated[int, Field(ge=1, le=5)]] = Field(default_factory=dict)  # who has them goes first
     policy: str = DEFAULT_POLICY.name
     ageing_s: Seconds = DEFAULT_AGEING_S
@@ -237,6 +239,19 @@ class OutboundSection(Section):
     survey: bool = False
 
 
+class CallbackSection(Section):
+    """[callback]: see `controller.plan.CallbackPlan` and `acd.callback.CallbackRules`."""
+
+    dial: Annotated[str, Field(pattern=r"^(PJSIP/[A-Za-z0-9@._+*#/{}-]*\{number\}[A-Za-z0-9@._+*#/{}-]*)?$")] = ""
+    caller_id: Dialled | None = None
+    ring_s: Annotated[int, Field(ge=5, le=120)] = 30
+    attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    pause_s: Annotated[float, Field(ge=1, le=86400)] = 600.0
+    keep_s: Annotated[float, Field(ge=60, le=30 * 86400)] = 86400.0
+    allow: list[str] = Field(default_factory=lambda: ["1[3-9][0-9]{9}", "0[1-9][0-9]{8,10}"])
+    hours: dict[str, Any] = Field(default_factory=lambda: {"mon-sun": ["08:00-21:00"]})
+
+
 class AsteriskSection(Section):
     """[asterisk]: "own" = started, watched and stopped by us; "attach" = a running one is used."""
 
@@ -309,6 +324,7 @@ class HotlineFile(Section):
     phone_codes: PhoneCodesSection = Field(default_factory=PhoneCodesSection)
     recording: RecordingSection = Field(default_factory=RecordingSection)
     call: CallSection = Field(default_factory=CallSection)
+    callback: CallbackSection = Field(default_factory=CallbackSection)
     asterisk: AsteriskSection = Field(default_factory=AsteriskSection)
     web: WebSection = Field(default_factory=WebSection)
     database: DatabaseSection = Field(default_factory=DatabaseSection)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+import acd.callback_sql
 import acd.sql
 import metrics.sql
 import recordings.sql
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
 
 METADATAS: tuple[MetaData, ...] = (
     acd.sql.metadata,
+    acd.callback_sql.metadata,
     metrics.sql.metadata,
     recordings.sql.metadata,
     tickets.sql.metadata,

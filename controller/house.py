@@ -24,6 +24,7 @@ from controller.seats import Seats
 from controller.supervision import Supervision
 from ivr.menu import Menu, Position
 from pbx.call import CallInput, CallMark, CallRecord, CallState, moved
+from pbx.callback import CallbackRequest
 from pbx.commands import Command, SaveCall
 from pbx.ids import AgentId, CallId, ChannelName, QueueId
 from recordings.policy import Milestone
@@ -57,6 +58,15 @@ class CurrentOffer:
     step: int  #: of the command; reports of another step are about an earlier offer
     leg: ChannelName | None = None
     leg_ended: bool = False
+
+
+@dataclass(slots=True)
+class Dialog:
+    """What a caller is asked who wants to be called back. `number` None: he is asked for it."""
+
+    number: str | None
+    tries: int = 0
+    request: str = ""  #: registered, and about to be stored
 
 
 @dataclass(slots=True)
@@ -142,6 +152,7 @@ class LiveCall:
     generation: int = 0  #: of his announcement timer
     announce_at: float | None = None  #: when he is told his place next
     comfort_at: float | None = None  #: when he hears the next word of comfort
+    dialog: Dialog | None = None  #: he is being asked about a call-back
     comforted: int = 0  #: how many of them he has heard
 
     @property
@@ -197,6 +208,10 @@ class House:
         self.connected = False
         self.finishing: dict[CallId, LiveCall] = {}  #: ended, but the exchange has not closed the recording yet
         self.restored: dict[CallId, CallRecord] = {}  #: open calls as the store knew them at the start
+        self.callbacks: dict[str, CallbackRequest] = {}  #: the open requests, by id
+        self.placed: set[CallId] = set()  #: calls that have been placed for them, and are not over
+        self.clocks: dict[str, int] = {}  #: the generation of each request's timer
+        self.callback_clock = 0
         self.talks = {queue.id: Talks(queue.expected_talk_s) for queue in plan.queues.values()}
         self.patience = {queue: Patience() for queue in plan.queues}
         self.published: dict[AgentId, str] = {}  #: agents' marks as the exchange has them

@@ -11,7 +11,7 @@ from dataclasses import replace
 from acd.line import Waiting
 from acd.relax import next_change, requirement_at
 from agents.moves import AgentInput
-from controller import desk, favours, held, transfers, waiting_words
+from controller import callbacks, desk, favours, held, transfers, waiting_words
 from controller.house import CurrentOffer, House, LiveCall
 from controller.plan import QueuePlan
 from pbx.call import CallInput, CallState, OfferRecord
@@ -131,6 +131,10 @@ def distribute(house: House, now: float) -> None:
         else:
             house.pool.take_agent(agent.id)
     for found in house.pool.offers(now):  # both are out of the pool now
+        request = house.callbacks.get(found.call)
+        if request is not None:
+            callbacks.matched(house, request, found, now)
+            continue
         if not _offer(house, house.calls[found.call], found.agent, found.reason, now):
             house.line.replace(found.caller)
     for call in list(house.unheld):
@@ -147,6 +151,12 @@ def give(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) 
 def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
     if not desk.change(house, agent, AgentInput.RESERVE, now, call=live.call):
         return False
+    ring(house, live, agent, reason, now)
+    return True
+
+
+def ring(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> None:
+    """Have the phone of an agent rung who is reserved for the call."""
     leave_line(house, live)
     house.move(live, CallInput.OFFER)
     close_offer(live, "lost", now)  # one of an earlier controller, whose end nobody saw
@@ -156,7 +166,6 @@ def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float
     live.offer = CurrentOffer(agent, step)
     from_talk = leaves(live, step)
     house.emit(Offer(live.call, live.channel, step, agent, queue.ring_s, queue.music, live.mark(), from_talk))
-    return True
 
 
 def offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:

@@ -21,6 +21,7 @@ from controller.records import Records
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally
 from pbx.call import CallRecord
+from pbx.callback import CallbackRequest
 from pbx.commands import (
     Command,
     DropListing,
@@ -29,10 +30,11 @@ from pbx.commands import (
     OpenTicket,
     Reply,
     SaveCall,
+    SaveCallback,
     SaveListing,
     Wake,
 )
-from pbx.events import Event, TicketOpened
+from pbx.events import CallbackStored, Event, TicketOpened
 from pbx.ids import CallId, RequestId, TicketNumber
 from pbx.supervision import Audit, SaveOverrides
 from recordings import files
@@ -118,6 +120,8 @@ class Performer:
                 self._records.append_audit(command.entry)
             case SaveOverrides():
                 self._records.save_overrides(command)
+            case SaveCallback():
+                self._save_callback(command)
             case Wake():
                 raise AssertionError("timers are the engine's")
             case _:
@@ -169,6 +173,19 @@ class Performer:
 
     def _open_ticket(self, command: OpenTicket) -> None:
         self._records.open_ticket(command).add_done_callback(partial(self._ticket_opened, command.call))
+
+    def _save_callback(self, command: SaveCallback) -> None:
+        self._records.save_callback(command.callback).add_done_callback(partial(self._callback_saved, command.callback))
+
+    def _callback_saved(self, callback: CallbackRequest, saved: asyncio.Future[None]) -> None:
+        if saved.cancelled():
+            return
+        error = saved.exception()
+        if error is None:
+            state = callback.state.value
+            self.post(CallbackStored(callback.id, len(callback.attempts), state, self._clock()))
+        else:
+            log.error("call-back %s: not stored: %s", callback.id, error, extra={"action": "callback_not_stored"})
 
     def _ticket_opened(self, call: CallId, opened: asyncio.Future[TicketNumber]) -> None:
         if opened.cancelled():

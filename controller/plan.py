@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from acd.callback import CallbackRules
 from acd.callers import Listed
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY, Policy
@@ -38,6 +39,22 @@ class NumberPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackPlan:
+    """How people are called back. `dial`: the address in the exchange, with ``{number}``; empty = nobody is.
+
+    `caller_id`: the number that they see (empty = the hotline's default number). `allow`: regular expressions; a number
+    that a caller keys in must match one wholly. `hours`: when people are called.
+    """
+
+    dial: str = ""
+    caller_id: str = ""
+    ring_s: int = 30
+    rules: CallbackRules = field(default_factory=CallbackRules)
+    allow: tuple[str, ...] = ()
+    hours: OpeningHours = field(default_factory=OpeningHours)
+
+
+@dataclass(frozen=True, slots=True)
 class QueuePlan:
     """One queue (技能组). Times in seconds."""
 
@@ -55,6 +72,8 @@ class QueuePlan:
     comfort: tuple[str, ...] = ("still-waiting",)  #: said in turn between the places
     comfort_first_s: float = 60.0  #: 0 = never
     comfort_every_s: float = 90.0
+    keys: Mapping[str, str] = field(default_factory=dict)  #: what a key in the line does (`controller.hold_keys`)
+    keys_say: tuple[str, ...] = ()  #: said after the place: which keys there are
     policy: Policy = DEFAULT_POLICY  #: which of the agents who fit goes first (`acd.policy.POLICIES`)
     ageing_s: float = DEFAULT_AGEING_S  #: so many seconds of waiting count like one step of priority; 0 = never
     relax: tuple[RelaxStep, ...] = ()  #: who else will do after so long a wait, in the order of their times
@@ -120,6 +139,7 @@ class Plan:
     recording: RecordingPolicy
     timezone: str = "Asia/Shanghai"
     notice: str = "recording-notice"  #: the prompt that announces the recording, in direct mode
+    callback: CallbackPlan = field(default_factory=CallbackPlan)
     survey: bool = True
     read_ticket: bool = True
     read_ticket_twice: bool = False

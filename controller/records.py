@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
+import acd.callback_sql as callback_rows
 import acd.sql as listing_rows
 import metrics.sql as call_rows
 import recordings.sql as recording_rows
@@ -22,6 +23,7 @@ from controller.audit_rows import AuditRow
 from controller.spool import Operation
 from controller.writer import Store
 from pbx.call import CallRecord
+from pbx.callback import CallbackRequest
 from pbx.commands import OpenTicket
 from pbx.events import CallerEntry
 from pbx.ids import CallId, TicketNumber
@@ -83,6 +85,7 @@ class Operations:
         self.no_recording = Operation("no_recording", call_rows.no_recording, TypeAdapter(CallId))
         self.save_listing = Operation("save_listing", listing_rows.save_listing, TypeAdapter(CallerEntry))
         self.drop_listing = Operation("drop_listing", listing_rows.drop_listing, TypeAdapter(str))
+        self.save_callback = Operation("save_callback", callback_rows.save_callback, TypeAdapter(CallbackRequest))
         self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow))
         self.save_transcript = Operation("save_transcript", _save_transcript, TypeAdapter(_Heard))
         self.score_ticket = Operation("score_ticket", _score_ticket, TypeAdapter(_Score))
@@ -152,6 +155,20 @@ class Records:
     async def listings(self) -> list[CallerEntry]:
         """The caller list."""
         return await self._store.read(listing_rows.listings)
+
+    # ------------------------------------------------------------ call-backs
+
+    def save_callback(self, request: CallbackRequest) -> asyncio.Future[None]:
+        """Write a call-back request as it is now; resolves after the commit. Raises `StoreError`."""
+        return self._store.submit(self._do.save_callback, request)
+
+    async def open_callbacks(self) -> list[CallbackRequest]:
+        """The requests that are not over, oldest first."""
+        return await self._store.read(callback_rows.open_callbacks)
+
+    async def callbacks(self, since: float, until: float) -> list[CallbackRequest]:
+        """The requests made in [since, until), epoch seconds, oldest first."""
+        return await self._store.read(callback_rows.list_callbacks, since, until)
 
     # ------------------------------------------------------------ tickets
 

@@ -13,7 +13,7 @@ from acd.line import HIGHEST_PRIORITY
 from agents.agent import Agent
 from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
-from controller import caller, desk, listen, offers, talk
+from controller import callbacks, caller, desk, listen, offers, talk
 from controller.house import Consulting, CurrentOffer, Holding, House, LiveCall, Outbound
 from controller.outbound import OUTBOUND
 from controller.recorded import finish_if_complete
@@ -105,6 +105,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
     for known in house.roster.agents():
         if known.state is AgentState.OFFLINE:
             desk.leave_seat(house, known.id, now)
+    callbacks.resync(house, event.channels, now)
     for known in house.roster.agents():
         desk.publish(house, known)
     house.dirty = True
@@ -290,7 +291,7 @@ def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
     live.priority = min(max(mark.priority, 0), HIGHEST_PRIORITY) if mark else 0
     live.milestones.add(Milestone.ARRIVED)
     number = house.number(record.dialled)
-    if record.outcome is Outcome.CLOSED and record.queue is None:
+    if record.outcome is Outcome.CALLBACK or (record.outcome is Outcome.CLOSED and record.queue is None):
         live.releasing = True  # he is being told so
     elif number.menu is not None and record.queue is None and mark is not None and mark.node:
         live.menu = house.plan.menus[number.menu]

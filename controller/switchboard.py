@@ -11,11 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from controller import (
+    callbacks,
     caller,
     codes,
     desk,
     favours,
     held,
+    hold_keys,
     listen,
     offers,
     outbound,
@@ -42,6 +44,8 @@ def _time_is_up(house: House, event: TimeIsUp, now: float) -> None:
         desk.reason_overrun(house, event, now)
     elif event.kind is TimerKind.OVERRIDE:
         supervise.override_over(house, event, now)
+    elif event.kind is TimerKind.CALLBACK:
+        callbacks.time_is_up(house, event, now)
     else:
         offers.time_is_up(house, event, now)
 
@@ -59,6 +63,12 @@ RULES: dict[type[Any], Rule] = {
     events.StepLost: caller.step_lost,
     events.StepRefused: caller.step_refused,
     events.Announced: _nothing,
+    events.HoldKeyPressed: hold_keys.pressed,
+    events.CallbackAsked: callbacks.asked,
+    events.CallbackCancelled: callbacks.cancel,
+    events.CallbackFailed: callbacks.failed,
+    events.CallbackStored: hold_keys.stored,
+    events.CallbacksRestored: callbacks.restored,
     events.LegStarted: offers.leg_started,
     events.OfferFailed: offers.offer_failed,
     events.PartyJoined: talk.party_joined,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agents.moves import AgentInput
-from controller import desk, favours, held, offers, outbound, transfers
+from controller import callbacks, desk, favours, held, offers, outbound, transfers
 from controller.house import House, LiveCall
 from controller.recorded import finish_if_complete, reached
 from controller.waiting_words import learn, spoken
@@ -85,6 +85,7 @@ def talk_begins(house: House, live: LiveCall, agent: AgentId | None, at: float) 
     if record.agent is not None and (agent is None or house.agent(agent) is None):
         agent = record.agent  # handed over to somebody who is no agent of ours: the call stays his
     house.note(live, agent=agent, joined_at=record.joined_at or at, in_net=record.in_net or from_net)
+    callbacks.talk_begins(house, live, house.now)
     reached(house, live, Milestone.TALK_BEGAN, at)
     prepare_end(house, live)
     _ask_ticket(house, live, agent, at)
@@ -197,6 +198,7 @@ def talk_ended(house: House, event: TalkEnded | NetTalkEnded | JoinEnded, now: f
         live.talks.append((joined_at, event.at))
         offers.close_offer(live, "answered", event.at)
         house.note(live, agent=agent, joined_at=joined_at, in_net=live.record.in_net or from_net)
+        callbacks.talk_begins(house, live, now)
         _ask_ticket(house, live, agent, event.at)
     if live.offer is not None:
         talked = not isinstance(event, JoinEnded) and live.offer.agent == event.agent
@@ -277,7 +279,7 @@ def reclaim(house: House, live: LiveCall, at: float) -> None:
         return
     if live.record.queue is None:
         number = house.number(live.record.dialled)
-        queue = number.direct or next(iter(house.plan.queues))
+        queue = callbacks.reclaimed(house, live, at) or number.direct or next(iter(house.plan.queues))
         house.note(live, queue=queue, queued_at=at, menu_done_at=at, in_net=True)
     else:
         house.note(live, in_net=True)
@@ -318,6 +320,7 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
         released = live.talks[-1][1] if live.talks else event.at
     house.note(live, ended_at=event.at, released_at=released, outcome=outcome_of(live, unseen=unseen or house.ending))
     learn(house, live.record)
+    callbacks.call_ended(house, live, now)
     finish_if_complete(house, live)
 
 
@@ -326,8 +329,8 @@ def outcome_of(live: LiveCall, *, unseen: bool = False) -> Outcome:
     record = live.record
     if record.joined_at is not None:
         return Outcome.ANSWERED
-    if record.outcome is not None and record.queued_at is None:
-        return record.outcome  # closed or unreached: decided already
+    if record.outcome is Outcome.CALLBACK or (record.outcome is not None and record.queued_at is None):
+        return record.outcome  # closed or unreached: decided already; a call-back: when it was stored
     if unseen:
         return Outcome.FAILED
     return Outcome.ABANDONED if record.queued_at is not None else Outcome.LEFT_MENU

@@ -67,6 +67,7 @@ def speak(house: House, live: LiveCall, now: float) -> None:
         pieces += say_position(house.line.ahead_of(live.call), spoken(live))
         if queue.estimate:
             pieces += _estimate(house, live, now)
+        pieces += queue.keys_say
         live.announce_at = now + queue.announce_every_s
     if pieces:
         house.emit(Announce(live.call, live.channel, tuple(prompt_name(spoken(live), piece) for piece in pieces)))

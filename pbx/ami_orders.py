@@ -74,6 +74,7 @@ class Orders:
         self._timers: dict[CallId, asyncio.TimerHandle] = {}
         self._net: dict[str, tuple[AgentId, order.NetMembership]] = {}  # by phone: who sits there, and how
         self._recorded: set[CallId] = set()
+        self._called: set[CallId] = set()
         self._third: dict[str, tuple[CallId, AgentId, event.Role]] = {}  #: phones that are rung by Originate
         self._placed: set[CallId] = set()  #: calls of ours that nobody has answered yet
         self._ends: dict[CallId, set[Action]] = {}  #: what each caller's channel holds for the end of his call
@@ -106,6 +107,7 @@ class Orders:
         self._net.clear()
         self._recorded.clear()
         self._third.clear()
+        self._called.clear()
         self._ends.clear()
         self._placed.clear()
 
@@ -258,6 +260,8 @@ class Orders:
         elif isinstance(command, order.MarkAgent):
             if command.net is not order.NetMembership.NOWHERE:
                 self._net[command.phone or command.agent] = (command.agent, command.net)
+        elif isinstance(command, order.CallBack):
+            self._called.add(command.call)
         elif isinstance(command, order.StartRecording):
             self._recorded.add(command.call)
 
@@ -278,6 +282,8 @@ class Orders:
             self._placed_over(command.call, "failed", self._wall())
         elif isinstance(command, Spy):
             self._give(SpyStopped(command.spy, self._wall()))
+        elif isinstance(command, order.CallBack):
+            self._call_failed(command.call, "failed", self._wall())
 
     # ------------------------------------------------------------ what becomes of them
 
@@ -336,12 +342,22 @@ class Orders:
                 self._give(SpyStopped(SpyId(channel_id), at))
             else:
                 self._third_over(channel_id, at)
-                self._placed_over(CallId(channel_id), _REASONS.get(message.get("Reason"), "failed"), at)
+                reason = _REASONS.get(message.get("Reason"), "failed")
+                self._placed_over(CallId(channel_id), reason, at)
+                self._call_failed(CallId(channel_id), reason, at)
+        else:
+            self._called.discard(CallId(message.get("Uniqueid")))
 
     def _placed_over(self, call: CallId, reason: str, at: float) -> None:
         if call in self._placed:
             self._placed.discard(call)
             self._give(event.OutboundFailed(call, reason, at))
+
+    def _call_failed(self, call: CallId, reason: str, at: float) -> None:
+        """A call that `CallBack` placed was not answered; said once."""
+        if call in self._called:
+            self._called.discard(call)
+            self._give(event.CallbackFailed(call, reason, at))
 
     def _third_over(self, channel_id: str, at: float) -> None:
         third = self._third.pop(channel_id, None)

@@ -55,6 +55,8 @@ CALL_MOVES: dict[tuple[CallState, CallInput], CallState] = {
     (_A.PLAYING, _I.ASK): _A.ASKING,  # g
     (_A.PLAYING, _I.PLAY): _A.PLAYING,  # h
     (_A.PLAYING, _I.QUEUE): _A.WAITING,  # i
+    (_A.WAITING, _I.ASK): _A.ASKING,  # K  he pressed a key in the line
+    (_A.WAITING, _I.PLAY): _A.PLAYING,  # L
     (_A.WAITING, _I.OFFER): _A.OFFERED,  # j
     (_A.OFFERED, _I.OFFER_FAILED): _A.WAITING,  # k
     (_A.OFFERED, _I.JOIN): _A.TALKING,  # l
@@ -114,6 +116,7 @@ class Outcome(enum.Enum):
     ANSWERED = "answered"  #: an agent talked with the caller
     ABANDONED = "abandoned"  #: the caller hung up while he was in a line or being offered
     LEFT_MENU = "left_menu"  #: the caller hung up before he was in any line
+    CALLBACK = "callback"  #: the caller left the line with a call-back registered: he keeps his place
     CLOSED = "closed"  #: outside the opening hours; heard so and was released
     UNREACHED = "unreached"  #: a call of ours that was not answered, was busy or could not be placed
     FAILED = "failed"  #: ended in a way that the controller did not see (it was away, or the exchange restarted)
@@ -242,7 +245,7 @@ class CallRecord:
     All times are epoch seconds of the exchange's clock; None = has not happened. `recording` is the raw
     file's name; where the sealed one is, `recordings/sql.py` knows. `place_at` is the instant that gives him his place
     in the line where that is not `queued_at`, `favours` the named rules by which he stands there (`acd/favours.py`).
-    `estimates` are the waits that he was told.
+    `estimates` are the waits that he was told. `callback` is the request for which the hotline called him.
     """
 
     call: CallId
@@ -273,3 +276,4 @@ class CallRecord:
     placed_by: AgentId | None = None  #: whose call that was
     purpose: str = ""  #: what for: ``follow_up`` (回访), ``call_back`` (回拨), …
     estimates: tuple[Estimate, ...] = ()
+    callback: str = ""

@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from pbx.call import CallRecord
+from pbx.callback import CallbackRequest
 from pbx.events import CallerEntry, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
 from pbx.supervision import Audit, SaveOverrides, Spy, StopSpy, SwitchSpy
@@ -265,6 +266,24 @@ class StartRecording:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class CallBack:
+    """Call a citizen for at most `ring_s` seconds, showing `caller_id`; `dial` is the whole address (PJSIP/…).
+
+    His channel gets `call` as its id. When he answers, `CallArrived` follows with that id; else `CallbackFailed`.
+    `purpose` goes to the agent's phone as header ``X-Purpose``.
+    """
+
+    call: CallId
+    number: str
+    dial: str
+    caller_id: str
+    ring_s: int
+    dialled: str
+    language: str
+    purpose: str
+
+
 # ---------------------------------------------------------------- agents, as the exchange knows them
 
 
@@ -347,6 +366,13 @@ class DropListing:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveCallback:
+    """Write a call-back request as it is now; `CallbackStored` follows after its commit."""
+
+    callback: CallbackRequest
+
+
+@dataclass(frozen=True, slots=True)
 class OpenTicket:
     """Open a ticket for an answered call; `TicketOpened` follows after its commit."""
 
@@ -387,6 +413,7 @@ ExchangeCommand = (
     | Announce
     | PrepareEnd
     | AddParty
+    | CallBack
     | DropParty
     | ToSurvey
     | Mute
@@ -407,6 +434,7 @@ Command = (
     | Wake
     | Reply
     | SaveCall
+    | SaveCallback
     | OpenTicket
     | FinishRecording
     | SaveListing

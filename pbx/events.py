@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass
 
 from pbx.call import CallRecord
+from pbx.callback import CallbackRequest
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
 
@@ -96,6 +97,16 @@ class Announced:
 
     call: CallId
     step: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoldKeyPressed:
+    """The caller in the line pressed `key` (0-9 * #); music or what was said to him goes on. One a second at most."""
+
+    call: CallId
+    step: int
+    key: str
     at: float
 
 
@@ -652,6 +663,60 @@ class CallerUnlisted:
     at: float
 
 
+# ---------------------------------------------------------------- call-backs
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFailed:
+    """A call that `CallBack` placed was not answered: `reason` is ``busy``, ``no_answer`` or ``failed``."""
+
+    call: CallId
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackStored:
+    """The store has committed the request as it is after so many attempts, in state `state`; it may be acted on."""
+
+    id: str
+    attempts: int
+    state: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAsked:
+    """A person of the hotline wants somebody called who was missed; `of_call` is the call that was."""
+
+    number: str
+    queue: QueueId
+    of_call: CallId | None
+    place_at: float
+    language: str
+    by: str
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackCancelled:
+    """A person of the hotline wants that nobody is called for the request `id` any more."""
+
+    id: str
+    by: str
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallbacksRestored:
+    """Open requests as the store knew them when the controller started; sent once, before `ExchangeConnected`."""
+
+    requests: tuple[CallbackRequest, ...]
+    at: float
+
+
 # ---------------------------------------------------------------- the engine and the store
 
 
@@ -673,6 +738,7 @@ class TimerKind(enum.Enum):
     RELAX = "relax"
     REASON_LIMIT = "reason_limit"
     OVERRIDE = "override"
+    CALLBACK = "callback"  #: the next attempt of a request, or the limit of one that is being made
     KEPT = "kept"  #: a caller is kept for his last agent no longer
 
 
@@ -720,6 +786,7 @@ Event = (
     | KeysPressed
     | PromptPlayed
     | Announced
+    | HoldKeyPressed
     | CallerIdle
     | FellBack
     | CallScored
@@ -766,6 +833,11 @@ Event = (
     | SpyStarted
     | SpyStopped
     | SupervisorRequest
+    | CallbackFailed
+    | CallbackStored
+    | CallbackAsked
+    | CallbackCancelled
+    | CallbacksRestored
     | CallerListed
     | CallerUnlisted
     | CallersRemembered

@@ -165,6 +165,7 @@ _USER_EVENTS: dict[str, Callable[[Fields, CallId, float], Event]] = {
     "Answered": _answered,
     "Played": lambda f, call, at: event.PromptPlayed(call, _step(f), at),
     "Announced": lambda f, call, at: event.Announced(call, _step(f), at),
+    "HoldKey": lambda f, call, at: event.HoldKeyPressed(call, _step(f), f.get("Key", ""), at),
     "Idle": lambda f, call, at: event.CallerIdle(call, _step(f), at),
     "LegStart": _leg_start,
     "NoAgent": _no_agent,
@@ -560,6 +561,8 @@ def actions(
             ]
         case order.AddParty():
             return [_add_party(command, channel_id)]
+        case order.CallBack():
+            return [_call_back(command)]
         case order.DropParty():
             return [Action("Hangup", (("Channel", _checked(_NAME, channel_id, "channel_id")), ("Cause", "16")))]
         case order.ToSurvey():
@@ -639,6 +642,31 @@ def _add_party(command: order.AddParty, channel_id: str) -> Action:
     if command.caller_id:
         headers = (*headers, ("CallerID", _checked(_NUMBER, command.caller_id, "caller_id")))
     return Action("Originate", (*headers, ("ChannelId", channel_id)) if channel_id else headers)
+
+
+_DIAL = re.compile(r"(PJSIP|Local)/[A-Za-z0-9@._+*#/-]+\Z")
+
+
+def _call_back(command: order.CallBack) -> Action:
+    """The citizen's channel gets the call's own id, so that everything about it is as of one who has called."""
+    call, language = _checked(_NAME, command.call, "call"), _checked(_NAME, command.language, "language")
+    dialled = _checked(_NAME, command.dialled, "dialled")
+    return Action(
+        "Originate",
+        (
+            ("Channel", _checked(_DIAL, command.dial, "dial")),
+            ("Context", "p-callback"),
+            ("Exten", dialled),
+            ("Priority", "1"),
+            ("Async", "true"),
+            ("Timeout", str(command.ring_s * 1000)),
+            ("CallerID", _checked(_NAME, command.caller_id, "caller_id")),
+            ("Variable", f"ROLE=caller,__CALLID={call},LANG={language}"),
+            ("Variable", f"__PURPOSE={_checked(_NAME, command.purpose, 'purpose')}"),
+            ("Variable", f"CLI={_checked(_NAME, command.number, 'number')}"),
+            ("ChannelId", call),
+        ),
+    )
 
 
 def _target(endpoint: str, number: str) -> str:

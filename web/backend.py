@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from agents.rights import Actor
 from pbx.call import CallRecord, CallState, Outcome
+from pbx.callback import CallbackRequest
 from pbx.events import CallerEntry, TargetKind
 from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId, TicketNumber
 from pbx.supervision import QueueOverride, SkillOverride, SpyMode, SupervisorRequest
@@ -308,6 +309,19 @@ class Backend(Protocol):
     async def unlist_caller(self, number: str, by: str) -> RequestResult:
         """Treat a number like every other again. Code: unknown_number."""
         ...
+
+    async def callbacks(self, since: float, until: float) -> Sequence[CallbackRequest]:
+        """The call-back requests made in [since, until), and those that are still open, oldest first."""
+        ...
+
+    async def ask_callback(
+        self, number: str, queue: QueueId, call: CallId | None, place_at: float, language: str, by: str
+    ) -> RequestResult:
+        """Have a number called for a queue. Codes: no_callback, unknown_queue, forbidden_number."""
+        ...
+
+    async def cancel_callback(self, id: str, by: str) -> RequestResult:
+        """Nobody is to be called for the request any more. Codes: unknown_callback, callback_dialling."""
 
     async def hold(self, agent: AgentId) -> RequestResult:
         """保持: the agent's caller hears music."""

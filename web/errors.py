@@ -48,6 +48,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "reason_taken": ("该原因的示忙人数已达上限", "as many agents as may are not ready for this reason already"),
     "party_not_ready": ("对方话务员现在不能接听", "that agent cannot be called now"),
     "unknown_party": ("没有此分机或话务员", "there is no such extension or agent"),
+    "no_callback": ("本热线未配置回拨", "this hotline has not been configured to call anybody back"),
+    "unknown_callback": ("没有此回电请求(或已结束)", "there is no such call-back, or it is over"),
+    "callback_dialling": ("正在回拨, 不能取消", "it is being called right now and cannot be cancelled"),
     "not_holding": ("来电人未被保持", "the caller is not on hold"),
     "already_held": ("来电人已被保持", "the caller is on hold already"),
     "in_conference": (

@@ -133,6 +133,10 @@ class Tap:
 
     beating: asyncio.Task[None] | None = None
 
+    async def other_second(self, second: float) -> None:
+        """Returns when the clock shows another second than `second` did; that is what the wait is for."""
+        await asyncio.sleep(max(int(second) + 1.05 - time.time(), 0.0))
+
     async def keep_beating(self) -> None:
         await self.beat()
 

@@ -153,6 +153,50 @@ async def test_a_key_cuts_a_message_and_is_not_kept(beating: Any, ring: Ring) ->
     assert (await line.user("Answered"))["Status"] == "TIMEOUT"
 
 
+@pytest.mark.parametrize("method", ["rtp", "info"])
+async def test_keys_in_the_line_are_reported_and_the_music_goes_on(beating: Any, ring: Ring, method: Any) -> None:
+    line = await ring()
+    await line.go("p-hold", "default")
+    await line.call.hear_sound(timeout=3)
+    mark = len(beating.events)
+    for key in ("1", "#", "*", "0"):
+        await line.call.press(key, method=method)
+        pressed = await line.user("HoldKey", after=mark, Key=key)
+        assert pressed["Step"] == "1"
+        await beating.other_second(float(pressed["Timestamp"]))
+    await line.call.hear_sound(timeout=1, frames=5)
+    music = [m["Event"] for m in beating.events[mark:] if m["Event"].startswith("MusicOnHold")]
+    assert not music, "a key neither stops nor starts the music"
+
+
+async def test_a_key_cuts_what_is_announced_in_the_line(beating: Any, ring: Ring) -> None:
+    line = await ring()
+    await line.go("p-hold", "default")
+    await line.set({"ANN": "&".join(["hotline/zh/welcome"] * 10)})  # 4 s
+    await line.call.hear_tone(400, timeout=2)
+    pressed_at = asyncio.get_running_loop().time()
+    await line.call.press("1")
+    assert (await line.user("HoldKey"))["Key"] == "1"
+    await line.user("Announced")
+    assert asyncio.get_running_loop().time() - pressed_at < 1.5
+
+
+async def test_a_flood_of_keys_in_the_line_is_harmless(beating: Any, ring: Ring, plug: Plug) -> None:
+    agent = await plug("1001", AnswerPolicy.auto(0.1))
+    line = await ring()
+    await line.go("p-hold", "default")
+    mark, begun = len(beating.events), asyncio.get_running_loop().time()
+    for _ in range(4):
+        await line.call.press("1234567890", method="info", gap_ms=0)
+    lasted = asyncio.get_running_loop().time() - begun
+    reports = [m for m in beating.events[mark:] if m.get("UserEvent") == "HoldKey" and m["CallId"] == line.id]
+    assert 1 <= len(reports) <= lasted + 2
+    flood = asyncio.create_task(line.call.press("5" * 20, method="info", gap_ms=0))
+    await line.go("p-dial", f"{agent.user},5,default", within=1.0)  # he is offered in the middle of it
+    await (await agent.incoming(timeout=5)).answered(timeout=5)
+    await flood
+
+
 async def test_keys_typed_ahead_are_kept(beating: Any, ring: Ring) -> None:
     line = await ring()
     await line.user("Idle")

@@ -64,7 +64,7 @@ async def test_silent_controller_leaves_the_caller_with_music_then_net(
 async def test_heartbeat_stops_while_holding(beating: Any, dial: Callable[..., Awaitable[Any]]) -> None:
     caller = await dial()
     await caller.go("p-hold", "default")
-    await caller.stands("p-hold/WaitForCondition")
+    await caller.stands("p-wait/WaitExten")
     await beating.stop_beating()
     await beating.beat()
     stopped = time.monotonic()
@@ -88,7 +88,7 @@ async def test_net_caller_is_reclaimed(tap: Any, dial: Callable[..., Awaitable[A
     await caller.user("Fallback")
     await tap.keep_beating()
     await caller.go("p-hold", "default")
-    await caller.stands("p-hold/WaitForCondition")
+    await caller.stands("p-wait/WaitExten")
 
 
 async def test_heartbeat_survives_a_dialplan_reload(beating: Any, dial: Callable[..., Awaitable[Any]]) -> None:
@@ -96,7 +96,7 @@ async def test_heartbeat_survives_a_dialplan_reload(beating: Any, dial: Callable
     await caller.go("p-hold", "default")
     await beating.cli("dialplan reload")
     assert int((await beating.do("Getvar", Variable="HB"))["Value"]) > 0
-    await caller.stands("p-hold/WaitForCondition")
+    await caller.stands("p-wait/WaitExten")
 
 
 async def test_ask_without_a_key(beating: Any, dial: Callable[..., Awaitable[Any]]) -> None:
@@ -140,7 +140,7 @@ async def test_fence_refuses(
     await caller.send("p-play", step, arguments)
     stale = await caller.user("Stale", after=mark)
     assert (stale["Got"], stale["Step"], stale["Prim"]) == (str(step), "2", "p-hold")
-    await caller.stands("p-hold/WaitForCondition")
+    await caller.stands("p-wait/WaitExten")
     # He is still steerable.
     await caller.go("p-play", "hotline/zh/welcome", step=4)
     await caller.user("Played", Step="4")
@@ -152,7 +152,7 @@ async def test_offer_to_a_phone_that_is_not_there(beating: Any, dial: Callable[.
     await caller.go("p-dial", "1006,5,default")
     nobody = await caller.user("NoAgent")
     assert (nobody["Agent"], nobody["DialStatus"], nobody["Cause"], nobody["Step"]) == ("1006", "CHANUNAVAIL", "3", "2")
-    await caller.stands("p-hold/WaitForCondition")
+    await caller.stands("p-wait/WaitExten")
     assert await beating.get(caller.channel, "CTX") == "p-hold"
 
 
@@ -161,7 +161,7 @@ async def test_join_with_a_channel_that_is_gone(beating: Any, dial: Callable[...
     await caller.go("p-join", "PJSIP/1001-0000ffff")
     ended = await caller.user("JoinEnd")
     assert (ended["R"], ended["Step"]) == ("NONEXISTENT", "1")
-    await caller.stands("p-hold/WaitForCondition")
+    await caller.stands("p-wait/WaitExten")
 
 
 async def test_net_rings_members_and_keeps_the_caller(tap: Any, dial: Callable[..., Awaitable[Any]]) -> None:

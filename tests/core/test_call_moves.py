@@ -16,8 +16,8 @@ S, I = CallState, CallInput  # noqa: E741
 
 GRID = """
              ARRIVED   ASKING    PLAYING   WAITING   OFFERED   TALKING   HELD      SURVEY    NET       DIALLING  ENDED
-ASK          ASKING    ASKING    ASKING    -         -         -         -         -         -         -         -
-PLAY         PLAYING   PLAYING   PLAYING   -         -         -         -         -         -         PLAYING   -
+ASK          ASKING    ASKING    ASKING    ASKING    -         -         -         -         -         -         -
+PLAY         PLAYING   PLAYING   PLAYING   PLAYING   -         -         -         -         -         PLAYING   -
 QUEUE        WAITING   WAITING   WAITING   -         -         WAITING   WAITING   -         -         WAITING   -
 OFFER        -         -         -         OFFERED   -         OFFERED   OFFERED   -         -         -         -
 OFFER_FAILED -         -         -         -         WAITING   WAITING   WAITING   -         -         -         -

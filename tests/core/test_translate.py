@@ -482,7 +482,7 @@ def test_every_command_has_its_actions() -> None:
     """A new word in `pbx/commands.py` must be met here: match without a case returns nothing."""
     known = {"Ask", "Play", "Hold", "Offer", "CancelOffer", "Announce", "PrepareEnd", "AddParty", "HangUp"}
     known |= {"StartRecording", "MarkAgent", "HoldTalk", "Join", "Consult", "DropParty", "ToSurvey", "Mute"}
-    known |= {"SendDigits", "PlaceCall", "RingAgent", "SayToPhone", "Spy", "SwitchSpy", "StopSpy"}
+    known |= {"CallBack", "SendDigits", "PlaceCall", "RingAgent", "SayToPhone", "Spy", "SwitchSpy", "StopSpy"}
     assert {kind.__name__ for kind in order.ExchangeCommand.__args__} == known
     assert all(fields(kind) for kind in order.ExchangeCommand.__args__)
 
@@ -580,3 +580,18 @@ def test_a_supervisor_s_channel_is_in_the_snapshot_with_its_mark() -> None:
     assert SpyMark.decode(found.mark) == SpyMark(ActorId("lin"), AGENT, SpyMode.BARGE, SpyId("spy-lin-1"))
     assert SpyMark.decode("lin|1002|shout|spy-lin-1") is None
     assert SpyMark.decode("") is None
+
+
+def test_a_call_back_is_a_call_with_an_id_of_its_own() -> None:
+    command = order.CallBack(
+        CallId("cb1-1"), "13800001111", "PJSIP/13800001111@trunk", "12345", 30, "12345", "zh", "callback"
+    )
+    (action,) = actions(command, spool="/spool")
+    headers = dict(action.headers)
+    assert (action.name, headers["ChannelId"], headers["Context"]) == ("Originate", "cb1-1", "p-callback")
+    assert (headers["Channel"], headers["Exten"], headers["Timeout"]) == ("PJSIP/13800001111@trunk", "12345", "30000")
+    given = [value for name, value in action.headers if name == "Variable"]
+    assert "ROLE=caller,__CALLID=cb1-1,LANG=zh" in given
+    assert "__PURPOSE=callback" in given
+    with pytest.raises(BadCommand):
+        actions(replace(command, dial="PJSIP/1,2@trunk"), spool="/spool")

@@ -111,7 +111,7 @@ def test_no_label_names_an_agent_a_call_or_a_caller() -> None:
         for sample in family.samples
         for name in sample.labels
     }
-    assert labels <= {"queue", "state", "outcome", "definition", "le"}
+    assert labels <= {"queue", "state", "outcome", "definition", "le", "held"}
     text = metrics.render().decode()
     assert "13800001234" not in text
     assert "1001" not in text

@@ -20,6 +20,7 @@ from metrics import kpi
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally, abandon_wait, answer_wait
 from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, moved
+from pbx.callback import CallbackRequest
 from pbx.events import CallerEntry, PhoneUse, TargetKind
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 from pbx.supervision import SupervisorRequest
@@ -62,6 +63,7 @@ class MemoryBackend:
         self.requests: list[tuple[str, ...]] = []
         self.orders: list[SupervisorRequest] = []
         self.listed: dict[str, CallerEntry] = {}
+        self.asked_back: dict[str, CallbackRequest] = {}
         self.seats: dict[AgentId, AgentId] = {}  # of those who sit elsewhere than at their own phones
         self.notices: list[NoticeView] = []
         self.unserved: set[QueueId] = set()
@@ -297,6 +299,25 @@ class MemoryBackend:
     async def unlist_caller(self, number: str, by: str) -> RequestResult:
         found = self.listed.pop(number, None) is not None
         return RequestResult(found, "" if found else "unknown_number")
+
+    async def callbacks(self, since: float, until: float) -> Sequence[CallbackRequest]:
+        self._check_store()
+        return [one for one in self.asked_back.values() if one.ended_at is None or since <= one.asked_at < until]
+
+    async def ask_callback(
+        self, number: str, queue: QueueId, call: CallId | None, place_at: float, language: str, by: str
+    ) -> RequestResult:
+        if queue not in NAMES:
+            return RequestResult(False, "unknown_queue")
+        if number in ("110", ""):
+            return RequestResult(False, "forbidden_number")
+        now, id = self.clock(), f"cb{len(self.asked_back) + 1}"
+        self.asked_back[id] = CallbackRequest(id, number, queue, place_at, now, language, of_call=call, by=by)
+        return RequestResult(True)
+
+    async def cancel_callback(self, id: str, by: str) -> RequestResult:
+        found = self.asked_back.pop(id, None) is not None
+        return RequestResult(found, "" if found else "unknown_callback")
 
     async def call_records(self, since: float, until: float) -> Sequence[CallRecord]:
         self._check_store()

@@ -1,0 +1,405 @@
+"""Call-backs: a request holds its caller's place in the line, and when an agent is found for it he is called. Pure.
+
+The agent is kept from the decision on, so there are never more such calls than free agents. What is about to be done is
+stored before it is done (`CallbackStored`): after a crash an attempt is found in the exchange by its call's id, or it
+counts as an attempt, and nobody is called twice for one. When he has answered and heard who calls, his call is offered
+to that agent like every other (`offers`); if that agent does not answer he stands in the line, at his old place.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from acd import callback as moves
+from acd.decision import Match
+from acd.line import Waiting
+from acd.relax import next_change, requirement_at
+from agents.moves import AgentInput, AgentState
+from controller import desk, offers
+from controller.house import House, LiveCall
+from controller.waiting_words import spoken
+from ivr.prompts import prompt_name
+from pbx.call import CallInput
+from pbx.callback import CallbackKind, CallbackRequest, CallbackState
+from pbx.commands import CallBack, HangUp, Play, Reply, SaveCallback, Wake
+from pbx.events import (
+    CallbackAsked,
+    CallbackCancelled,
+    CallbackFailed,
+    CallbacksRestored,
+    CallbackStored,
+    LiveChannel,
+    TimeIsUp,
+    TimerKind,
+)
+from pbx.ids import AgentId, CallId, ChannelName, QueueId
+
+log = logging.getLogger(__name__)
+
+GREETING = "callback-greeting"
+
+NEVER = frozenset({"110", "119", "120", "122", "12110", "12345"})
+"""Numbers that are never called back, whoever seems to have called from them."""
+
+_NUMBER = re.compile(r"[0-9]{5,20}")
+
+_STORED_WITHIN_S, _STORE_AWAY_S = 5.0, 30.0
+"""An agent is kept so long for a request that the store has not committed; then it is tried again after so long."""
+
+_LOST_AFTER_S = 15.0
+"""So long after its ringing time a call of which nothing is heard is given up."""
+
+
+# ---------------------------------------------------------------- a request
+
+
+def possible(house: House) -> bool:
+    """Whether this hotline can call anybody."""
+    return bool(house.plan.callback.dial)
+
+
+def allowed(house: House, number: str, caller: str) -> bool:
+    """Whether `number` may be called: it is the one that called (`caller`), or the allow-list has the whole of it."""
+    if number in NEVER or not _NUMBER.fullmatch(number):
+        return False
+    return number == caller or any(re.fullmatch(pattern, number) for pattern in house.plan.callback.allow)
+
+
+def find(house: House, number: str, queue: QueueId) -> CallbackRequest | None:
+    """The open request of this number for this queue."""
+    return next((one for one in house.callbacks.values() if (one.number, one.queue) == (number, queue)), None)
+
+
+def ask(
+    house: House,
+    number: str,
+    queue: QueueId,
+    *,
+    place_at: float,
+    language: str,
+    priority: int = 0,
+    kind: CallbackKind = CallbackKind.ASKED,
+    of_call: CallId | None = None,
+    by: str = "",
+) -> CallbackRequest:
+    """Have somebody called; who has an open request keeps that one, and nothing is added. It is stored first."""
+    known = find(house, number, queue)
+    if known is None:
+        instant = int(house.now * 1000)
+        while f"cb{instant}" in house.callbacks:
+            instant += 1
+        known = CallbackRequest(
+            f"cb{instant}", number, queue, place_at, house.now, language, priority, kind, of_call, by
+        )
+    put(house, known)
+    return known
+
+
+def put(house: House, request: CallbackRequest) -> None:
+    """Keep a request as it is now, and have it stored."""
+    if moves.is_open(request):
+        house.callbacks[request.id] = request
+    else:
+        house.callbacks.pop(request.id, None)
+        house.line.remove(CallId(request.id))
+    house.emit(SaveCallback(request))
+
+
+def stored(house: House, event: CallbackStored, now: float) -> None:
+    """The store has committed a request: it takes its place in the line, or its number is called."""
+    request = house.callbacks.get(event.id)
+    if request is None or (len(request.attempts), request.state.value) != (event.attempts, event.state):
+        return
+    if request.state is CallbackState.WAITING:
+        stand(house, request, now)
+    elif request.call is not None and request.call not in house.placed:
+        _place(house, request, now)
+
+
+# ---------------------------------------------------------------- in the line
+
+
+def stand(house: House, request: CallbackRequest, now: float) -> None:
+    """Let the request take its place in the line, or have it looked at again when its time has come."""
+    if request.state is not CallbackState.WAITING:
+        return
+    rules = house.plan.callback.rules
+    if moves.overdue(request, now, rules):
+        put(house, moves.given_up(request, now))
+        return
+    due = _due(house, request, now)
+    if due > now:
+        house.line.remove(CallId(request.id))
+        _wake(house, request, due)
+        return
+    queue = house.queue(request.queue)
+    house.line.remove(CallId(request.id))
+    house.line.add(
+        Waiting(
+            CallId(request.id),
+            queue.id,
+            requirement_at(queue.requirement, queue.relax, now - request.place_at),
+            request.place_at,
+            request.priority,
+            policy=queue.policy,
+            ageing_s=queue.ageing_s,
+        )
+    )
+    house.dirty = True
+    change = next_change(queue.relax, request.place_at, now)
+    ends = request.asked_at + rules.keep_s + 1.0
+    _wake(house, request, min(ends, change if change is not None else ends, now + 3600.0))
+
+
+def _due(house: House, request: CallbackRequest, now: float) -> float:
+    """When the request may be served: not before its pause is over, and in the hours in which people are called."""
+    due = max(request.next_at, now)
+    zone = ZoneInfo(house.plan.timezone)
+    opens = house.plan.callback.hours.next_opening(datetime.fromtimestamp(due, zone))
+    return max(due, opens.timestamp()) if opens is not None else due + 86_400.0
+
+
+def _wake(house: House, request: CallbackRequest, at: float) -> None:
+    house.callback_clock += 1
+    house.clocks[request.id] = house.callback_clock
+    house.emit(Wake(TimerKind.CALLBACK, request.id, house.callback_clock, at))
+
+
+def time_is_up(house: House, event: TimeIsUp, now: float) -> None:
+    """A request's time has come; or nothing was heard of the call that was placed for it."""
+    request = house.callbacks.get(event.key)
+    if request is None or house.clocks.get(request.id) != event.generation:
+        return
+    if request.state is CallbackState.WAITING:
+        stand(house, request, now)
+    elif request.call not in house.placed:  # the store is away: nobody is called whom a crash could have called twice
+        _free(house, request, now)
+        put(house, moves.not_placed(request, now, _STORE_AWAY_S))
+    elif request.call is not None and request.call not in house.calls and house.connected:
+        house.emit(HangUp(request.call, ChannelName(request.call)))
+        _came_to_nothing(house, request, "failed", now)
+
+
+# ---------------------------------------------------------------- the call
+
+
+def matched(house: House, request: CallbackRequest, match: Match, now: float) -> None:
+    """An agent is found for a request: he is kept for it, and when that is stored the number is called."""
+    call = moves.call_of(request)
+    if not desk.change(house, match.agent, AgentInput.RESERVE, now, call=call):
+        house.line.add(match.caller)
+        return
+    house.line.remove(CallId(request.id))
+    put(house, moves.dial(request, match.agent, now))
+    _wake(house, request, now + _STORED_WITHIN_S)
+
+
+def _place(house: House, request: CallbackRequest, now: float) -> None:
+    plan, call = house.plan.callback, request.call
+    if call is None:
+        return
+    if not house.connected:
+        _free(house, request, now)
+        put(house, moves.not_placed(request, now, plan.rules.pause_s))
+        return
+    house.placed.add(call)
+    dialled = plan.caller_id or house.plan.default_number
+    house.emit(
+        CallBack(
+            call,
+            request.number,
+            plan.dial.format(number=request.number),
+            dialled,
+            plan.ring_s,
+            dialled,
+            request.language,
+            request.kind.value,
+        )
+    )
+    _wake(house, request, now + plan.ring_s + _LOST_AFTER_S)
+
+
+def failed(house: House, event: CallbackFailed, now: float) -> None:
+    """He did not answer."""
+    request = of_call(house, event.call)
+    if request is not None and event.call not in house.calls:
+        _came_to_nothing(house, request, event.reason, now)
+
+
+def _came_to_nothing(house: House, request: CallbackRequest, outcome: str, now: float) -> None:
+    _free(house, request, now)
+    if request.call is not None:
+        house.placed.discard(request.call)
+    put(house, moves.failed(request, outcome, now, house.plan.callback.rules))
+
+
+def _free(house: House, request: CallbackRequest, now: float) -> None:
+    """The agent who was kept for the request is free again, if he is still kept for it."""
+    agent = request.attempts[-1].agent if request.attempts else None
+    known = house.agent(agent) if agent is not None else None
+    if known is not None and known.state is AgentState.RESERVED and known.call == request.call:
+        desk.change(house, known.id, AgentInput.OFFER_FAILED, now, call=request.call)
+
+
+def of_call(house: House, call: CallId) -> CallbackRequest | None:
+    """The request for which this call is being placed."""
+    request = house.callbacks.get(call.rpartition("-")[0])
+    return request if request is not None and request.call == call else None
+
+
+# ---------------------------------------------------------------- he has answered
+
+
+def answered(house: House, live: LiveCall, at: float) -> bool:
+    """A call that has arrived is one of ours: tell him who calls, with the recording notice. False if it is not."""
+    request = of_call(house, live.call)
+    if request is None:
+        return False
+    house.note(live, caller=request.number, language=request.language, callback=request.id)
+    plan = house.plan
+    pieces = [GREETING]
+    if plan.recording.record and plan.recording.consent_required:
+        pieces.append(plan.notice)
+    live.after_notice = request.queue
+    if house.move(live, CallInput.PLAY):
+        live.notice_playing = len(pieces) > 1
+        prompts = tuple(prompt_name(spoken(live), piece) for piece in pieces)
+        house.emit(Play(live.call, live.channel, house.next_step(live), prompts, request.language, live.mark()))
+    return True
+
+
+def join_line(house: House, live: LiveCall, at: float) -> bool:
+    """He has heard who calls: his agent is rung for him, or he stands in the line at his old place.
+
+    False if his call is none of ours.
+    """
+    request = of_call(house, live.call)
+    if request is None or not house.move(live, CallInput.QUEUE):
+        return False
+    live.after_notice = None
+    live.priority = request.priority
+    queue = house.queue(request.queue).id
+    house.note(live, queue=queue, queued_at=at, menu_done_at=at, place_at=request.place_at)
+    agent = request.attempts[-1].agent
+    known = house.agent(agent) if agent is not None else None
+    if known is None or known.state is not AgentState.RESERVED or known.call != live.call:
+        offers.stand_in_line(house, live)
+        offers.hold_or_offer(house, live)
+    else:
+        offers.ring(house, live, known.id, f"call-back {request.id}: kept for him", house.now)
+    return True
+
+
+def reclaimed(house: House, live: LiveCall, at: float) -> QueueId | None:
+    """He was in the safety net and is taken back into a line: which, and any agent will do. None if not ours."""
+    request = of_call(house, live.call)
+    if request is None:
+        return None
+    _free(house, request, house.now)
+    house.note(live, place_at=request.place_at)
+    return house.queue(request.queue).id
+
+
+def talk_begins(house: House, live: LiveCall, now: float) -> None:
+    """An agent talks with him: the request is done."""
+    request = of_call(house, live.call)
+    if request is not None:
+        agent = request.attempts[-1].agent
+        if agent is not None and agent != live.record.agent:
+            _free(house, request, now)
+        house.placed.discard(live.call)
+        put(house, moves.served(request, now))
+
+
+def call_ended(house: House, live: LiveCall, now: float) -> None:
+    """A call has ended. One of ours without a talk is tried again by rule; one who has called again and talked with
+    somebody need not be called.
+    """
+    request = of_call(house, live.call)
+    if request is not None:
+        _came_to_nothing(house, request, "hung_up", now)
+    elif live.record.joined_at is not None and live.record.queue is not None and live.record.caller:
+        own = find(house, live.record.caller, live.record.queue)
+        if own is not None and own.state is CallbackState.WAITING:
+            put(house, moves.cancelled(own, now))
+
+
+# ---------------------------------------------------------------- people
+
+
+def asked(house: House, event: CallbackAsked, now: float) -> None:
+    """Somebody of the hotline wants a missed caller called. Codes: no_callback, unknown_queue, forbidden_number."""
+    code = ""
+    if not possible(house):
+        code = "no_callback"
+    elif event.queue not in house.plan.queues:
+        code = "unknown_queue"
+    elif not allowed(house, event.number, event.number if event.of_call is not None else ""):
+        code = "forbidden_number"
+    else:
+        ask(
+            house,
+            event.number,
+            event.queue,
+            place_at=event.place_at,
+            language=event.language,
+            kind=CallbackKind.MISSED,
+            of_call=event.of_call,
+            by=event.by,
+        )
+    house.emit(Reply(event.request, not code, code))
+
+
+def cancel(house: House, event: CallbackCancelled, now: float) -> None:
+    """Somebody of the hotline wants that a request is not served. Codes: unknown_callback, callback_dialling."""
+    request = house.callbacks.get(event.id)
+    code = "unknown_callback" if request is None else ""
+    if request is not None:
+        if request.state is CallbackState.DIALLING:
+            code = "callback_dialling"
+        else:
+            put(house, moves.cancelled(request, now))
+    house.emit(Reply(event.request, not code, code))
+
+
+# ---------------------------------------------------------------- after a restart
+
+
+def restored(house: House, event: CallbacksRestored, now: float) -> None:
+    """Open requests as the store knew them; they wait for the snapshot of the exchange."""
+    for request in event.requests:
+        house.callbacks.setdefault(request.id, request)
+        if request.call is not None:
+            house.placed.add(request.call)  # perhaps: the snapshot will tell
+
+
+def resync(house: House, channels: Iterable[LiveChannel], now: float) -> None:
+    """The exchange says which calls there are: an attempt is found there by its id, or it has come to nothing."""
+    there = {row.call for row in channels}
+    for request in list(house.callbacks.values()):
+        call = request.call
+        if call is None:
+            stand(house, request, now)
+        elif call in house.calls:
+            if house.calls[call].record.queue is None:  # he hears who calls, and his agent is rung next
+                _keep(house, request, now)
+        elif call in there:  # it rings still
+            _keep(house, request, now)
+            _wake(house, request, now + house.plan.callback.ring_s + _LOST_AFTER_S)
+        elif call in house.placed:
+            _came_to_nothing(house, request, "in_doubt", now)
+        else:
+            _free(house, request, now)
+            put(house, moves.not_placed(request, now, 0.0))
+
+
+def _keep(house: House, request: CallbackRequest, now: float) -> None:
+    """Keep the agent for the call that rings; one who has other work by now is not needed: any other will do."""
+    agent: AgentId | None = request.attempts[-1].agent
+    known = house.agent(agent) if agent is not None else None
+    if known is not None and known.available:
+        desk.change(house, known.id, AgentInput.RESERVE, now, call=request.call)
