@@ -45,3 +45,19 @@ async def show_call(request: web.Request) -> web.Response:
     if record is None:
         raise NotFound("call")
     return answer(call_json(record))
+
+
+async def show_why(request: web.Request) -> web.Response:
+    """GET /api/calls/{call}/why: each offer of the call with its reason, and the named rules by which he stood in the
+    line. Who else was idle, and why he was not chosen, stands in the journal: ``hotline why CALL``.
+    """
+    record = await request.app[BACKEND].call(CallId(request.match_info["call"]))
+    if record is None:
+        raise NotFound("call")
+    decisions = []
+    for offer in record.offers:
+        agent, _, caller = offer.reason.partition(" | ")
+        waited_s = max(offer.offered_at - record.queued_at, 0.0) if record.queued_at is not None else None
+        decisions.append({**fields_of(offer), "why_agent": agent, "why_caller": caller, "waited_s": waited_s})
+    line = {name: fields_of(record)[name] for name in ("call", "queue", "queued_at", "place_at", "favours")}
+    return answer(line | {"decisions": decisions})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 from controller.journal_file import Header, JournalDamaged, read_header
 
@@ -96,7 +97,7 @@ def _step(path: Path, number: int, line: bytes, *, torn: bool) -> Line | None:
     try:
         if not line.endswith(b"\n"):
             raise ValueError
-        data = json.loads(line)
+        data = from_json(line)
     except ValueError:  # UnicodeDecodeError is one
         if torn:
             return None

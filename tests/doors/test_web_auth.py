@@ -26,6 +26,7 @@ PROTECTED = [
     ("DELETE", "/api/caller-list"),
     ("GET", "/api/calls"),
     ("GET", CALL),
+    ("GET", f"{CALL}/why"),
     ("GET", f"{CALL}/recording"),
     ("GET", f"{CALL}/transcript"),
     ("GET", "/api/tickets"),

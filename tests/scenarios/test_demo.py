@@ -17,6 +17,8 @@ from controller.config import load
 from controller.journal_file import read_header
 from controller.replay import replay
 from controller.switchboard import Switchboard
+from controller.verify.lines import starts
+from controller.verify.run import check
 
 pytestmark = [pytest.mark.scenario, pytest.mark.timeout(480)]
 
@@ -100,6 +102,17 @@ def test_its_journals_replay_to_the_same_decisions(played: tuple[dict[str, Any],
     for journal in journals:
         assert read_header(journal).configuration == plan.version
         assert replay(journal, lambda header: Switchboard(plan)) is None
+
+
+def test_its_journals_keep_every_promise(played: tuple[dict[str, Any], Path, str]) -> None:
+    """By rules that are not the switchboard's own; over the two restarts, with replay."""
+    told, folder, _ = played
+    found = check(load(folder / "hotline.toml").plan, starts(folder / "data" / "journal"))
+    assert not found.damaged
+    assert not found.report.broken(strict=True), "\n".join(map(str, found.report.findings))
+    assert found.report.starts == 3
+    assert found.report.calls == found.report.ended >= len(told["calls"])
+    assert found.replayed == found.report.steps
 
 
 def test_its_log_names_no_caller_and_nothing_is_left_behind(played: tuple[dict[str, Any], Path, str]) -> None:

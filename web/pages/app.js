@@ -179,6 +179,8 @@ function agentState(agent) {
   if (agent.reason) parts.push(reasonName(agent.reason));
   if (agent.state === "ready" && agent.use !== "idle") parts.push(text("phone_in_use"));
   if (agent.overrun) parts.push(text("overrun"));
+  if (agent.forced_by) parts.push(text("forced"));
+  if (agent.heard) parts.push(text("heard"));
   return parts.join(" · ");
 }
 
