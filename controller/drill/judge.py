@@ -64,6 +64,7 @@ def judge(ledger: Ledger, bounds: Bounds, *, calls_may_be_cut: bool = False) -> 
         "places_lost": overtaken,
         "silent_too_long": [one.number for one in spared if one.direct and one.silence_s > bounds.silence_s],
         "not_owned_again": [number for outage in ledger.outages for number in outage.unowned if number in numbers],
+        "never_back": ["the hotline"] if ledger.never_back else [],
         "agents_signed_out": [f"{agent} {state}" for _, agent, state in ledger.signed_out],
         "instants_disagree": wrong,
         "no_record": [one.number for one in spared if one.number not in kept and one.answered_at is not None],
