@@ -20,7 +20,7 @@ from controller.drill.ledger import Outage
 from controller.drill.stage import DrillStage
 from controller.drill.town import Town
 
-BACK_S = 40.0
+BACK_S = 100.0
 """The hotline must serve again within this."""
 OWN_S = 6.0
 """And own every live call within this; longer is counted as not owned."""

@@ -6,7 +6,7 @@ Every count that must be 0 is a list of the calls it is about, so that a failure
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from controller.drill.ledger import Kept, Ledger, Outage, Placed, Ring
@@ -46,6 +46,7 @@ def judge(ledger: Ledger, bounds: Bounds, *, calls_may_be_cut: bool = False) -> 
     deaths = [one for one in ledger.outages if one.kind == "asterisk"] if calls_may_be_cut else []
     spared = [one for one in ledger.placed if not _died(one, deaths)]
     numbers = {one.number for one in spared}
+    living = [ring for ring in ledger.rings if ring.number in numbers]  # a phone cannot know that its call is dead
     cut, gone_at_answer = _cut(spared, rings)
     served = [one for one in spared if any(ring.talked for ring in rings[one.number])]
     kept = {one.number: one for one in ledger.kept if one.number in numbers}
@@ -58,11 +59,12 @@ def judge(ledger: Ledger, bounds: Bounds, *, calls_may_be_cut: bool = False) -> 
         "talks_with_a_gap": [one.number for one in served if one.gap_s > bounds.gap_s],
         "callers_lost": [one.number for one in spared if one not in served and one.hung_up_at is None],
         "served_twice": [one.number for one in spared if sum(ring.talked for ring in rings[one.number]) > 1],
-        "agents_rung_twice": _twice_at_once(ledger.rings, lambda ring: ring.agent),
-        "offered_twice": _twice_at_once([ring for ring in ledger.rings if ring.number in numbers], lambda r: r.number),
+        "agents_rung_twice": _twice_at_once(living, lambda ring: ring.agent),
+        "offered_twice": _twice_at_once(living, lambda ring: ring.number),
         "places_lost": overtaken,
         "silent_too_long": [one.number for one in spared if one.direct and one.silence_s > bounds.silence_s],
         "not_owned_again": [number for outage in ledger.outages for number in outage.unowned if number in numbers],
+        "never_back": ["the hotline"] if ledger.never_back else [],
         "agents_signed_out": [f"{agent} {state}" for _, agent, state in ledger.signed_out],
         "instants_disagree": wrong,
         "no_record": [one.number for one in spared if one.number not in kept and one.answered_at is not None],
@@ -125,10 +127,8 @@ def _cut(placed: Iterable[Placed], rings: dict[str, list[Ring]]) -> tuple[list[s
     return cut, gone
 
 
-def _twice_at_once(rings: Iterable[Ring], by: object) -> list[str]:
-    """Rings that overlap with another of the same agent, or the same caller."""
-    key = by
-    assert callable(key)
+def _twice_at_once(rings: Iterable[Ring], key: Callable[[Ring], str]) -> list[str]:
+    """Rings that overlap with another of the same `key`: agent, or caller."""
     last: dict[str, Ring] = {}
     found = []
     for ring in sorted(rings, key=lambda one: one.invited_at):

@@ -88,4 +88,5 @@ class Ledger:
     rings: list[Ring] = field(default_factory=list)
     outages: list[Outage] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
+    never_back: bool = False  #: after a fault it served no more
     signed_out: list[tuple[float, str, str]] = field(default_factory=list)  #: agents found away who had not left

@@ -76,6 +76,10 @@ def unowned(ledger: Ledger) -> None:
     ledger.outages[0].unowned = [FIRST]
 
 
+def never_back(ledger: Ledger) -> None:
+    ledger.never_back = True
+
+
 def signed_out(ledger: Ledger) -> None:
     ledger.signed_out.append((T + 6, "1001", "offline"))
 
@@ -97,7 +101,7 @@ def endless(ledger: Ledger) -> None:
     [
         (cut, "talks_cut"), (gap, "talks_with_a_gap"), (lost, "callers_lost"), (twice, "served_twice"),
         (agent_twice, "agents_rung_twice"), (offered_twice, "offered_twice"), (overtaken, "places_lost"),
-        (silent, "silent_too_long"), (unowned, "not_owned_again"), (signed_out, "agents_signed_out"),
+        (silent, "silent_too_long"), (unowned, "not_owned_again"), (signed_out, "agents_signed_out"), (never_back, "never_back"),
         (wrong, "instants_disagree"), (unrecorded, "no_record"), (endless, "no_end"),
     ],
 )  # fmt: skip
@@ -112,7 +116,7 @@ def test_each_fault_is_found(fault: Callable[[Ledger], None], count: str) -> Non
 def test_every_count_has_a_fault_that_proves_it() -> None:
     proved = {"talks_cut", "talks_with_a_gap", "callers_lost", "served_twice", "agents_rung_twice", "offered_twice",
               "places_lost", "silent_too_long", "not_owned_again", "agents_signed_out", "instants_disagree",
-              "no_record", "no_end"}  # fmt: skip
+              "never_back", "no_record", "no_end"}  # fmt: skip
     assert set(judge(day(), Bounds()).must_be_none) == proved
 
 
