@@ -62,7 +62,7 @@ def staffing(share: float) -> list[int]:
 def plan_text(policy: str, agents: Sequence[int], rates: Sequence[float], *, people: bool, seed: int) -> str:
     """One seed's hours as a plan of `hotline simulate`; `rates` in calls per hour."""
     lines = [f'[simulation]\nlevel = "distribution"\nbegin = "08:00"\nend = "{8 + HOURS:02}:30"\nseed = {seed}\n']
-    lines.append(f'[callers]\npatience = {{ kind = "exponential", mean_s = {PATIENCE_S} }}\n')
+    lines.append(f'[citizens]\npatience = {{ kind = "exponential", mean_s = {PATIENCE_S} }}\n')
     lines.append(f'talk = {{ kind = "exponential", mean_s = {HANDLING_S} }}\n[agent_rules]\nwrap_up_s = 0.0\n')
     if people:
         lines.append('[people]\npick_up = { kind = "lognormal", mean_s = 2, cv = 0.5 }\nno_answer = 0.03\n')

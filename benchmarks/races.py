@@ -51,6 +51,8 @@ TRIALS = 96
 SPREAD_S = 0.005
 """The second thing comes so much before or after the first, at most."""
 RTP_TIMEOUT_S = 12
+TALK_S = 1.1
+"""A little more than the exchange's least talk (TALKMIN): a shorter one is none, and he is back in the line."""
 WAIT_S = 8.0
 """What has not happened by then does not happen."""
 CLEAR_S = 3.0
@@ -226,6 +228,7 @@ class Lane:
         await self.hold()
         self.watch.send(self.offer(self.first))
         await self.joined(self.first)
+        await asyncio.sleep(TALK_S)  # how long they talk
 
     async def joined(self, agent: Agent) -> None:
         """The agent's leg is in a bridge with the caller."""
@@ -390,14 +393,7 @@ class Lane:
     async def at_answer(self, what: Callable[[], object]) -> None:
         """Order the third party, and do `what` near his 200 OK."""
         rung = asyncio.Event()
-        before = self.crowd.on_ring
-
-        def ring(agent: Agent) -> None:
-            before(agent)
-            if agent is self.second:
-                rung.set()
-
-        self.crowd.on_ring = ring
+        self.crowd.on_ring[self.second.number] = rung.set
         headers = (
             ("Channel", f"PJSIP/{self.second.number}"),
             ("Application", "BridgeAdd"),
@@ -413,7 +409,7 @@ class Lane:
         except TimeoutError:
             raise Lost("INVITE of the third party") from None
         finally:
-            self.crowd.on_ring = before
+            del self.crowd.on_ring[self.second.number]
         await asyncio.sleep(0.1 + self.random.uniform(-SPREAD_S, SPREAD_S))
         what()
 

@@ -34,6 +34,12 @@ QUEUES = {"general": 0.45, "housing": 0.2, "social": 0.12, "permits": 0.1, "traf
 """Six queues with their shares of the calls; every agent serves one of them well and others less well."""
 
 
+SHIFTS = {
+    "08:00-16:00": 0.4, "10:00-18:00": 0.3, "14:00-22:00": 0.2, "00:00-08:00 22:00-24:00": 0.1,
+}  # fmt: skip
+"""Who works when: an agent is at work for a third of the day."""
+
+
 def plan_text(calls: int, agents: int) -> str:
     """The day as a plan of `hotline simulate`."""
     lines = ['[simulation]\nlevel = "distribution"\nruns = 1\nseed = 12345\n']
@@ -44,18 +50,29 @@ def plan_text(calls: int, agents: int) -> str:
         lines.append(
             f'[[queues]]\nid = "{queue}"\nname_zh = "{queue}"\nname_en = "{queue}"\nskills = {{ {queue} = 1 }}\n'
         )
-    lines.append('[callers]\ntalk = { kind = "lognormal", mean_s = 150, cv = 0.8 }\n')
-    lines.append('[people]\npick_up = { kind = "lognormal", mean_s = 2, cv = 0.5 }\n[agent_rules]\nwrap_up_s = 20.0\n')
+    lines.append('[citizens]\ntalk = { kind = "lognormal", mean_s = 200, cv = 0.8 }\n')
+    lines.append('[people]\npick_up = { kind = "lognormal", mean_s = 2, cv = 0.5 }\n[agent_rules]\nwrap_up_s = 30.0\n')
     left = agents
     for number, (queue, share) in enumerate(QUEUES.items()):
         count = left if number == len(names) - 1 else max(1, round(agents * share))
         left -= count
-        for level, part in ((5, count // 2), (3, count - count // 2)):
+        for level, hours, part in _parts(count):
             skills = {queue: level, names[(number + 1) % 6]: 2, names[(number + level) % 6]: 3}
             text = ", ".join(f"{skill} = {value}" for skill, value in skills.items())
             if part:
-                lines.append(f"[[staff]]\ncount = {part}\nskills = {{ {text} }}\n")
+                lines.append(f"[[staff]]\ncount = {part}\nskills = {{ {text} }}\nshifts = {hours}\n")
     return "".join(lines)
+
+
+def _parts(count: int) -> list[tuple[int, list[str], int]]:
+    """A queue's agents by their level and their shift."""
+    found = []
+    left = count
+    for number, (hours, share) in enumerate(SHIFTS.items()):
+        part = left if number == len(SHIFTS) - 1 else round(count * share)
+        left -= part
+        found += [(5, hours.split(), part // 2), (3, hours.split(), part - part // 2)]
+    return found
 
 
 def made_plan(calls: int = CALLS, agents: int = AGENTS) -> SimulationPlan:

@@ -146,7 +146,7 @@ class Load:
         self.counts = Counts()
         self.callers: dict[str, Caller] = {}  #: live ones, by Call-ID
         self.agents: dict[str, Agent] = {}
-        self.on_ring: Callable[[Agent], None] = lambda agent: None  #: his phone begins to ring
+        self.on_ring: dict[str, Callable[[], object]] = {}  #: by agent: his phone begins to ring
         self.closed_loop: str | None = None  #: a caller who is gone is followed by a new one to this number
         self._server = (host, port)
         self._trunk_secret = trunk_secret
@@ -419,7 +419,8 @@ class Load:
         ring_s = self.habits.ring_s if agent.ring_s is None else agent.ring_s
         if ring_s < math.inf:
             asyncio.get_running_loop().call_later(ring_s, self._pick_up, leg)
-        self.on_ring(agent)
+        if agent.number in self.on_ring:
+            self.on_ring[agent.number]()
 
     def _pick_up(self, leg: Leg) -> None:
         if leg.over:

@@ -76,7 +76,11 @@ def parser() -> argparse.ArgumentParser:
     prompts.add_argument("--studio", type=Path, metavar="FOLDER", help="studio recordings that override the voices")
 
     replay = add("replay", "repeat a journal and report the first decision that differs, or none", "replay")
-    replay.add_argument("file", type=Path, help="a file of the journal folder")
+    replay.add_argument(
+        "file", metavar="DAY", help="a day (20261122, today, yesterday), or a file of the journal folder"
+    )
+    replay.add_argument("--with", dest="change", type=Path, metavar="CHANGE.toml", help="with other staffing or rules")
+    replay.add_argument("--json", type=Path, metavar="FILE", help="with a change: write the figures as JSON")
 
     verify = add("verify", "check journals: fairness, reservations, ends; by rules of its own", "verify")
     verify.add_argument(

@@ -79,6 +79,14 @@ class ExchangeSettings:
     """Value of the header X-Trunk by which a carrier on the same machine is known."""
     trunk_hosts: tuple[str, ...] = ()
     """Addresses of carriers that are known by address."""
+    carrier_host: str = ""
+    """Where our own calls to the outside go (the endpoint `carrier`); empty: there are none."""
+    carrier_port: int = 5060
+    carrier_user: str = ""
+    """For carriers that ask who calls; the password likewise."""
+    carrier_password: str = field(default="", repr=False)
+    carrier_from: str = ""
+    """User part of From towards the carrier; empty: the number that is shown. P-Asserted-Identity always has it."""
     heartbeat_max_s: int = 5
     """Age of the controller's heartbeat (global variable HB) at which callers leave for the safety net."""
     idle_max_s: int = 10
@@ -88,7 +96,6 @@ class ExchangeSettings:
     """A shorter talk is no talk: the caller goes on waiting instead of being asked how it was. Milliseconds."""
     survey_wait_s: int = 5
     agent_hold_max_s: int = 300
-    consult_ring_s: int = 20
     internal_ring_s: int = 30
     code_sign_in: str = "*11"
     """What an agent dials to sign in at a phone; empty: not offered. The same for the three below."""

@@ -32,9 +32,20 @@ from pbx.events import (
     CallerIdle,
     CallerListed,
     CallerUnlisted,
+    ConsultAsked,
+    ConsultCompleted,
+    DigitsAsked,
     Event,
+    HandOverAsked,
+    HoldAsked,
+    MuteAsked,
+    OutboundAsked,
+    ResumeAsked,
     StepStarted,
+    TargetKind,
     ThirdPartyAsked,
+    ThirdPartyDropped,
+    TransferAsked,
     WrapUpExtended,
 )
 from pbx.ids import ActorId, AgentId, CallId, RequestId, TicketNumber
@@ -42,6 +53,7 @@ from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
 from tickets.ticket import Ticket, TicketChange, TicketRefused, TicketType
 from web.backend import (
+    TALKING_STATES,
     WAITING_STATES,
     AgentView,
     CallView,
@@ -114,7 +126,7 @@ class HotlineBackend:
     def ended(self, record: CallRecord) -> None:
         """A call has ended: it is counted into its day, and shown for a little while."""
         self._new_day()
-        if record.outcome is not None:
+        if record.outcome is not None and record.direction == "inbound":
             self._outcomes[record.outcome] = self._outcomes.get(record.outcome, 0) + 1
         self._ended.append(record)
 
@@ -123,7 +135,7 @@ class HotlineBackend:
         self._new_day()
         for record in records:
             self._tally.put(record)
-            if record.outcome is not None and record.ended_at is not None:
+            if record.outcome is not None and record.ended_at is not None and record.direction == "inbound":
                 self._outcomes[record.outcome] = self._outcomes.get(record.outcome, 0) + 1
 
     def _new_day(self) -> None:
@@ -145,7 +157,8 @@ class HotlineBackend:
         calls = [_live_view(live) for live in house.calls.values()]
         calls += [_ended_view(one) for one in self._ended if now - (one.ended_at or now) < SHOWN_AFTER_END_S]
         count = self._outcomes.get
-        talked = sum(live.record.joined_at is not None for live in house.calls.values())  # decided, not yet ended
+        inbound = [live.record for live in house.calls.values() if live.record.direction == "inbound"]
+        talked = sum(record.joined_at is not None for record in inbound)  # decided, not yet ended
         return Overview(
             version=self._signal.version,
             now=now,
@@ -205,7 +218,7 @@ class HotlineBackend:
                     queue.name_en,
                     len(waiting),
                     min((live.record.queued_at or 0.0 for live in waiting), default=None),
-                    sum(live.state is CallState.TALKING for live in here),
+                    sum(live.state in TALKING_STATES for live in here),
                     sum(queue.served_by(profile) for profile, _ in ready),
                     not any(queue.served_by(profile) for profile in here_today),
                 )
@@ -298,6 +311,46 @@ class HotlineBackend:
         """Take a number out of the caller list."""
         return await self._ask(lambda request, at: CallerUnlisted(number, by, request, at))
 
+    async def hold(self, agent: AgentId) -> RequestResult:
+        """保持: the agent's caller hears music."""
+        return await self._ask(lambda request, at: HoldAsked(agent, request, at))
+
+    async def resume(self, agent: AgentId) -> RequestResult:
+        """取消保持: the agent talks with his caller again; one whom he asks is let go."""
+        return await self._ask(lambda request, at: ResumeAsked(agent, request, at))
+
+    async def transfer(self, agent: AgentId, kind: TargetKind, target: str) -> RequestResult:
+        """盲转: the agent gives his caller away."""
+        return await self._ask(lambda request, at: TransferAsked(agent, kind, target, request, at))
+
+    async def consult(self, agent: AgentId, kind: TargetKind, target: str) -> RequestResult:
+        """咨询: the agent asks somebody; his caller is on hold."""
+        return await self._ask(lambda request, at: ConsultAsked(agent, kind, target, request, at))
+
+    async def complete(self, agent: AgentId) -> RequestResult:
+        """咨询转接: the one who was asked takes the caller."""
+        return await self._ask(lambda request, at: ConsultCompleted(agent, request, at))
+
+    async def drop_party(self, agent: AgentId, endpoint: AgentId) -> RequestResult:
+        """A third party is let go, ringing or talking."""
+        return await self._ask(lambda request, at: ThirdPartyDropped(agent, endpoint, request, at))
+
+    async def hand_over(self, agent: AgentId, destination: str, way: str) -> RequestResult:
+        """一键转接, 三方通话, 工单流转 to a destination of the configuration."""
+        return await self._ask(lambda request, at: HandOverAsked(agent, destination, way, request, at))
+
+    async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
+        """外呼: the agent calls a citizen."""
+        return await self._ask(lambda request, at: OutboundAsked(agent, number, purpose, queue, request, at))
+
+    async def digits(self, agent: AgentId, digits: str) -> RequestResult:
+        """Keys towards the other side."""
+        return await self._ask(lambda request, at: DigitsAsked(agent, digits, request, at))
+
+    async def mute(self, agent: AgentId, *, on: bool) -> RequestResult:
+        """静音: the caller does not hear the agent, or hears him again."""
+        return await self._ask(lambda request, at: MuteAsked(agent, on, request, at))
+
     async def _ask(self, make: Callable[[RequestId, float], Event]) -> RequestResult:
         if self.engine is None:
             raise Unavailable("exchange")
@@ -377,6 +430,7 @@ def _live_view(live: LiveCall) -> CallView:
         CallState.NET: record.queued_at,
         CallState.OFFERED: record.offers[-1].offered_at if record.offers else None,
         CallState.TALKING: record.joined_at,
+        CallState.HELD: record.holds[-1].began_at if record.holds else None,
         CallState.SURVEY: record.released_at,
     }.get(live.state)
     return _view(record, live.state, since or record.arrived_at)

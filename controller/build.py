@@ -355,6 +355,7 @@ class Hotline:
         changes: dict[str, object] = {"sip_port": raw.sip_port} if raw.sip_port else {}
         if raw.ami_port:
             changes["ami_port"] = raw.ami_port
+        changes |= self._carrier()
         return free_settings(
             instance,
             phones=[*plan.phones, *sorted(plan.extensions), *plan.supervisor_phones],
@@ -372,6 +373,25 @@ class Hotline:
             sounds=self.settings.sounds,
             **changes,
         )
+
+    def _carrier(self) -> dict[str, object]:
+        """Who takes our own calls to the outside; all fields, lest one of an earlier start stays."""
+        trunk = self.settings.raw.trunk
+        if trunk is None:
+            return {"carrier_host": ""}
+        password = ""
+        if trunk.password_file is not None:
+            try:
+                password = (self.settings.file.parent / trunk.password_file).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise StartError(f"[trunk] password_file cannot be read: {error.strerror}") from error
+        return {
+            "carrier_host": trunk.host,
+            "carrier_port": trunk.port,
+            "carrier_user": trunk.user or "",
+            "carrier_password": password,
+            "carrier_from": trunk.from_user or "",
+        }
 
     def _attach(self) -> _Attached:
         raw = self.settings.raw.asterisk
@@ -399,7 +419,7 @@ class Hotline:
             lambda event: attached.post(event),
             spool=str(spool),
             agents=tuple(self.settings.plan.agents),
-            phones=self.settings.plan.phones,
+            phones=(*self.settings.plan.phones, *sorted(self.settings.plan.extensions)),
             codes=lambda dialled: attached.codes(dialled),
             limits=AmiLimits(stall_s=self.settings.raw.asterisk.heartbeat_max_s),
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from controller import offers
+from controller import held, offers, outbound, transfers
 from controller.house import House, LiveCall
 from controller.recorded import reached
 from ivr.menu import Action, Enqueue, Message, Question, Release, again, answer, enter, played
@@ -89,7 +89,9 @@ def prompt_played(house: House, event: PromptPlayed, now: float) -> None:
     if live.notice_playing:
         live.notice_owed = False
         reached(house, live, Milestone.CONSENT_HEARD, event.at)
-    if live.after_notice is not None:
+    if live.outbound is not None:
+        outbound.notice_over(house, live, event.at)
+    elif live.after_notice is not None:
         offers.queue_up(house, live, live.after_notice, live.priority, event.at)
     elif live.menu is not None and live.position is not None:
         live.position, action = played(live.menu, live.position)
@@ -123,6 +125,12 @@ def step_lost(house: House, event: StepLost, now: float) -> None:
         return
     if event.step > live.step or (event.step < live.step and live.commanded_at > event.at):
         return
+    if live.leaving is not None and live.in_bridge:
+        transfers.undo(house, live, event.at)
+        return
+    if live.state is CallState.HELD:
+        held.lost(house, live, event.at)
+        return
     if live.offer is not None and live.offer.leg is not None:
         return
     if event.reason == TALKING:
@@ -136,6 +144,9 @@ def step_refused(house: House, event: StepRefused, now: float) -> None:
     if live is None or event.got != live.step:
         return
     live.step = max(live.step, event.step)
+    if live.state is CallState.HELD:
+        held.lost(house, live, event.at)
+        return
     _again(house, live, event.at)
 
 
@@ -152,6 +163,8 @@ def _again(house: House, live: LiveCall, at: float) -> None:
 def resume(house: House, live: LiveCall, at: float) -> None:
     """Command anew what the call's state says: after a lost command, a lost report or a restart."""
     match live.state:
+        case CallState.ARRIVED | CallState.PLAYING if live.outbound is not None:
+            outbound.go_on(house, live, at)
         case CallState.ARRIVED:
             begin(house, live, at)
         case CallState.ASKING | CallState.PLAYING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from agents.roster import AgentProfile
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
 from controller.config_sections import HotlineFile, NumberSection, QueueSection, ReasonSection
 from controller.database import StoreError, database_url
-from controller.plan import NumberPlan, Plan, QueuePlan
+from controller.plan import Destination, NumberPlan, OutboundPlan, Plan, QueuePlan
 from controller.supervision import SupervisionRules
 from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
@@ -104,6 +105,8 @@ class PlanReader:
         callers = tuple(self._callers(queues))
         agent_rules = self._agent_rules()
         self._codes()
+        destinations = self._destinations()
+        outbound = self._outbound(queues)
         self._doors()
         if self.problems or recording is None:
             return None
@@ -135,6 +138,11 @@ class PlanReader:
             read_ticket_twice=raw.call.read_ticket_twice,
             yao=raw.call.digit_one_yao,
             third_party_ring_s=raw.call.third_party_ring_s,
+            consult_ring_s=raw.call.consult_ring_s,
+            transfer_ring_s=raw.call.transfer_ring_s,
+            transfer_failed=raw.call.transfer_failed,
+            destinations=destinations,
+            outbound=outbound,
             callers=callers,
             lengths={
                 f"hotline/{sound.parent.name}/{sound.stem}": sound.stat().st_size / 8000  # A-law: a byte a sample
@@ -160,6 +168,67 @@ class PlanReader:
         """The not-ready reasons, those that are only an id among them."""
         raw = self.raw.agent_rules.not_ready_reasons
         return [ReasonSection(id=reason) if isinstance(reason, str) else reason for reason in raw]
+
+    def _destinations(self) -> dict[str, Destination]:
+        """Whom calls may be handed over to."""
+        raw = self.raw
+        self._doubles("destinations", [one.id for one in raw.destinations], "id")
+        extensions = {extension.id for extension in raw.extensions}
+        phones = extensions | {agent.id for agent in raw.agents}
+        for index, one in enumerate(raw.destinations):
+            place: TomlPath = ("destinations", index)
+            if one.ways != ["ticket"] and (one.extension is None) == (one.number is None):
+                self.wrong(place, "needs either extension (a phone of [[extensions]]) or number (over [trunk])")
+            if one.extension is not None and one.extension not in extensions:
+                self.wrong((*place, "extension"), f"{one.extension} is not among [[extensions]]")
+            if one.number is not None and raw.trunk is None:
+                self.wrong((*place, "number"), "can be reached over [trunk] only, and there is none")
+            if one.id in phones:
+                self.wrong((*place, "id"), f"{one.id} is a phone of ours; choose another name")
+        return {
+            one.id: Destination(
+                one.id,
+                one.name_zh,
+                one.name_en,
+                one.kind,
+                tuple(one.ways),
+                one.number or "",
+                AgentId(one.extension) if one.extension is not None else None,
+            )
+            for one in raw.destinations
+        }
+
+    def _outbound(self, queues: Mapping[QueueId, QueuePlan]) -> OutboundPlan:
+        """Calls of ours to the outside."""
+        raw, trunk = self.raw.outbound, self.raw.trunk
+        for index, pattern in enumerate(raw.allow):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                self.wrong(("outbound", "allow", index), f"is no regular expression: {error.msg}")
+        for queue in raw.caller_by_queue:
+            if queue not in queues:
+                self.wrong(("outbound", "caller_by_queue", queue), f"is no queue; there are: {', '.join(queues)}")
+        if trunk is not None and (trunk.user is None) != (trunk.password_file is None):
+            self.wrong(("trunk", "user"), "and password_file belong together")
+        if trunk is not None and trunk.password_file is not None:
+            try:
+                (self.file.parent / trunk.password_file).read_text(encoding="utf-8")
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or "not a text"
+                self.wrong(("trunk", "password_file"), f"cannot be read ({reason})")
+        return OutboundPlan(
+            trunk="carrier" if trunk is not None else "",
+            allow=tuple(raw.allow),
+            caller=raw.caller or "",
+            caller_by_queue=dict(raw.caller_by_queue),
+            show_caller=raw.show_caller,
+            ring_s=raw.ring_s,
+            agent_ring_s=raw.agent_ring_s,
+            auto_answer=raw.auto_answer,
+            notice=raw.notice,
+            survey=raw.survey,
+        )
 
     def _agent_rules(self) -> AgentRules:
         raw = self.raw.agent_rules

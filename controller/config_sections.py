@@ -196,6 +196,45 @@ class CallSection(Section):
     read_ticket_twice: bool = False
     digit_one_yao: bool = True  # 幺 in telephone and ticket numbers
     third_party_ring_s: Annotated[int, Field(ge=1, le=120)] = 20
+    consult_ring_s: Annotated[int, Field(ge=1, le=120)] = 20
+    transfer_ring_s: Annotated[int, Field(ge=1, le=120)] = 20
+    transfer_failed: Literal["agent", "line"] = "agent"  # who gets a caller back whom nobody has taken
+
+
+class DestinationSection(Section):
+    """[[destinations]]: see `controller.plan.Destination`; extension or number, not both."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    name_zh: str
+    name_en: str
+    kind: Literal["unit", "platform", "emergency"] = "unit"
+    ways: list[Literal["transfer", "three_way", "ticket"]] = Field(min_length=1)
+    extension: Extension | None = None
+    number: Annotated[str, Field(pattern=r"^[+]?[0-9]{2,20}$")] | None = None
+
+
+class TrunkSection(Section):
+    """[trunk]: the carrier that takes our own calls to the outside; without it there are none."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 5060
+    user: str | None = None
+    password_file: str | None = None  # a file of mode 0600 that holds the password
+    from_user: Annotated[str, Field(pattern=r"^[0-9A-Za-z+_.-]{1,64}$")] | None = None
+
+
+class OutboundSection(Section):
+    """[outbound]: see `controller.plan.OutboundPlan`."""
+
+    allow: list[str] = Field(default_factory=list)  # regular expressions of whole numbers; nothing else is dialled
+    caller: Dialled | None = None  # the number that is shown; default: the hotline's default number
+    caller_by_queue: dict[Id, Dialled] = Field(default_factory=dict)
+    show_caller: bool = True
+    ring_s: Annotated[int, Field(ge=5, le=180)] = 45
+    agent_ring_s: Annotated[int, Field(ge=1, le=120)] = 20
+    auto_answer: bool = False
+    notice: bool = True
+    survey: bool = False
 
 
 class AsteriskSection(Section):
@@ -263,6 +302,9 @@ class HotlineFile(Section):
     supervisors: list[SupervisorSection] = Field(default_factory=list)
     supervision: SupervisionSection = Field(default_factory=SupervisionSection)
     callers: list[CallerSection] = Field(default_factory=list)
+    destinations: list[DestinationSection] = Field(default_factory=list)
+    trunk: TrunkSection | None = None
+    outbound: OutboundSection = Field(default_factory=OutboundSection)
     agent_rules: AgentRulesSection = Field(default_factory=AgentRulesSection)
     phone_codes: PhoneCodesSection = Field(default_factory=PhoneCodesSection)
     recording: RecordingSection = Field(default_factory=RecordingSection)

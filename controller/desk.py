@@ -10,8 +10,7 @@ from agents.agent import MISSED, Agent
 from agents.mark import encode
 from agents.moves import AgentInput, AgentState, Refused
 from controller.house import House, Notice
-from pbx.call import CallState
-from pbx.commands import AddParty, MarkAgent, NetMembership, Reply, Wake
+from pbx.commands import MarkAgent, NetMembership, Reply, Wake
 from pbx.events import (
     AgentSignedIn,
     AgentSignedOut,
@@ -19,7 +18,6 @@ from pbx.events import (
     AgentWentReady,
     PhoneChanged,
     PhoneUsed,
-    ThirdPartyAsked,
     TimeIsUp,
     TimerKind,
     WrapUpExtended,
@@ -254,31 +252,6 @@ def wrap_up_extended(house: House, event: WrapUpExtended, now: float) -> None:
     """Longer after-call work, up to what the hotline allows; the clock is set anew."""
     code = ask(house, event.agent, AgentInput.EXTEND, now, extend_s=event.seconds)
     _answer(house, event.request, code)
-
-
-def third_party_asked(house: House, event: ThirdPartyAsked, now: float) -> None:
-    """三方通话: ring a department's phone, or a ready agent, and let it join the talk."""
-    asking = house.agent(event.agent)
-    live = house.calls.get(asking.call) if asking is not None and asking.call is not None else None
-    if asking is None:
-        _answer(house, event.request, "unknown_agent")
-    elif asking.state is not AgentState.TALKING or live is None or live.state is not CallState.TALKING:
-        _answer(house, event.request, "not_talking")
-    elif not house.connected:
-        _answer(house, event.request, "exchange_unavailable")  # it could not be rung, and nobody would say so
-    elif event.endpoint in house.plan.extensions:
-        _add_party(house, live.call, live.channel, event)
-    elif (third := house.agent(event.endpoint)) is None or event.endpoint == event.agent:
-        _answer(house, event.request, "unknown_party")
-    elif not third.available:
-        _answer(house, event.request, "party_not_ready")
-    elif change(house, event.endpoint, AgentInput.RESERVE, now, call=live.call):
-        _add_party(house, live.call, live.channel, event)
-
-
-def _add_party(house: House, call: CallId, channel: ChannelName, event: ThirdPartyAsked) -> None:
-    house.emit(AddParty(call, channel, event.endpoint, house.plan.third_party_ring_s))
-    _answer(house, event.request, "")
 
 
 def _answer(house: House, request: RequestId, code: str) -> None:

@@ -60,6 +60,47 @@ class CurrentOffer:
 
 
 @dataclass(slots=True)
+class Holding:
+    """A caller on hold, and his agent."""
+
+    agent: AgentId
+    leg: ChannelName  #: the agent's; it waits in the dialplan
+    step: int  #: of the command that parted them
+    begun: bool = False  #: the exchange has parted them
+    leg_gone: bool = False
+    joining: ChannelName | None = None  #: the leg that the caller is fetching now
+
+
+@dataclass(slots=True)
+class Consulting:
+    """Whom the agent of a caller on hold is asking."""
+
+    endpoint: AgentId
+    agent: AgentId | None  #: where it is an agent: he is kept for it
+    name: str  #: in the record
+    leg: ChannelName | None = None
+    up: bool = False
+
+
+@dataclass(slots=True)
+class Leaving:
+    """A transfer that the exchange has not begun yet: the caller still stands in the talk that he leaves."""
+
+    step: int
+    agent: AgentId
+    legs: tuple[ChannelName, ...]
+
+
+@dataclass(slots=True)
+class Outbound:
+    """A call that the hotline places: for whom, and his leg once he has answered and waits."""
+
+    agent: AgentId | None
+    leg: ChannelName | None = None
+    placed: bool = False
+
+
+@dataclass(slots=True)
 class LiveCall:
     """One call in progress. `record` is what will be stored; the rest is forgotten when the call ends."""
 
@@ -80,6 +121,13 @@ class LiveCall:
     offer: CurrentOffer | None = None
     in_bridge: bool = False
     legs: dict[ChannelName, AgentId | None] = field(default_factory=dict)  #: other parties now in the talk
+    thirds: dict[AgentId, str] = field(default_factory=dict)  #: other parties that are being rung; their names
+    holding: Holding | None = None
+    consult: Consulting | None = None
+    leaving: Leaving | None = None
+    given_by: AgentId | None = None  #: who gave him away, until somebody talks with him
+    outbound: Outbound | None = None
+    fetched: ChannelName | None = None  #: the leg that `Join` has fetched: it does not end by itself with his channel
     talk_since: float | None = None
     talks: list[tuple[float, float]] = field(default_factory=list)
     milestones: set[Milestone] = field(default_factory=set)

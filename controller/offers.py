@@ -11,7 +11,7 @@ from dataclasses import replace
 from acd.line import Waiting
 from acd.relax import next_change, requirement_at
 from agents.moves import AgentInput
-from controller import desk, favours, waiting_words
+from controller import desk, favours, held, transfers, waiting_words
 from controller.house import CurrentOffer, House, LiveCall
 from controller.plan import QueuePlan
 from pbx.call import CallInput, CallState, OfferRecord
@@ -108,7 +108,16 @@ def hold(house: House, live: LiveCall) -> None:
     """Let the caller wait under music."""
     house.unheld.pop(live.call, None)
     queue = house.queue(live.record.queue or QueueId(""))
-    house.emit(Hold(live.call, live.channel, house.next_step(live), queue.music, live.mark()))
+    step = house.next_step(live)
+    house.emit(Hold(live.call, live.channel, step, queue.music, live.mark(), leaves(live, step)))
+
+
+def leaves(live: LiveCall, step: int) -> bool:
+    """Whether this step is the one that takes the caller out of the talk that he was transferred from."""
+    if live.leaving is None or live.leaving.step:
+        return False
+    live.leaving.step = step
+    return True
 
 
 def distribute(house: House, now: float) -> None:
@@ -144,8 +153,14 @@ def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float
     house.note(live, offers=(*live.record.offers, OfferRecord(agent, now, reason)))
     step = house.next_step(live)
     live.offer = CurrentOffer(agent, step)
-    house.emit(Offer(live.call, live.channel, step, agent, queue.ring_s, queue.music, live.mark()))
+    from_talk = leaves(live, step)
+    house.emit(Offer(live.call, live.channel, step, agent, queue.ring_s, queue.music, live.mark(), from_talk))
     return True
+
+
+def offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
+    """Offer a waiting caller to one agent by a rule of its own. False when that agent cannot be kept for him."""
+    return _offer(house, live, agent, reason, now)
 
 
 # ---------------------------------------------------------------- what becomes of an offer
@@ -154,7 +169,7 @@ def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float
 def leg_started(house: House, event: LegStarted, now: float) -> None:
     """The exchange made the agent's leg: his phone rings from now on."""
     live = house.calls.get(event.call)
-    if live is None:
+    if live is None or held.leg_started(house, live, event, now):
         return
     live.running = max(live.running, event.step)
     given_up = live.state is CallState.WAITING and event.step >= live.oldest_news  # it has arrived all the same
@@ -181,16 +196,18 @@ def offer_failed(house: House, event: OfferFailed, now: float) -> None:
     elif _ours(live, event):
         _offer_is(house, live, event)
         take_back(house, live, event.status.lower(), now, missed=missed)
+        transfers.failed(house, live, event.status.lower(), now)
 
 
 def talk_was_none(house: House, live: LiveCall, agent: AgentId | None, now: float, *, missed: bool = True) -> None:
     """The agent was gone in the instant in which he answered: the caller stands in the line again, at his place."""
     live.talk_since = None
-    live.talks.clear()
     live.legs.clear()
     live.in_bridge = False
     house.move(live, CallInput.OFFER_FAILED)
-    house.note(live, agent=None, joined_at=None)
+    if not (live.record.holds or live.record.transfers):  # else he has talked before, with whoever gave him away
+        live.talks.clear()
+        house.note(live, agent=None, joined_at=None)
     if agent is not None:
         desk.talk_was_none(house, agent, live.call, now, missed=missed)
         _refused(house, live, agent, now)

@@ -68,6 +68,44 @@ class QueuePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """Whom a call may be handed over to beside agents: a handling unit, the provincial platform, 110/119/120/122.
+
+    `kind`: ``unit``, ``platform``, ``emergency``. `ways` of ``transfer``, ``three_way``, ``ticket`` (`domain.md` 3.5).
+    `extension`: a phone of ours; None = `number` is dialled over the trunk.
+    """
+
+    id: str
+    name_zh: str
+    name_en: str
+    kind: str
+    ways: tuple[str, ...]
+    number: str = ""
+    extension: AgentId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundPlan:
+    """Calls to the outside. `allow`: regular expressions of whole numbers; nothing else is dialled.
+
+    `trunk`: the endpoint that carries them, empty = none. `caller`: the number that is shown, `caller_by_queue` for a
+    queue of its own. `show_caller`: a citizen who is handed over is shown by his own number, where the carrier allows
+    it. `notice`: the recording notice is played before a citizen whom we called is joined.
+    """
+
+    trunk: str = ""
+    allow: tuple[str, ...] = ()
+    caller: str = ""
+    caller_by_queue: Mapping[str, str] = field(default_factory=dict)
+    show_caller: bool = True
+    ring_s: int = 45
+    agent_ring_s: int = 20
+    auto_answer: bool = False
+    notice: bool = True
+    survey: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything the switchboard needs to know. `version` names the configuration in the journal."""
 
@@ -87,6 +125,11 @@ class Plan:
     read_ticket_twice: bool = False
     yao: bool = True  #: 1 is spoken 幺 in telephone and ticket numbers
     third_party_ring_s: int = 20
+    consult_ring_s: int = 20
+    transfer_ring_s: int = 20
+    transfer_failed: str = "agent"  #: the one who gave him away is rung, if he is free; ``line`` = whoever is free
+    destinations: Mapping[str, Destination] = field(default_factory=dict)
+    outbound: OutboundPlan = field(default_factory=OutboundPlan)
     step_tries: int = 3  #: a command that is lost so often leaves the caller to the safety net
     languages: tuple[str, ...] = field(default=("zh", "en"))
     seats: frozenset[AgentId] = frozenset()  #: phones that belong to nobody: any agent may sign in there

@@ -14,11 +14,12 @@ from agents.agent import Agent
 from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
 from controller import caller, desk, listen, offers, talk
-from controller.house import CurrentOffer, House, LiveCall
+from controller.house import Consulting, CurrentOffer, Holding, House, LiveCall, Outbound
+from controller.outbound import OUTBOUND
 from controller.recorded import finish_if_complete
 from ivr.menu import Message, Question, again, restore
-from pbx.call import CallMark, CallRecord, CallState, Outcome
-from pbx.commands import SaveCall, Wake
+from pbx.call import CallMark, CallRecord, CallState, HoldSpan, Outcome
+from pbx.commands import CancelOffer, SaveCall, Wake
 from pbx.events import (
     Answer,
     CallEnded,
@@ -37,7 +38,10 @@ from pbx.ids import AgentId, CallId, ChannelName, QueueId
 from recordings.naming import UnsafeName, parse_raw_name
 from recordings.policy import Milestone
 
-_OUR_CONTEXTS = ("p-idle", "p-ask", "p-play", "p-hold", "p-dial", "p-survey", "fallback")
+_OUR_CONTEXTS = ("p-idle", "p-ask", "p-play", "p-hold", "p-dial", "p-join", "p-survey", "fallback")
+
+_AGENT_WAITS = ("ag-hold", "ag-consult")
+"""Where an agent's leg stands while his caller is on hold."""
 
 
 def calls_restored(house: House, event: CallsRestored, now: float) -> None:
@@ -76,6 +80,8 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
     unseen = {gone.call: gone for gone in event.gone}
     for call in [call for call in house.calls if not _caller(rows.get(call, []))]:
         live = house.calls[call]
+        if live.outbound is not None and not live.outbound.placed:
+            continue  # his agent's phone is rung first; `AgentWaits` or `LegEnded` goes on
         live.recording_stopped = True  # the channel is gone, so the exchange has closed its file
         live.legs = {leg: agent for leg, agent in live.legs.items() if leg in present}
         if call in unseen:
@@ -87,6 +93,8 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         found = _caller(legs)
         if found is not None:
             _call(house, found, [leg for leg in legs if leg is not found], event.at, now)
+        elif legs[0].call not in house.calls:  # they wait for a citizen who is gone
+            _let_go(house, [leg for leg in legs if leg.context in _AGENT_WAITS])
     for gone in event.gone:
         _gone(house, gone)
     for record in house.restored.values():
@@ -138,7 +146,23 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     live.running = max(live.running, row.step)
     live.oldest_news = row.step  # what we commanded after it is lost with the old connection
     live.lost = 0
+    # A leg that was fetched keeps the context in which it waited: with the caller in a bridge, it is in the talk.
+    apart = [leg for leg in legs if not (row.bridged and leg.bridged)]
+    waiting = [leg for leg in apart if leg.context in _AGENT_WAITS and leg.agent is not None]
     others = [leg for leg in legs if leg.bridged]
+    if live.record.direction == OUTBOUND and row.context not in _OUR_CONTEXTS:
+        live.state = CallState.DIALLING
+        _placed(house, live, waiting, now)
+        return
+    placed = (live.record.direction, live.record.queue, live.record.joined_at) == (OUTBOUND, None, None)
+    if placed:
+        _placed(house, live, waiting, now)
+    elif waiting and row.context in ("p-hold", "p-join") and not row.bridged:
+        _held(house, live, row, waiting[0], legs, at, now)
+        return
+    if not placed:
+        live.holding = live.consult = live.leaving = None
+        _let_go(house, waiting)  # he has been given away, or was, and nobody has told them
     ringing = next((leg for leg in legs if not leg.bridged and leg.role is Role.AGENT and leg.agent), None)
     dialling = row.context == "p-dial" and live.offer is not None and live.offer.step == row.step
     if live.offer is not None and not row.bridged and not dialling and row.context != "p-survey":
@@ -158,6 +182,9 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         offers.leave_line(house, live)
         live.state = CallState.ASKING if row.context == "p-ask" else CallState.PLAYING
         live.notice_playing = live.notice_playing if ran_newest else _notice_due(house, live)
+    elif placed:
+        live.state = CallState.ARRIVED  # he has answered, and waits for the notice or his agent
+        caller.resume(house, live, at)
     else:  # p-idle, p-start: he stands still, so the report of what he did was lost
         _standing(house, live, news, row.step, at, now)
 
@@ -195,6 +222,59 @@ def _gone(house: House, gone: CallGone) -> None:
     _talk_seen(house, live, gone.talk, gone.ended_at)
     offers.close_offer(live, "lost", gone.ended_at)
     house.note(live, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
+
+
+def _let_go(house: House, legs: Iterable[LiveChannel]) -> None:
+    for leg in legs:
+        house.emit(CancelOffer(leg.call, leg.channel))
+
+
+def _held(
+    house: House, live: LiveCall, row: LiveChannel, mine: LiveChannel, legs: list[LiveChannel], at: float, now: float
+) -> None:
+    """On hold: his agent's leg waits for him, alone or with the one whom he asks. The agent goes on from there."""
+    if mine.agent is None:
+        return
+    if live.offer is not None:
+        desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, now, call=live.call)
+        offers.close_offer(live, "lost", at)
+        live.offer = None
+    offers.leave_line(house, live)
+    live.state = CallState.HELD
+    live.in_bridge = False
+    live.legs = {}
+    live.leaving = None
+    live.holding = Holding(mine.agent, mine.channel, row.step, begun=True)
+    live.ticket_asked = True
+    holds = live.record.holds
+    if not holds or holds[-1].ended_at is not None:
+        house.note(live, holds=(*holds, HoldSpan(mine.agent, at)))
+    desk.joined(house, mine.agent, live.call, mine.channel, now)
+    known = house.agent(mine.agent)
+    if known is not None and known.state is AgentState.TALKING:
+        desk.change(house, mine.agent, AgentInput.HOLD, now)
+    asked = [leg for leg in legs if leg is not mine and leg.role is Role.AGENT and leg.agent is not None]
+    live.consult = None
+    if mine.context == "ag-consult" and asked and asked[0].agent is not None:
+        other = asked[0].agent
+        ours = other if house.agent(other) is not None else None
+        open_one = next(
+            (one.target for one in reversed(live.record.transfers) if one.outcome == "asked"), f"agent:{other}"
+        )
+        live.consult = Consulting(other, ours, open_one, asked[0].channel, asked[0].bridged)
+        if ours is not None and asked[0].bridged:
+            desk.joined(house, ours, live.call, asked[0].channel, now)
+        elif ours is not None:
+            desk.rings(house, ours, live.call, asked[0].channel, now)
+
+
+def _placed(house: House, live: LiveCall, waiting: list[LiveChannel], now: float) -> None:
+    """A call of ours before its talk; its agent may wait for it."""
+    live.outbound = Outbound(live.record.placed_by, placed=True)
+    for leg in waiting:
+        if leg.agent is not None and leg.agent == live.record.placed_by:
+            live.outbound.leg = leg.channel
+            desk.joined(house, leg.agent, live.call, leg.channel, now)
 
 
 def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:

@@ -116,6 +116,10 @@ class Seats:
         """The dialplan's note of a talk, told of the agent who sits at the phone now."""
         return talk if talk is None or talk.agent is None else replace(talk, agent=self._named(talk.agent))
 
+    def is_reachable(self, phone: AgentId) -> bool:
+        """Whether a phone is registered, an agent's or a department's."""
+        return phone in self._reachable
+
     def facts(self, agent: AgentId) -> tuple[bool, PhoneUse]:
         """Whether the phone where the agent sits is reachable, and what it is doing."""
         phone = self.phone_of(agent)
@@ -135,8 +139,10 @@ class Seats:
         if not self._seat:
             return found  # everybody sits at his own phone, whose number is his id
         match found:
-            case event.LegStarted() | event.OfferFailed() | event.TalkEnded():
+            case event.LegStarted() | event.OfferFailed() | event.TalkEnded() | event.PhoneHeld() | event.AgentWaits():
                 return replace(found, agent=self._named(found.agent) or AgentId(VACANT + found.agent))
+            case event.ConsultEnded():
+                return replace(found, endpoint=self._named(found.endpoint) or AgentId(VACANT + found.endpoint))
             case event.PartyJoined() | event.PartyLeft() | event.LegEnded():
                 return found if found.agent is None else replace(found, agent=self._named(found.agent))
             case _:
@@ -153,7 +159,12 @@ class Seats:
         match command:
             case order.Offer():
                 return replace(command, agent=self.phone_of(command.agent) or command.agent)
-            case order.AddParty():
+            case order.RingAgent():
+                return replace(command, agent=self.phone_of(command.agent) or command.agent)
+            case order.Consult() | order.HoldTalk() if command.endpoint:
+                asked = AgentId(command.endpoint)
+                return replace(command, endpoint=self.phone_of(asked) or asked)
+            case order.AddParty() | order.DropParty():
                 return replace(command, endpoint=self.phone_of(command.endpoint) or command.endpoint)
             case _:
                 return command

@@ -1,8 +1,8 @@
 """The switchboard: one event in, commands out. Pure: it reads no clock and performs nothing.
 
 The same switchboard runs live (events from Asterisk), in replay (events from the journal) and in simulation. One table
-says which rule handles which event; the rules stand in `caller.py`, `offers.py`, `talk.py`, `favours.py`, `desk.py`,
-`recorded.py` and `resync.py`.
+says which rule handles which event; the rules stand in `caller.py`, `offers.py`, `talk.py`, `held.py`, `transfers.py`,
+`outbound.py`, `favours.py`, `desk.py`, `recorded.py` and `resync.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from controller import caller, codes, desk, favours, listen, offers, recorded, resync, supervise, talk
+from controller import (
+    caller,
+    codes,
+    desk,
+    favours,
+    held,
+    listen,
+    offers,
+    outbound,
+    recorded,
+    resync,
+    supervise,
+    talk,
+    transfers,
+)
 from controller.house import House
 from controller.plan import Plan
 from pbx import events
@@ -51,6 +65,12 @@ RULES: dict[type[Any], Rule] = {
     events.PartyLeft: talk.party_left,
     events.TalkEnded: talk.talk_ended,
     events.NetTalkEnded: talk.talk_ended,
+    events.JoinEnded: talk.join_ended,
+    events.ConsultEnded: held.consult_ended,
+    events.PhoneHeld: held.phone_held,
+    events.OutboundAnswered: outbound.answered,
+    events.OutboundFailed: outbound.failed,
+    events.AgentWaits: outbound.agent_waits,
     events.LegEnded: talk.leg_ended,
     events.CallScored: talk.scored,
     events.FellBack: talk.fell_back,
@@ -66,7 +86,17 @@ RULES: dict[type[Any], Rule] = {
     events.AgentWentNotReady: desk.went_not_ready,
     events.CodeDialled: codes.dialled,
     events.WrapUpExtended: desk.wrap_up_extended,
-    events.ThirdPartyAsked: desk.third_party_asked,
+    events.ThirdPartyAsked: transfers.third_party_asked,
+    events.ThirdPartyDropped: transfers.third_party_dropped,
+    events.HoldAsked: held.hold_asked,
+    events.ResumeAsked: held.resume_asked,
+    events.TransferAsked: transfers.transfer_asked,
+    events.ConsultAsked: held.consult_asked,
+    events.ConsultCompleted: held.consult_completed,
+    events.HandOverAsked: transfers.hand_over_asked,
+    events.MuteAsked: transfers.mute_asked,
+    events.DigitsAsked: transfers.digits_asked,
+    events.OutboundAsked: outbound.outbound_asked,
     orders.ReadyForced: supervise.ready_forced,
     orders.NotReadyForced: supervise.not_ready_forced,
     orders.SignOutForced: supervise.sign_out_forced,

@@ -6,18 +6,21 @@ already and needs no controller.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agents.moves import AgentInput
-from controller import desk, favours, offers
+from controller import desk, favours, held, offers, outbound, transfers
 from controller.house import House, LiveCall
 from controller.recorded import finish_if_complete, reached
 from controller.waiting_words import learn, spoken
 from ivr.prompts import prompt_name, say_ticket
 from pbx.call import CallInput, CallState, Outcome
-from pbx.commands import CancelOffer, HangUp, OpenTicket, PrepareEnd
+from pbx.commands import CancelOffer, OpenTicket, PrepareEnd, ToSurvey
 from pbx.events import (
     CallEnded,
     CallScored,
     FellBack,
+    JoinEnded,
     LegEnded,
     NetTalkEnded,
     PartyJoined,
@@ -38,10 +41,15 @@ def party_joined(house: House, event: PartyJoined, now: float) -> None:
     live = house.calls.get(event.call)
     if live is None:
         return
+    if live.state is CallState.HELD:
+        held.party_joined(house, live, event, now)
+        return
     if event.role is Role.CALLER:
         live.in_bridge = True
     else:
         live.legs[event.channel] = event.agent
+        if event.role is Role.THIRD and event.agent is not None:
+            transfers.third_joined(house, live, event.agent, event.at)
     if not live.in_bridge or not live.legs:
         return
     if live.state is not CallState.TALKING:
@@ -72,7 +80,10 @@ def talk_begins(house: House, live: LiveCall, agent: AgentId | None, at: float) 
     live.offer = None
     live.talk_since = at
     offers.close_offer(live, "answered", at)
+    transfers.answered(house, live, at)
     record = live.record
+    if record.agent is not None and (agent is None or house.agent(agent) is None):
+        agent = record.agent  # handed over to somebody who is no agent of ours: the call stays his
     house.note(live, agent=agent, joined_at=record.joined_at or at, in_net=record.in_net or from_net)
     reached(house, live, Milestone.TALK_BEGAN, at)
     prepare_end(house, live)
@@ -82,7 +93,8 @@ def talk_begins(house: House, live: LiveCall, agent: AgentId | None, at: float) 
 
 def _ask_ticket(house: House, live: LiveCall, agent: AgentId | None, at: float) -> None:
     record = live.record
-    if not live.ticket_asked and record.ticket is None and agent is not None:
+    ours = record.direction == "inbound" and agent is not None and house.agent(agent) is not None
+    if not live.ticket_asked and record.ticket is None and ours and agent is not None:
         live.ticket_asked = True
         queue = str(record.queue or "")
         house.emit(OpenTicket(live.call, record.caller, record.dialled, record.language, queue, agent, at))
@@ -91,6 +103,7 @@ def _ask_ticket(house: House, live: LiveCall, agent: AgentId | None, at: float) 
 def prepare_end(house: House, live: LiveCall) -> None:
     """Write what the caller hears after the agent has left into his channel, so that it needs no controller."""
     plan, language, ticket = house.plan, spoken(live), live.record.ticket
+    asked = plan.survey if live.record.direction == "inbound" else plan.outbound.survey
 
     def names(*pieces: str) -> tuple[str, ...]:
         return tuple(prompt_name(language, piece) for piece in pieces)
@@ -98,8 +111,8 @@ def prepare_end(house: House, live: LiveCall) -> None:
     number: tuple[str, ...] = ()
     if ticket and plan.read_ticket:
         number = names(*say_ticket(ticket, language, yao=plan.yao, repeat=plan.read_ticket_twice))
-    survey = names("survey") if plan.survey else ()
-    again = names("survey-again") if plan.survey else ()
+    survey = names("survey") if asked else ()
+    again = names("survey-again") if asked else ()
     house.emit(PrepareEnd(live.call, live.channel, number, survey, again, names("thanks")))
 
 
@@ -129,8 +142,11 @@ def step_started(house: House, event: StepStarted, now: float) -> None:
         live.asked_at = event.at
     newly = event.step > live.running
     live.running = max(live.running, event.step)
-    if newly and live.state is CallState.SURVEY:
-        house.emit(HangUp(live.call, live.channel))  # he has been served, and nobody would come for him
+    transfers.begun(house, live, event.step)
+    if live.state is CallState.HELD:
+        held.begun(house, live, event.step, event.at)
+    elif newly and live.state is CallState.SURVEY:
+        house.emit(ToSurvey(live.call, live.channel))  # the talk was over before the command reached it
     elif live.offer is not None and live.offer.step < event.step:
         offers.take_back(house, live, "lost", now)
     elif newly and live.state is CallState.TALKING:
@@ -149,24 +165,41 @@ def span_ends(live: LiveCall, at: float) -> None:
         live.talk_since = None
 
 
-def talk_ended(house: House, event: TalkEnded | NetTalkEnded, now: float) -> None:
+def join_ended(house: House, event: JoinEnded, now: float) -> None:
+    """A talk after a hold or a transfer is over, or there was none."""
+    if event.ok:
+        talk_ended(house, event, now)
+    else:
+        held.join_failed(house, event, now)
+
+
+def talk_ended(house: House, event: TalkEnded | NetTalkEnded | JoinEnded, now: float) -> None:
     """The last one who talked with him has left: the caller is now in the survey, which needs no controller."""
     live = house.calls.get(event.call)
-    if live is None or (isinstance(event, TalkEnded) and event.step < live.running):
+    if live is None or (isinstance(event, TalkEnded | JoinEnded) and event.step < live.running):
         return
     from_net = live.state is CallState.NET
+    if live.leaving is not None:  # he was to be transferred, but his agent hung up first: the survey, and nobody else
+        transfers.undo(house, live, event.at)
+    if live.state is CallState.HELD and isinstance(event, JoinEnded) and live.holding is not None:
+        if live.holding.joining is None:
+            return
+        held.resumes(house, live, live.holding.joining, event.at, now)  # it was too short to be seen
     if not house.move(live, CallInput.AGENT_LEFT):
         return
+    held.release(house, live, event.at)
+    live.holding = None
     span_ends(live, event.at)
     if live.record.joined_at is None:  # so short a talk that its beginning was not seen, or nobody of us was there
         joined_at = event.at - (event.talk_s if isinstance(event, TalkEnded) else 0.0)
-        agent = event.agent or (live.offer.agent if live.offer is not None else None)
+        talked_with = None if isinstance(event, JoinEnded) else event.agent
+        agent = talked_with or (live.offer.agent if live.offer is not None else None)
         live.talks.append((joined_at, event.at))
         offers.close_offer(live, "answered", event.at)
         house.note(live, agent=agent, joined_at=joined_at, in_net=live.record.in_net or from_net)
         _ask_ticket(house, live, agent, event.at)
     if live.offer is not None:
-        talked = live.offer.agent == event.agent
+        talked = not isinstance(event, JoinEnded) and live.offer.agent == event.agent
         cause = AgentInput.RELEASE if talked else AgentInput.OFFER_FAILED
         desk.change(house, live.offer.agent, cause, now, call=live.call)
         live.offer = None
@@ -178,6 +211,10 @@ def leg_ended(house: House, event: LegEnded, now: float) -> None:
     live = house.calls.get(event.call)
     if live is not None:
         live.legs.pop(event.leg, None)
+        held.leg_ended(house, live, event)
+        outbound.agent_leg_ended(house, live, event, now)
+        if event.role is Role.THIRD:
+            transfers.third_ended(house, live, event)
     offer = live.offer if live is not None else None
     if offer is not None and offer.agent == event.agent:
         offer.leg_ended = offer.leg == event.leg  # else it is the leg of an earlier offer to him
@@ -215,6 +252,8 @@ def fell_back(house: House, event: FellBack, now: float) -> None:
         return
     if not house.move(live, CallInput.FALL_BACK):
         return
+    held.release(house, live, event.at)
+    live.holding = None
     left_notice(house, live, event.step, event.at)
     live.step = max(live.step, event.step)
     live.lost = 0
@@ -254,17 +293,24 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
     live = house.calls.pop(event.call, None)
     if live is None:
         return
+    dialling = live.state is CallState.DIALLING
     favours.ended(house, live, event, unseen=unseen)
     house.move(live, CallInput.END)
     offers.leave_line(house, live)
     house.dirty = True
+    held.release(house, live, event.at)
+    outbound.release(house, live)
+    if dialling:
+        live.record = replace(live.record, outcome=Outcome.UNREACHED)
     span_ends(live, event.at)
     offers.close_offer(live, "caller_gone", event.at)
     if live.offer is not None and (unseen or live.offer.leg is None or live.offer.leg_ended):
         desk.change(house, live.offer.agent, AgentInput.OFFER_FAILED, now, call=live.call)
         # else the exchange is cancelling his ringing phone; `LegEnded` sets him free when it has stopped
+    if live.fetched is not None:  # out of the bridge it would go on waiting where it was fetched from
+        live.legs.setdefault(live.fetched, None)
     for leg, agent in live.legs.items():
-        if len(live.legs) > 1 or agent != live.record.agent:
+        if leg == live.fetched or len(live.legs) > 1 or agent != live.record.agent:
             # A three-way talk whose citizen has left: the others are not left to each other, nor one to nobody.
             house.emit(CancelOffer(live.call, leg))
     released = live.record.released_at
@@ -281,7 +327,7 @@ def outcome_of(live: LiveCall, *, unseen: bool = False) -> Outcome:
     if record.joined_at is not None:
         return Outcome.ANSWERED
     if record.outcome is not None and record.queued_at is None:
-        return record.outcome  # closed: decided when he arrived
+        return record.outcome  # closed or unreached: decided already
     if unseen:
         return Outcome.FAILED
     return Outcome.ABANDONED if record.queued_at is not None else Outcome.LEFT_MENU

@@ -113,12 +113,12 @@ def compute(
     wrap_up_s: Mapping[CallId, float] | None = None,
     satisfied_from: int = 4,
 ) -> Kpis:
-    """The measures over `records` (each call once).
+    """The measures over `records` (each call once); calls that the hotline placed are in none of them.
 
     `wrap_up_s` gives the agent's after-call work of each call where it is known; the call's own record
     has none. A score of at least `satisfied_from` counts as satisfied (4 = 满意 of 1-5).
     """
-    rows = list(records)
+    rows = [record for record in records if record.direction == "inbound"]
     lined = [record for record in rows if offered(record)]
     served = [record for record in lined if answered(record)]
     lost = [record for record in lined if abandoned(record)]

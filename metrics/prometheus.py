@@ -193,8 +193,10 @@ class HotlineMetrics:
     def observe(self, record: CallRecord) -> None:
         """Count what is new in a call's record.
 
-        Give it each time that it is saved; every fact counts once.
+        Give it each time that it is saved; every fact counts once. Calls that the hotline placed are not counted.
         """
+        if record.direction != "inbound":
+            return
         before = self._live.get(record.call) or self._over.get(record.call) or _Fact(0)
         facts = before | _facts(record)
         if new := facts & ~before:

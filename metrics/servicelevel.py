@@ -29,7 +29,12 @@ Predicate = Callable[[CallRecord], bool]
 
 
 def queue_entry(record: CallRecord) -> float | None:
-    """When the call entered a line (epoch seconds); None when it never did. See the module's first rule."""
+    """When the call entered a line (epoch seconds); None when it never did. See the module's first rule.
+
+    None as well for a call that the hotline placed: nobody waited in it for an agent to answer.
+    """
+    if record.direction != "inbound":
+        return None
     if record.queued_at is not None:
         return record.queued_at
     if record.in_net or answered(record):

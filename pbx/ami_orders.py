@@ -24,6 +24,9 @@ from pbx.wire import Message
 
 log = logging.getLogger(__name__)
 
+_REASONS = {"5": "busy", "3": "no_answer", "1": "no_answer"}
+"""Words for the ``Reason`` of a failed Originate, a control frame's number: 5 busy, 3 still ringing, 1 hung up."""
+
 _MARK = ("Variable", "Q")
 _MEANINGLESS = ("Hangup", "QueueAdd", "QueueRemove", "QueuePause")  # their errors: gone, or already so
 
@@ -55,7 +58,8 @@ class Orders:
         self._timers: dict[CallId, asyncio.TimerHandle] = {}
         self._net: dict[str, tuple[AgentId, order.NetMembership]] = {}  # by phone: who sits there, and how
         self._recorded: set[CallId] = set()
-        self._third: dict[str, tuple[CallId, AgentId]] = {}
+        self._third: dict[str, tuple[CallId, AgentId, event.Role]] = {}  #: phones that are rung by Originate
+        self._placed: set[CallId] = set()  #: calls of ours that nobody has answered yet
         self._ends: dict[CallId, set[Action]] = {}  #: what each caller's channel holds for the end of his call
         self._token = secrets.token_hex(4)
         self._serial = 0
@@ -85,13 +89,14 @@ class Orders:
         self._recorded.clear()
         self._third.clear()
         self._ends.clear()
+        self._placed.clear()
 
     # ------------------------------------------------------------ commands
 
     def perform(self, command: order.ExchangeCommand) -> None:
         """Carry the command out now, or when the call's steps before it are confirmed."""
         reason = self._blocked()
-        if isinstance(command, order.Ask | order.Play | order.Hold | order.Offer):
+        if isinstance(command, order.StepCommand):
             if reason:
                 self._lost(command.call, command.step, reason)
             elif (first := self._outbox.put(command)) is not None:
@@ -108,7 +113,9 @@ class Orders:
 
     def _write_step(self, command: order.StepCommand) -> None:
         call, step, link = command.call, command.step, self._link
-        reason = self._blocked() or (lanes.TALKING if self._outbox.is_bridged(call) else "")
+        reason = self._blocked()
+        if not reason and self._outbox.is_bridged(call) and not lanes.deliberate(command):
+            reason = lanes.TALKING
         if reason or link is None:
             self._lost(call, step, reason or lanes.NOT_CONNECTED)
             return
@@ -158,9 +165,15 @@ class Orders:
 
     def _write_other(self, link: Link, command: order.ExchangeCommand) -> None:
         channel_id, membership = "", True
-        if isinstance(command, order.AddParty):
+        if isinstance(command, order.AddParty | order.RingAgent):
             self._serial += 1
-            channel_id = f"third-{self._token}-{self._serial}"
+            kind = "third" if isinstance(command, order.AddParty) else "agent"
+            channel_id = f"{kind}-{self._token}-{self._serial}"
+        elif isinstance(command, order.DropParty):
+            wanted = (command.call, command.endpoint)
+            channel_id = next((one for one, party in self._third.items() if party[:2] == wanted), "")
+            if not channel_id:
+                return  # it has come to nothing already
         elif isinstance(command, order.MarkAgent):
             membership = self._net.get(command.phone or command.agent) != (command.agent, command.net)
         batch = actions(command, spool=self._spool, set_membership=membership, channel_id=channel_id)
@@ -169,7 +182,11 @@ class Orders:
             batch = [action for action in batch if action not in known]
         link.send(batch, lambda action, answer: self._other_answered(command, channel_id, action, answer))
         if isinstance(command, order.AddParty):
-            self._third[channel_id] = (command.call, command.endpoint)
+            self._third[channel_id] = (command.call, command.endpoint, event.Role.THIRD)
+        elif isinstance(command, order.RingAgent):
+            self._third[channel_id] = (command.call, command.agent, event.Role.AGENT)
+        elif isinstance(command, order.PlaceCall):
+            self._placed.add(command.call)
         elif isinstance(command, order.MarkAgent):
             if command.net is not order.NetMembership.NOWHERE:
                 self._net[command.phone or command.agent] = (command.agent, command.net)
@@ -187,8 +204,10 @@ class Orders:
         log.log(level, "%s of %s refused", action.name, kind, extra={"action": "ami.action_refused"})
         if isinstance(command, order.StartRecording):
             self._recorded.discard(command.call)
-        elif isinstance(command, order.AddParty):
+        elif isinstance(command, order.AddParty | order.RingAgent):
             self._third_over(channel_id, self._wall())
+        elif isinstance(command, order.PlaceCall):
+            self._placed_over(command.call, "failed", self._wall())
         elif isinstance(command, Spy):
             self._give(SpyStopped(command.spy, self._wall()))
 
@@ -210,6 +229,8 @@ class Orders:
                 self._stop_timer(call)
                 self._outbox.ended(call)
                 self._ends.pop(call, None)
+            case event.OutboundAnswered(call=call):
+                self._placed.discard(call)
             case event.LegEnded():
                 self._third.pop(unique_id, None)
             case _:
@@ -242,14 +263,20 @@ class Orders:
         The same holds for a supervisor's phone; where both come, the second means nothing.
         """
         if message.get("Response") == "Failure":
-            unique_id = message.get("Uniqueid")
-            if unique_id.startswith(SPY_PREFIX):
-                self._give(SpyStopped(SpyId(unique_id), instant(message, now)))
+            channel_id, at = message.get("Uniqueid"), instant(message, now)
+            if channel_id.startswith(SPY_PREFIX):
+                self._give(SpyStopped(SpyId(channel_id), at))
             else:
-                self._third_over(unique_id, instant(message, now))
+                self._third_over(channel_id, at)
+                self._placed_over(CallId(channel_id), _REASONS.get(message.get("Reason"), "failed"), at)
+
+    def _placed_over(self, call: CallId, reason: str, at: float) -> None:
+        if call in self._placed:
+            self._placed.discard(call)
+            self._give(event.OutboundFailed(call, reason, at))
 
     def _third_over(self, channel_id: str, at: float) -> None:
         third = self._third.pop(channel_id, None)
         if third is not None:
-            call, agent = third
-            self._give(event.LegEnded(call, ChannelName(f"PJSIP/{agent}"), event.Role.THIRD, agent, 0, at))
+            call, agent, role = third
+            self._give(event.LegEnded(call, ChannelName(f"PJSIP/{agent}"), role, agent, 0, at))

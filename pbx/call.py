@@ -20,8 +20,10 @@ class CallState(enum.Enum):
     WAITING = "waiting"  #: in a queue's line, hears music
     OFFERED = "offered"  #: still hears music while one agent's phone is rung for him
     TALKING = "talking"  #: joined with an agent (and perhaps a third party)
+    HELD = "held"  #: 保持: on hold, hears music; his agent is kept for him, or asks a colleague meanwhile
     SURVEY = "survey"  #: the agent has left; ticket number and satisfaction question, by the dialplan alone
     NET = "net"  #: in Asterisk's own Queue(), the safety net
+    DIALLING = "dialling"  #: 外呼: the hotline calls him; he has not answered yet
     ENDED = "ended"  #: hung up
 
 
@@ -34,6 +36,7 @@ class CallInput(enum.Enum):
     OFFER = "offer"
     OFFER_FAILED = "offer_failed"
     JOIN = "join"
+    HOLD = "hold"
     AGENT_LEFT = "agent_left"
     FALL_BACK = "fall_back"
     RECLAIM = "reclaim"
@@ -71,6 +74,20 @@ CALL_MOVES: dict[tuple[CallState, CallInput], CallState] = {
     (_A.NET, _I.RECLAIM): _A.WAITING,  # r  a controller is there again
     (_A.NET, _I.JOIN): _A.TALKING,  # s  the net's own agent answered
     (_A.NET, _I.AGENT_LEFT): _A.SURVEY,  # t
+    (_A.TALKING, _I.HOLD): _A.HELD,  # v
+    (_A.HELD, _I.JOIN): _A.TALKING,  # w  resumed, or joined with the one whom the agent has asked
+    (_A.TALKING, _I.OFFER): _A.OFFERED,  # x  transferred: another phone is rung for him
+    (_A.HELD, _I.OFFER): _A.OFFERED,  # x
+    (_A.TALKING, _I.QUEUE): _A.WAITING,  # y  transferred into a line
+    (_A.HELD, _I.QUEUE): _A.WAITING,  # y
+    (_A.HELD, _I.OFFER_FAILED): _A.WAITING,  # z  his agent is gone while he was on hold
+    (_A.HELD, _I.AGENT_LEFT): _A.SURVEY,  # A  the talk was over before the exchange could hold it
+    (_A.DIALLING, _I.PLAY): _A.PLAYING,  # B  he has answered our call: the recording notice first
+    (_A.DIALLING, _I.HOLD): _A.HELD,  # C  he has answered, his agent is fetched
+    (_A.PLAYING, _I.HOLD): _A.HELD,  # D  the notice is over, his agent is fetched
+    (_A.DIALLING, _I.QUEUE): _A.WAITING,  # E  he has answered, an agent is looked for
+    (_A.DIALLING, _I.FALL_BACK): _A.NET,  # q
+    (_A.HELD, _I.FALL_BACK): _A.NET,  # q
     (_A.ARRIVED, _I.END): _A.ENDED,  # u  hang-up is possible everywhere
     (_A.ASKING, _I.END): _A.ENDED,
     (_A.PLAYING, _I.END): _A.ENDED,
@@ -79,6 +96,8 @@ CALL_MOVES: dict[tuple[CallState, CallInput], CallState] = {
     (_A.TALKING, _I.END): _A.ENDED,
     (_A.SURVEY, _I.END): _A.ENDED,
     (_A.NET, _I.END): _A.ENDED,
+    (_A.HELD, _I.END): _A.ENDED,
+    (_A.DIALLING, _I.END): _A.ENDED,
 }
 
 
@@ -96,6 +115,7 @@ class Outcome(enum.Enum):
     ABANDONED = "abandoned"  #: the caller hung up while he was in a line or being offered
     LEFT_MENU = "left_menu"  #: the caller hung up before he was in any line
     CLOSED = "closed"  #: outside the opening hours; heard so and was released
+    UNREACHED = "unreached"  #: a call of ours that was not answered, was busy or could not be placed
     FAILED = "failed"  #: ended in a way that the controller did not see (it was away, or the exchange restarted)
 
 
@@ -153,6 +173,34 @@ class OfferRecord:
     offered_at: float
     reason: str
     outcome: str = "ringing"
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldSpan:
+    """From when to when a caller was on hold (epoch seconds), and by whom; `ended_at` None = he still is."""
+
+    agent: AgentId
+    began_at: float
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRecord:
+    """One hand-over of a call: who asked (`by`), in which way, to whom, when, and what became of it.
+
+    `way`: ``blind`` (转接), ``attended`` (咨询转接), ``three_way`` (三方通话), ``ticket`` (工单流转). `target`:
+    ``agent:1002``, ``queue:english``, ``extension:8001``, ``destination:110`` or ``number:…``. `outcome`: ``asked``
+    until it is known, then ``done``, ``joined`` (a third party is in the talk), ``failed`` with the exchange's word in
+    `detail`, ``cancelled``. `ended_at`: when that was known, epoch seconds.
+    """
+
+    by: AgentId
+    way: str
+    target: str
+    asked_at: float
+    outcome: str = "asked"
+    detail: str = ""
     ended_at: float | None = None
 
 
@@ -219,4 +267,9 @@ class CallRecord:
     ended_at: float | None = None
     place_at: float | None = None
     favours: tuple[str, ...] = ()
+    holds: tuple[HoldSpan, ...] = ()
+    transfers: tuple[TransferRecord, ...] = ()
+    direction: str = "inbound"  #: or ``outbound``: the hotline called; `caller` is then the one who was called
+    placed_by: AgentId | None = None  #: whose call that was
+    purpose: str = ""  #: what for: ``follow_up`` (回访), ``call_back`` (回拨), …
     estimates: tuple[Estimate, ...] = ()

@@ -47,19 +47,26 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Let the caller wait in the line under music of class `music`."""
+    """Let the caller wait in the line under music of class `music`.
+
+    `from_talk`: he is taken out of a talk on purpose. Without it the door refuses to touch a caller who talks.
+    """
 
     call: CallId
     channel: ChannelName
     step: int
     music: str
     mark: str
+    from_talk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """Ring the agent's phone for at most `ring_s` seconds; the caller goes on hearing `music` (`asterisk.md`
     12).
+
+    `from_talk`: a transfer, he is taken out of a talk on purpose. `number`: `agent` is a trunk, and this is the
+    number to dial there; `caller_id`: the number that is shown there (empty = the caller's own).
     """
 
     call: CallId
@@ -69,6 +76,55 @@ class Offer:
     ring_s: int
     music: str
     mark: str
+    from_talk: bool = False
+    number: str = ""
+    caller_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTalk:
+    """Part caller and agent: he hears `music`, the agent's `leg` waits, or asks `endpoint` (`asterisk.md` 4).
+
+    One action for both channels: each alone would end the other's (`asterisk.md` 4, last row). `endpoint`, `ring_s`,
+    `number`, `caller_id` as in `Consult`; `endpoint` empty = the agent only waits.
+    """
+
+    call: CallId
+    channel: ChannelName
+    step: int
+    leg: ChannelName
+    music: str
+    mark: str
+    endpoint: str = ""
+    ring_s: int = 0
+    number: str = ""
+    caller_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """The caller fetches `leg` and talks with it: after a hold, at the end of an attended transfer."""
+
+    call: CallId
+    channel: ChannelName
+    step: int
+    leg: ChannelName
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consult:
+    """The agent's `leg`, whose caller is on hold, rings `endpoint` for at most `ring_s` seconds and talks with him.
+
+    `number`: `endpoint` is a trunk, and this is the number to dial there, showing `caller_id`.
+    """
+
+    call: CallId
+    leg: ChannelName
+    endpoint: str
+    ring_s: int
+    number: str = ""
+    caller_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +163,89 @@ class PrepareEnd:
 
 @dataclass(frozen=True, slots=True)
 class AddParty:
-    """Ring `endpoint` for at most `ring_s` seconds and let it join the caller's talk when it answers."""
+    """Ring `endpoint` for at most `ring_s` seconds and let it join the caller's talk when it answers.
+
+    `number`: `endpoint` is a trunk, and this is the number to dial there, showing `caller_id`.
+    """
 
     call: CallId
     channel: ChannelName
     endpoint: AgentId
     ring_s: int
+    number: str = ""
+    caller_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DropParty:
+    """Stop ringing the third party that `AddParty` rings; one that has answered is let go by `CancelOffer`."""
+
+    call: CallId
+    endpoint: AgentId
+
+
+@dataclass(frozen=True, slots=True)
+class ToSurvey:
+    """Lead the caller into the survey: his talk is over, and a late command has taken him out of it."""
+
+    call: CallId
+    channel: ChannelName
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """Silence what comes from `leg` (`on`), or let it be heard again; the others hear each other all the time."""
+
+    call: CallId
+    leg: ChannelName
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Press `digits` towards the other side: the one on `channel` hears them as if from a telephone's keys."""
+
+    call: CallId
+    channel: ChannelName
+    digits: str
+
+
+# ---------------------------------------------------------------- calls that the hotline places
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCall:
+    """Call `number` over `trunk` for at most `ring_s` seconds, showing `caller_id`.
+
+    `call` is chosen by who commands it (`controller.outbound.new_call`) and becomes the id of the citizen's channel, so
+    that everything about it (keys, hold, transfer, recording, survey, resync) is as with a citizen who has called.
+    When he answers he stands still like one who has just arrived: `OutboundAnswered` follows, and the next command
+    (`Play` of the notice, `Offer`, `Join`) is step 1. Or `OutboundFailed` follows; or `CallEnded`, where the call was
+    cut while it rang; whichever comes first is the end. `HangUp` with ``channel = call`` cancels it while it rings.
+    """
+
+    call: CallId
+    number: str
+    trunk: str
+    caller_id: str
+    ring_s: int
+    language: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class RingAgent:
+    """Ring the agent's phone for a call that is about to be placed, showing `caller_id`.
+
+    `AgentWaits` follows when he answers: his leg then waits in silence for a `Join`; else `LegEnded`.
+    `auto_answer`: ask the phone to answer by itself.
+    """
+
+    call: CallId
+    agent: AgentId
+    ring_s: int
+    caller_id: str
+    auto_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,10 +379,19 @@ ExchangeCommand = (
     | Play
     | Hold
     | Offer
+    | HoldTalk
+    | Join
+    | Consult
     | CancelOffer
     | Announce
     | PrepareEnd
     | AddParty
+    | DropParty
+    | ToSurvey
+    | Mute
+    | SendDigits
+    | PlaceCall
+    | RingAgent
     | HangUp
     | StartRecording
     | MarkAgent
@@ -258,7 +400,7 @@ ExchangeCommand = (
     | SwitchSpy
     | StopSpy
 )
-StepCommand = Ask | Play | Hold | Offer
+StepCommand = Ask | Play | Hold | Offer | HoldTalk | Join
 Command = (
     ExchangeCommand
     | Wake

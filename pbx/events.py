@@ -207,6 +207,71 @@ class TalkEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinEnded:
+    """A talk that `Join` had begun is over and the caller is in the survey (`ok`); or there was none, and he is under
+    music again.
+    """
+
+    call: CallId
+    step: int
+    ok: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultEnded:
+    """The agent talks no more with `endpoint`, whom he had asked, or did not reach him; he waits alone now.
+
+    `status` and `cause` as in `OfferFailed`; ``ANSWER`` = they talked.
+    """
+
+    call: CallId
+    endpoint: AgentId
+    status: str
+    cause: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneHeld:
+    """An agent pressed the hold key of his phone (`on`), or took the talk back; the exchange plays music meanwhile."""
+
+    call: CallId
+    leg: ChannelName
+    agent: AgentId
+    on: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundAnswered:
+    """The citizen has answered a call that `PlaceCall` placed; he stands still and waits for the first command."""
+
+    call: CallId
+    channel: ChannelName
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundFailed:
+    """A call that `PlaceCall` placed was not answered: `reason` is ``busy``, ``no_answer`` or ``failed``."""
+
+    call: CallId
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentWaits:
+    """An agent has answered `RingAgent`; his leg waits to be joined."""
+
+    call: CallId
+    agent: AgentId
+    leg: ChannelName
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class NetTalkEnded:
     """A talk that the safety net had joined ended; the caller is now in the survey."""
 
@@ -429,10 +494,128 @@ class WrapUpExtended:
 
 @dataclass(frozen=True, slots=True)
 class ThirdPartyAsked:
-    """三方通话: the agent wants `endpoint` to join his talk."""
+    """三方通话: the agent wants `endpoint` to join his talk: an agent, an extension or the id of a destination."""
 
     agent: AgentId
     endpoint: AgentId
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ThirdPartyDropped:
+    """The agent wants `endpoint` out of his talk again, or not to be rung any more."""
+
+    agent: AgentId
+    endpoint: AgentId
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoldAsked:
+    """保持: the agent's caller shall hear music while the agent is busy elsewhere."""
+
+    agent: AgentId
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAsked:
+    """取消保持: the agent wants to talk with his caller again; one whom he is asking meanwhile is let go."""
+
+    agent: AgentId
+    request: RequestId
+    at: float
+
+
+class TargetKind(enum.Enum):
+    """To whom a call may be transferred."""
+
+    AGENT = "agent"
+    QUEUE = "queue"
+    EXTENSION = "extension"
+    DESTINATION = "destination"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """盲转: the agent gives his caller away, talking or on hold, without a word to the one who takes him."""
+
+    agent: AgentId
+    kind: TargetKind
+    target: str
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultAsked:
+    """咨询: the agent wants to talk with somebody while his caller is on hold; never a queue."""
+
+    agent: AgentId
+    kind: TargetKind
+    target: str
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultCompleted:
+    """咨询转接: the one who was asked takes the caller; the agent leaves."""
+
+    agent: AgentId
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverAsked:
+    """一键转接 to 110/119/120/122 or another destination, in one of the `way`s that `domain.md` 3.5 names.
+
+    `way`: ``transfer`` (转接), ``three_way`` (三方通话), ``ticket`` (工单流转).
+    """
+
+    agent: AgentId
+    destination: str
+    way: str
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MuteAsked:
+    """静音: the caller shall not hear the agent (`on`), or hear him again."""
+
+    agent: AgentId
+    on: bool
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsAsked:
+    """按键: press keys (0-9 * # A-D) towards the caller, or towards whom the agent is asking."""
+
+    agent: AgentId
+    digits: str
+    request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundAsked:
+    """外呼: the agent wants to call `number`: his phone rings first, then the citizen's.
+
+    `purpose` (``follow_up`` 回访, ``call_back`` 回拨, …) is kept in the record; `queue` decides which number is shown.
+    """
+
+    agent: AgentId
+    number: str
+    purpose: str
+    queue: str
     request: RequestId
     at: float
 
@@ -547,6 +730,12 @@ Event = (
     | PartyLeft
     | TalkEnded
     | NetTalkEnded
+    | JoinEnded
+    | ConsultEnded
+    | PhoneHeld
+    | OutboundAnswered
+    | OutboundFailed
+    | AgentWaits
     | LegEnded
     | RecordingStopped
     | PhoneChanged
@@ -560,6 +749,16 @@ Event = (
     | CodeDialled
     | WrapUpExtended
     | ThirdPartyAsked
+    | ThirdPartyDropped
+    | HoldAsked
+    | ResumeAsked
+    | TransferAsked
+    | ConsultAsked
+    | ConsultCompleted
+    | HandOverAsked
+    | MuteAsked
+    | DigitsAsked
+    | OutboundAsked
     | TicketOpened
     | TimeIsUp
     | CallsRestored

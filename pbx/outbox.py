@@ -3,8 +3,8 @@
 
 A ``Redirect`` is acknowledged by the ``Started`` report of the dialplan, not by its ``Response: Success``: of
 two in one write, one is overwritten. So one step of a call is under way at a time, and the next is written
-only after `StepStarted`, `StepRefused` or the call's end. A caller in a bridge is never redirected: it would
-end his talk before any dialplan could refuse.
+only after `StepStarted`, `StepRefused` or the call's end. A caller in a bridge is never redirected by a command that
+was not meant for a talk: it would end the talk before any dialplan could refuse.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from pbx.commands import Ask, Play, StepCommand
+from pbx.commands import Ask, Hold, HoldTalk, Offer, Play, StepCommand
 from pbx.ids import CallId
 
 NOT_CONNECTED: Final = "not_connected"  #: there is no exchange to tell it to
@@ -33,6 +33,11 @@ class _Lane:
     bridged: bool = False
     language: str = ""
     mark: str = ""
+
+
+def deliberate(command: StepCommand) -> bool:
+    """Whether the command is meant for a caller who talks: hold and transfer. Every other one would be late."""
+    return isinstance(command, HoldTalk) or (isinstance(command, Hold | Offer) and command.from_talk)
 
 
 class Outbox:

@@ -26,6 +26,8 @@ WANTED = (
     "Hangup",
     "BridgeEnter",
     "BridgeLeave",
+    "Hold",
+    "Unhold",
     "MixMonitorStop",
     "ContactStatus",
     "DeviceStateChange",
@@ -147,6 +149,15 @@ def _score(f: Fields, call: CallId, at: float) -> Event:
     return event.CallScored(call, int(given) if given in ("1", "2", "3", "4", "5") else None, at)
 
 
+def _consult_end(f: Fields, call: CallId, at: float) -> Event:
+    status, cause = f.get("DialStatus", ""), _step(f, "Cause")
+    return event.ConsultEnded(call, AgentId(f.get("Endpoint", "")), status, cause, at)
+
+
+def _agent_up(f: Fields, call: CallId, at: float) -> Event:
+    return event.AgentWaits(call, AgentId(f.get("Agent", "")), ChannelName(f.get("Leg", "")), at)
+
+
 _USER_EVENTS: dict[str, Callable[[Fields, CallId, float], Event]] = {
     "CallStart": _call_start,
     "Started": lambda f, call, at: event.StepStarted(call, _step(f), at),
@@ -160,6 +171,10 @@ _USER_EVENTS: dict[str, Callable[[Fields, CallId, float], Event]] = {
     "TalkEnd": lambda f, call, at: event.TalkEnded(
         call, _step(f), AgentId(f.get("Agent", "")), _seconds(f, "Talk"), at
     ),
+    "JoinEnd": lambda f, call, at: event.JoinEnded(call, _step(f), f.get("R") == "SUCCESS", at),
+    "ConsultEnd": _consult_end,
+    "OutStart": lambda f, call, at: event.OutboundAnswered(call, ChannelName(f.get("Chan", "")), at),
+    "AgentUp": _agent_up,
     "NetTalkEnd": lambda f, call, at: event.NetTalkEnded(call, AgentId(f.get("Agent", "")) or None, at),
     "Score": _score,
     "Fallback": lambda f, call, at: event.FellBack(call, ChannelName(f.get("Chan", "")), _step(f), at),
@@ -233,6 +248,15 @@ def _bridge(message: Message, now: float) -> Event | None:
     return event.PartyLeft(call, channel, role, agent, at)
 
 
+def _phone_held(message: Message, now: float) -> Event | None:
+    found = whose(message)
+    channel = ChannelName(message.get("Channel"))
+    agent = agent_of(channel)
+    if found is None or found[1] is not Role.AGENT or agent is None:
+        return None
+    return event.PhoneHeld(found[0], channel, agent, message.event == "Hold", instant(message, now))
+
+
 def _recording(message: Message, now: float) -> Event | None:
     found = whose(message)
     if found is None or found[1] is not Role.CALLER:
@@ -258,6 +282,8 @@ _EVENTS: dict[str, Callable[[Message, float], Event | None]] = {
     "Hangup": _hangup,
     "BridgeEnter": _bridge,
     "BridgeLeave": _bridge,
+    "Hold": _phone_held,
+    "Unhold": _phone_held,
     "MixMonitorStop": _recording,
     "ChanSpyStart": _spying,
     "ChanSpyStop": _spying,
@@ -426,6 +452,8 @@ class Action:
 
 _PROMPT = re.compile(r"[a-z0-9/_-]+\Z")
 _NAME = re.compile(r"[A-Za-z0-9_.+-]+\Z")  # agents, music classes, call ids, languages
+_NUMBER = re.compile(r"[0-9+*#]{0,32}\Z")  # dialled at a trunk, or shown there; empty = none
+_KEYS = re.compile(r"[0-9*#A-D]{1,32}\Z")
 _CHANNEL = re.compile(r"[A-Za-z0-9]+/[^\s,&|\"'\\$]+\Z")
 _MARK = re.compile(r"[^\",\\&\x00-\x1f]*\Z")  # what a channel variable and the fence's $[...] can hold
 
@@ -505,7 +533,16 @@ def actions(
             return _step_actions(command, "p-hold", _checked(_NAME, command.music, "music"))
         case order.Offer():
             agent, music = _checked(_NAME, command.agent, "agent"), _checked(_NAME, command.music, "music")
-            return _step_actions(command, "p-dial", f"{agent},{command.ring_s},{music}")
+            outside = f",,{_outside(command)}" if command.number or command.caller_id else ""
+            return _step_actions(command, "p-dial", f"{agent},{command.ring_s},{music}{outside}")
+        case order.HoldTalk():
+            return _hold_talk(command)
+        case order.Join():
+            return _step_actions(command, "p-join", _checked(_CHANNEL, command.leg, "leg"))
+        case order.Consult():
+            leg = _checked(_CHANNEL, command.leg, "leg")
+            where = (("Context", "ag-consult"), ("Exten", "s"), ("Priority", "1"))
+            return [_consulted(command), Action("Redirect", (("Channel", leg), *where))]
         case order.CancelOffer():
             leg = _checked(_CHANNEL, command.leg, "leg")
             return [Action("Hangup", (("Channel", leg), ("Cause", "16")))]
@@ -523,8 +560,26 @@ def actions(
             ]
         case order.AddParty():
             return [_add_party(command, channel_id)]
+        case order.DropParty():
+            return [Action("Hangup", (("Channel", _checked(_NAME, channel_id, "channel_id")), ("Cause", "16")))]
+        case order.ToSurvey():
+            channel = _checked(_CHANNEL, command.channel, "channel")
+            where = (("Context", "p-survey"), ("Exten", "s"), ("Priority", "1"))
+            return [Action("Redirect", (("Channel", channel), *where))]
+        case order.Mute():
+            state = ("State", "on" if command.on else "off")
+            leg = _checked(_CHANNEL, command.leg, "leg")
+            return [Action("MuteAudio", (("Channel", leg), ("Direction", "in"), state))]
+        case order.SendDigits():
+            return [_send_digits(command)]
+        case order.PlaceCall():
+            return [_place_call(command)]
+        case order.RingAgent():
+            return [_ring_agent(command, channel_id)]
         case order.HangUp():
-            return [Action("Hangup", (("Channel", _checked(_CHANNEL, command.channel, "channel")), ("Cause", "16")))]
+            # A call that we place has no channel name before it is answered; Asterisk finds it by its id as well.
+            pattern = _CHANNEL if "/" in command.channel else _NAME
+            return [Action("Hangup", (("Channel", _checked(pattern, command.channel, "channel")), ("Cause", "16")))]
         case order.StartRecording():
             channel = _checked(_CHANNEL, command.channel, "channel")
             path = recording_path(spool, command.name)
@@ -573,15 +628,104 @@ def _add_party(command: order.AddParty, channel_id: str) -> Action:
     """The third party's leg joins the caller's bridge itself; `asterisk.md` 12.6."""
     endpoint = _checked(_NAME, command.endpoint, "endpoint")
     call = _checked(_NAME, command.call, "call")
-    headers = (
-        ("Channel", f"PJSIP/{endpoint}"),
+    headers: tuple[tuple[str, str], ...] = (
+        ("Channel", _target(endpoint, command.number)),
         ("Application", "BridgeAdd"),
         ("Data", _checked(_CHANNEL, command.channel, "channel")),
         ("Async", "true"),
         ("Timeout", str(command.ring_s * 1000)),
         ("Variable", f"ROLE=third,CALLID={call}"),
     )
+    if command.caller_id:
+        headers = (*headers, ("CallerID", _checked(_NUMBER, command.caller_id, "caller_id")))
     return Action("Originate", (*headers, ("ChannelId", channel_id)) if channel_id else headers)
+
+
+def _target(endpoint: str, number: str) -> str:
+    """What to dial: an endpoint of ours, or a number at a trunk."""
+    _checked(_NUMBER, number, "number")
+    return f"PJSIP/{number}@{endpoint}" if number else f"PJSIP/{endpoint}"
+
+
+def _outside(command: order.Offer | order.HoldTalk | order.Consult) -> str:
+    """The number to dial at a trunk and the one to show there."""
+    number = _checked(_NUMBER, command.number, "number")
+    return f"{number},{_checked(_NUMBER, command.caller_id, 'caller_id')}"
+
+
+def _consulted(command: order.HoldTalk | order.Consult) -> Action:
+    """Whom the agent's leg shall ask, as ag-consult reads it."""
+    endpoint = _checked(_NAME, command.endpoint, "endpoint")
+    return set_variable(command.leg, "CONSULT", f"{endpoint},{command.ring_s},{_outside(command)}")
+
+
+def _hold_talk(command: order.HoldTalk) -> list[Action]:
+    """One Redirect for both: the caller to p-hold, the agent to ag-hold or ag-consult (`asterisk.md` 4, 12.6)."""
+    actions = _step_actions(command, "p-hold", _checked(_NAME, command.music, "music"))
+    extra = (
+        ("ExtraChannel", _checked(_CHANNEL, command.leg, "leg")),
+        ("ExtraContext", "ag-consult" if command.endpoint else "ag-hold"),
+        ("ExtraExten", "s"),
+        ("ExtraPriority", "1"),
+    )
+    both = Action("Redirect", (*actions.pop().headers, *extra))
+    return [*actions, *([_consulted(command)] if command.endpoint else []), both]
+
+
+def _send_digits(command: order.SendDigits) -> Action:
+    """Keys by a helper channel's SendDTMF: PlayDTMF would stop this AMI session for the length of each key."""
+    channel = _checked(_CHANNEL, command.channel, "channel")
+    headers = (
+        ("Channel", "Local/s@send-digits"),
+        ("Application", "SendDTMF"),
+        ("Data", f"{_checked(_KEYS, command.digits, 'digits')},150,120,{channel}"),
+        ("Async", "true"),
+    )
+    return Action("Originate", headers)
+
+
+def _place_call(command: order.PlaceCall) -> Action:
+    """The citizen's channel gets the call's own id, so that it is his by `whose`."""
+    call = _checked(_NAME, command.call, "call")
+    trunk, language = _checked(_NAME, command.trunk, "trunk"), _checked(_NAME, command.language, "language")
+    given = (
+        f"ROLE=caller,__CALLID={call},LANG={language}",
+        f"Q={_checked(_MARK, command.mark, 'mark')}",
+        f"CLI={_checked(_NUMBER, command.number, 'number')}",
+    )
+    headers = (
+        ("Channel", _target(trunk, command.number)),
+        ("Context", "p-out"),
+        ("Exten", "s"),
+        ("Priority", "1"),
+        ("Async", "true"),
+        ("Timeout", str(command.ring_s * 1000)),
+        ("CallerID", _checked(_NUMBER, command.caller_id, "caller_id")),
+        *(("Variable", one) for one in given),
+        ("ChannelId", call),
+    )
+    return Action("Originate", headers)
+
+
+def _ring_agent(command: order.RingAgent, channel_id: str) -> Action:
+    agent, call = _checked(_NAME, command.agent, "agent"), _checked(_NAME, command.call, "call")
+    answering = (
+        ("Variable", "PJSIP_HEADER(add,Call-Info)=<sip:hotline>\\;answer-after=0"),
+        ("Variable", "PJSIP_HEADER(add,Alert-Info)=<http://hotline>\\;info=alert-autoanswer\\;delay=0"),
+    )
+    headers = (
+        ("Channel", f"PJSIP/{agent}"),
+        ("Context", "ag-out"),
+        ("Exten", "s"),
+        ("Priority", "1"),
+        ("Async", "true"),
+        ("Timeout", str(command.ring_s * 1000)),
+        ("CallerID", _checked(_NUMBER, command.caller_id, "caller_id")),
+        ("Variable", f"ROLE=agent,__CALLID={call},LEGAGENT={agent}"),
+        *(answering if command.auto_answer else ()),
+        ("ChannelId", channel_id),
+    )
+    return Action("Originate", headers)
 
 
 def recording_path(spool: str, name: str) -> str:

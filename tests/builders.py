@@ -20,7 +20,7 @@ from agents.moves import AgentState
 from agents.rights import Actor, Right
 from agents.roster import AgentProfile
 from controller.house import LiveCall
-from controller.plan import NumberPlan, Plan, QueuePlan
+from controller.plan import Destination, NumberPlan, OutboundPlan, Plan, QueuePlan
 from controller.switchboard import Switchboard
 from ivr.hours import OpeningHours, parse_hours
 from ivr.menu_file import parse_menu
@@ -28,7 +28,7 @@ from pbx import commands as order
 from pbx import events as event
 from pbx.call import CallRecord, CallState
 from pbx.commands import Command
-from pbx.events import Event, KeyStatus, LiveChannel, Role, TimerKind
+from pbx.events import Event, KeyStatus, LiveChannel, Role, TargetKind, TimerKind
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, SkillId, TicketNumber
 from recordings.policy import RecordingPolicy
 from tests.virtual_time import START
@@ -41,6 +41,10 @@ A1, A2, A3, DEPARTMENT = AgentId("1001"), AgentId("1002"), AgentId("1003"), Agen
 LIN, ZHAO, UNION = ActorId("lin"), ActorId("zhao"), ActorId("union")
 LIN_PHONE, ZHAO_PHONE = AgentId("9001"), AgentId("9002")
 ONE, TWO, THREE = CallId("call-1.1"), CallId("call-2.1"), CallId("call-3.1")
+DESTINATIONS = (
+    Destination("110", "公安", "Police", "emergency", ("transfer", "three_way", "ticket"), "110"),
+    Destination("water", "水务", "Water company", "unit", ("three_way",), extension=DEPARTMENT),
+)
 _MENU_FILE = Path(__file__).parents[1] / "ivr" / "menus" / "main.toml"
 
 
@@ -73,6 +77,8 @@ def plan(**changes: Any) -> Plan:
         queues={queue.id: queue for queue in queues},
         agents={agent.id: agent for agent in agents},
         extensions=frozenset({DEPARTMENT}),
+        destinations={one.id: one for one in DESTINATIONS},
+        outbound=OutboundPlan("carrier", (r"1[3-9]\d{9}", "110"), caller=MENU),
         agent_rules=AgentRules(wrap_up_s=20.0, misses_before_not_ready=2),
         recording=RecordingPolicy(),
         supervisors={
@@ -101,11 +107,17 @@ def row(
 
 
 def leg_row(
-    agent: AgentId, call: CallId = ONE, *, up: bool = False, number: int = 1, third: bool = False
+    agent: AgentId,
+    call: CallId = ONE,
+    *,
+    up: bool = False,
+    number: int = 1,
+    third: bool = False,
+    context: str = "from-agent",
 ) -> LiveChannel:
     """An agent's leg in the snapshot."""
     role = Role.THIRD if third else Role.AGENT
-    return LiveChannel(leg_of(agent, call, number), call, role, agent, "from-agent", 0, up, "", "")
+    return LiveChannel(leg_of(agent, call, number), call, role, agent, context, 0, up, "", "")
 
 
 class Hall:
@@ -155,7 +167,7 @@ class Hall:
     def connected(
         self,
         *channels: LiveChannel,
-        phones: tuple[AgentId, ...] = (A1, A2, A3),
+        phones: tuple[AgentId, ...] = (A1, A2, A3, DEPARTMENT),
         marks: dict[AgentId, str] | None = None,
     ) -> list[Command]:
         return self.step(event.ExchangeConnected(tuple(channels), phones, tuple((marks or {}).items()), self.now))
@@ -270,8 +282,66 @@ class Hall:
     def extend(self, seconds: float, agent: AgentId = A1) -> list[Command]:
         return self.step(event.WrapUpExtended(agent, seconds, RequestId("r"), self.now))
 
+    def hold(self, agent: AgentId = A1) -> list[Command]:
+        return self.step(event.HoldAsked(agent, RequestId("r"), self.now))
+
+    def resume(self, agent: AgentId = A1) -> list[Command]:
+        return self.step(event.ResumeAsked(agent, RequestId("r"), self.now))
+
+    def transfer(self, target: str, agent: AgentId = A1, kind: TargetKind = TargetKind.AGENT) -> list[Command]:
+        return self.step(event.TransferAsked(agent, kind, target, RequestId("r"), self.now))
+
+    def consult(self, target: str, agent: AgentId = A1, kind: TargetKind = TargetKind.AGENT) -> list[Command]:
+        return self.step(event.ConsultAsked(agent, kind, target, RequestId("r"), self.now))
+
+    def complete(self, agent: AgentId = A1) -> list[Command]:
+        return self.step(event.ConsultCompleted(agent, RequestId("r"), self.now))
+
+    def hand_over(self, destination: str, way: str, agent: AgentId = A1) -> list[Command]:
+        return self.step(event.HandOverAsked(agent, destination, way, RequestId("r"), self.now))
+
+    def drop_party(self, endpoint: AgentId, agent: AgentId = A1) -> list[Command]:
+        return self.step(event.ThirdPartyDropped(agent, endpoint, RequestId("r"), self.now))
+
+    def dial(self, number: str, agent: AgentId = A1, purpose: str = "follow_up") -> list[Command]:
+        return self.step(event.OutboundAsked(agent, number, purpose, "", RequestId("r"), self.now))
+
     def third_party(self, endpoint: AgentId, agent: AgentId = A1) -> list[Command]:
         return self.step(event.ThirdPartyAsked(agent, endpoint, RequestId("r"), self.now))
+
+    # ------------------------------------------------------------ hold, consult, calls of ours, as the exchange reports
+
+    def parted(self, agent: AgentId = A1, call: CallId = ONE) -> list[Command]:
+        """The exchange has parted caller and agent."""
+        found = [*self.left(None, call), *self.left(agent, call)]
+        return [*found, *self.started(call)]
+
+    def fetched(self, agent: AgentId = A1, call: CallId = ONE) -> list[Command]:
+        """The caller has fetched this agent's leg."""
+        found = self.started(call)
+        return [*found, *self.joined(None, call), *self.joined(agent, call)]
+
+    def join_ended(self, call: CallId = ONE, *, ok: bool = True, step: int | None = None) -> list[Command]:
+        return self.step(event.JoinEnded(call, self._step(call, step), ok, self.now))
+
+    def consult_ended(
+        self, endpoint: AgentId, status: str = "ANSWER", cause: int = 16, call: CallId = ONE
+    ) -> list[Command]:
+        return self.step(event.ConsultEnded(call, endpoint, status, cause, self.now))
+
+    def asked_answers(self, agent: AgentId = A2, call: CallId = ONE, *, by: AgentId = A1) -> list[Command]:
+        """The one who is asked is rung and answers."""
+        found = self.leg_started(agent, call, step=0)
+        return [*found, *self.joined(by, call), *self.joined(agent, call)]
+
+    def waits(self, agent: AgentId = A1, call: CallId = ONE) -> list[Command]:
+        return self.step(event.AgentWaits(call, agent, leg_of(agent, call), self.now))
+
+    def citizen_answers(self, call: CallId) -> list[Command]:
+        return self.step(event.OutboundAnswered(call, caller_channel(call), self.now))
+
+    def unreached(self, call: CallId, reason: str = "busy") -> list[Command]:
+        return self.step(event.OutboundFailed(call, reason, self.now))
 
     # ------------------------------------------------------------ supervisors
 

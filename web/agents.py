@@ -6,6 +6,7 @@ import re
 
 from aiohttp import web
 
+from pbx.events import TargetKind
 from pbx.ids import AgentId
 from web.backend import RequestResult
 from web.errors import refusal
@@ -16,6 +17,12 @@ from web.shape import answer
 _REASON = Text(longest=32, required=True, pattern=re.compile(r"[a-z0-9_-]+"))
 _EXTEND = Number(least=1, most=86400, required=True)
 _SEAT = Text(longest=32, pattern=re.compile(r"[A-Za-z0-9_-]+"))
+_TARGET = Text(longest=32, required=True, pattern=re.compile(r"[A-Za-z0-9+*#_-]+"))
+_KIND = Text(longest=16, required=True, pattern=re.compile("agent|queue|extension|destination|number"))
+_WAY = Text(longest=16, required=True, pattern=re.compile("transfer|three_way|ticket"))
+_DIGITS = Text(longest=32, required=True, pattern=re.compile(r"[0-9*#A-D]+"))
+_PURPOSE = Text(longest=32, pattern=re.compile(r"[a-z0-9_-]+"))
+_QUEUE = Text(longest=32, pattern=re.compile(r"[a-z0-9-]+"))
 _ENDPOINT = Text(longest=32, required=True, pattern=re.compile(r"[A-Za-z0-9_-]+"))
 
 
@@ -64,3 +71,73 @@ async def third_party(request: web.Request) -> web.Response:
     """POST …/third-party with ``{"endpoint": …}``: 三方通话."""
     body = await read_body(request, {"endpoint": _ENDPOINT})
     return _answered(await request.app[BACKEND].third_party(_agent(request), AgentId(body["endpoint"])))
+
+
+# ---------------------------------------------------------------- in the call
+
+
+async def hold(request: web.Request) -> web.Response:
+    """POST …/hold: 保持."""
+    await read_body(request, {})
+    return _answered(await request.app[BACKEND].hold(_agent(request)))
+
+
+async def resume(request: web.Request) -> web.Response:
+    """POST …/resume: 取消保持; also back from a consultation."""
+    await read_body(request, {})
+    return _answered(await request.app[BACKEND].resume(_agent(request)))
+
+
+async def transfer(request: web.Request) -> web.Response:
+    """POST …/transfer with ``{"kind": …, "target": …}``: 盲转."""
+    body = await read_body(request, {"kind": _KIND, "target": _TARGET})
+    return _answered(await request.app[BACKEND].transfer(_agent(request), TargetKind(body["kind"]), body["target"]))
+
+
+async def consult(request: web.Request) -> web.Response:
+    """POST …/consult with ``{"kind": …, "target": …}``: 咨询; the caller goes on hold."""
+    body = await read_body(request, {"kind": _KIND, "target": _TARGET})
+    return _answered(await request.app[BACKEND].consult(_agent(request), TargetKind(body["kind"]), body["target"]))
+
+
+async def complete(request: web.Request) -> web.Response:
+    """POST …/complete: 咨询转接, the one who was asked takes the caller."""
+    await read_body(request, {})
+    return _answered(await request.app[BACKEND].complete(_agent(request)))
+
+
+async def drop(request: web.Request) -> web.Response:
+    """POST …/drop with ``{"endpoint": …}``: a third party is let go, ringing or talking."""
+    body = await read_body(request, {"endpoint": _ENDPOINT})
+    return _answered(await request.app[BACKEND].drop_party(_agent(request), AgentId(body["endpoint"])))
+
+
+async def hand_over(request: web.Request) -> web.Response:
+    """POST …/hand-over with ``{"destination": …, "way": …}``: 110, 119, 120, 122, a unit, the platform."""
+    body = await read_body(request, {"destination": _ENDPOINT, "way": _WAY})
+    return _answered(await request.app[BACKEND].hand_over(_agent(request), body["destination"], body["way"]))
+
+
+async def dial(request: web.Request) -> web.Response:
+    """POST …/dial with ``{"number": …, "purpose": …, "queue": …}``: 外呼; purpose is ``follow_up`` if not given."""
+    body = await read_body(request, {"number": _TARGET, "purpose": _PURPOSE, "queue": _QUEUE})
+    purpose, queue = body.get("purpose") or "follow_up", body.get("queue") or ""
+    return _answered(await request.app[BACKEND].dial(_agent(request), body["number"], purpose, queue))
+
+
+async def digits(request: web.Request) -> web.Response:
+    """POST …/digits with ``{"digits": …}``: keys towards the other side."""
+    body = await read_body(request, {"digits": _DIGITS})
+    return _answered(await request.app[BACKEND].digits(_agent(request), body["digits"]))
+
+
+async def mute(request: web.Request) -> web.Response:
+    """POST …/mute: 静音."""
+    await read_body(request, {})
+    return _answered(await request.app[BACKEND].mute(_agent(request), on=True))
+
+
+async def unmute(request: web.Request) -> web.Response:
+    """POST …/unmute: 取消静音."""
+    await read_body(request, {})
+    return _answered(await request.app[BACKEND].mute(_agent(request), on=False))

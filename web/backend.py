@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from agents.rights import Actor
 from pbx.call import CallRecord, CallState, Outcome
-from pbx.events import CallerEntry
+from pbx.events import CallerEntry, TargetKind
 from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId, TicketNumber
 from pbx.supervision import QueueOverride, SkillOverride, SpyMode, SupervisorRequest
 
@@ -164,11 +164,14 @@ class Overview:
     @property
     def talking(self) -> int:
         """Callers joined with an agent now."""
-        return sum(call.state is CallState.TALKING for call in self.calls)
+        return sum(call.state in TALKING_STATES for call in self.calls)
 
 
 WAITING_STATES = frozenset({CallState.WAITING, CallState.OFFERED, CallState.NET})
 """States in which a caller hears music and wants an agent."""
+
+TALKING_STATES = frozenset({CallState.TALKING, CallState.HELD})
+"""States in which a caller has an agent, on hold or not."""
 
 
 # ---------------------------------------------------------------- requests and their refusals
@@ -304,6 +307,46 @@ class Backend(Protocol):
 
     async def unlist_caller(self, number: str, by: str) -> RequestResult:
         """Treat a number like every other again. Code: unknown_number."""
+        ...
+
+    async def hold(self, agent: AgentId) -> RequestResult:
+        """保持: the agent's caller hears music."""
+        ...
+
+    async def resume(self, agent: AgentId) -> RequestResult:
+        """取消保持: the agent talks with his caller again; one whom he asks is let go."""
+        ...
+
+    async def transfer(self, agent: AgentId, kind: TargetKind, target: str) -> RequestResult:
+        """盲转: the agent gives his caller away."""
+        ...
+
+    async def consult(self, agent: AgentId, kind: TargetKind, target: str) -> RequestResult:
+        """咨询: the agent asks somebody; his caller is on hold."""
+        ...
+
+    async def complete(self, agent: AgentId) -> RequestResult:
+        """咨询转接: the one who was asked takes the caller."""
+        ...
+
+    async def drop_party(self, agent: AgentId, endpoint: AgentId) -> RequestResult:
+        """A third party is let go, ringing or talking."""
+        ...
+
+    async def hand_over(self, agent: AgentId, destination: str, way: str) -> RequestResult:
+        """一键转接, 三方通话, 工单流转 to a destination of the configuration."""
+        ...
+
+    async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
+        """外呼: the agent calls a citizen."""
+        ...
+
+    async def digits(self, agent: AgentId, digits: str) -> RequestResult:
+        """Keys towards the other side."""
+        ...
+
+    async def mute(self, agent: AgentId, *, on: bool) -> RequestResult:
+        """静音: the caller does not hear the agent, or hears him again."""
         ...
 
     async def call_records(self, since: float, until: float) -> Sequence[CallRecord]:

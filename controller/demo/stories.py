@@ -301,7 +301,7 @@ async def story_i(scene: Scene) -> None:
     agent_three = await second.incoming(timeout=40)
     await agent_three.answered(timeout=10)
     three.play(Tone(CITIZEN_HZ))
-    await agent_three.hear_tone(CITIZEN_HZ, timeout=5)
+    await agent_three.hear_tone(CITIZEN_HZ, timeout=5, frames=60)  # shorter than a second would count as no talk
     for agent in (agent_one, agent_two, agent_three):
         await agent.hangup()
     for citizen in (one, two, three):

@@ -52,7 +52,7 @@ def theory(plan: SimulationPlan) -> tuple[str, Settled]:
         raise NoTheory("theory knows a constant rate of arrivals")
     if stream.talk.kind != "exponential":
         raise NoTheory("theory knows exponential talks")
-    if stream.patience.kind not in ("exponential", "never") or raw.callers.short_abandons:
+    if stream.patience.kind not in ("exponential", "never") or raw.citizens.short_abandons:
         raise NoTheory("theory knows a patience that is exponential or never ends, and no short abandons")
     if raw.people.pick_up or raw.people.no_answer or hotline.agent_rules.wrap_up_s:
         raise NoTheory("theory knows agents who answer at once, always, and have no wrap-up")

@@ -8,7 +8,7 @@ simulated days differ only in what was changed (common random numbers).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 
 _MASK = (1 << 64) - 1
@@ -39,6 +39,14 @@ class Duration:
     kind: str = "constant"
     mean_s: float = 0.0
     cv: float = 1.0
+    _middle_s: float = field(init=False, repr=False, compare=False, default=0.0)  #: lognormal: the median
+    _spread: float = field(init=False, repr=False, compare=False, default=0.0)  #: and the spread of the logarithm
+
+    def __post_init__(self) -> None:
+        """What every draw of a lognormal needs is made once."""
+        variance = math.log1p(self.cv * self.cv)
+        object.__setattr__(self, "_middle_s", self.mean_s * math.exp(-variance / 2))
+        object.__setattr__(self, "_spread", math.sqrt(variance))
 
     def at(self, uniform: float) -> float:
         """The value below which the share `uniform` (above 0, below 1) of all values lies."""
@@ -46,6 +54,5 @@ class Duration:
         if kind == "exponential":
             return -self.mean_s * math.log1p(-uniform)
         if kind == "lognormal":
-            spread = math.log1p(self.cv * self.cv)
-            return self.mean_s * math.exp(math.sqrt(spread) * _inverse_normal(uniform) - spread / 2)
+            return self._middle_s * math.exp(self._spread * _inverse_normal(uniform))
         return math.inf if kind == "never" else self.mean_s

@@ -27,14 +27,14 @@ class GeneratedCrowd:
         found: list[Caller] = []
         for number, stream in enumerate(plan.streams):
             random = Random(f"{seed} {run} {number}")  # noqa: S311  chance for a model, not for a secret
-            short, within = raw.callers.short_abandons, raw.callers.short_within_s
+            short, within = raw.citizens.short_abandons, raw.citizens.short_within_s
             found += _callers(stream, random, f"sim-{number}", short, within)
         found.sort(key=lambda caller: caller.at)
         self._callers = found
         self._streams = {
             caller.call: plan.streams[int(caller.call.split("-")[1])] for caller in found if not caller.straight
         }
-        self._key, self._survey = raw.callers.key.made(), raw.callers.survey.made()
+        self._key, self._survey = raw.citizens.key.made(), raw.citizens.survey.made()
         people = raw.people
         pick_up = people.pick_up.made() if people.pick_up else Duration()
         self._pick_up = None if pick_up.kind == "constant" else pick_up

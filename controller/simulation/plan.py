@@ -1,12 +1,13 @@
 """The plan of a simulation: a TOML file that says who calls, how people behave, who works when, and for how many days.
 
-Its own sections are ``[simulation]``, ``[[arrivals]]``, ``[callers]``, ``[people]`` and ``[[staff]]``; any other
+Its own sections are ``[simulation]``, ``[[arrivals]]``, ``[citizens]``, ``[people]`` and ``[[staff]]``; any other
 section changes the configuration that it names (`change.py`), or is all of it when it names none. Everything that is
 wrong is named with its line; the meaning and the default of each value stand beside its field here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,7 @@ from controller.toml_lines import Path as TomlPath
 from ivr.hours import OpeningHours
 from pbx.ids import AgentId, QueueId
 
-OWN = frozenset({"simulation", "arrivals", "callers", "people", "staff"})
+OWN = frozenset({"simulation", "arrivals", "citizens", "people", "staff"})
 """The sections that are no configuration of a hotline."""
 
 STRAIGHT = "straight-"
@@ -83,7 +84,7 @@ class ArrivalsSection(Section):
     calls_per_hour: Annotated[float, Field(ge=0)] | None = None
     per_hour: list[Annotated[float, Field(ge=0)]] | None = None  # calls in each hour from `begin` on
     per_quarter: list[Annotated[float, Field(ge=0)]] | None = None  # calls in each quarter of an hour
-    patience: DurationSection | None = None  # else that of [callers]
+    patience: DurationSection | None = None  # else that of [citizens]
     talk: DurationSection | None = None
 
     @model_validator(mode="after")
@@ -95,8 +96,8 @@ class ArrivalsSection(Section):
         return self
 
 
-class CallersSection(Section):
-    """[callers]: how citizens behave. The mean patience of 120 s and the talk of 180 s are `performance.md` 2d's."""
+class CitizensSection(Section):
+    """[citizens]: how citizens behave. The mean patience of 120 s and the talk of 180 s are `performance.md` 2d's."""
 
     patience: DurationSection = DurationSection(kind="exponential", mean_s=120.0)
     short_abandons: Share = 0.0  # so many of them give up
@@ -137,7 +138,7 @@ class PlanFile(Section):
 
     simulation: SimulationSection = Field(default_factory=SimulationSection)
     arrivals: list[ArrivalsSection] = Field(min_length=1)
-    callers: CallersSection = Field(default_factory=CallersSection)
+    citizens: CitizensSection = Field(default_factory=CitizensSection)
     people: PeopleSection = Field(default_factory=PeopleSection)
     staff: list[StaffSection] = Field(default_factory=list)
 
@@ -182,7 +183,7 @@ def load_plan(file: Path) -> SimulationPlan:
     base: Source | None = None
     if raw.simulation.hotline is not None:
         base = read_source(file.parent / raw.simulation.hotline)
-    settings = changed(base, source, OWN, more={"agents": list(_generated(raw))})
+    settings = changed(base, source, OWN, more={"agents": generated_agents(raw.staff)})
     reader = _Reader(source, raw, settings)
     plan = reader.plan()
     problems += reader.problems
@@ -191,10 +192,10 @@ def load_plan(file: Path) -> SimulationPlan:
     return plan
 
 
-def _generated(raw: PlanFile) -> list[dict[str, Any]]:
+def generated_agents(staff: Sequence[StaffSection]) -> list[dict[str, Any]]:
     """The agents of the groups with a number, as a configuration has them."""
     agents: list[dict[str, Any]] = []
-    for group in raw.staff:
+    for group in staff:
         for _ in range(group.count or 0):
             number = FIRST_STAFF + len(agents)
             agents.append({"id": str(number), "name": f"Simulated {number}", "skills": dict(group.skills)})
@@ -268,15 +269,15 @@ class _Reader:
                 calls = (one.calls_per_hour or 0.0) * (until - at) / 3600
             slots.append((at, until, calls))
             at, slot = until, slot + 1
-        callers = self.raw.callers
+        citizens = self.raw.citizens
         return Stream(
             one.dialled or STRAIGHT + queue,
             queue,
             tuple(one.keys),
             one.queue is not None,
             tuple(slots),
-            (one.patience or callers.patience).made(),
-            (one.talk or callers.talk).made(),
+            (one.patience or citizens.patience).made(),
+            (one.talk or citizens.talk).made(),
         )
 
     def _shifts(self, begin: float, end: float) -> list[Shift]:

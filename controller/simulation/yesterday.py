@@ -52,7 +52,7 @@ class _Told:
     keys: list[Key] = field(default_factory=list)
     listened: list[float] = field(default_factory=list)
     offered: tuple[AgentId, float] | None = None
-    offers: list[tuple[AgentId, float | None]] = field(default_factory=list)
+    offers: list[tuple[AgentId, float | None]] = field(default_factory=list)  #: `inf`: he left before
     wrap_up_s: float = math.inf
 
 
@@ -74,9 +74,14 @@ class Yesterday:
     restarts: int = 0  #: of the connection to the exchange
 
     @property
+    def over(self) -> set[CallId]:
+        """The calls that were seen from their beginning to their end."""
+        return {call for call in self.told if call in self.records and self.records[call].ended_at is not None}
+
+    @property
     def unknown(self) -> int:
         """Calls of which only a part was seen."""
-        return len(self.records.keys() - self.told.keys())
+        return len(self.records) - len(self.over)
 
     def shifts(self, but: frozenset[AgentId] = frozenset()) -> list[Shift]:
         """From when to when agents took calls."""
@@ -129,6 +134,11 @@ class _Reader:
                 told = day.told.get(found.call)
                 if told is not None and told.offered is not None and told.offered[0] == found.agent:
                     told.offers.append((told.offered[0], None))
+                    told.offered = None
+            case event.CallEnded():
+                told = day.told.get(found.call)
+                if told is not None and told.offered is not None:  # he left while it rang: nobody knows
+                    told.offers.append((told.offered[0], math.inf))
                     told.offered = None
             case event.AgentSignedIn() | event.AgentSignedOut() | event.AgentWentReady() | event.AgentWentNotReady():
                 if not self._wrote(found):
@@ -225,11 +235,13 @@ class RecordedCrowd:
         self._pick_ups: dict[AgentId, list[float | None]] = {}
         for told in day.told.values():
             for agent, after in told.offers:
-                self._pick_ups.setdefault(agent, []).append(after)
+                if after != math.inf:
+                    self._pick_ups.setdefault(agent, []).append(after)
         self._all_pick_ups = [after for found in self._pick_ups.values() for after in found]
         self._asked: dict[tuple[CallId, AgentId], int] = {}
+        over = day.over
         self._callers = sorted(
-            (self._caller(call, told) for call, told in day.told.items() if call in day.records), key=lambda one: one.at
+            (self._caller(call, told) for call, told in day.told.items() if call in over), key=lambda one: one.at
         )
 
     def _caller(self, call: CallId, told: _Told) -> Caller:

@@ -53,7 +53,8 @@ class Phone:
 
     `user`, `password`: for digest challenges and the address of record; `server`: registrar and proxy (None: only
     direct calls); `from_number`: number shown to others (default: user); `lines`: calls at a time, more get 486
-    (None: no limit); `record`: keep what is heard; `t1`: RFC 3261's timer base in seconds.
+    (None: no limit); `local_port`: of SIP (0: a free one); `record`: keep what is heard; `t1`: RFC 3261's timer base
+    in seconds.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Phone:
         from_number: str | None = None,
         display: str | None = None,
         local_ip: str = "127.0.0.1",
+        local_port: int = 0,
         policy: AnswerPolicy | None = None,
         lines: int | None = None,
         record: bool = True,
@@ -74,6 +76,7 @@ class Phone:
         self.user, self.server, self.local_ip = user, server, local_ip
         self.from_number, self.display = from_number or user, display or ""
         self.policy = policy or AnswerPolicy.manual()
+        self._local_port = local_port
         self.lines, self.record, self.user_agent = lines, record, user_agent
         self.on_call: Callable[[Call], object] | None = None
         self.credentials = Credentials(user, password)
@@ -95,7 +98,7 @@ class Phone:
         self._loop = asyncio.get_running_loop()
         self.layer = TransactionLayer(self._loop, self._send, self._on_request, self._timers)
         self._transport, _ = await self._loop.create_datagram_endpoint(
-            lambda: _Datagrams(self.layer.receive), local_addr=(self.local_ip, 0)
+            lambda: _Datagrams(self.layer.receive), local_addr=(self.local_ip, self._local_port)
         )
         name = self._transport.get_extra_info("sockname")
         self.address: Address = (str(name[0]), int(name[1]))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 import shutil
+import socket
 import tempfile
 import time
 from array import array
@@ -236,11 +237,18 @@ def place() -> Iterator[Callable[[], Path]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _free_port() -> int:
+    """A UDP port for the carrier, whom a phone of ours plays."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture(scope="session")
 def exchange(binary: AsteriskBinary, place: Callable[[], Path], sounds: Path) -> Iterator[Exchange]:
     """The session's running exchange; `.settings` has ports, secrets and folders."""
     settings = free_settings(place(), phones=PHONES, numbers=("12345", "12346"), sounds=sounds, heartbeat_max_s=HBMAX,
-                             log_levels="warning,error",
+                             log_levels="warning,error", carrier_host="127.0.0.1", carrier_port=_free_port(),
                              survey_wait_s=1, rtp_timeout_s=3, qualify_s=0)  # fmt: skip
     running = Exchange(binary, settings)
     asyncio.run(running.start())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import join, prompt
+from benchmarks import join, prompt, queue, races
 from controller.asterisk import AsteriskBinary
 
 pytestmark = pytest.mark.asterisk
@@ -54,3 +54,43 @@ async def test_bench_join_sees_both_parties_bridged(
     assert short["ami_events_per_call"] > 5, "each call is told by the exchange"
     assert short["controller_memory_mb"]["after"] > 10.0
     assert short["asterisk_cpu_per_call"] > 0.0
+
+
+async def test_bench_queue_lets_both_sides_serve_the_same_people(
+    binary: AsteriskBinary, place: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = place()
+    monkeypatch.setattr(queue, "JUDGED_WAITING", 2)
+    monkeypatch.setattr(queue, "SETTLE_S", 1.5)
+    monkeypatch.setattr(queue, "RAMP_S", 0.1)
+    monkeypatch.setattr(
+        queue, "plan", lambda *_, **__: [(side, 3, 2) for side in (queue.OURS, queue.FAST, queue.SURVEY)]
+    )
+    told = await written(
+        lambda file: queue.run(file, members=(3,), waiting=(2,), window_s=3.0, folder=folder), tmp_path / "queue.json"
+    )
+    assert told["figures"] == {"queue.lost_calls": 0}, "three agents are no size that is judged"
+    ours, fast, survey = told["turns"]
+    for turn in told["turns"]:
+        assert turn["talks"] > 0, turn["side"]
+        assert (turn["lost"], turn["unanswered_requests"], turn["left_over"]) == (0, 0, 0), turn["side"]
+        assert turn["free_to_invite"]["n"] > 0, "two always wait: whoever is free is rung again"
+    assert ours["offer_to_invite"]["n"] > 0
+    assert ours["answer_to_bridged"]["min"] > -0.005, "two clocks of one machine"
+    assert fast["offer_to_invite"] == {"n": 0}
+    assert survey["scores"] > 0
+    assert ours["controller_cpu_per_call"] > 0.0
+
+
+async def test_bench_races_knows_where_everybody_is(
+    binary: AsteriskBinary, place: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = place()
+    few = ("offer in an announcement", "hold, agent hangs up", "third party answers, caller hangs up")
+    monkeypatch.setattr(races, "RACES", {name: races.RACES[name] for name in few})
+    told = await written(
+        lambda file: races.run(file, trials=2, lanes=2, silent=0, folder=folder), tmp_path / "races.json"
+    )
+    assert told["figures"] == {"races.lost": 0, "races.left_over": 0}
+    assert {name: told["races"][name]["trials"] for name in few} == dict.fromkeys(few, 2)
+    assert told["races"][races.FALLS]["trials"] == 2

@@ -429,8 +429,9 @@ async def test_consultation_then_transfer(beating: Any, ring: Ring, plug: Plug) 
     incoming = await offered(line, first)
     leg = (await line.user("LegStart"))["Leg"]
     await beating.do("Setvar", Channel=line.channel, Variable="A3", Value="default")
+    await beating.do("Setvar", Channel=leg, Variable="CONSULT", Value="1002,20,,")
     await beating.do("Redirect", Channel=line.channel, Context="p-hold", Exten=3, Priority=1, ExtraChannel=leg,
-                     ExtraContext="ag-consult", ExtraExten="1002", ExtraPriority=1)  # fmt: skip
+                     ExtraContext="ag-consult", ExtraExten="s", ExtraPriority=1)  # fmt: skip
     asked = await second.incoming(timeout=3)
     await asked.answered(timeout=3)
     await asked.hear_tone(AGENT_HZ, timeout=3)

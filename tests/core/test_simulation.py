@@ -38,7 +38,7 @@ level = "{level}"
 [[arrivals]]
 queue = "general"
 calls_per_hour = {calls}
-[callers]
+[citizens]
 patience = {patience}
 talk = {{ kind = "exponential", mean_s = 100 }}
 [[staff]]
@@ -57,7 +57,7 @@ wrap_up_s = 0.0
 MORE = """[[arrivals]]
 queue = "general"
 calls_per_hour = 30
-[callers]
+[citizens]
 """
 
 
@@ -146,7 +146,7 @@ def test_a_seed_gives_the_same_day_and_another_one_another(tmp_path: Path) -> No
 def test_a_stream_more_leaves_the_others_as_they_are(tmp_path: Path) -> None:
     before = GeneratedCrowd(small(tmp_path), 0).callers
     text = (tmp_path / "plan.toml").read_text("utf-8")
-    more = written(tmp_path, text.replace("[callers]", MORE))
+    more = written(tmp_path, text.replace("[citizens]", MORE))
     after = [one for one in GeneratedCrowd(more, 0).callers if one.call.startswith("sim-0")]
     assert [(one.at, one.talk_s, one.luck) for one in before] == [(one.at, one.talk_s, one.luck) for one in after]
 

@@ -32,7 +32,7 @@ per_quarter = [4, 6, 0, 5]
 [[arrivals]]
 queue = "approvals"
 per_hour = [12]
-[callers]
+[citizens]
 patience = {{ kind = "exponential", mean_s = 90 }}
 short_abandons = 0.05
 [people]

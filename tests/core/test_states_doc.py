@@ -55,7 +55,7 @@ def call_letters() -> dict[Cell, str]:
     source = (ROOT / "pbx" / "call.py").read_text(encoding="utf-8")
     letters: dict[Cell, str] = {}
     last = ""
-    move = r"\(\s*_A\.(\w+),\s*_I\.(\w+),?\s*\): _A\.\w+,(?:  # ([a-z])\b)?"
+    move = r"\(\s*_A\.(\w+),\s*_I\.(\w+),?\s*\): _A\.\w+,(?:  # ([A-Za-z])\b)?"
     for state, cause, letter in re.findall(move, source):
         last = letter or last
         letters[state, cause] = last

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pbx import events as event
 from pbx import supervision as word
 from pbx.call import CallState
-from pbx.events import Event, KeyStatus, PhoneCode, PinVerdict, Role, TimerKind
+from pbx.events import Event, KeyStatus, LiveChannel, PhoneCode, PinVerdict, Role, TargetKind, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId, SkillId, SpyId, TicketNumber
 from pbx.supervision import QueueOverride, SkillOverride
 from tests.builders import (
@@ -35,6 +35,12 @@ pytestmark = pytest.mark.core
 
 SPY = SpyId("spy-lin-1")
 CALLS, AGENTS = (ONE, TWO), (A1, A2, DEPARTMENT)
+
+
+def held_rows(call: CallId, agent: AgentId, step: int, asking: bool) -> tuple[LiveChannel, ...]:
+    """A caller on hold, and his agent, alone or asking."""
+    mine = leg_row(agent, call, up=asking, context="ag-consult" if asking else "ag-hold")
+    return (row(call, "p-hold", step=step), mine, *([leg_row(A2, call, up=True, number=2)] if asking else []))
 
 
 def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> list[Event]:
@@ -90,6 +96,24 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.TimeIsUp(TimerKind.REASON_LIMIT, agent, step, at),
         event.WrapUpExtended(agent, 30.0, request, at),
         event.ThirdPartyAsked(other, agent, request, at),
+        event.ThirdPartyDropped(other, agent, request, at),
+        event.HoldAsked(agent, request, at),
+        event.ResumeAsked(agent, request, at),
+        event.TransferAsked(agent, TargetKind.AGENT, other, request, at),
+        event.TransferAsked(agent, TargetKind.QUEUE, "english", request, at),
+        event.ConsultAsked(agent, TargetKind.AGENT, other, request, at),
+        event.ConsultCompleted(agent, request, at),
+        event.HandOverAsked(agent, "110", "transfer" if third else "three_way", request, at),
+        event.MuteAsked(agent, third, request, at),
+        event.DigitsAsked(agent, "1#", request, at),
+        event.OutboundAsked(agent, "13800002222", "follow_up", "", request, at),
+        event.JoinEnded(call, step, third, at),
+        event.ConsultEnded(call, agent, "ANSWER" if third else "BUSY", 16, at),
+        event.PhoneHeld(call, leg_of(agent, call), agent, third, at),
+        event.OutboundAnswered(call, caller_channel(call), at),
+        event.OutboundFailed(call, "busy", at),
+        event.AgentWaits(call, agent, leg_of(agent, call), at),
+        event.ExchangeConnected(held_rows(call, agent, step, third), (A1, A2), (), at),
         event.TicketOpened(call, TicketNumber("1"), at),
         event.TimeIsUp(TimerKind.WRAP_UP, agent, step, at),
         event.TimeIsUp(TimerKind.RETRY_OFFER, call, step, at),
@@ -157,6 +181,7 @@ def _in(state: CallState) -> Hall:
         CallState.WAITING: hall.queued,
         CallState.OFFERED: hall.ringing,
         CallState.TALKING: hall.talking,
+        CallState.HELD: lambda: (hall.talking(), hall.hold(), hall.parted()),
         CallState.SURVEY: hall.surveyed,
         CallState.NET: lambda: hall.connected(row(context="fallback"), leg_row(A2)),
     }
@@ -165,7 +190,7 @@ def _in(state: CallState) -> Hall:
     return hall
 
 
-STATES = [state for state in CallState if state not in (CallState.ARRIVED, CallState.ENDED)]
+STATES = [state for state in CallState if state not in (CallState.ARRIVED, CallState.DIALLING, CallState.ENDED)]
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -190,7 +215,7 @@ def test_every_event_in_every_state_now_late_and_twice(
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(CALLS), st.sampled_from(AGENTS), st.integers(0, 6), st.booleans(), st.integers(0, 35)
+            st.sampled_from(CALLS), st.sampled_from(AGENTS), st.integers(0, 6), st.booleans(), st.integers(0, 54)
         ),
         max_size=60,
     )

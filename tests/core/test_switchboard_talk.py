@@ -7,7 +7,7 @@ import pytest
 from agents.agent import AgentRules
 from agents.moves import AgentState
 from pbx.call import CallState, Outcome
-from pbx.commands import AddParty, CancelOffer, HangUp, Hold, Offer, OpenTicket, PrepareEnd, Reply
+from pbx.commands import AddParty, CancelOffer, DropParty, Hold, Offer, OpenTicket, PrepareEnd, Reply, ToSurvey
 from pbx.events import TimerKind
 from tests.builders import A1, A2, A3, DEPARTMENT, ONE, TWO, Hall, leg_of, none, only, wakes
 
@@ -221,10 +221,10 @@ def test_a_command_that_cut_a_talk_is_followed_by_another_chance() -> None:
     assert hall.state() is CallState.WAITING
 
 
-def test_a_caller_who_was_fetched_out_of_the_survey_is_released() -> None:
+def test_a_caller_who_was_fetched_out_of_the_survey_is_led_back_into_it() -> None:
     hall = Hall()
     hall.surveyed()
-    assert only(hall.started(step=hall.call().step + 1), HangUp)
+    assert only(hall.started(step=hall.call().step + 1), ToSurvey)
 
 
 # ---------------------------------------------------------------- third parties
@@ -336,3 +336,53 @@ def test_a_third_party_leaves_and_the_talk_goes_on() -> None:
     assert hall.state() is CallState.TALKING
     assert hall.call().talk_since is not None
     assert ONE in hall.house.calls
+
+
+def test_a_third_party_who_is_still_being_rung_when_the_talk_ends_is_rung_no_more() -> None:
+    hall = Hall()
+    hall.talking()
+    hall.third_party(DEPARTMENT)
+    hall.later(5)
+    commands = [*hall.left(A1), *hall.leg_ended(A1), *hall.talk_ended()]
+    assert only(commands, DropParty).endpoint == DEPARTMENT
+    assert hall.saved().transfers[-1].outcome == "cancelled"
+
+
+def test_a_third_party_who_is_still_being_rung_when_the_citizen_leaves_is_rung_no_more() -> None:
+    hall = Hall()
+    hall.talking()
+    hall.third_party(DEPARTMENT)
+    assert only(hall.hung_up(), DropParty).endpoint == DEPARTMENT
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_third_party_is_invited_once(answered: bool) -> None:
+    hall = Hall()
+    hall.talking()
+    hall.third_party(DEPARTMENT)
+    if answered:
+        hall.joined(DEPARTMENT, third=True)
+    commands = hall.third_party(DEPARTMENT)
+    assert only(commands, Reply).code == "party_already_there"
+    assert none(commands, AddParty)
+
+
+def test_a_department_whose_phone_is_not_registered_is_refused_at_once() -> None:
+    hall = Hall()
+    hall.talking()
+    hall.phone(DEPARTMENT, False)
+    assert only(hall.third_party(DEPARTMENT), Reply).code == "party_unreachable"
+
+
+def test_a_third_party_may_be_dropped_ringing_or_talking() -> None:
+    hall = Hall()
+    hall.talking()
+    hall.third_party(DEPARTMENT)
+    assert only(hall.drop_party(DEPARTMENT), DropParty).endpoint == DEPARTMENT
+    hall.third_party(DEPARTMENT)
+    hall.joined(DEPARTMENT, third=True)
+    assert only(hall.drop_party(DEPARTMENT), CancelOffer).leg == leg_of(DEPARTMENT)
+    hall.left(DEPARTMENT, third=True)
+    hall.leg_ended(DEPARTMENT, third=True)
+    assert only(hall.drop_party(DEPARTMENT), Reply).code == "party_not_there"
+    assert hall.state() is CallState.TALKING

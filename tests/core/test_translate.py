@@ -93,7 +93,14 @@ REPORTS = [
     (report("Fallback", f"Chan: {CHANNEL}", "Step: 2"), event.FellBack(CALL, CHANNEL, 2, AT)),
     (report("NetTalkEnd", "Agent: 1002"), event.NetTalkEnded(CALL, AGENT, AT)),
     (report("NetTalkEnd", "Agent: "), event.NetTalkEnded(CALL, None, AT)),
-    (report("JoinEnd", "Step: 3", "R: SUCCESS"), None),
+    (report("JoinEnd", "Step: 3", "R: SUCCESS"), event.JoinEnded(CALL, 3, True, AT)),
+    (report("JoinEnd", "Step: 3", "R: NONEXISTENT"), event.JoinEnded(CALL, 3, False, AT)),
+    (
+        report("ConsultEnd", "Endpoint: 1002", "DialStatus: BUSY", "Cause: 17"),
+        event.ConsultEnded(CALL, AGENT, "BUSY", 17, AT),
+    ),
+    (report("OutStart", f"Chan: {CHANNEL}"), event.OutboundAnswered(CALL, CHANNEL, AT)),
+    (report("AgentUp", "Agent: 1002", f"Leg: {LEG}"), event.AgentWaits(CALL, AGENT, LEG, AT)),
     (report("SomethingElse"), None),
 ]
 
@@ -474,9 +481,53 @@ def test_every_action_can_be_written() -> None:
 def test_every_command_has_its_actions() -> None:
     """A new word in `pbx/commands.py` must be met here: match without a case returns nothing."""
     known = {"Ask", "Play", "Hold", "Offer", "CancelOffer", "Announce", "PrepareEnd", "AddParty", "HangUp"}
-    known |= {"StartRecording", "MarkAgent", "SayToPhone", "Spy", "SwitchSpy", "StopSpy"}
+    known |= {"StartRecording", "MarkAgent", "HoldTalk", "Join", "Consult", "DropParty", "ToSurvey", "Mute"}
+    known |= {"SendDigits", "PlaceCall", "RingAgent", "SayToPhone", "Spy", "SwitchSpy", "StopSpy"}
     assert {kind.__name__ for kind in order.ExchangeCommand.__args__} == known
     assert all(fields(kind) for kind in order.ExchangeCommand.__args__)
+
+
+def sent(command: order.ExchangeCommand, **given: str) -> list[dict[str, str]]:
+    """The actions of one command, as headers with their names."""
+    return [{"Action": one.name} | dict(one.headers) for one in actions(command, spool="/s", **given)]  # type: ignore[arg-type]
+
+
+def test_a_hold_moves_both_channels_in_one_redirect() -> None:
+    """Each of two Redirects would end the other's part in the talk (`asterisk.md` 4)."""
+    *_, last = sent(order.HoldTalk(CALL, CHANNEL, 4, LEG, "default", "m"))
+    assert (last["Action"], last["Context"], last["Exten"]) == ("Redirect", "p-hold", "4")
+    assert (last["ExtraChannel"], last["ExtraContext"]) == (LEG, "ag-hold")
+
+
+def test_a_hold_to_ask_somebody_says_whom_before_it_moves_them() -> None:
+    *_, whom, last = sent(order.HoldTalk(CALL, CHANNEL, 4, LEG, "default", "m", "carrier", 20, "110", "13800001111"))
+    assert (whom["Channel"], whom["Variable"], whom["Value"]) == (LEG, "CONSULT", "carrier,20,110,13800001111")
+    assert last["ExtraContext"] == "ag-consult"
+
+
+def test_an_offer_at_a_trunk_carries_the_number_and_who_calls() -> None:
+    offer = order.Offer(CALL, CHANNEL, 4, AgentId("carrier"), 20, "default", "m", True, "110", "13800001111")
+    assert sent(offer)[-2]["Value"] == "carrier,20,default,,110,13800001111"
+
+
+@pytest.mark.parametrize("number", ["110&1001", "110,99", "11 0", "sip:x@y", "1" * 33])
+def test_a_number_that_would_break_the_dialplan_is_never_sent(number: str) -> None:
+    with pytest.raises(BadCommand):
+        sent(order.PlaceCall(CALL, number, "carrier", "12345", 30, "zh", "m"))
+    with pytest.raises(BadCommand):
+        sent(order.AddParty(CALL, CHANNEL, AgentId("carrier"), 20, number))
+
+
+def test_a_call_of_ours_gets_its_own_id_as_its_channels() -> None:
+    (action,) = sent(order.PlaceCall(CALL, "13900002222", "carrier", "12345", 30, "zh", "12345|zh|1.0|||0|0"))
+    assert (action["Channel"], action["ChannelId"]) == ("PJSIP/13900002222@carrier", CALL)
+    assert (action["CallerID"], action["Timeout"]) == ("12345", "30000")
+
+
+@pytest.mark.parametrize("digits", ["", "12,5", "1w", "9" * 33])
+def test_what_is_no_key_is_not_pressed(digits: str) -> None:
+    with pytest.raises(BadCommand):
+        sent(order.SendDigits(CALL, CHANNEL, digits))
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,41 @@ async def test_announcement_and_last_words_are_sent_at_once(door: AmiDoor, fake:
     ]
 
 
+async def test_last_words_that_come_again_are_written_where_they_changed(
+    door: AmiDoor, fake: FakeExchange, inbox: Inbox
+) -> None:
+    call = fake.arrive()
+    door.perform(order.PrepareEnd(CallId(call.id), ChannelName(call.channel), (), ("s",), ("g",), ("b",)))
+    await fake.saw("Setvar", Variable="THANKS")
+    after = len(fake.actions)
+    door.perform(order.PrepareEnd(CallId(call.id), ChannelName(call.channel), ("t",), ("s",), ("g",), ("b",)))
+    await fake.saw("Setvar", Variable="TICKETSAY", after=after)
+    door.perform(order.Announce(CallId(call.id), ChannelName(call.channel), ("hotline/zh/a",)))
+    await fake.saw("Setvar", Variable="ANN")
+    written = [one["Variable"] for one in fake.actions[after:] if one["Action"] == "Setvar" and "Channel" in one]
+    assert written == ["TICKETSAY", "ANN"]
+
+
+async def test_a_mark_is_written_when_it_changes_and_after_a_lost_step(
+    door: AmiDoor, fake: FakeExchange, inbox: Inbox
+) -> None:
+    def marks() -> list[str]:
+        return [one["Value"] for one in fake.actions if one["Action"] == "Setvar" and one["Variable"] == "Q"]
+
+    call = fake.arrive()
+    for step, mark in enumerate(("m1", "m1", "m2"), 1):
+        door.perform(order.Hold(CallId(call.id), ChannelName(call.channel), step, "default", mark))
+        await inbox.next(event.StepStarted, step=step)
+    assert marks() == ["m1", "m2"]
+    fake.fault.swallow_started = True
+    door.perform(order.Hold(CallId(call.id), ChannelName(call.channel), 4, "default", "m2"))
+    await inbox.next(event.StepLost, step=4)
+    fake.fault.swallow_started = False
+    door.perform(order.Hold(CallId(call.id), ChannelName(call.channel), 5, "default", "m2"))
+    await inbox.next(event.StepStarted, step=5)
+    assert marks() == ["m1", "m2", "m2"], "whether it had arrived was not known"
+
+
 async def test_a_caller_is_released(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:
     call = fake.arrive()
     door.perform(order.HangUp(CallId(call.id), ChannelName(call.channel)))

@@ -78,3 +78,55 @@ def test_windows_editor(tmp_path: Path) -> None:
     file = tmp_path / "hotline.toml"
     file.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
     assert load(file).plan.numbers
+
+
+STAFFED = """[[numbers]]
+dialled = "12345"
+direct = "general"
+[[queues]]
+id = "general"
+name_zh = "综合"
+name_en = "General"
+[[agents]]
+id = "1001"
+name = "王敏"
+"""
+
+
+@pytest.mark.parametrize(
+    ("added", "line", "words"),
+    [
+        ('[[seats]]\nid = "1001"\n', 12, "is taken already"),
+        ('[[seats]]\nid = "8001"\n[[seats]]\nid = "8001"\n', 14, "is taken already"),
+        ('[[seats]]\nid = "8001"\n[[extensions]]\nid = "8001"\nname = "x"\n', 14, "is taken already"),
+        ("phone = false\n", 11, "nobody could sit"),
+        ('[phone_codes]\nready = "*43"\n', 12, "cannot be told from *43"),
+        ('[phone_codes]\nready = "*141"\n', 11, "cannot be told from *141"),
+        ('[phone_codes]\nsign_in = "11"\n', 12, "phone_codes.sign_in"),
+        ("[agent_rules]\nwrap_up_max_s = 5.0\n", 12, "must not be below wrap_up_s"),
+        ('[agent_rules]\nnot_ready_reasons = ["break", { id = "break" }]\n', 12, "stands twice"),
+        ('[agent_rules]\nnot_ready_reasons = ["missed"]\n', 12, "the system"),
+    ],
+)
+def test_what_contradicts_itself_about_agents_and_seats(tmp_path: Path, added: str, line: int, words: str) -> None:
+    file = tmp_path / "hotline.toml"
+    file.write_text(STAFFED + added, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    assert [(one.line, words in one.text) for one in refused.value.problems] == [(line, True)], refused.value.problems
+
+
+def test_seats_codes_and_reasons_as_they_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "hotline.toml"
+    reasons = 'not_ready_reasons = [{ id = "break", name_zh = "小休", limit_s = 600.0, most = 2 }, "meal"]'
+    file.write_text(
+        f'{STAFFED}phone = false\n[[seats]]\nid = "8001"\n[phone_codes]\nready = ""\n[agent_rules]\nwrap_up_s = 400.0\n'
+        f"{reasons}\n",
+        encoding="utf-8",
+    )
+    plan = load(file).plan
+    assert (plan.phones, plan.own_phones) == (("8001",), {})
+    rules = plan.agent_rules
+    assert (rules.not_ready_reasons, rules.limits_s, rules.most) == (("break", "meal"), {"break": 600.0}, {"break": 2})
+    assert rules.wrap_up_max_s == 400.0
+    assert plan.reason_names == {"break": ("小休", "")}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,15 +15,18 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from pbx.events import TargetKind
 from pbx.ids import AgentId
 from recordings.transcript import Transcript, Turn
 from tests.fakes.backend import CALLER, ENGLISH, MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
 from web.app import create_app, serve
+from web.errors import MESSAGES
 from web.keys import WebLimits
 
 pytestmark = pytest.mark.doors
 
+ROOT = Path(__file__).resolve().parents[2]
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -83,6 +87,59 @@ async def test_refusals_of_the_switchboard_keep_their_code_and_speak_two_languag
     hotline.backend.connect(False)
     got, answer = await hotline.json("POST", "/api/agents/1001/ready")
     assert (got, answer["error"]) == (503, "exchange_unavailable")
+
+
+IN_THE_CALL: tuple[tuple[str, dict[str, str] | None, tuple[object, ...]], ...] = (
+    ("hold", None, ("hold", "1001")),
+    ("resume", None, ("resume", "1001")),
+    ("cancel", None, ("resume", "1001")),
+    ("transfer", {"kind": "queue", "target": "english"}, ("transfer", "1001", TargetKind.QUEUE, "english")),
+    ("consult", {"kind": "agent", "target": "1003"}, ("consult", "1001", TargetKind.AGENT, "1003")),
+    ("complete", None, ("complete", "1001")),
+    ("drop", {"endpoint": "110"}, ("drop_party", "1001", "110")),
+    ("hand-over", {"destination": "110", "way": "three_way"}, ("hand_over", "1001", "110", "three_way")),
+    ("dial", {"number": "13900002222"}, ("dial", "1001", "13900002222", "follow_up", "")),
+    ("digits", {"digits": "12#"}, ("digits", "1001", "12#")),
+    ("mute", None, ("mute", "1001", True)),
+    ("unmute", None, ("mute", "1001", False)),
+)
+
+
+@pytest.mark.parametrize(("path", "body", "asked"), IN_THE_CALL, ids=[row[0] for row in IN_THE_CALL])
+async def test_what_an_agent_may_do_in_a_call(
+    hotline: Site, path: str, body: dict[str, str] | None, asked: tuple[object, ...]
+) -> None:
+    assert await hotline.json("POST", f"/api/agents/1001/{path}", body) == (200, {"ok": True})
+    assert hotline.backend.requests[-1] == asked
+    status, answer = await hotline.json("POST", f"/api/agents/1002/{path}", body)
+    assert (status, answer["error"]) == (409, "not_talking")
+    assert (await hotline.json("POST", f"/api/agents/1001/{path}", {"extra": "1"}))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("transfer", {"kind": "moon", "target": "1"}),
+        ("transfer", {"kind": "agent"}),
+        ("consult", {"kind": "agent", "target": "1003&1004"}),
+        ("hand-over", {"destination": "110", "way": "shout"}),
+        ("dial", {"number": "139 0000 2222"}),
+        ("digits", {"digits": "12w"}),
+        ("digits", {"digits": "1" * 33}),
+    ],
+)
+async def test_what_an_agent_may_not_ask_in_a_call(hotline: Site, path: str, body: dict[str, str]) -> None:
+    before = len(hotline.backend.requests)
+    assert (await hotline.json("POST", f"/api/agents/1001/{path}", body))[0] == 400
+    assert len(hotline.backend.requests) == before
+
+
+def test_every_refusal_in_a_call_has_its_own_words() -> None:
+    said = re.compile(r'(?:return|else|event\.request,) "([a-z_]{4,})"( if .*)?\)?$', re.MULTILINE)
+    rooms = ("held", "targets", "transfers", "outbound")
+    codes = {found[0] for name in rooms for found in said.findall((ROOT / f"controller/{name}.py").read_text("utf-8"))}
+    assert len(codes) > 15
+    assert codes - {"failed"} <= set(MESSAGES)  # a word of the record
 
 
 async def test_after_call_work_is_extended_within_the_hotlines_limit(hotline: Site) -> None:

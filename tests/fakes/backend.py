@@ -20,7 +20,7 @@ from metrics import kpi
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally, abandon_wait, answer_wait
 from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, moved
-from pbx.events import CallerEntry, PhoneUse
+from pbx.events import CallerEntry, PhoneUse, TargetKind
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
@@ -220,6 +220,53 @@ class MemoryBackend:
             return RequestResult(False, "unknown_agent")
         if endpoint not in self._agents:
             return RequestResult(False, "unknown_endpoint")
+        if self._agents[agent].state is not AgentState.TALKING:
+            return RequestResult(False, "not_talking")
+        return RequestResult(True)
+
+    async def hold(self, agent: AgentId) -> RequestResult:
+        self.requests.append(("hold", agent))
+        return self._in_talk(agent)
+
+    async def resume(self, agent: AgentId) -> RequestResult:
+        self.requests.append(("resume", agent))
+        return self._in_talk(agent)
+
+    async def transfer(self, agent: AgentId, kind: TargetKind, target: str) -> RequestResult:
+        self.requests.append(("transfer", agent, kind, target))
+        return self._in_talk(agent)
+
+    async def consult(self, agent: AgentId, kind: TargetKind, target: str) -> RequestResult:
+        self.requests.append(("consult", agent, kind, target))
+        return self._in_talk(agent)
+
+    async def complete(self, agent: AgentId) -> RequestResult:
+        self.requests.append(("complete", agent))
+        return self._in_talk(agent)
+
+    async def drop_party(self, agent: AgentId, endpoint: AgentId) -> RequestResult:
+        self.requests.append(("drop_party", agent, endpoint))
+        return self._in_talk(agent)
+
+    async def hand_over(self, agent: AgentId, destination: str, way: str) -> RequestResult:
+        self.requests.append(("hand_over", agent, destination, way))
+        return self._in_talk(agent)
+
+    async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
+        self.requests.append(("dial", agent, number, purpose, queue))
+        return self._in_talk(agent)
+
+    async def digits(self, agent: AgentId, digits: str) -> RequestResult:
+        self.requests.append(("digits", agent, digits))
+        return self._in_talk(agent)
+
+    async def mute(self, agent: AgentId, *, on: bool) -> RequestResult:
+        self.requests.append(("mute", agent, on))
+        return self._in_talk(agent)
+
+    def _in_talk(self, agent: AgentId) -> RequestResult:
+        if agent not in self._agents:
+            return RequestResult(False, "unknown_agent")
         if self._agents[agent].state is not AgentState.TALKING:
             return RequestResult(False, "not_talking")
         return RequestResult(True)
