@@ -21,7 +21,7 @@ NEAR_S = 0.003
 STUCK_S = 120.0
 """An agent may be kept so long for a caller who is gone: his phone, or a third party's, has to stop ringing first."""
 
-_STEP_COMMANDS = ("Ask", "Play", "Hold", "Offer")
+_STEP_COMMANDS = ("Ask", "Play", "Hold", "Offer", "HoldTalk", "Join")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ class Checker:
         self._restored: dict[str, None] = {}
         self._fresh = False
         self._saved: dict[str, Word] = {}
+        self._idle_anew: dict[str, None] = {}
 
     # ---------------------------------------------------------------- steps
 
@@ -111,6 +112,8 @@ class Checker:
         made: list[_Made] = []
         for command in commands:
             self._command(event, command, made)
+        if self._idle_anew:
+            self._idle_since()
         for one in made:
             self._fair(one, made)
         self._ended(gone)
@@ -174,7 +177,7 @@ class Checker:
     def _expected_ends(self, event: Word) -> list[str]:
         """The calls that must have an end when this step is over."""
         scene, word = self.scene, event["is"]
-        if word == "CallEnded" and event["call"] in scene.callers:
+        if word in ("CallEnded", "OutboundFailed") and event["call"] in scene.callers:
             self._keep_in_mind(event["call"])
             return [event["call"]]
         if word == "CallsRestored":
@@ -235,11 +238,13 @@ class Checker:
             caller = scene.callers.get(command["key"])
             if caller is not None:
                 self._wakes(caller, command["kind"])
-        elif word == "AddParty":
-            name = scene.named(command["endpoint"])
-            if scene.is_agent(name):
-                self._free_for(command["call"], name)
-                scene.hold(name, Held(command["call"], third=True))
+        elif word in ("AddParty", "Consult"):
+            self._asks(command["call"], command["endpoint"])
+        elif word == "RingAgent":
+            self._asks(command["call"], command["agent"])
+        elif word == "PlaceCall":
+            self.report.calls += 1
+            scene.callers[command["call"]] = Caller(command["call"], arrived_at=self._now)
         elif word in _STEP_COMMANDS:
             caller = scene.callers.get(command["call"])
             if caller is None:
@@ -249,7 +254,12 @@ class Checker:
                 self._add("step-order", caller.name, "", found, "a higher number")
             caller.step = caller.oldest_news = command["step"]
             caller.commanded_at = self._now
-            if word == "Hold":
+            if word in ("HoldTalk", "Join"):
+                scene.leave(caller)
+                caller.stage = "held"
+                if command.get("endpoint"):
+                    self._asks(caller.name, command["endpoint"])
+            elif word == "Hold":
                 self._holds(event, caller, command)
             elif word == "Offer":
                 made.append(self._offers(event, caller, command))
@@ -259,10 +269,24 @@ class Checker:
         scene, name = self.scene, command["agent"]
         scene.sits(name, command.get("phone", ""))
         scene.marked(name, command["mark"], command["net"])
-        agent = scene.agents[name]
-        if not before and agent.idle and agent.since < agent.talked_at - NEAR_S:
-            found = f"idle as of {agent.since:.3f}, though he talked until {agent.talked_at:.3f}"
-            self._add("best-agent", "", name, found, "his idle time begins after his work")
+        if not before:
+            self._idle_anew[name] = None
+
+    def _idle_since(self) -> None:
+        """Those whose marks were written in this step: an idle time does not begin before the end of a talk."""
+        for name in self._idle_anew:
+            agent = self.scene.agents[name]
+            if agent.idle and agent.since < agent.talked_at - NEAR_S:
+                found = f"idle as of {agent.since:.3f}, though he talked until {agent.talked_at:.3f}"
+                self._add("best-agent", "", name, found, "his idle time begins after his work")
+        self._idle_anew.clear()
+
+    def _asks(self, call: str, endpoint: str) -> None:
+        """Somebody is rung beside the caller: a third party, a colleague who is asked, who calls out."""
+        name = self.scene.named(endpoint)
+        if self.scene.is_agent(name):
+            self._free_for(call, name)
+            self.scene.hold(name, Held(call, third=True))
 
     def _wakes(self, caller: Caller, kind: str) -> None:
         """A clock was set that says how a caller waits: who is not to be rung for him now."""
@@ -294,6 +318,7 @@ class Checker:
                 found = f"he joined at {joined:.3f} and stands as of {place_at:.3f}"
                 self._add("place", caller.name, "", found, "the instant at which he joined, or a named rule")
         caller.favours, caller.queued_at = favours, queued_at
+        caller.given = caller.given or bool(record.get("transfers"))
         if before[0] and queue != before[0]:
             caller.refused.clear()  # whoever left the phone unanswered did so for another queue
         if before != (queue, place_at):
@@ -333,7 +358,7 @@ class Checker:
             found = f"offered to {name} while {caller.agent} is rung for him"
             self._add("one-agent-per-caller", caller.name, name, found, "the end of the first offer before the second")
             scene.take_back(caller, self._now)
-        elif caller.stage == "talk":
+        elif caller.stage == "talk" and not command.get("from_talk"):
             self._add("one-agent-per-caller", caller.name, name, "offered while he talks", "one agent at a time")
         self._free_for(caller.name, name)
         if self._placed(event, caller, command) or caller.stage != "line" or caller.kind is None:
@@ -344,6 +369,9 @@ class Checker:
         )
         scene.leave(caller)
         caller.stage = "offered"
+        caller.given = caller.given or bool(command.get("from_talk"))
+        caller.legs.clear()
+        caller.in_bridge = False
         scene.ring(caller, name, command["step"], "")
         scene.hold(name, Held(caller.name, command["step"]))
         return one
@@ -368,6 +396,9 @@ class Checker:
     def _fair(self, one: _Made, made: Sequence[_Made]) -> None:
         """Who was passed over by this offer: callers ahead, and better agents."""
         if one.kind is None or one.profile is None or self.scene.facts is None:
+            return
+        if one.caller.given:
+            self.report.overtakings["transfer"] += 1
             return
         if one.reason.startswith("moved to him by supervisor"):
             self.report.overtakings["supervisor"] += 1

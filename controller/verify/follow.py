@@ -176,13 +176,27 @@ def talk_ended(scene: Scene, event: Word, now: float) -> None:
     caller = _caller(scene, event)
     if caller is None or ("step" in event and event["step"] < caller.running):
         return
-    if caller.stage not in ("talk", "offered", "net"):
+    if caller.stage not in ("talk", "offered", "net", "held"):
         return
     if caller.agent:
         scene.release(caller.agent, caller.name)
         scene.no_offer(caller)
     scene.leave(caller)
     caller.stage = "survey"
+
+
+def join_ended(scene: Scene, event: Word, now: float) -> None:
+    """A talk into which the caller was fetched is over; or there was none, and he hears music again."""
+    caller = _caller(scene, event)
+    if caller is not None and caller.stage in ("talk", "held"):
+        caller.stage = "survey" if event["ok"] else "held"
+
+
+def consult_ended(scene: Scene, event: Word, now: float) -> None:
+    """The agent talks no more with the colleague whom he has asked."""
+    agent = scene.agents.get(scene.named(event["endpoint"]))
+    if agent is not None and agent.held is not None and agent.held.third:
+        scene.release(agent.name, event["call"])
 
 
 def leg_ended(scene: Scene, event: Word, now: float) -> None:
@@ -358,6 +372,9 @@ EVENTS: dict[str, Callable[[Scene, Word, float], None]] = {
     "TalkEnded": talk_ended,
     "NetTalkEnded": talk_ended,
     "LegEnded": leg_ended,
+    "JoinEnded": join_ended,
+    "ConsultEnded": consult_ended,
+    "OutboundFailed": call_ended,
     "TimeIsUp": time_is_up,
     "PhoneUsed": phone_used,
     "OverridesRestored": overrides_restored,

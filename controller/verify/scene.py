@@ -126,7 +126,7 @@ class Agent:
 
 @dataclass(slots=True)
 class Caller:
-    """One call. `stage` is menu, line, offered, talk, survey or net."""
+    """One call. `stage` is menu, line, offered, talk, held, survey or net."""
 
     name: str
     stage: str = "menu"
@@ -142,6 +142,7 @@ class Caller:
     kind: Kind | None = None
     refused: set[str] = field(default_factory=set)
     agent: str = ""  #: who is rung for him
+    given: bool = False  #: his agent has given him away: who is rung for him then is that agent's choice
     last_agent: str = ""  #: who was rung for him, or talked with him, last
     offer_step: int = 0
     leg: str = ""
