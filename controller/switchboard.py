@@ -152,6 +152,8 @@ class Switchboard:
         RULES[type(event)](house, house.seats.inward(event), now)
         if isinstance(event, _OWN_CHOICE):
             supervise.agent_acted(house, event.agent)
-        if house.dirty and house.connected and not house.ending:
+        if house.ending:
+            house.unheld.clear()  # nobody is told anything any more
+        elif house.dirty and house.connected:
             offers.distribute(house, now)
         return [house.seats.outward(command) for command in house.out]

@@ -101,7 +101,8 @@ def endless(ledger: Ledger) -> None:
     [
         (cut, "talks_cut"), (gap, "talks_with_a_gap"), (lost, "callers_lost"), (twice, "served_twice"),
         (agent_twice, "agents_rung_twice"), (offered_twice, "offered_twice"), (overtaken, "places_lost"),
-        (silent, "silent_too_long"), (unowned, "not_owned_again"), (signed_out, "agents_signed_out"), (never_back, "never_back"),
+        (silent, "silent_too_long"), (unowned, "not_owned_again"), (signed_out, "agents_signed_out"),
+        (never_back, "never_back"),
         (wrong, "instants_disagree"), (unrecorded, "no_record"), (endless, "no_end"),
     ],
 )  # fmt: skip
