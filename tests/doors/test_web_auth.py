@@ -38,6 +38,16 @@ PROTECTED = [
     ("POST", "/api/agents/1001/sign-out"),
     ("POST", "/api/agents/1001/third-party"),
     ("POST", "/api/agents/1001/wrap-up"),
+    *(
+        ("POST", f"/api/agents/1001/{deed}")
+        for deed in ("hold", "resume", "cancel", "transfer", "consult", "complete", "drop", "hand-over", "dial", "digits")
+    ),
+    ("POST", "/api/agents/1001/mute"),
+    ("POST", "/api/agents/1001/unmute"),
+    ("GET", "/api/missed"),
+    ("GET", "/api/callbacks"),
+    ("POST", "/api/callbacks"),
+    ("POST", "/api/callbacks/cb1/cancel"),
 ]
 SUPERVISION = [
     ("POST", "/api/agents/1001/force-ready"),
@@ -109,7 +119,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
             whose = protected if asked is Access.TOKEN else supervision
             whose.add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
     for found, paths in ((protected, PROTECTED), (supervision, SUPERVISION)):
-        ids = r"/(hotline-[^/]+|1001|2026112200001|general)"
+        ids = r"/(hotline-[^/]+|1001|cb1|2026112200001|general)"
         assert found == {(method, re.sub(ids, "/*", path)) for method, path in paths}
 
 
