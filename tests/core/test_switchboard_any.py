@@ -13,7 +13,7 @@ from pbx import events as event
 from pbx import supervision as word
 from pbx.call import CallState
 from pbx.events import Event, KeyStatus, LiveChannel, PhoneCode, PinVerdict, Role, TargetKind, TimerKind
-from pbx.ids import AgentId, CallId, ChannelName, RequestId, SkillId, SpyId, TicketNumber
+from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, SkillId, SpyId, TicketNumber
 from pbx.supervision import QueueOverride, SkillOverride
 from tests.builders import (
     A1,
@@ -56,6 +56,12 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.KeysPressed(call, step, "1", KeyStatus.OK, at),
         event.PromptPlayed(call, step, at),
         event.Announced(call, step, at),
+        event.HoldKeyPressed(call, step, "1", at),
+        event.CallbackFailed(call, "busy", at),
+        event.CallbackStored("cb1", 0, "waiting", at),
+        event.CallbackAsked("13800001111", QueueId("general"), None, at, "zh", "web", RequestId("r"), at),
+        event.CallbackCancelled("cb1", "web", RequestId("r"), at),
+        event.CallbacksRestored((), at),
         event.CallerIdle(call, step, at),
         event.FellBack(call, caller_channel(call), step, at),
         event.CallScored(call, 5, at),
