@@ -40,7 +40,18 @@ PROTECTED = [
     ("POST", "/api/agents/1001/wrap-up"),
     *(
         ("POST", f"/api/agents/1001/{deed}")
-        for deed in ("hold", "resume", "cancel", "transfer", "consult", "complete", "drop", "hand-over", "dial", "digits")
+        for deed in (
+            "hold",
+            "resume",
+            "cancel",
+            "transfer",
+            "consult",
+            "complete",
+            "drop",
+            "hand-over",
+            "dial",
+            "digits",
+        )
     ),
     ("POST", "/api/agents/1001/mute"),
     ("POST", "/api/agents/1001/unmute"),
