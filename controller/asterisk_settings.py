@@ -221,9 +221,12 @@ def render(settings: ExchangeSettings, binary: AsteriskBinary, templates: Path |
     _own(settings.run_dir, 0o700, account)
     mirror(settings.sounds, out / "data/sounds/hotline", account)
     mirror(settings.music or templates / "moh", out / "moh", account)
+    mirror(templates / "tones", out / "data/sounds/tones", account)
     # A name without a folder ("net-hold") is found in the caller's own language.
     links = {out / "data/sounds" / language: Path("hotline") / language for language in ("zh", "en")}
     links[out / "data/documentation"] = binary.data_dir / "documentation"
+    links[out / "data/sounds/beep.alaw"] = Path("tones/beep.alaw")  # what Record plays
+    links[out / "spool/message.sln"] = Path("/dev/null")  # p-record: the message stands in the call's recording
     for link, target in links.items():
         if not link.is_symlink() or link.readlink() != target:
             link.unlink(missing_ok=True)

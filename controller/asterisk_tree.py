@@ -43,9 +43,10 @@ MODULES = (
     "res_pjsip_header_funcs", "res_pjsip_pubsub", "res_pjsip_rfc3326", "chan_pjsip", "bridge_simple",
     "bridge_native_rtp", "bridge_softmix", "codec_ulaw", "codec_alaw", "codec_resample", "format_pcm", "format_sln",
     "format_wav", "pbx_config", "app_dial", "app_playback", "app_read", "app_stack", "app_exec", "app_userevent",
-    "app_mixmonitor", "app_chanspy", "app_senddtmf", "app_bridgeaddchan", "app_queue", "app_waitforcond", "app_echo",
-    "app_cdr", "cdr_csv", "res_manager_devicestate", "func_callerid", "func_cdr", "func_channel", "func_cut", "func_db",
-    "func_global", "func_groupcount", "func_logic", "func_strings", "func_timeout", "res_mutestream",
+    "app_mixmonitor", "app_record", "app_chanspy", "app_senddtmf", "app_bridgeaddchan", "app_queue", "app_waitforcond",
+    "app_echo", "app_cdr", "cdr_csv", "res_manager_devicestate", "func_callerid", "func_cdr", "func_channel",
+    "func_cut", "func_db", "func_global", "func_groupcount", "func_logic", "func_strings", "func_timeout",
+    "res_mutestream",
 )  # fmt: skip
 """The pinned modules, in the order of modules.conf; nothing else is loaded (asterisk-config/README.md says why)."""
 

@@ -194,12 +194,17 @@ class HotlineBackend:
                 for one in self._tally.figures()
             ),
             counters=Counters(
-                offered=talked + count(Outcome.ANSWERED, 0) + count(Outcome.ABANDONED, 0) + count(Outcome.FAILED, 0),
+                offered=talked
+                + count(Outcome.ANSWERED, 0)
+                + count(Outcome.ABANDONED, 0)
+                + count(Outcome.FAILED, 0)
+                + count(Outcome.OVERFLOWED, 0),
                 answered=talked + count(Outcome.ANSWERED, 0),
                 abandoned=count(Outcome.ABANDONED, 0),
                 left_menu=count(Outcome.LEFT_MENU, 0),
                 closed=count(Outcome.CLOSED, 0),
                 failed=count(Outcome.FAILED, 0),
+                overflowed=count(Outcome.OVERFLOWED, 0),
             ),
             exchange={name: value for name, value in asdict(self._door.counters).items() if isinstance(value, int)},
         )

@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from controller import callbacks, held, hold_keys, offers, outbound, transfers
+from controller import callbacks, held, hold_keys, offers, outbound, transfers, turned_away
 from controller.house import House, LiveCall
+from controller.plan import VOICE_MESSAGE
 from controller.recorded import reached
 from ivr.menu import Action, Enqueue, Message, Question, Release, again, answer, enter, played
 from ivr.prompts import prompt_name
-from pbx.call import CallInput, CallRecord, CallState, Outcome
+from pbx.call import CallInput, CallRecord, CallState
 from pbx.commands import Ask, HangUp, Play
 from pbx.events import CallArrived, CallerIdle, KeysPressed, KeyStatus, PromptPlayed, StepLost, StepRefused
 from pbx.outbox import TALKING
@@ -39,9 +40,7 @@ def begin(house: House, live: LiveCall, at: float) -> None:
     number = house.number(live.record.dialled)
     language = live.record.language
     if not number.hours.open_at(datetime.fromtimestamp(at, ZoneInfo(house.plan.timezone))):
-        house.note(live, outcome=Outcome.CLOSED)
-        prompts = tuple(_name(language, prompt) for prompt in number.hours.closed_say)
-        _apply(house, live, Release(prompts), at)
+        turned_away.closed(house, live)
     elif number.menu is not None:
         live.menu = house.plan.menus[number.menu]
         live.position, action = enter(live.menu, language=language)
@@ -50,7 +49,7 @@ def begin(house: House, live: LiveCall, at: float) -> None:
         recording = house.plan.recording
         if recording.record and recording.consent_required:
             live.after_notice = number.direct
-            _play(house, live, (_name(language, house.plan.notice),))
+            play(house, live, (_name(language, house.plan.notice),))
         else:
             offers.queue_up(house, live, number.direct, 0, at)
 
@@ -63,6 +62,9 @@ def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
     live.lost = 0
     if live.dialog is not None:
         hold_keys.answered(house, live, event.keys, event.at)
+        return
+    if live.away:
+        turned_away.answered(house, live, event.keys)
         return
     if live.notice_playing and event.status is KeyStatus.AHEAD and live.menu is not None and live.position is not None:
         _apply(house, live, again(live.menu, live.position), event.at)  # pressed before the notice: he has not heard it
@@ -94,7 +96,11 @@ def prompt_played(house: House, event: PromptPlayed, now: float) -> None:
     if live.notice_playing:
         live.notice_owed = False
         reached(house, live, Milestone.CONSENT_HEARD, event.at)
-    if live.outbound is not None:
+    if live.away == VOICE_MESSAGE:
+        turned_away.take_message(house, live, event.at)
+    elif live.away:  # found after a restart, as he was told the last that he hears
+        house.emit(HangUp(live.call, live.channel))
+    elif live.outbound is not None:
         outbound.notice_over(house, live, event.at)
     elif callbacks.join_line(house, live, event.at):
         pass
@@ -181,6 +187,8 @@ def resume(house: House, live: LiveCall, at: float) -> None:
                 _apply(house, live, again(live.menu, live.position), at)
             else:
                 _anew(house, live, at)
+        case CallState.MESSAGE:
+            turned_away.take_message(house, live, at)
         case CallState.WAITING:
             offers.hold_or_offer(house, live)
         case CallState.OFFERED:
@@ -192,6 +200,9 @@ def resume(house: House, live: LiveCall, at: float) -> None:
 
 def _anew(house: House, live: LiveCall, at: float) -> None:
     """What he was asked or told is not known any more: who waited goes on waiting, everybody else begins anew."""
+    if live.away:
+        turned_away.go_on(house, live)
+        return
     if live.record.queue is not None:
         hold_keys.back_to_line(house, live)
         return
@@ -228,18 +239,19 @@ def _apply(house: House, live: LiveCall, action: Action, at: float) -> None:
                     )
                 )
         case Message(prompts):
-            _play(house, live, prompts)
+            play(house, live, prompts)
         case Release(prompts):
             live.releasing = True
-            _play(house, live, prompts)
+            play(house, live, prompts)
         case Enqueue(queue, priority) if live.notice_owed and house.plan.recording.record:
             live.after_notice, live.priority = queue, priority
-            _play(house, live, (_name(live.record.language, house.plan.notice),))
+            play(house, live, (_name(live.record.language, house.plan.notice),))
         case Enqueue(queue, priority):
             offers.queue_up(house, live, queue, priority, at)
 
 
-def _play(house: House, live: LiveCall, prompts: tuple[str, ...]) -> None:
+def play(house: House, live: LiveCall, prompts: tuple[str, ...]) -> None:
+    """Tell him something; `prompt_played` goes on."""
     if house.move(live, CallInput.PLAY):
         live.notice_playing = has_notice(house, prompts)
         step = house.next_step(live)

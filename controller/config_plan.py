@@ -20,8 +20,18 @@ from agents.roster import AgentProfile
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
 from controller.config_sections import HotlineFile, NumberSection, QueueSection, ReasonSection
 from controller.database import StoreError, database_url
-from controller.hold_keys import CALL_BACK, MENU, QUEUE
-from controller.plan import CallbackPlan, Destination, NumberPlan, OutboundPlan, Plan, QueuePlan
+from controller.hold_keys import MENU, QUEUE
+from controller.plan import (
+    CALL_BACK,
+    CallbackPlan,
+    Destination,
+    Full,
+    NumberPlan,
+    OutboundPlan,
+    Plan,
+    QueuePlan,
+    VoiceMessagePlan,
+)
 from controller.supervision import SupervisionRules
 from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
@@ -137,6 +147,7 @@ class PlanReader:
             ),
             timezone=raw.hotline.timezone,
             callback=callback,
+            voice_message=VoiceMessagePlan(raw.voice_message.longest_s, raw.voice_message.silence_s),
             survey=raw.call.survey,
             read_ticket=raw.call.read_ticket,
             read_ticket_twice=raw.call.read_ticket_twice,
@@ -372,7 +383,23 @@ class PlanReader:
             comfort_every_s=queue.comfort_every_s,
             keys=self._keys(index, queue),
             keys_say=self._said(index, queue, "keys_say"),
+            full=self._full(index, queue),
+            when_full=queue.when_full,
         )
+
+    def _full(self, index: int, queue: QueueSection) -> Full | None:
+        """When a queue is full, and that what its callers are given then is possible."""
+        self._possible(("queues", index, "when_full"), queue.when_full)
+        if queue.full is None:
+            return None
+        if queue.full.waiting is None and queue.full.wait_s is None:
+            self.wrong(("queues", index, "full"), "needs waiting (callers) or wait_s (seconds)")
+        return Full(queue.full.waiting or 0, queue.full.wait_s or 0.0)
+
+    def _possible(self, place: TomlPath, way: str) -> None:
+        """Note a call-back that nobody could place."""
+        if way == CALL_BACK and not self.raw.callback.dial:
+            self.wrong(place, "needs [callback] dial; without it nobody is called back")
 
     def _keys(self, index: int, queue: QueueSection) -> dict[str, str]:
         """What the keys in the line do, each of them possible."""
@@ -459,7 +486,8 @@ class PlanReader:
                 self.wrong((*place, "hours", *problem.path.split(".")), problem.text)
             hours = parse_hours(None, "")
         direct = QueueId(number.direct) if number.direct else None
-        return NumberPlan(number.dialled, number.language, number.menu, direct, hours)
+        self._possible((*place, "when_closed"), number.when_closed)
+        return NumberPlan(number.dialled, number.language, number.menu, direct, hours, number.when_closed)
 
     def _menus(self, queues: Mapping[QueueId, QueuePlan]) -> dict[str, Menu]:
         given = self.raw.hotline.menus

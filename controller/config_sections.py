@@ -44,6 +44,7 @@ class NumberSection(Section):
     direct: Id | None = None
     language: Literal["zh", "en"] = "zh"
     hours: dict[str, Any] = Field(default_factory=dict)  # empty = 7x24 (domain.md A2)
+    when_closed: Literal["message", "callback", "voice-message"] = "message"
 
 
 class RelaxSection(Section):
@@ -54,6 +55,20 @@ class RelaxSection(Section):
     drop: list[str] = Field(default_factory=list)  # skills that are not asked for any more
     join: list[Id] = Field(default_factory=list)  # queues whose agents will do as well, when nobody else is free
     keep: Annotated[int, Field(ge=0, le=10_000)] = 0  # so many idle agents each of those queues keeps for itself
+
+
+class FullSection(Section):
+    """`full` of [[queues]]: see `controller.plan.Full`."""
+
+    waiting: Annotated[int, Field(ge=1, le=100_000)] | None = None  # so many callers in the line
+    wait_s: Annotated[float, Field(ge=1, le=86400)] | None = None  # or an expected wait above this
+
+
+class VoiceMessageSection(Section):
+    """[voice_message]: see `controller.plan.VoiceMessagePlan`."""
+
+    longest_s: Annotated[int, Field(ge=5, le=600)] = 120
+    silence_s: Annotated[int, Field(ge=0, le=60)] = 8
 
 
 class QueueSection(Section):
@@ -83,6 +98,8 @@ class QueueSection(Section):
     return_within_s: Seconds = 300.0  # who left the line and comes back within it has his place again; 0 = never
     last_agent_within_s: Annotated[float, Field(ge=0, le=30 * 86400)] = 0.0  # kept for his last agent; 0 = never
     last_agent_wait_s: Seconds = 20.0  # for so long
+    full: FullSection | None = None
+    when_full: Literal["message", "callback", "voice-message", "wait"] = "message"
 
 
 class AgentSection(Section):
@@ -325,6 +342,7 @@ class HotlineFile(Section):
     recording: RecordingSection = Field(default_factory=RecordingSection)
     call: CallSection = Field(default_factory=CallSection)
     callback: CallbackSection = Field(default_factory=CallbackSection)
+    voice_message: VoiceMessageSection = Field(default_factory=VoiceMessageSection)
     asterisk: AsteriskSection = Field(default_factory=AsteriskSection)
     web: WebSection = Field(default_factory=WebSection)
     database: DatabaseSection = Field(default_factory=DatabaseSection)

@@ -10,7 +10,7 @@ from acd.favours import DROPPED, LAST_AGENT, LISTED, RETURNING, Left, Talked
 from acd.skills import fits
 from agents.moves import AgentState
 from controller.house import House, LiveCall
-from pbx.call import CallRecord, CallState
+from pbx.call import CallRecord, CallState, Outcome
 from pbx.commands import DropListing, Reply, SaveListing
 from pbx.events import CallEnded, CallerEntry, CallerListed, CallersRemembered, CallerUnlisted
 from pbx.ids import AgentId, QueueId
@@ -67,7 +67,7 @@ def ended(house: House, live: LiveCall, event: CallEnded, *, unseen: bool) -> No
     """Remember of a call that is over what the caller may claim when he calls again."""
     record = live.record
     number = plain_number(record.caller)
-    if record.queue is None or record.queued_at is None:
+    if record.queue is None or record.queued_at is None or record.outcome is Outcome.OVERFLOWED:
         return
     place_at = record.place_at or record.queued_at
     cut = unseen or event.cause not in NORMAL_CAUSES

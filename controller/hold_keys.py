@@ -6,8 +6,9 @@ What he is asked after a key takes him out of the line for the moment; his place
 
 from __future__ import annotations
 
-from controller import callbacks, caller, offers
+from controller import callbacks, caller, offers, turned_away
 from controller.house import Dialog, House, LiveCall
+from controller.plan import CALL_BACK
 from controller.waiting_words import spoken
 from ivr.prompts import prompt_name, say_digits
 from pbx.call import CallInput, CallState, Outcome
@@ -16,8 +17,8 @@ from pbx.commands import Ask
 from pbx.events import CallbackStored, HoldKeyPressed
 from pbx.ids import QueueId
 
-CALL_BACK, MENU, QUEUE = "callback", "menu", "queue:"
-"""What a key of a queue may do; after `QUEUE` stands the other queue's id."""
+MENU, QUEUE = "menu", "queue:"
+"""What a key of a queue may do, beside `CALL_BACK`; after `QUEUE` stands the other queue's id."""
 
 _WAIT_S = 6.0
 _TRIES = 2
@@ -84,7 +85,7 @@ def answered(house: House, live: LiveCall, keys: str, at: float) -> None:
             return
         ask_again(house, live)
     elif keys == "1":
-        _register(house, live, dialog.number, dialog)
+        register(house, live, dialog.number, dialog)
     elif keys == "2":
         live.dialog = Dialog(None)
         ask_again(house, live)
@@ -95,10 +96,10 @@ def answered(house: House, live: LiveCall, keys: str, at: float) -> None:
         ask_again(house, live)
 
 
-def _register(house: House, live: LiveCall, number: str, dialog: Dialog) -> None:
-    """He confirmed; he is told so when the store has it: what is promised survives."""
+def register(house: House, live: LiveCall, number: str, dialog: Dialog) -> None:
+    """He wants it; he is told so when the store has it: what is promised survives."""
     record = live.record
-    queue = record.queue or house.queue(QueueId("")).id
+    queue = record.queue or house.number(record.dialled).direct or house.queue(QueueId("")).id
     place_at = record.place_at or record.queued_at or house.now
     dialog.request = callbacks.ask(
         house,
@@ -132,7 +133,10 @@ def _asking(house: House, request: CallbackRequest) -> LiveCall | None:
 
 
 def back_to_line(house: House, live: LiveCall) -> None:
-    """He goes on waiting, at his place."""
+    """He goes on waiting, at his place; one who had been turned away has none."""
+    if live.away:
+        turned_away.declined(house, live)
+        return
     live.dialog = None
     if house.move(live, CallInput.QUEUE):
         offers.stand_in_line(house, live)

@@ -153,6 +153,7 @@ class LiveCall:
     announce_at: float | None = None  #: when he is told his place next
     comfort_at: float | None = None  #: when he hears the next word of comfort
     dialog: Dialog | None = None  #: he is being asked about a call-back
+    away: str = ""  #: he cannot be served now, and is given this instead (`controller.turned_away`)
     comforted: int = 0  #: how many of them he has heard
 
     @property

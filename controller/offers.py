@@ -11,9 +11,9 @@ from dataclasses import replace
 from acd.line import Waiting
 from acd.relax import next_change, requirement_at
 from agents.moves import AgentInput
-from controller import callbacks, desk, favours, held, transfers, waiting_words
+from controller import callbacks, desk, favours, held, transfers, turned_away, waiting_words
 from controller.house import CurrentOffer, House, LiveCall
-from controller.plan import QueuePlan
+from controller.plan import WAIT, QueuePlan
 from pbx.call import CallInput, CallState, OfferRecord
 from pbx.commands import Hold, Offer, Wake
 from pbx.events import LegStarted, OfferFailed, TimeIsUp, TimerKind
@@ -27,11 +27,16 @@ CANCELLED_BY_US = 16  #: Q.850 cause of a leg that we hung up while it rang (`as
 
 
 def queue_up(house: House, live: LiveCall, queue: QueueId, priority: int, at: float) -> None:
-    """The caller joins the line of `queue`; he is offered or told to hold before the step ends."""
+    """The caller joins the line of `queue`, unless it is full; he is offered or told to hold before the step ends."""
     if not house.move(live, CallInput.QUEUE):
         return
     place = favours.placing(house, live, queue, priority, at)
-    live.priority, live.only = place.priority, place.only
+    plan = house.queue(place.queue)
+    live.priority = place.priority
+    if plan.when_full != WAIT and not place.favours and turned_away.full(house, live, plan):
+        turned_away.refuse(house, live, plan, at)
+        return
+    live.only = place.only
     house.note(live, queue=place.queue, queued_at=at, menu_done_at=at, place_at=place.place_at, favours=place.favours)
     if live.only is not None:
         house.emit(Wake(TimerKind.KEPT, live.call, 0, at + house.queue(place.queue).last_agent_wait_s))

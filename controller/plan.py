@@ -23,6 +23,25 @@ from ivr.menu import Menu
 from pbx.ids import ActorId, AgentId, QueueId
 from recordings.policy import RecordingPolicy
 
+MESSAGE, CALL_BACK, VOICE_MESSAGE, WAIT = "message", "callback", "voice-message", "wait"
+"""What a caller is given whom nobody can serve now (`controller.turned_away`); ``wait`` = he joins the line anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """When a queue is full: so many callers `waiting`, or an expected wait above `wait_s` seconds; 0 = no limit."""
+
+    waiting: int = 0
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceMessagePlan:
+    """How long a voice message may be, and after so much silence it ends (0 = never). Whole seconds."""
+
+    longest_s: int = 120
+    silence_s: int = 8
+
 
 @dataclass(frozen=True, slots=True)
 class NumberPlan:
@@ -36,6 +55,7 @@ class NumberPlan:
     menu: str | None
     direct: QueueId | None
     hours: OpeningHours
+    when_closed: str = MESSAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +100,8 @@ class QueuePlan:
     return_within_s: float = 300.0  #: who left the line and comes back within it has his place again; 0 = never
     last_agent_within_s: float = 0.0  #: who talked with an agent so long ago at most is kept for him; 0 = never
     last_agent_wait_s: float = 20.0  #: for so long
+    full: Full | None = None  #: None = never
+    when_full: str = MESSAGE
 
     def served_by(self, agent: AgentProfile) -> bool:
         """Whether an agent's skills fit this queue."""
@@ -140,6 +162,7 @@ class Plan:
     timezone: str = "Asia/Shanghai"
     notice: str = "recording-notice"  #: the prompt that announces the recording, in direct mode
     callback: CallbackPlan = field(default_factory=CallbackPlan)
+    voice_message: VoiceMessagePlan = field(default_factory=VoiceMessagePlan)
     survey: bool = True
     read_ticket: bool = True
     read_ticket_twice: bool = False

@@ -14,7 +14,13 @@ from recordings.policy import Milestone, recording_due
 def reached(house: House, live: LiveCall, milestone: Milestone, at: float) -> None:
     """The call reached a milestone; its recording starts when the policy says so."""
     live.milestones.add(milestone)
-    if live.recording is None and recording_due(house.plan.recording, live.milestones):
+    if recording_due(house.plan.recording, live.milestones):
+        record_now(house, live, at)
+
+
+def record_now(house: House, live: LiveCall, at: float) -> None:
+    """Begin the recording, unless it has begun already."""
+    if live.recording is None:
         live.recording = raw_name(live.call, datetime.fromtimestamp(at, UTC))
         live.recording_since = at
         house.note(live, recording=live.recording)
@@ -38,4 +44,7 @@ def finish_if_complete(house: House, live: LiveCall) -> None:
         return
     house.finishing.pop(live.call, None)
     record = live.record
-    house.emit(FinishRecording(live.call, live.recording, record.language, live.recording_since, tuple(live.talks)))
+    talks = tuple(live.talks)
+    if record.message is not None:
+        talks += ((record.message.began_at, record.message.ended_at or record.ended_at or record.message.began_at),)
+    house.emit(FinishRecording(live.call, live.recording, record.language, live.recording_since, talks))

@@ -13,7 +13,7 @@ from acd.line import HIGHEST_PRIORITY
 from agents.agent import Agent
 from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
-from controller import callbacks, caller, desk, listen, offers, talk
+from controller import callbacks, caller, desk, listen, offers, talk, turned_away
 from controller.house import Consulting, CurrentOffer, Holding, House, LiveCall, Outbound
 from controller.outbound import OUTBOUND
 from controller.recorded import finish_if_complete
@@ -38,7 +38,7 @@ from pbx.ids import AgentId, CallId, ChannelName, QueueId
 from recordings.naming import UnsafeName, parse_raw_name
 from recordings.policy import Milestone
 
-_OUR_CONTEXTS = ("p-idle", "p-ask", "p-play", "p-hold", "p-dial", "p-join", "p-survey", "fallback")
+_OUR_CONTEXTS = ("p-idle", "p-ask", "p-play", "p-record", "p-hold", "p-dial", "p-join", "p-survey", "fallback")
 
 _AGENT_WAITS = ("ag-hold", "ag-consult")
 """Where an agent's leg stands while his caller is on hold."""
@@ -180,6 +180,9 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         _waiting(house, live, at, now)
     elif row.context == "fallback":
         _in_net(house, live, ringing, row.step, at, now)
+    elif row.context == "p-record":
+        offers.leave_line(house, live)
+        turned_away.message_found(house, live, at)
     elif row.context in ("p-ask", "p-play"):
         offers.leave_line(house, live)
         live.state = CallState.ASKING if row.context == "p-ask" else CallState.PLAYING
@@ -225,6 +228,7 @@ def _gone(house: House, gone: CallGone) -> None:
     _talk_seen(live, gone.talk, gone.ended_at)
     offers.close_offer(live, "lost", gone.ended_at)
     ended = replace(live.record, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
+    ended = turned_away.message_over(ended, gone.ended_at)
     house.emit(SaveCall(ended, unless_ended=True))
 
 
@@ -291,8 +295,10 @@ def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
     live.priority = min(max(mark.priority, 0), HIGHEST_PRIORITY) if mark else 0
     live.milestones.add(Milestone.ARRIVED)
     number = house.number(record.dialled)
-    if record.outcome is Outcome.CALLBACK or (record.outcome is Outcome.CLOSED and record.queue is None):
+    if record.outcome is Outcome.CALLBACK:
         live.releasing = True  # he is being told so
+    elif turned_away.found(house, live):
+        pass
     elif number.menu is not None and record.queue is None and mark is not None and mark.node:
         live.menu = house.plan.menus[number.menu]
         live.position, _ = restore(live.menu, mark.node, language=record.language)
@@ -428,6 +434,10 @@ def _in_net(house: House, live: LiveCall, ringing: LiveChannel | None, step: int
 
 def _standing(house: House, live: LiveCall, found: Answer | None, step: int, at: float, now: float) -> None:
     """He stands still and waits for a command. What he answered to the last question counts, though nobody heard it."""
+    if live.away:
+        live.state = CallState.ASKING
+        caller.resume(house, live, at)
+        return
     if live.record.queue is not None:
         _waiting(house, live, at, now)
         offers.hold_or_offer(house, live)
@@ -460,7 +470,7 @@ def _never_seen_again(house: House, record: CallRecord, at: float) -> None:
         released_at=record.released_at or (at if record.joined_at else None),
         outcome=talk.outcome_of(live, unseen=True),
     )
-    house.emit(SaveCall(ended))
+    house.emit(SaveCall(turned_away.message_over(ended, at)))
 
 
 def _free_agents(house: House, channels: Iterable[LiveChannel], now: float, *, talking: bool) -> None:

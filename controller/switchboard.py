@@ -26,6 +26,7 @@ from controller import (
     supervise,
     talk,
     transfers,
+    turned_away,
 )
 from controller.house import House
 from controller.plan import Plan
@@ -62,6 +63,7 @@ RULES: dict[type[Any], Rule] = {
     events.StepStarted: talk.step_started,
     events.StepLost: caller.step_lost,
     events.StepRefused: caller.step_refused,
+    events.Recorded: turned_away.recorded,
     events.Announced: _nothing,
     events.HoldKeyPressed: hold_keys.pressed,
     events.CallbackAsked: callbacks.asked,

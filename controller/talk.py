@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agents.moves import AgentInput
-from controller import callbacks, desk, favours, held, offers, outbound, transfers
+from controller import callbacks, desk, favours, held, offers, outbound, transfers, turned_away
 from controller.house import House, LiveCall
 from controller.recorded import finish_if_complete, reached
 from controller.waiting_words import learn, spoken
@@ -277,6 +277,9 @@ def reclaim(house: House, live: LiveCall, at: float) -> None:
     """Take a caller back from the safety net: into the line where he stood, or into the default queue's."""
     if not house.move(live, CallInput.RECLAIM):
         return
+    if live.away:  # he had been turned away, and the net has taken him all the same
+        live.away = ""
+        house.note(live, outcome=None)
     if live.record.queue is None:
         number = house.number(live.record.dialled)
         queue = callbacks.reclaimed(house, live, at) or number.direct or next(iter(house.plan.queues))
@@ -304,6 +307,7 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
     outbound.release(house, live)
     if dialling:
         live.record = replace(live.record, outcome=Outcome.UNREACHED)
+    live.record = turned_away.message_over(live.record, event.at)
     span_ends(live, event.at)
     offers.close_offer(live, "caller_gone", event.at)
     if live.offer is not None and (unseen or live.offer.leg is None or live.offer.leg_ended):
@@ -329,8 +333,9 @@ def outcome_of(live: LiveCall, *, unseen: bool = False) -> Outcome:
     record = live.record
     if record.joined_at is not None:
         return Outcome.ANSWERED
-    if record.outcome is Outcome.CALLBACK or (record.outcome is not None and record.queued_at is None):
-        return record.outcome  # closed or unreached: decided already; a call-back: when it was stored
+    decided = record.outcome in (Outcome.CALLBACK, Outcome.OVERFLOWED)
+    if record.outcome is not None and (decided or record.queued_at is None):
+        return record.outcome  # decided already: closed, full, unreached; a call-back: when it was stored
     if unseen:
         return Outcome.FAILED
     return Outcome.ABANDONED if record.queued_at is not None else Outcome.LEFT_MENU

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from acd.estimate import Busy, Cause, Scene, announce, shared
+from acd.estimate import Busy, Cause, Scene, announce, quantiles, shared
 from acd.line import Waiting
 from acd.policy import Policy
 from acd.skills import Requirement
@@ -98,13 +98,31 @@ def scene(house: House, live: LiveCall, now: float) -> Scene:
     entry = house.line.get(live.call)
     if entry is None:
         raise KeyError(live.call)
+    return _scene(house, entry, house.line.before(live.call, now), now)
+
+
+def expected_wait(house: House, live: LiveCall, queue: QueuePlan, now: float) -> float | None:
+    """The median wait in seconds of a caller who would join `queue` now; None when no agent is there."""
+    entry = Waiting(
+        live.call, queue.id, queue.requirement, now, house.priority(live), policy=queue.policy, ageing_s=queue.ageing_s
+    )
+    mine = entry.order(now)
+    before = (one for one in house.line.ordered(now) if one.order(now) < mine)
+    seen = _scene(house, entry, before, now)
+    if sum(not busy.seconds for busy in seen.agents) > seen.ahead:
+        return 0.0  # one of his agents is free, and nobody stands before him
+    found = quantiles(seen)
+    return found[1] if found is not None else None
+
+
+def _scene(house: House, entry: Waiting, before: Iterable[Waiting], now: float) -> Scene:
     queue = house.queue(entry.queue)
     talks, wrap_up = house.talks[queue.id], house.plan.agent_rules.wrap_up_s
     working = [agent for agent in house.roster.agents() if _works(agent)]
     mine = _fitting(house, working, entry.requirement, entry.policy)
     cycle = queue.ring_s / 2 + talks.mean_s + wrap_up
     return Scene(
-        ahead=_ahead(house, working, mine, house.line.before(live.call, now)),
+        ahead=_ahead(house, working, mine, before),
         agents=tuple(_busy(house, agent, cycle, wrap_up, now) for agent in working if agent.id in mine),
         cycle_s=cycle,
         spread=talks.spread * (talks.mean_s / cycle) ** 2,

@@ -73,8 +73,9 @@ class Satisfaction:
 class Kpis:
     """The measures of some calls.
 
-    `offered`, `answered` and `abandoned` are of the queues; `left_menu`, `closed` and `failed` (the last
-    wherever it happened) are the other ends; `live` = not decided yet. `answer_rate` is 接通率 = answered /
+    `offered`, `answered` and `abandoned` are of the queues, and so is `overflowed`: those who found one full;
+    `left_menu`, `closed` and `failed` (the last wherever it happened) are the other ends; `live` = not decided yet.
+    `answer_rate` is 接通率 = answered /
     offered, `abandoned_rate` 呼损率 = abandoned / offered. `wait` is of the answered, `patience` of the
     abandoned. `handling` = talk + wrap-up, of the calls whose wrap-up is known.
     """
@@ -87,6 +88,7 @@ class Kpis:
     left_menu: int
     closed: int
     failed: int
+    overflowed: int
     served_by_net: int
     answer_rate: float | None
     abandoned_rate: float | None
@@ -133,6 +135,7 @@ def compute(
         left_menu=_ended_as(rows, Outcome.LEFT_MENU),
         closed=_ended_as(rows, Outcome.CLOSED),
         failed=_ended_as(rows, Outcome.FAILED),
+        overflowed=_ended_as(rows, Outcome.OVERFLOWED),
         served_by_net=sum(record.in_net for record in served),
         answer_rate=_rate(len(served), len(lined)),
         abandoned_rate=_rate(len(lost), len(lined)),

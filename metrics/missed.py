@@ -1,4 +1,7 @@
-"""Missed callers (未接来电): who gave up in a line and has not been talked with since. A fold over call records."""
+"""Missed callers (未接来电): who gave up in a line, or found it full, and has not been talked with since.
+
+A fold over call records. Who left a voice message instead has been heard, and is none of them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from metrics.servicelevel import abandon_wait, abandoned, answered
-from pbx.call import CallRecord
+from pbx.call import CallRecord, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ def missed(records: Iterable[CallRecord]) -> list[Missed]:
             continue
         if answered(record) or record.ended_at is None:
             found.pop(number, None)
-        elif abandoned(record):
+        elif abandoned(record) or (record.outcome is Outcome.OVERFLOWED and record.message is None):
             before = found.pop(number, None)
             waited = abandon_wait(record) or 0.0
             found[number] = Missed(

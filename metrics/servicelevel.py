@@ -14,6 +14,9 @@ What all definitions share:
   answer whose instant was not seen counts as answered, but not as in time.
 * Offered = entered a line and is decided: answered or over. A caller still waiting is in no figure yet. A
   call that ended unseen (outcome ``failed``) was offered and is not answered.
+* A call that a full queue refused (outcome ``overflowed``, or ``callback`` where one was registered) was offered: it
+  stands in every denominator and is not answered. It is no abandon, so no definition leaves it out as a short one. A
+  call outside the opening hours was not offered, whatever its caller was given.
 * Waits are compared in whole milliseconds; "within 15 s" includes 15.000 s.
 """
 
@@ -57,7 +60,7 @@ def offered(record: CallRecord) -> bool:
     return queue_entry(record) is not None and decided(record)
 
 
-_GAVE_NOT_UP = (Outcome.FAILED, Outcome.CLOSED, Outcome.CALLBACK)
+_GAVE_NOT_UP = (Outcome.FAILED, Outcome.CLOSED, Outcome.CALLBACK, Outcome.OVERFLOWED)
 """How a call ends whose caller did not give up. Who leaves the line for a call-back was offered and is not answered."""
 
 

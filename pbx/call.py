@@ -17,6 +17,7 @@ class CallState(enum.Enum):
     ARRIVED = "arrived"  #: answered by the exchange, nothing said to him yet
     ASKING = "asking"  #: in the menu: a question is played, a key may come
     PLAYING = "playing"  #: listens to a message that no key answers
+    MESSAGE = "message"  #: 留言: speaks after the tone; then the dialplan thanks him and lets him go
     WAITING = "waiting"  #: in a queue's line, hears music
     OFFERED = "offered"  #: still hears music while one agent's phone is rung for him
     TALKING = "talking"  #: joined with an agent (and perhaps a third party)
@@ -32,6 +33,7 @@ class CallInput(enum.Enum):
 
     ASK = "ask"
     PLAY = "play"
+    RECORD = "record"
     QUEUE = "queue"
     OFFER = "offer"
     OFFER_FAILED = "offer_failed"
@@ -88,6 +90,9 @@ CALL_MOVES: dict[tuple[CallState, CallInput], CallState] = {
     (_A.DIALLING, _I.HOLD): _A.HELD,  # C  he has answered, his agent is fetched
     (_A.PLAYING, _I.HOLD): _A.HELD,  # D  the notice is over, his agent is fetched
     (_A.DIALLING, _I.QUEUE): _A.WAITING,  # E  he has answered, an agent is looked for
+    (_A.PLAYING, _I.RECORD): _A.MESSAGE,  # M
+    (_A.MESSAGE, _I.RECORD): _A.MESSAGE,  # N
+    (_A.MESSAGE, _I.FALL_BACK): _A.NET,  # q
     (_A.DIALLING, _I.FALL_BACK): _A.NET,  # q
     (_A.HELD, _I.FALL_BACK): _A.NET,  # q
     (_A.ARRIVED, _I.END): _A.ENDED,  # u  hang-up is possible everywhere
@@ -100,6 +105,7 @@ CALL_MOVES: dict[tuple[CallState, CallInput], CallState] = {
     (_A.NET, _I.END): _A.ENDED,
     (_A.HELD, _I.END): _A.ENDED,
     (_A.DIALLING, _I.END): _A.ENDED,
+    (_A.MESSAGE, _I.END): _A.ENDED,
 }
 
 
@@ -118,6 +124,7 @@ class Outcome(enum.Enum):
     LEFT_MENU = "left_menu"  #: the caller hung up before he was in any line
     CALLBACK = "callback"  #: the caller left the line with a call-back registered: he keeps his place
     CLOSED = "closed"  #: outside the opening hours; heard so and was released
+    OVERFLOWED = "overflowed"  #: the queue was full; heard so, and was released or left a voice message
     UNREACHED = "unreached"  #: a call of ours that was not answered, was busy or could not be placed
     FAILED = "failed"  #: ended in a way that the controller did not see (it was away, or the exchange restarted)
 
@@ -239,6 +246,19 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceMessage:
+    """What a caller spoke after the tone: a span of the call's recording (epoch seconds).
+
+    `ended_at` None = he still speaks. `ended_by`: ``key`` (he pressed #), ``silence``, ``longest`` (the time was over),
+    ``hung_up``, or ``failed`` (the exchange could not take it).
+    """
+
+    began_at: float
+    ended_at: float | None = None
+    ended_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """The instants of one call, from which every figure is computed (`domain.md` 0.2: store raw instants).
 
@@ -277,3 +297,4 @@ class CallRecord:
     purpose: str = ""  #: what for: ``follow_up`` (回访), ``call_back`` (回拨), …
     estimates: tuple[Estimate, ...] = ()
     callback: str = ""
+    message: VoiceMessage | None = None  #: 留言

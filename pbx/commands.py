@@ -47,6 +47,23 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Let the caller speak after a tone, until #, `silence_s` seconds of silence (0 = never) or `longest_s` seconds.
+
+    Then `thanks` is played and he is released, by the dialplan alone. The sound stands in the call's recording.
+    """
+
+    call: CallId
+    channel: ChannelName
+    step: int
+    longest_s: int
+    silence_s: int
+    thanks: tuple[str, ...]
+    language: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Let the caller wait in the line under music of class `music`.
 
@@ -404,6 +421,7 @@ class FinishRecording:
 ExchangeCommand = (
     Ask
     | Play
+    | Record
     | Hold
     | Offer
     | HoldTalk
@@ -428,7 +446,7 @@ ExchangeCommand = (
     | SwitchSpy
     | StopSpy
 )
-StepCommand = Ask | Play | Hold | Offer | HoldTalk | Join
+StepCommand = Ask | Play | Record | Hold | Offer | HoldTalk | Join
 Command = (
     ExchangeCommand
     | Wake

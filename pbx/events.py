@@ -91,6 +91,27 @@ class PromptPlayed:
     at: float
 
 
+class MessageEnd(enum.Enum):
+    """How a voice message ended."""
+
+    KEY = "key"
+    SILENCE = "silence"
+    LONGEST = "longest"
+    HUNG_UP = "hung_up"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The caller has left a voice message, which began at `began_at`; the dialplan thanks him and lets him go."""
+
+    call: CallId
+    step: int
+    began_at: float
+    end: MessageEnd
+    at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Announced:
     """An announcement in the line has been played; music goes on."""
@@ -785,6 +806,7 @@ Event = (
     | StepLost
     | KeysPressed
     | PromptPlayed
+    | Recorded
     | Announced
     | HoldKeyPressed
     | CallerIdle

@@ -144,6 +144,20 @@ def _no_agent(f: Fields, call: CallId, at: float) -> Event:
     return event.OfferFailed(call, _step(f), agent, f.get("DialStatus", ""), _step(f, "Cause"), at)
 
 
+_MESSAGE_ENDS = {
+    "DTMF": event.MessageEnd.KEY,
+    "SILENCE": event.MessageEnd.SILENCE,
+    "TIMEOUT": event.MessageEnd.LONGEST,
+    "HANGUP": event.MessageEnd.HUNG_UP,
+}
+"""Record's own words (RECORD_STATUS)."""
+
+
+def _recorded(f: Fields, call: CallId, at: float) -> Event:
+    end = _MESSAGE_ENDS.get(f.get("Status", ""), event.MessageEnd.FAILED)
+    return event.Recorded(call, _step(f), _seconds(f, "Began") or at, end, at)
+
+
 def _score(f: Fields, call: CallId, at: float) -> Event:
     given = f.get("Score", "")
     return event.CallScored(call, int(given) if given in ("1", "2", "3", "4", "5") else None, at)
@@ -164,6 +178,7 @@ _USER_EVENTS: dict[str, Callable[[Fields, CallId, float], Event]] = {
     "Stale": lambda f, call, at: event.StepRefused(call, _step(f, "Got"), _step(f), at),
     "Answered": _answered,
     "Played": lambda f, call, at: event.PromptPlayed(call, _step(f), at),
+    "Recorded": _recorded,
     "Announced": lambda f, call, at: event.Announced(call, _step(f), at),
     "HoldKey": lambda f, call, at: event.HoldKeyPressed(call, _step(f), f.get("Key", ""), at),
     "Idle": lambda f, call, at: event.CallerIdle(call, _step(f), at),
@@ -530,6 +545,9 @@ def actions(
             return _step_actions(command, "p-ask", argument, command.language if set_language else None)
         case order.Play():
             return _step_actions(command, "p-play", _list(command.prompts), command.language if set_language else None)
+        case order.Record():
+            argument = f"{command.longest_s},{command.silence_s},{_list(command.thanks)}"
+            return _step_actions(command, "p-record", argument, command.language if set_language else None)
         case order.Hold():
             return _step_actions(command, "p-hold", _checked(_NAME, command.music, "music"))
         case order.Offer():

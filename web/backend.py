@@ -134,6 +134,7 @@ class Counters:
     left_menu: int = 0
     closed: int = 0
     failed: int = 0
+    overflowed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

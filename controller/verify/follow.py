@@ -12,7 +12,7 @@ from controller.verify.scene import Caller, Held, Scene, Word, mark_of
 CANCELLED = 16
 """Q.850 cause of a leg that we hung up ourselves while it rang: the agent has missed nothing."""
 
-_OUR_CONTEXTS = ("p-idle", "p-ask", "p-play", "p-hold", "p-dial", "p-survey", "fallback")
+_OUR_CONTEXTS = ("p-idle", "p-ask", "p-play", "p-record", "p-hold", "p-dial", "p-survey", "fallback")
 """Where a caller stands in the dialplan once it is ours."""
 
 

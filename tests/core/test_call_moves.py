@@ -15,24 +15,25 @@ pytestmark = pytest.mark.core
 S, I = CallState, CallInput  # noqa: E741
 
 GRID = """
-             ARRIVED   ASKING    PLAYING   WAITING   OFFERED   TALKING   HELD      SURVEY    NET       DIALLING  ENDED
-ASK          ASKING    ASKING    ASKING    ASKING    -         -         -         -         -         -         -
-PLAY         PLAYING   PLAYING   PLAYING   PLAYING   -         -         -         -         -         PLAYING   -
-QUEUE        WAITING   WAITING   WAITING   -         -         WAITING   WAITING   -         -         WAITING   -
-OFFER        -         -         -         OFFERED   -         OFFERED   OFFERED   -         -         -         -
-OFFER_FAILED -         -         -         -         WAITING   WAITING   WAITING   -         -         -         -
-JOIN         -         -         -         -         TALKING   TALKING   TALKING   -         TALKING   -         -
-HOLD         -         -         HELD      -         -         HELD      -         -         -         HELD      -
-AGENT_LEFT   -         -         -         -         SURVEY    SURVEY    SURVEY    -         SURVEY    -         -
-FALL_BACK    NET       NET       NET       NET       NET       -         NET       -         NET       NET       -
-RECLAIM      -         -         -         -         -         -         -         -         WAITING   -         -
-END          ENDED     ENDED     ENDED     ENDED     ENDED     ENDED     ENDED     ENDED     ENDED     ENDED     -
+             ARRIVED  ASKING   PLAYING  MESSAGE  WAITING  OFFERED  TALKING  HELD     SURVEY   NET      DIALLING ENDED
+ASK          ASKING   ASKING   ASKING   -        ASKING   -        -        -        -        -        -        -
+PLAY         PLAYING  PLAYING  PLAYING  -        PLAYING  -        -        -        -        -        PLAYING  -
+RECORD       -        -        MESSAGE  MESSAGE  -        -        -        -        -        -        -        -
+QUEUE        WAITING  WAITING  WAITING  -        -        -        WAITING  WAITING  -        -        WAITING  -
+OFFER        -        -        -        -        OFFERED  -        OFFERED  OFFERED  -        -        -        -
+OFFER_FAILED -        -        -        -        -        WAITING  WAITING  WAITING  -        -        -        -
+JOIN         -        -        -        -        -        TALKING  TALKING  TALKING  -        TALKING  -        -
+HOLD         -        -        HELD     -        -        -        HELD     -        -        -        HELD     -
+AGENT_LEFT   -        -        -        -        -        SURVEY   SURVEY   SURVEY   -        SURVEY   -        -
+FALL_BACK    NET      NET      NET      NET      NET      NET      -        NET      -        NET      NET      -
+RECLAIM      -        -        -        -        -        -        -        -        -        WAITING  -        -
+END          ENDED    ENDED    ENDED    ENDED    ENDED    ENDED    ENDED    ENDED    ENDED    ENDED    ENDED    -
 """
 
 CELLS = [
     (S[state], I[line.split()[0]], result)
     for line in GRID.strip().splitlines()[1:]
-    for state, result in zip(GRID.split()[:11], line.split()[1:], strict=True)
+    for state, result in zip(GRID.split()[:12], line.split()[1:], strict=True)
 ]
 
 

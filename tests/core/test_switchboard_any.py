@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -22,6 +23,7 @@ from tests.builders import (
     ENGLISH,
     GENERAL,
     LIN,
+    OFFICE,
     ONE,
     TWO,
     Hall,
@@ -55,6 +57,7 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.StepLost(call, step, "talking" if third else "timeout", at),
         event.KeysPressed(call, step, "1", KeyStatus.OK, at),
         event.PromptPlayed(call, step, at),
+        event.Recorded(call, step, at - 3.0, event.MessageEnd.KEY, at),
         event.Announced(call, step, at),
         event.HoldKeyPressed(call, step, "1", at),
         event.CallbackFailed(call, "busy", at),
@@ -181,9 +184,16 @@ def sound(hall: Hall, *, numbers: bool = True) -> None:
 
 def _in(state: CallState) -> Hall:
     hall = Hall()
+    if state is CallState.MESSAGE:
+        office = hall.plan.numbers[OFFICE]
+        hall.house.plan = replace(
+            hall.plan, numbers={**hall.plan.numbers, OFFICE: replace(office, when_closed="voice-message")}
+        )
+        hall.later(12 * 3600.0)
     ways: dict[CallState, Callable[[], object]] = {
         CallState.ASKING: hall.arrive,
         CallState.PLAYING: lambda: (hall.arrive(), hall.press("1")),
+        CallState.MESSAGE: lambda: (hall.arrive(dialled=OFFICE), hall.played()),
         CallState.WAITING: hall.queued,
         CallState.OFFERED: hall.ringing,
         CallState.TALKING: hall.talking,
@@ -221,7 +231,7 @@ def test_every_event_in_every_state_now_late_and_twice(
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(CALLS), st.sampled_from(AGENTS), st.integers(0, 6), st.booleans(), st.integers(0, 54)
+            st.sampled_from(CALLS), st.sampled_from(AGENTS), st.integers(0, 6), st.booleans(), st.integers(0, 55)
         ),
         max_size=60,
     )

@@ -328,6 +328,7 @@ def setvar(name: str, value: str) -> Action:
 
 ASK = order.Ask(CALL, CHANNEL, 7, ("hotline/zh/welcome", "hotline/zh/menu-main"), 1, 5.0, "zh", "mark")
 PLAY = order.Play(CALL, CHANNEL, 7, ("hotline/zh/closed",), "zh", "mark")
+RECORD = order.Record(CALL, CHANNEL, 7, 120, 8, ("hotline/zh/voicemail-thanks",), "zh", "mark")
 HOLD = order.Hold(CALL, CHANNEL, 7, "default", "mark")
 OFFER = order.Offer(CALL, CHANNEL, 7, AGENT, 6, "default", "mark")
 
@@ -338,6 +339,7 @@ OFFER = order.Offer(CALL, CHANNEL, 7, AGENT, 6, "default", "mark")
         (ASK, "p-ask", "hotline/zh/welcome&hotline/zh/menu-main,1,5"),
         (replace(ASK, wait_s=0.01), "p-ask", "hotline/zh/welcome&hotline/zh/menu-main,1,0.01"),
         (PLAY, "p-play", "hotline/zh/closed"),
+        (RECORD, "p-record", "120,8,hotline/zh/voicemail-thanks"),
         (HOLD, "p-hold", "default"),
         (OFFER, "p-dial", "1002,6,default"),
     ],
@@ -481,7 +483,7 @@ def test_every_action_can_be_written() -> None:
 def test_every_command_has_its_actions() -> None:
     """A new word in `pbx/commands.py` must be met here: match without a case returns nothing."""
     known = {"Ask", "Play", "Hold", "Offer", "CancelOffer", "Announce", "PrepareEnd", "AddParty", "HangUp"}
-    known |= {"StartRecording", "MarkAgent", "HoldTalk", "Join", "Consult", "DropParty", "ToSurvey", "Mute"}
+    known |= {"Record", "StartRecording", "MarkAgent", "HoldTalk", "Join", "Consult", "DropParty", "ToSurvey", "Mute"}
     known |= {"CallBack", "SendDigits", "PlaceCall", "RingAgent", "SayToPhone", "Spy", "SwitchSpy", "StopSpy"}
     assert {kind.__name__ for kind in order.ExchangeCommand.__args__} == known
     assert all(fields(kind) for kind in order.ExchangeCommand.__args__)
