@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractAccessLogger
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import DEFINITIONS, Definition
 from pbx.ids import ActorId
-from web import agents, callbacks, callers, calls, live, recordings, scrape, static, supervise, tickets
+from web import agents, callbacks, callers, calls, live, recordings, scrape, static, supervise, tickets, voice_messages
 from web.auth import ACCESS, GUARD, Access, Guard, ViewFrom, auth_middleware
 from web.backend import Backend
 from web.errors import Handler, errors_middleware
@@ -88,6 +88,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/supervision", supervise.show_supervision, Access.SUPERVISOR),
         ("GET", "/api/audit", supervise.show_audit, Access.SUPERVISOR),
         ("GET", "/api/missed", callbacks.list_missed, Access.TOKEN),
+        ("GET", "/api/voice-messages", voice_messages.list_voice_messages, Access.TOKEN),
         ("GET", "/api/callbacks", callbacks.list_callbacks, Access.TOKEN),
         ("POST", "/api/callbacks", callbacks.ask_callback, Access.TOKEN),
         ("POST", "/api/callbacks/{id:cb[0-9]{1,20}}/cancel", callbacks.cancel_callback, Access.TOKEN),

@@ -56,6 +56,7 @@ PROTECTED = [
     ("POST", "/api/agents/1001/mute"),
     ("POST", "/api/agents/1001/unmute"),
     ("GET", "/api/missed"),
+    ("GET", "/api/voice-messages"),
     ("GET", "/api/callbacks"),
     ("POST", "/api/callbacks"),
     ("POST", "/api/callbacks/cb1/cancel"),
