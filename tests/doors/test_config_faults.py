@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.config import ConfigError, load
+from controller.plan import Full, VoiceMessagePlan
 
 pytestmark = pytest.mark.doors
 
@@ -261,3 +262,38 @@ def test_wrong_destinations_are_named(tmp_path: Path, text: str, words: str) -> 
     with pytest.raises(ConfigError) as refused:
         load(file)
     assert words in str(refused.value), refused.value
+
+
+QUEUE = 'dialled = "12345"\n', 'id = "general"\n'
+
+
+@pytest.mark.parametrize(
+    ("number", "queue", "words"),
+    [
+        ("", "full = {}\n", "needs waiting (callers) or wait_s (seconds)"),
+        ("", 'full = { waiting = 9 }\nwhen_full = "callback"\n', "needs [callback] dial"),
+        ("", "full = { waiting = 0 }\n", "greater than or equal to 1"),
+        ("", 'when_full = "busy"\n', "when_full"),
+        ('when_closed = "callback"\n', "", "needs [callback] dial"),
+        ('when_closed = "wait"\n', "", "when_closed"),
+    ],
+)
+def test_full_queues_and_closed_hours_that_make_no_sense(tmp_path: Path, number: str, queue: str, words: str) -> None:
+    file = tmp_path / "hotline.toml"
+    text = STAFFED.replace(QUEUE[0], QUEUE[0] + number).replace(QUEUE[1], QUEUE[1] + queue)
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    assert [words in str(one) for one in refused.value.problems] == [True], refused.value.problems
+
+
+def test_full_queues_and_closed_hours_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "hotline.toml"
+    text = STAFFED.replace(QUEUE[0], QUEUE[0] + 'when_closed = "voice-message"\n')
+    text = text.replace(QUEUE[1], QUEUE[1] + 'full = { waiting = 30, wait_s = 900 }\nwhen_full = "callback"\n')
+    file.write_text(text + '[callback]\ndial = "PJSIP/{number}@x"\n[voice_message]\nlongest_s = 60\n', encoding="utf-8")
+    plan = load(file).plan
+    (queue,) = plan.queues.values()
+    assert (queue.full, queue.when_full) == (Full(30, 900.0), "callback")
+    assert plan.numbers["12345"].when_closed == "voice-message"
+    assert plan.voice_message == VoiceMessagePlan(60, 8)

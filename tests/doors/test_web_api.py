@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from pbx.events import TargetKind
-from pbx.ids import AgentId
+from pbx.ids import AgentId, CallId
 from recordings.transcript import Transcript, Turn
 from tests.fakes.backend import CALLER, ENGLISH, MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
@@ -464,3 +464,16 @@ async def test_a_wrong_entry_is_named_by_field(
     assert status == 400
     assert [(one["field"], one["code"]) for one in said["problems"]] == [(field, code)]
     assert await hotline.json("GET", "/api/caller-list") == (200, {"callers": []})
+
+
+async def test_voice_messages_are_listed_with_their_length(hotline: Site) -> None:
+    status, answer = await hotline.json("GET", "/api/voice-messages")
+    assert (status, answer["voice_messages"]) == (200, [])
+    call = CallId("hotline-1763744400.2")
+    hotline.backend.leave_message(call, 12.5)
+    _, answer = await hotline.json("GET", "/api/voice-messages")
+    (message,) = answer["voice_messages"]
+    assert (message["call"], message["number"], message["queue"]) == (call, CALLER, ENGLISH)
+    assert (message["duration_s"], message["ended_by"]) == (12.5, "key")
+    status, answer = await hotline.json("GET", "/api/voice-messages?since=5&until=1")
+    assert (status, answer["problems"][0]["code"]) == (400, "until_before_since")

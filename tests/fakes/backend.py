@@ -19,7 +19,7 @@ from agents.rights import ADMIN, ADMINISTRATOR, Actor
 from metrics import kpi
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally, abandon_wait, answer_wait
-from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, moved
+from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, VoiceMessage, moved
 from pbx.callback import CallbackRequest
 from pbx.events import CallerEntry, PhoneUse, TargetKind
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
@@ -353,6 +353,11 @@ class MemoryBackend:
         return self.transcripts.get(call)
 
     # ------------------------------------------------------------ inside
+
+    def leave_message(self, call: CallId, seconds: float) -> None:
+        """The caller speaks after the tone."""
+        now = self.clock()
+        self._save(replace(self._records[call], message=VoiceMessage(now - seconds, now, "key")))
 
     def _check_store(self) -> None:
         if not self.store_up:
