@@ -32,6 +32,7 @@ from web.backend import (
     CallView,
     ChangeSignal,
     Counters,
+    IncidentView,
     NoticeView,
     Overview,
     QueueView,
@@ -63,6 +64,7 @@ class MemoryBackend:
         self.transcripts: dict[CallId, Transcript] = {}
         self.requests: list[tuple[str, ...]] = []
         self.orders: list[SupervisorRequest] = []
+        self.incidents: list[IncidentView] = []
         self.given: dict[str, Incident] = {}
         self.wanted: list[Registration] = []
         self.listed: dict[str, CallerEntry] = {}
@@ -195,6 +197,7 @@ class MemoryBackend:
             ),
             counters=Counters(done.offered, done.answered, done.abandoned, done.left_menu, done.closed, done.failed),
             notices=tuple(self.notices),
+            incidents=tuple(self.incidents),
             exchange={"events": 42, "garbage": 0, "timeouts": 1},
         )
 
