@@ -231,7 +231,11 @@ def test_every_event_in_every_state_now_late_and_twice(
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(CALLS), st.sampled_from(AGENTS), st.integers(0, 6), st.booleans(), st.integers(0, 54)
+            st.sampled_from(CALLS),
+            st.sampled_from(AGENTS),
+            st.integers(0, 6),
+            st.booleans(),
+            st.integers(0, len(events(ONE, A1, 1, 0.0, True)) - 1),
         ),
         max_size=60,
     )
