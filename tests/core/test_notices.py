@@ -9,6 +9,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from acd.callback import CallbackRules
 from agents.rights import SYSTEM
@@ -55,8 +57,8 @@ CALLING = CallbackPlan(dial="PJSIP/{number}@trunk", rules=CallbackRules(2, 60.0)
 WATER = ("water", "haizhou", None, None, None, True)
 
 
-def say(hall: Hall, *given: object, by: ActorId = LIN) -> list[Command]:
-    return hall.asked(NoticeGiven, *(given or WATER), by=by)
+def say(hall: Hall, *wanted: object, by: ActorId = LIN) -> list[Command]:
+    return hall.asked(NoticeGiven, *(wanted or WATER), by=by)
 
 
 def said(commands: Sequence[Command], call: object = ONE) -> list[str]:
@@ -318,7 +320,7 @@ def test_without_outbound_calling_they_are_counted_and_stay_in_the_list() -> Non
 
 
 @pytest.mark.parametrize(
-    ("given", "by", "code"),
+    ("wanted", "by", "code"),
     [
         (WATER, UNION, "not_allowed"),
         (WATER, ActorId("nobody"), "not_allowed"),
@@ -331,10 +333,12 @@ def test_without_outbound_calling_they_are_counted_and_stay_in_the_list() -> Non
         (("water", "", None, None, 1.0, True), LIN, "until_past"),
     ],
 )
-def test_a_refused_notice_is_told_to_nobody_and_written_down(given: tuple[object, ...], by: ActorId, code: str) -> None:
+def test_a_refused_notice_is_told_to_nobody_and_written_down(
+    wanted: tuple[object, ...], by: ActorId, code: str
+) -> None:
     hall = Hall()
     hall.queued(ONE)
-    assert hall.replied(NoticeGiven, *given, by=by) == code
+    assert hall.replied(NoticeGiven, *wanted, by=by) == code
     assert not hall.house.incidents
     assert none(hall.said, SaveNotice, Announce)
 
@@ -376,3 +380,70 @@ def test_an_agent_who_is_free_at_once_needs_no_notice() -> None:
     assert none(hall.queued(ONE), Announce)
     assert hall.call(ONE).offer is not None
     assert AgentId(hall.call(ONE).offer.agent) == A1  # type: ignore[union-attr]
+
+
+# ---------------------------------------------------------------- any order of events
+
+
+class Channel:
+    """A waiting caller's channel as `p-wait` has it: room for one list of prompts; a turn takes it, then it is said."""
+
+    def __init__(self, hall: Hall) -> None:
+        self.hall, self.room, self.saying = hall, tuple[str, ...](), tuple[str, ...]()
+        self.heard: list[tuple[str, ...]] = []
+
+    def obey(self, commands: Sequence[Command]) -> None:
+        for one in commands:
+            if isinstance(one, Announce):
+                self.room = one.prompts
+            elif isinstance(one, order.Hold | order.Offer):
+                self.saying = ()  # it is taken elsewhere: what was being said is cut, and nobody reports it
+
+    def turn(self) -> None:
+        """One turn of the loop: what is in the room is begun, what is being said is said to its end."""
+        if self.saying:
+            self.heard.append(self.saying)
+            self.saying = ()
+            self.obey(heard(self.hall))
+        elif self.room and self.hall.state(ONE) is CallState.WAITING:
+            self.saying, self.room = self.room, ()
+
+
+@given(
+    st.lists(st.sampled_from(["turn", "turn", "turn", "notice", "notice", "key", "time", "offer", "pass"]), max_size=40)
+)
+def test_in_any_order_of_events_each_notice_is_heard_and_once_where_no_phone_rang(happened: list[str]) -> None:
+    hall = Hall(notice_kinds=frozenset(f"k{number}" for number in range(40)))
+    channel = Channel(hall)
+    channel.obey(hall.queued(ONE))
+    for number, what in enumerate(happened):
+        if what == "turn":
+            channel.turn()
+        elif what == "notice":
+            channel.obey(say(hall, f"k{number}", "", None, None, None, True))
+        elif what == "key":
+            commands = key(hall)
+            channel.obey(commands)
+            for one in commands:
+                if isinstance(one, SaveRegistration):
+                    channel.obey(hall.step(NoticeRegistered(one.registration.notice, ONE, hall.now)))
+        elif what == "time":
+            hall.later(10)
+            for wake in wakes(hall.said, TimerKind.ANNOUNCE)[-1:]:
+                channel.obey(hall.time_is_up(replace(wake, at=hall.now)))
+        elif what == "offer":
+            channel.obey(hall.ready(A1))
+            hall.leg_started(A1)
+            channel.obey(hall.offer_failed(A1, status="BUSY"))
+            channel.saying = ()
+            channel.obey(hall.not_ready(A1))
+    for _ in range(200):
+        channel.turn()
+    told = [prompt for prompts in channel.heard for prompt in prompts if "/notice-k" in prompt]
+    given_out = [f"hotline/zh/notice-k{number}" for number, what in enumerate(happened) if what == "notice"]
+    assert set(told) == set(given_out)
+    if "offer" not in happened:
+        assert sorted(told) == sorted(given_out)
+        promised = sum(prompts == ("hotline/zh/notice-registered",) for prompts in channel.heard)
+        assert promised <= len(hall.house.registered)
+        assert bool(promised) == bool(hall.house.registered)
