@@ -23,6 +23,7 @@ class Right(enum.Enum):
     RELEASE = "release"  #: 强拆: end a call
     MOVE = "move"  #: move a waiting caller
     SKILLS = "skills"  #: change skills of agents and needs of queues
+    NOTICE = "notice"  #: 突发事件通知: tell all who wait of an incident, and its end
     AUDIT = "audit"  #: read the audit trail
 
 
@@ -42,6 +43,8 @@ class Action(enum.Enum):
     STOP_LISTENING = "stop_listening"
     SEE_LISTENERS = "see_listeners"
     READ_AUDIT = "read_audit"
+    GIVE_NOTICE = "give_notice"
+    END_NOTICE = "end_notice"
 
 
 NEEDED: Mapping[Action, Right | None] = {
@@ -58,6 +61,8 @@ NEEDED: Mapping[Action, Right | None] = {
     Action.STOP_LISTENING: None,  # his own; to stop is never refused
     Action.SEE_LISTENERS: Right.LISTEN,
     Action.READ_AUDIT: Right.AUDIT,
+    Action.GIVE_NOTICE: Right.NOTICE,
+    Action.END_NOTICE: Right.NOTICE,
 }
 """The one table: which right an action needs; None = every actor."""
 

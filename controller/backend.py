@@ -52,6 +52,7 @@ from pbx.events import (
     WrapUpExtended,
 )
 from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId, TicketNumber
+from pbx.notice import Incident, Registration
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
 from tickets.ticket import Ticket, TicketChange, TicketRefused, TicketType
@@ -63,6 +64,7 @@ from web.backend import (
     ChangeSignal,
     Counters,
     ForcedView,
+    IncidentView,
     ListenerView,
     NotFound,
     NoticeView,
@@ -186,6 +188,7 @@ class HotlineBackend:
                 )
                 for agent in house.roster.agents()
             ),
+            incidents=self._incidents(),
             notices=tuple(NoticeView(one.at, one.what, one.agent, one.detail) for one in house.notices),
             reasons=tuple(ReasonView(reason, *names) for reason, names in house.plan.reason_names.items()),
             queues=self._queues(),
@@ -207,6 +210,22 @@ class HotlineBackend:
                 overflowed=count(Outcome.OVERFLOWED, 0),
             ),
             exchange={name: value for name, value in asdict(self._door.counters).items() if isinstance(value, int)},
+        )
+
+    def _incidents(self) -> tuple[IncidentView, ...]:
+        registered = self._house.registered
+        return tuple(
+            IncidentView(
+                one.id,
+                one.kind,
+                one.area,
+                one.queue,
+                one.number,
+                one.until,
+                one.given_at,
+                len(registered.get(one.id, {})),
+            )
+            for one in self._house.incidents.values()
         )
 
     def _queues(self) -> tuple[QueueView, ...]:
@@ -338,6 +357,18 @@ class HotlineBackend:
     async def cancel_callback(self, id: str, by: str) -> RequestResult:
         """Nobody is to be called for the request any more."""
         return await self._ask(lambda request, at: CallbackCancelled(id, by, request, at))
+
+    # ---------------------------------------------------------------- incident notices
+
+    async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
+        """The notices of a span, and those that hold."""
+        return await self._read(self._records.notices(since, until))
+
+    async def incident_notice(self, id: str) -> tuple[Incident, Sequence[Registration]] | None:
+        """One notice, with who registered for it."""
+        return await self._read(self._records.notice(id))
+
+    # ---------------------------------------------------------------- in the call
 
     async def hold(self, agent: AgentId) -> RequestResult:
         """保持: the agent's caller hears music."""

@@ -42,6 +42,7 @@ from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor, AmiError, AmiLimits
 from pbx.events import CallbacksRestored, CallsRestored, Event, ExchangeEnding
 from pbx.ids import CallId
+from pbx.notice import NoticesRestored
 from pbx.supervision import OverridesRestored
 from pbx.translate import DialledCode
 from recordings.models import ModelError, find_model
@@ -214,6 +215,10 @@ class Hotline:
         skills, queues = await records.overrides()
         if skills or queues:
             engine.post(OverridesRestored(skills, queues, self.clock()))
+
+        held, registered = await records.open_notices()
+        if held:
+            engine.post(NoticesRestored(held, registered, self.clock()))
 
         # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed and
         # transcribed, and only then the recogniser goes.

@@ -23,7 +23,7 @@ from controller import desk, offers
 from controller.house import House, LiveCall
 from controller.waiting_words import spoken
 from ivr.prompts import prompt_name
-from pbx.call import CallInput
+from pbx.call import CallInput, Outcome
 from pbx.callback import CallbackKind, CallbackRequest, CallbackState
 from pbx.commands import CallBack, HangUp, Play, Reply, SaveCallback, Wake
 from pbx.events import (
@@ -37,6 +37,7 @@ from pbx.events import (
     TimerKind,
 )
 from pbx.ids import AgentId, CallId, ChannelName, QueueId
+from pbx.notice import Registration
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,9 @@ _NUMBER = re.compile(r"[0-9]{5,20}")
 
 _STORED_WITHIN_S, _STORE_AWAY_S = 5.0, 30.0
 """An agent is kept so long for a request that the store has not committed; then it is tried again after so long."""
+
+_TURN_S = 5.0
+"""So often somebody whose turn has not come is looked at again, who is called for a message only."""
 
 _LOST_AFTER_S = 15.0
 """So long after its ringing time a call of which nothing is heard is given up."""
@@ -70,8 +74,15 @@ def allowed(house: House, number: str, caller: str) -> bool:
 
 
 def find(house: House, number: str, queue: QueueId) -> CallbackRequest | None:
-    """The open request of this number for this queue."""
-    return next((one for one in house.callbacks.values() if (one.number, one.queue) == (number, queue)), None)
+    """The open request of this number for this queue, to be called by an agent."""
+    return next(
+        (
+            one
+            for one in house.callbacks.values()
+            if (one.number, one.queue) == (number, queue) and one.kind is not CallbackKind.NOTICE
+        ),
+        None,
+    )
 
 
 def ask(
@@ -89,14 +100,36 @@ def ask(
     """Have somebody called; who has an open request keeps that one, and nothing is added. It is stored first."""
     known = find(house, number, queue)
     if known is None:
-        instant = int(house.now * 1000)
-        while f"cb{instant}" in house.callbacks:
-            instant += 1
         known = CallbackRequest(
-            f"cb{instant}", number, queue, place_at, house.now, language, priority, kind, of_call, by
+            _new_id(house), number, queue, place_at, house.now, language, priority, kind, of_call, by
         )
     put(house, known)
     return known
+
+
+def _new_id(house: House) -> str:
+    instant = int(house.now * 1000)
+    while f"cb{instant}" in house.callbacks:
+        instant += 1
+    return f"cb{instant}"
+
+
+def tell_over(house: House, wanted: Registration, now: float) -> None:
+    """Have somebody called and told that an incident is over; no agent is needed for it."""
+    put(
+        house,
+        CallbackRequest(
+            _new_id(house),
+            wanted.number,
+            wanted.queue,
+            now,
+            now,
+            wanted.language,
+            kind=CallbackKind.NOTICE,
+            of_call=wanted.call,
+            notice=wanted.notice,
+        ),
+    )
 
 
 def put(house: House, request: CallbackRequest) -> None:
@@ -136,6 +169,9 @@ def stand(house: House, request: CallbackRequest, now: float) -> None:
         house.line.remove(CallId(request.id))
         _wake(house, request, due)
         return
+    if request.kind is CallbackKind.NOTICE:
+        _tell_next(house, request, now)
+        return
     queue = house.queue(request.queue)
     house.line.remove(CallId(request.id))
     house.line.add(
@@ -153,6 +189,18 @@ def stand(house: House, request: CallbackRequest, now: float) -> None:
     change = next_change(queue.relax, request.place_at, now)
     ends = request.asked_at + rules.keep_s + 1.0
     _wake(house, request, min(ends, change if change is not None else ends, now + 3600.0))
+
+
+def _tell_next(house: House, request: CallbackRequest, now: float) -> None:
+    """Call a number at which only a message is said; so many at a time as the hotline allows, the others later."""
+    dialling = sum(
+        one.kind is CallbackKind.NOTICE and one.state is CallbackState.DIALLING for one in house.callbacks.values()
+    )
+    if dialling >= house.plan.callback.messages_at_once:
+        _wake(house, request, now + _TURN_S)
+        return
+    put(house, moves.dial(request, None, now))
+    _wake(house, request, now + _STORED_WITHIN_S)
 
 
 def _due(house: House, request: CallbackRequest, now: float) -> float:
@@ -261,6 +309,14 @@ def answered(house: House, live: LiveCall, at: float) -> bool:
         return False
     house.note(live, caller=request.number, language=request.language, callback=request.id)
     plan = house.plan
+    if request.kind is CallbackKind.NOTICE:
+        live.releasing = True
+        house.note(live, outcome=Outcome.CALLBACK)
+        if house.move(live, CallInput.PLAY):
+            live.notice_playing = False
+            over = prompt_name(spoken(live), "notice-over")
+            house.emit(Play(live.call, live.channel, house.next_step(live), (over,), request.language, live.mark()))
+        return True
     pieces = [GREETING]
     if plan.recording.record and plan.recording.consent_required:
         pieces.append(plan.notice)
@@ -272,12 +328,24 @@ def answered(house: House, live: LiveCall, at: float) -> bool:
     return True
 
 
+def message_heard(house: House, live: LiveCall, now: float) -> None:
+    """The last thing that he hears has been played to its end; was he called for nothing else, the request is done."""
+    request = of_call(house, live.call)
+    if request is not None and request.kind is CallbackKind.NOTICE:
+        house.placed.discard(live.call)
+        put(house, moves.served(request, now))
+
+
 def join_line(house: House, live: LiveCall, at: float) -> bool:
     """He has heard who calls: his agent is rung for him, or he stands in the line at his old place.
 
     False if his call is none of ours.
     """
     request = of_call(house, live.call)
+    if request is not None and request.kind is CallbackKind.NOTICE:  # a restart has forgotten that it was all
+        message_heard(house, live, at)
+        house.emit(HangUp(live.call, live.channel))
+        return True
     if request is None or not house.move(live, CallInput.QUEUE):
         return False
     live.after_notice = None

@@ -91,6 +91,7 @@ def prompt_played(house: House, event: PromptPlayed, now: float) -> None:
         return
     live.lost = 0
     if live.releasing:
+        callbacks.message_heard(house, live, event.at)
         house.emit(HangUp(live.call, live.channel))
         return
     if live.notice_playing:

@@ -21,6 +21,7 @@ from controller.config_faults import ConfigError, Problem, dotted, parse, read_t
 from controller.config_sections import HotlineFile, NumberSection, QueueSection, ReasonSection
 from controller.database import StoreError, database_url
 from controller.hold_keys import MENU, QUEUE
+from controller.notices import WORDS as NOTICE_WORDS
 from controller.plan import (
     CALL_BACK,
     CallbackPlan,
@@ -159,6 +160,8 @@ class PlanReader:
             destinations=destinations,
             outbound=outbound,
             callers=callers,
+            notice_kinds=self._prompts_called("notice-") - NOTICE_WORDS,
+            areas=self._prompts_called("area-"),
             lengths={
                 f"hotline/{sound.parent.name}/{sound.stem}": sound.stat().st_size / 8000  # A-law: a byte a sample
                 for sound in sorted(self.sounds.glob("*/*.alaw"))
@@ -401,6 +404,14 @@ class PlanReader:
         if way == CALL_BACK and not self.raw.callback.dial:
             self.wrong(place, "needs [callback] dial; without it nobody is called back")
 
+    def _prompts_called(self, prefix: str) -> frozenset[str]:
+        """What follows `prefix` in the names of the prompts that are there in every language."""
+        found = [
+            {file.stem.removeprefix(prefix) for file in (self.sounds / language).glob(f"{prefix}*.alaw")}
+            for language in LANGUAGES
+        ]
+        return frozenset(set.intersection(*found))
+
     def _keys(self, index: int, queue: QueueSection) -> dict[str, str]:
         """What the keys in the line do, each of them possible."""
         queues = {one.id for one in self.raw.queues}
@@ -427,7 +438,9 @@ class PlanReader:
                 self.wrong(("callback", "hours", *problem.path.split(".")), problem.text)
             hours = parse_hours(None, "")
         rules = CallbackRules(raw.attempts, raw.pause_s, raw.keep_s)
-        return CallbackPlan(raw.dial, raw.caller_id or "", raw.ring_s, rules, tuple(raw.allow), hours)
+        return CallbackPlan(
+            raw.dial, raw.caller_id or "", raw.ring_s, raw.messages_at_once, rules, tuple(raw.allow), hours
+        )
 
     def _said(self, index: int, queue: QueueSection, name: str) -> tuple[str, ...]:
         """Prompts that a queue names, each of which must be there in both languages."""

@@ -151,6 +151,9 @@ def _usual_reasons() -> list[str | ReasonSection]:
     return [*AgentRules().not_ready_reasons]
 
 
+SupervisorRight = Literal["listen", "whisper", "barge", "force", "release", "move", "skills", "notice", "audit"]
+
+
 class SupervisorSection(Section):
     """[[supervisors]]: somebody who may order; what each right allows stands in `agents.rights`."""
 
@@ -158,8 +161,8 @@ class SupervisorSection(Section):
     name: Annotated[str, Field(min_length=1, max_length=60)]
     phone: Extension | None = None  # where he listens
     queues: list[str] = Field(default_factory=lambda: ["*"], min_length=1)  # on which he may act; "*" = all
-    rights: list[Literal["listen", "whisper", "barge", "force", "release", "move", "skills", "audit"]] = Field(
-        min_length=1
+    rights: list[Literal["listen", "whisper", "barge", "force", "release", "move", "skills", "notice", "audit"]] = (
+        Field(min_length=1)
     )
 
 
@@ -262,6 +265,7 @@ class CallbackSection(Section):
     dial: Annotated[str, Field(pattern=r"^(PJSIP/[A-Za-z0-9@._+*#/{}-]*\{number\}[A-Za-z0-9@._+*#/{}-]*)?$")] = ""
     caller_id: Dialled | None = None
     ring_s: Annotated[int, Field(ge=5, le=120)] = 30
+    messages_at_once: Annotated[int, Field(ge=1, le=100)] = 2
     attempts: Annotated[int, Field(ge=1, le=20)] = 3
     pause_s: Annotated[float, Field(ge=1, le=86400)] = 600.0
     keep_s: Annotated[float, Field(ge=60, le=30 * 86400)] = 86400.0

@@ -6,7 +6,7 @@ What he is asked after a key takes him out of the line for the moment; his place
 
 from __future__ import annotations
 
-from controller import callbacks, caller, offers, turned_away
+from controller import callbacks, caller, notices, offers, turned_away
 from controller.house import Dialog, House, LiveCall
 from controller.plan import CALL_BACK
 from controller.waiting_words import spoken
@@ -31,7 +31,9 @@ def pressed(house: House, event: HoldKeyPressed, now: float) -> None:
     if live is None or live.state is not CallState.WAITING or event.step < live.oldest_news:
         return
     wanted = house.queue(live.record.queue or QueueId("")).keys.get(event.key, "")
-    if wanted == CALL_BACK and callbacks.possible(house) and not live.record.callback:
+    if event.key == notices.KEY and not wanted:
+        notices.pressed(house, live, event.at)
+    elif wanted == CALL_BACK and callbacks.possible(house) and not live.record.callback:
         number = live.record.caller
         live.dialog = Dialog(number if callbacks.allowed(house, number, number) else None)
         offers.leave_line(house, live)

@@ -27,6 +27,7 @@ from pbx.call import CallInput, CallMark, CallRecord, CallState, moved
 from pbx.callback import CallbackRequest
 from pbx.commands import Command, SaveCall
 from pbx.ids import AgentId, CallId, ChannelName, QueueId
+from pbx.notice import Incident, Registration
 from recordings.policy import Milestone
 
 log = logging.getLogger(__name__)
@@ -154,6 +155,11 @@ class LiveCall:
     comfort_at: float | None = None  #: when he hears the next word of comfort
     dialog: Dialog | None = None  #: he is being asked about a call-back
     away: str = ""  #: he cannot be served now, and is given this instead (`controller.turned_away`)
+    told: tuple[str, ...] = ()  #: the notices that he has heard, oldest first
+    saying: str | None = None  #: what the exchange is saying to him (`controller.notices`)
+    saying_since: float = 0.0
+    registered: frozenset[str] = frozenset()  #: the notices of whose end he wants to be told
+    promised: bool = False  #: he is to be told that his number is noted
     comforted: int = 0  #: how many of them he has heard
 
     @property
@@ -213,6 +219,8 @@ class House:
         self.placed: set[CallId] = set()  #: calls that have been placed for them, and are not over
         self.clocks: dict[str, int] = {}  #: the generation of each request's timer
         self.callback_clock = 0
+        self.incidents: dict[str, Incident] = {}  #: the notices that hold, oldest first
+        self.registered: dict[str, dict[str, Registration]] = {}  #: by notice and number
         self.talks = {queue.id: Talks(queue.expected_talk_s) for queue in plan.queues.values()}
         self.patience = {queue: Patience() for queue in plan.queues}
         self.published: dict[AgentId, str] = {}  #: agents' marks as the exchange has them

@@ -11,7 +11,7 @@ from dataclasses import replace
 from acd.line import Waiting
 from acd.relax import next_change, requirement_at
 from agents.moves import AgentInput
-from controller import callbacks, desk, favours, held, transfers, turned_away, waiting_words
+from controller import callbacks, desk, favours, held, notices, transfers, turned_away, waiting_words
 from controller.house import CurrentOffer, House, LiveCall
 from controller.plan import WAIT, QueuePlan
 from pbx.call import CallInput, CallState, OfferRecord
@@ -116,6 +116,7 @@ def hold(house: House, live: LiveCall) -> None:
     queue = house.queue(live.record.queue or QueueId(""))
     step = house.next_step(live)
     house.emit(Hold(live.call, live.channel, step, queue.music, live.mark(), leaves(live, step)))
+    notices.held(house, live)
 
 
 def leaves(live: LiveCall, step: int) -> bool:
@@ -263,6 +264,7 @@ def take_back(
         _refused(house, live, offer.agent, now)
     if house.move(live, CallInput.OFFER_FAILED):
         stand_in_line(house, live)
+        notices.held(house, live)
 
 
 def _refused(house: House, live: LiveCall, agent: AgentId, now: float) -> None:

@@ -36,6 +36,7 @@ from pbx.commands import (
 )
 from pbx.events import CallbackStored, Event, TicketOpened
 from pbx.ids import CallId, RequestId, TicketNumber
+from pbx.notice import NoticeRegistered, Registration, SaveNotice, SaveRegistration
 from pbx.supervision import Audit, SaveOverrides
 from recordings import files
 from recordings.naming import recording_path
@@ -120,6 +121,10 @@ class Performer:
                 self._records.append_audit(command.entry)
             case SaveOverrides():
                 self._records.save_overrides(command)
+            case SaveNotice():
+                self._records.save_notice(command.notice)
+            case SaveRegistration():
+                self._save_registration(command)
             case SaveCallback():
                 self._save_callback(command)
             case Wake():
@@ -186,6 +191,19 @@ class Performer:
             self.post(CallbackStored(callback.id, len(callback.attempts), state, self._clock()))
         else:
             log.error("call-back %s: not stored: %s", callback.id, error, extra={"action": "callback_not_stored"})
+
+    def _save_registration(self, command: SaveRegistration) -> None:
+        saved = self._records.save_registration(command.registration)
+        saved.add_done_callback(partial(self._registration_saved, command.registration))
+
+    def _registration_saved(self, one: Registration, saved: asyncio.Future[None]) -> None:
+        if saved.cancelled():
+            return
+        error = saved.exception()
+        if error is None:
+            self.post(NoticeRegistered(one.notice, one.call, self._clock()))
+        else:
+            log.error("call %s: not registered: %s", one.call, error, extra={"action": "notice_not_registered"})
 
     def _ticket_opened(self, call: CallId, opened: asyncio.Future[TicketNumber]) -> None:
         if opened.cancelled():

@@ -69,6 +69,7 @@ class CallbackPlan:
     dial: str = ""
     caller_id: str = ""
     ring_s: int = 30
+    messages_at_once: int = 2  #: calls at a time that need no agent: an incident is over
     rules: CallbackRules = field(default_factory=CallbackRules)
     allow: tuple[str, ...] = ()
     hours: OpeningHours = field(default_factory=OpeningHours)
@@ -183,6 +184,8 @@ class Plan:
     lengths: Mapping[str, float] = field(default_factory=dict)  #: of each prompt by its name, in seconds
     supervisors: Mapping[ActorId, Actor] = field(default_factory=dict)
     supervision: SupervisionRules = field(default_factory=SupervisionRules)
+    notice_kinds: frozenset[str] = frozenset()  #: incidents of which there is a prompt ``notice-KIND``
+    areas: frozenset[str] = frozenset()  #: areas of which there is a prompt ``area-AREA``
 
     @property
     def own_phones(self) -> dict[AgentId, AgentId]:

@@ -18,7 +18,7 @@ import acd.sql as listing_rows
 import metrics.sql as call_rows
 import recordings.sql as recording_rows
 import tickets.sql as ticket_rows
-from controller import audit_rows, override_rows
+from controller import audit_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
 from controller.spool import Operation
 from controller.writer import Store
@@ -27,6 +27,7 @@ from pbx.callback import CallbackRequest
 from pbx.commands import OpenTicket
 from pbx.events import CallerEntry
 from pbx.ids import CallId, TicketNumber
+from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, QueueOverride, SaveOverrides, SkillOverride
 from recordings.sql import RecordingRow
 from recordings.transcript import Transcript
@@ -91,6 +92,11 @@ class Operations:
         self.score_ticket = Operation("score_ticket", _score_ticket, TypeAdapter(_Score))
         self.append_audit = Operation("append_audit", audit_rows.append, TypeAdapter(AuditEntry))
         self.save_overrides = Operation("save_overrides", override_rows.save, TypeAdapter(SaveOverrides))
+
+        self.save_notice = Operation("save_notice", notice_rows.save_notice, TypeAdapter(Incident))
+        self.save_registration = Operation(
+            "save_registration", notice_rows.save_registration, TypeAdapter(Registration)
+        )
 
         def open_ticket(connection: Connection, opening: OpenTicket) -> TicketNumber:
             return ticket_rows.open_ticket(connection, opening, policy)
@@ -169,6 +175,28 @@ class Records:
     async def callbacks(self, since: float, until: float) -> list[CallbackRequest]:
         """The requests made in [since, until), epoch seconds, oldest first."""
         return await self._store.read(callback_rows.list_callbacks, since, until)
+
+    # ------------------------------------------------------------ incident notices
+
+    def save_notice(self, notice: Incident) -> None:
+        """Write a notice as it is now."""
+        self._store.put(self._do.save_notice, notice)
+
+    def save_registration(self, registration: Registration) -> asyncio.Future[None]:
+        """Write who wants to hear of a notice's end; resolves after the commit. Raises `StoreError`."""
+        return self._store.submit(self._do.save_registration, registration)
+
+    async def open_notices(self) -> tuple[tuple[Incident, ...], tuple[Registration, ...]]:
+        """The notices that hold, and who wants to hear of their end."""
+        return await self._store.read(notice_rows.open_notices)
+
+    async def notices(self, since: float, until: float) -> list[Incident]:
+        """The notices given in [since, until), epoch seconds, and those that hold, oldest first."""
+        return await self._store.read(notice_rows.list_notices, since, until)
+
+    async def notice(self, id: str) -> tuple[Incident, tuple[Registration, ...]] | None:
+        """A notice with who registered for it, or None."""
+        return await self._store.read(notice_rows.one_notice, id)
 
     # ------------------------------------------------------------ tickets
 

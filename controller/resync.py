@@ -13,7 +13,7 @@ from acd.line import HIGHEST_PRIORITY
 from agents.agent import Agent
 from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
-from controller import callbacks, caller, desk, listen, offers, talk, turned_away
+from controller import callbacks, caller, desk, listen, notices, offers, talk, turned_away
 from controller.house import Consulting, CurrentOffer, Holding, House, LiveCall, Outbound
 from controller.outbound import OUTBOUND
 from controller.recorded import finish_if_complete
@@ -106,6 +106,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         if known.state is AgentState.OFFLINE:
             desk.leave_seat(house, known.id, now)
     callbacks.resync(house, event.channels, now)
+    notices.resync(house)
     for known in house.roster.agents():
         desk.publish(house, known)
     house.dirty = True

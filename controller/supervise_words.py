@@ -39,6 +39,11 @@ _DONE: dict[str, Sentence] = {
         "强插话务员{agent}的通话{call}",
         "joined the talk of agent {agent}, call {call}, heard by both",
     ),
+    Action.GIVE_NOTICE.value: (
+        "向{scope}发布突发事件通知{notice}: {what}{until}",
+        "told {scope} of an incident ({notice}): {what}{until}",
+    ),
+    Action.END_NOTICE.value: ("结束突发事件通知{notice}{told}", "ended the notice {notice}{told}"),
     Action.STOP_LISTENING.value: ("停止监听{ended}", "stopped listening{ended}"),
 }
 
@@ -127,6 +132,20 @@ def ended(seconds: float | None, agent: str, call: str) -> Sentence:
         f": 话务员{agent}, 通话{call}, 共{seconds:.0f}秒",
         f": agent {agent}, call {call}, after {seconds:.0f} seconds",
     )
+
+
+def notice_scope(queue: str | None, number: str | None) -> Sentence:
+    """Whose callers a notice is for."""
+    zh = [*([f"拨打{number}"] if number else []), *([f"队列{queue}"] if queue else [])]
+    en = [*([f"of the queue {queue}"] if queue else []), *([f"of the number {number}"] if number else [])]
+    return ("、".join(zh) or "全部") + "的排队来电者", "the waiting callers " + (" and ".join(en) or "of every queue")
+
+
+def notice_told(count: int, calling: bool) -> Sentence:
+    """How many wanted to be told that an incident is over, and whether they are called."""
+    if not calling:
+        return f", {count}人待通知(未配置外呼)", f"; {count} want to be told, and the hotline cannot call them"
+    return f", 将通知{count}人", f"; {count} are being told"
 
 
 def mode_action(mode: SpyMode) -> Action:

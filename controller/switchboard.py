@@ -19,6 +19,7 @@ from controller import (
     held,
     hold_keys,
     listen,
+    notices,
     offers,
     outbound,
     recorded,
@@ -30,7 +31,7 @@ from controller import (
 )
 from controller.house import House
 from controller.plan import Plan
-from pbx import events
+from pbx import events, notice
 from pbx import supervision as orders
 from pbx.commands import Command
 from pbx.events import Event, TimeIsUp, TimerKind
@@ -45,6 +46,8 @@ def _time_is_up(house: House, event: TimeIsUp, now: float) -> None:
         desk.reason_overrun(house, event, now)
     elif event.kind is TimerKind.OVERRIDE:
         supervise.override_over(house, event, now)
+    elif event.kind is TimerKind.NOTICE:
+        notices.time_is_up(house, event, now)
     elif event.kind is TimerKind.CALLBACK:
         callbacks.time_is_up(house, event, now)
     else:
@@ -64,7 +67,7 @@ RULES: dict[type[Any], Rule] = {
     events.StepLost: caller.step_lost,
     events.StepRefused: caller.step_refused,
     events.Recorded: turned_away.recorded,
-    events.Announced: _nothing,
+    events.Announced: notices.announced,
     events.HoldKeyPressed: hold_keys.pressed,
     events.CallbackAsked: callbacks.asked,
     events.CallbackCancelled: callbacks.cancel,
@@ -117,6 +120,10 @@ RULES: dict[type[Any], Rule] = {
     orders.SkillsChanged: supervise.skills_changed,
     orders.QueueChanged: supervise.queue_changed,
     orders.OverridesRestored: supervise.overrides_restored,
+    notice.NoticeGiven: notices.given,
+    notice.NoticeEnded: notices.ended,
+    notice.NoticeRegistered: notices.registered,
+    notice.NoticesRestored: notices.restored,
     orders.SpyAsked: listen.spy_asked,
     orders.SpyEndAsked: listen.spy_end_asked,
     orders.SpyStarted: listen.spy_started,

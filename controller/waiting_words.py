@@ -31,6 +31,22 @@ _AT_ONCE_S = 1.0
 """Words that are due within so short a time are said together: one pause of the music, not two."""
 
 
+_AFTER_S = 5.0
+"""Words that are due while a notice is being said are tried again after so long."""
+
+
+PLACE = "place"
+"""What `LiveCall.saying` is while he is told his place, or a word of comfort."""
+
+SAID_WITHIN_S = 60.0
+"""Nothing that is said takes so long: a report of its end that is missing by then is missed."""
+
+
+def busy(live: LiveCall, now: float) -> bool:
+    """Whether he is being told a notice, or that his number is noted, so that other words have to wait."""
+    return live.saying not in (None, PLACE) and now - live.saying_since < SAID_WITHIN_S
+
+
 def spoken(live: LiveCall) -> Language:
     """The language in which a caller is spoken to."""
     return "en" if live.record.language == "en" else "zh"
@@ -57,6 +73,10 @@ def _wake(house: House, live: LiveCall) -> None:
 
 def speak(house: House, live: LiveCall, now: float) -> None:
     """Something is due: comfort, then his place and wait."""
+    if busy(live, now):  # what is due is said after it
+        live.generation += 1
+        house.emit(Wake(TimerKind.ANNOUNCE, live.call, live.generation, now + _AFTER_S))
+        return
     queue = house.queue(live.record.queue or QueueId(""))
     pieces: list[str] = []
     if live.comfort_at is not None and live.comfort_at <= now + _AT_ONCE_S:
@@ -70,6 +90,7 @@ def speak(house: House, live: LiveCall, now: float) -> None:
         pieces += queue.keys_say
         live.announce_at = now + queue.announce_every_s
     if pieces:
+        live.saying, live.saying_since = PLACE, now
         house.emit(Announce(live.call, live.channel, tuple(prompt_name(spoken(live), piece) for piece in pieces)))
     _wake(house, live)
 

@@ -13,6 +13,7 @@ from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
 from pbx.events import CallerEntry, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
+from pbx.notice import SaveNotice, SaveRegistration
 from pbx.supervision import Audit, SaveOverrides, Spy, StopSpy, SwitchSpy
 
 # ---------------------------------------------------------------- the caller's own channel: one step each
@@ -459,4 +460,6 @@ Command = (
     | DropListing
     | Audit
     | SaveOverrides
+    | SaveNotice
+    | SaveRegistration
 )

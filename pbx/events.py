@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
+from pbx.notice import NoticeRegistered, NoticesRestored
 from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
 
 # ---------------------------------------------------------------- the caller's own channel
@@ -760,6 +761,7 @@ class TimerKind(enum.Enum):
     REASON_LIMIT = "reason_limit"
     OVERRIDE = "override"
     CALLBACK = "callback"  #: the next attempt of a request, or the limit of one that is being made
+    NOTICE = "notice"  #: the end of a notice
     KEPT = "kept"  #: a caller is kept for his last agent no longer
 
 
@@ -863,4 +865,6 @@ Event = (
     | CallerListed
     | CallerUnlisted
     | CallersRemembered
+    | NoticeRegistered
+    | NoticesRestored
 )

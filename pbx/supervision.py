@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass
 
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, SkillId, SpyId
+from pbx.notice import NoticeEnded, NoticeGiven
 
 
 class SpyMode(enum.Enum):
@@ -305,4 +306,6 @@ SupervisorRequest = (
     | QueueChanged
     | SpyAsked
     | SpyEndAsked
+    | NoticeGiven
+    | NoticeEnded
 )

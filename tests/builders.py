@@ -81,6 +81,8 @@ def plan(**changes: Any) -> Plan:
         outbound=OutboundPlan("carrier", (r"1[3-9]\d{9}", "110"), caller=MENU),
         agent_rules=AgentRules(wrap_up_s=20.0, misses_before_not_ready=2),
         recording=RecordingPolicy(),
+        notice_kinds=frozenset({"water", "power"}),
+        areas=frozenset({"haizhou"}),
         supervisors={
             LIN: Actor(LIN, "林", frozenset(Right), frozenset({"*"}), LIN_PHONE),
             ZHAO: Actor(ZHAO, "赵", frozenset(Right) - {Right.AUDIT}, frozenset({ENGLISH}), ZHAO_PHONE),

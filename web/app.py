@@ -17,7 +17,20 @@ from aiohttp.abc import AbstractAccessLogger
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import DEFINITIONS, Definition
 from pbx.ids import ActorId
-from web import agents, callbacks, callers, calls, live, recordings, scrape, static, supervise, tickets, voice_messages
+from web import (
+    agents,
+    callbacks,
+    callers,
+    calls,
+    live,
+    notices,
+    recordings,
+    scrape,
+    static,
+    supervise,
+    tickets,
+    voice_messages,
+)
 from web.auth import ACCESS, GUARD, Access, Guard, ViewFrom, auth_middleware
 from web.backend import Backend
 from web.errors import Handler, errors_middleware
@@ -87,6 +100,10 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("POST", "/api/supervision/stop-listening", supervise.stop_listening, Access.SUPERVISOR),
         ("GET", "/api/supervision", supervise.show_supervision, Access.SUPERVISOR),
         ("GET", "/api/audit", supervise.show_audit, Access.SUPERVISOR),
+        ("GET", "/api/notices", notices.list_notices, Access.SUPERVISOR),
+        ("POST", "/api/notices", notices.give_notice, Access.SUPERVISOR),
+        ("GET", "/api/notices/{id:n[0-9]{1,20}}", notices.show_notice, Access.TOKEN),
+        ("POST", "/api/notices/{id:n[0-9]{1,20}}/end", notices.end_notice, Access.SUPERVISOR),
         ("GET", "/api/missed", callbacks.list_missed, Access.TOKEN),
         ("GET", "/api/voice-messages", voice_messages.list_voice_messages, Access.TOKEN),
         ("GET", "/api/callbacks", callbacks.list_callbacks, Access.TOKEN),

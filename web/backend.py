@@ -18,6 +18,7 @@ from pbx.call import CallRecord, CallState, Outcome
 from pbx.callback import CallbackRequest
 from pbx.events import CallerEntry, TargetKind
 from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId, TicketNumber
+from pbx.notice import Incident, Registration
 from pbx.supervision import QueueOverride, SkillOverride, SpyMode, SupervisorRequest
 
 if TYPE_CHECKING:
@@ -94,6 +95,20 @@ class NoticeView:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentView:
+    """A notice that holds (`pbx.notice.Incident`); `registered`: so many want to be told when it is over."""
+
+    id: str
+    kind: str
+    area: str
+    queue: QueueId | None
+    number: str | None
+    until: float | None
+    given_at: float
+    registered: int
+
+
+@dataclass(frozen=True, slots=True)
 class QueueView:
     """One queue: callers in its line, since when the longest waits (None = nobody), talks, ready agents.
 
@@ -154,6 +169,7 @@ class Overview:
     queues: tuple[QueueView, ...] = ()
     service_levels: tuple[ServiceLevelView, ...] = ()
     notices: tuple[NoticeView, ...] = ()
+    incidents: tuple[IncidentView, ...] = ()
     reasons: tuple[ReasonView, ...] = ()
     counters: Counters = field(default_factory=Counters)
     exchange: Mapping[str, int] = field(default_factory=dict)
@@ -323,6 +339,14 @@ class Backend(Protocol):
 
     async def cancel_callback(self, id: str, by: str) -> RequestResult:
         """Nobody is to be called for the request any more. Codes: unknown_callback, callback_dialling."""
+
+    async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
+        """The incident notices given in [since, until), and those that hold, oldest first."""
+        ...
+
+    async def incident_notice(self, id: str) -> tuple[Incident, Sequence[Registration]] | None:
+        """One incident notice, with every number that wants to hear of its end; None if there is none."""
+        ...
 
     async def hold(self, agent: AgentId) -> RequestResult:
         """保持: the agent's caller hears music."""

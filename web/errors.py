@@ -114,6 +114,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "skill_twice": ("同一技能出现两次", "a skill stands twice"),
     "priority_out_of_range": ("优先级须为 0 至 9", "a priority is from 0 to 9"),
     "until_past": ("截止时间已过", "its end is past already"),
+    "unknown_notice": ("没有此通知或通知已结束", "there is no such notice, or it is over"),
+    "unknown_incident": ("没有此类事件的语音 (notice-类别)", "there is no prompt of such an incident (notice-KIND)"),
+    "unknown_area": ("没有此区域的语音 (area-区域)", "there is no prompt of such an area (area-AREA)"),
+    "unknown_dialled": ("热线没有此号码", "the hotline has no such number"),
+    "noticed_already": ("相同的通知正在播放", "the same notice is being given already"),
     "being_offered": ("正在为该来电振铃, 请稍后再试", "a phone is ringing for this caller right now; try again"),
     "not_waiting": ("该来电不在排队中", "this caller does not wait in a line"),
     "agent_not_available": ("该话务员现在不能接听", "that agent cannot take a call now; the caller keeps his place"),
@@ -187,6 +192,9 @@ _FIELD_AT_FAULT = {
     "skill_twice": "skills",
     "priority_out_of_range": "priority",
     "until_past": "until",
+    "unknown_incident": "kind",
+    "unknown_area": "area",
+    "unknown_dialled": "number",
 }
 """Codes of the hotline's rules that are about one field of the body: 422."""
 

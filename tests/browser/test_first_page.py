@@ -24,7 +24,7 @@ from tests.fakes.backend import ENGLISH, MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
 from web.app import create_app, serve
 from web.auth import ViewFrom
-from web.backend import NoticeView
+from web.backend import IncidentView, NoticeView
 from web.live import LiveRules
 
 pytestmark = [
@@ -156,6 +156,21 @@ async def test_what_a_phone_does_is_told_beside_the_agents_state() -> None:
         await expect(page.locator("#notice-list li")).to_have_text(
             re.compile("1001 is not ready for longer than allowed")
         )
+
+
+async def test_an_incident_notice_that_holds_is_shown_in_both_languages() -> None:
+    async with site(live_rules=QUICK) as running, desk(running.server.url) as opened:
+        page, backend = opened.page, running.backend
+        shown = page.locator("#incidents li")
+        await expect(page.locator("#incidents")).to_be_hidden()
+        backend.incidents.append(IncidentView("n1", "water", "haizhou", ENGLISH, None, None, backend.clock(), 3))
+        backend.signal.bump()
+        await expect(shown).to_have_text("突发事件通知: 供水 (haizhou · english), 至 –, 待通知 3 人")
+        await page.locator("#language").click()
+        await expect(shown).to_have_text("Incident notice: water (haizhou · english), until –, 3 want to be told")
+        backend.incidents.clear()
+        backend.signal.bump()
+        await expect(page.locator("#incidents")).to_be_hidden()
 
 
 async def test_the_language_is_switched_at_once_and_remembered() -> None:

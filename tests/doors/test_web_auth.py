@@ -60,6 +60,7 @@ PROTECTED = [
     ("GET", "/api/callbacks"),
     ("POST", "/api/callbacks"),
     ("POST", "/api/callbacks/cb1/cancel"),
+    ("GET", "/api/notices/n1"),
 ]
 SUPERVISION = [
     ("POST", "/api/agents/1001/force-ready"),
@@ -76,6 +77,9 @@ SUPERVISION = [
     ("POST", "/api/supervision/stop-listening"),
     ("GET", "/api/supervision"),
     ("GET", "/api/audit"),
+    ("GET", "/api/notices"),
+    ("POST", "/api/notices"),
+    ("POST", "/api/notices/n1/end"),
 ]
 VIEWS = ["/api/overview", "/metrics"]
 
@@ -131,7 +135,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
             whose = protected if asked is Access.TOKEN else supervision
             whose.add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
     for found, paths in ((protected, PROTECTED), (supervision, SUPERVISION)):
-        ids = r"/(hotline-[^/]+|1001|cb1|2026112200001|general)"
+        ids = r"/(hotline-[^/]+|1001|cb1|n1|2026112200001|general)"
         assert found == {(method, re.sub(ids, "/*", path)) for method, path in paths}
 
 

@@ -14,6 +14,7 @@ from controller.backend import HotlineBackend
 from pbx import commands as order
 from pbx.call import CallState
 from pbx.ids import ActorId, AgentId, RequestId
+from pbx.notice import Incident, NoticesRestored, Registration
 from pbx.supervision import Audit, Spy, SpyAsked, SpyMode, SpyStarted, SupervisorRequest
 from tests.builders import A1, A2, ENGLISH, GENERAL, ONE, TWO, Hall, leg_of, only
 from tests.fakes.backend import MemoryBackend
@@ -21,6 +22,9 @@ from tests.fakes.website import Site, site
 from web.backend import RequestResult, SupervisionView
 
 pytestmark = pytest.mark.doors
+
+
+GIVEN = Incident("n1", "power", "", GENERAL, None, None, True, ActorId("notice"), 1.0)
 
 
 def token(right: str) -> str:
@@ -41,6 +45,7 @@ class RuledBackend(MemoryBackend):
         self.hall.talking(A1)
         self.hall.sign_in(A2)
         self.hall.queued(TWO)
+        self.hall.step(NoticesRestored((GIVEN,), (), self.hall.now))
         self._number = 0
 
     @staticmethod
@@ -97,6 +102,8 @@ ENDPOINTS: list[tuple[str, str, object, Right]] = [
     ("POST", f"/api/calls/{ONE}/listen", {"mode": "listen"}, Right.LISTEN),
     ("POST", f"/api/calls/{ONE}/listen", {"mode": "whisper"}, Right.WHISPER),
     ("POST", f"/api/calls/{ONE}/listen", {"mode": "barge"}, Right.BARGE),
+    ("POST", "/api/notices", {"kind": "water", "area": "haizhou", "queue": "general", "for_s": 60}, Right.NOTICE),
+    ("POST", "/api/notices/n1/end", {}, Right.NOTICE),
 ]
 
 
@@ -255,3 +262,48 @@ def test_the_page_shows_who_was_forced_and_who_is_heard() -> None:
     house.plan = replace(house.plan, supervision=replace(house.plan.supervision, agent_sees=False))
     assert house.heard_agents() == frozenset()
     assert house.forced_by(A1) == ""
+
+
+# ---------------------------------------------------------------- incident notices
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({}, 400, "kind"),
+        ({"kind": "flood"}, 422, "kind"),
+        ({"kind": "water", "area": "atlantis"}, 422, "area"),
+        ({"kind": "water", "number": "999"}, 422, "number"),
+        ({"kind": "water", "until": 1.0}, 422, "until"),
+        ({"kind": "water", "until": 9e9, "for_s": 60}, 400, "until"),
+        ({"kind": "water", "press": "yes"}, 400, "press"),
+    ],
+)
+async def test_what_makes_no_notice_is_refused_in_both_languages(
+    hotline: Site, body: object, status: int, field: str
+) -> None:
+    found, answer = await ask(hotline, "notice", "POST", "/api/notices", body)
+    (problem,) = answer["problems"]
+    assert (found, problem["field"]) == (status, field)
+    assert problem["message"]["zh"] != problem["message"]["en"]
+    assert [*rules(hotline).hall.house.incidents] == ["n1"]
+
+
+async def test_a_notice_is_given_and_ended_and_who_registered_is_shown_to_the_administrator_only(hotline: Site) -> None:
+    hall = rules(hotline).hall
+    status, answer = await ask(hotline, "notice", "POST", "/api/notices", {"kind": "water", "for_s": 60})
+    incident = hall.house.incidents[answer["id"]]
+    assert (status, incident.until, incident.press, incident.by) == (200, hall.now + 60, True, "notice")
+    assert (await ask(hotline, "notice", "POST", f"/api/notices/{answer['id']}/end"))[1]["registered"] == "0"
+    assert (await ask(hotline, "notice", "POST", "/api/notices/n5/end"))[1]["error"] == "unknown_notice"
+
+    backend = hotline.backend
+    backend.given["n1"] = GIVEN
+    backend.wanted.append(Registration("n1", "13800001111", "zh", GENERAL, TWO, 2.0))
+    listed = (await ask(hotline, "audit", "GET", "/api/notices"))[1]["notices"]
+    assert [one["kind"] for one in listed] == ["power"]
+    assert "13800001111" not in str(listed)
+    assert (await ask(hotline, "notice", "GET", "/api/notices/n1"))[0] in (401, 403)
+    status, shown = await hotline.json("GET", "/api/notices/n1")
+    assert (status, shown["kind"], shown["registered"][0]["number"]) == (200, "power", "13800001111")
+    assert (await hotline.json("GET", "/api/notices/n2"))[0] == 404

@@ -23,6 +23,7 @@ from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, Voi
 from pbx.callback import CallbackRequest
 from pbx.events import CallerEntry, PhoneUse, TargetKind
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
+from pbx.notice import Incident, Registration
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
 from tickets.ticket import Ticket, TicketChange, TicketPolicy, TicketRefused, change, number_of
@@ -31,6 +32,7 @@ from web.backend import (
     CallView,
     ChangeSignal,
     Counters,
+    IncidentView,
     NoticeView,
     Overview,
     QueueView,
@@ -62,6 +64,9 @@ class MemoryBackend:
         self.transcripts: dict[CallId, Transcript] = {}
         self.requests: list[tuple[str, ...]] = []
         self.orders: list[SupervisorRequest] = []
+        self.incidents: list[IncidentView] = []
+        self.given: dict[str, Incident] = {}
+        self.wanted: list[Registration] = []
         self.listed: dict[str, CallerEntry] = {}
         self.asked_back: dict[str, CallbackRequest] = {}
         self.seats: dict[AgentId, AgentId] = {}  # of those who sit elsewhere than at their own phones
@@ -192,6 +197,7 @@ class MemoryBackend:
             ),
             counters=Counters(done.offered, done.answered, done.abandoned, done.left_menu, done.closed, done.failed),
             notices=tuple(self.notices),
+            incidents=tuple(self.incidents),
             exchange={"events": 42, "garbage": 0, "timeouts": 1},
         )
 
@@ -303,6 +309,14 @@ class MemoryBackend:
     async def callbacks(self, since: float, until: float) -> Sequence[CallbackRequest]:
         self._check_store()
         return [one for one in self.asked_back.values() if one.ended_at is None or since <= one.asked_at < until]
+
+    async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
+        self._check_store()
+        return [one for one in self.given.values() if one.ended_at is None or since <= one.given_at < until]
+
+    async def incident_notice(self, id: str) -> tuple[Incident, Sequence[Registration]] | None:
+        self._check_store()
+        return (self.given[id], self.wanted) if id in self.given else None
 
     async def ask_callback(
         self, number: str, queue: QueueId, call: CallId | None, place_at: float, language: str, by: str

@@ -184,6 +184,21 @@ function agentState(agent) {
   return parts.join(" · ");
 }
 
+function showIncidents() {
+  const held = snapshot.incidents ?? [];
+  const list = $("incidents");
+  list.hidden = !held.length;
+  while (list.children.length > held.length) list.lastChild.remove();
+  while (list.children.length < held.length) list.appendChild(document.createElement("li"));
+  held.forEach((one, index) => {
+    const kind = word("incident_kinds", one.kind);
+    const until = one.until ? clockText(one.until) : "–";
+    const where = [one.area, one.queue, one.number].filter(Boolean).join(" · ");
+    const said = [kind, where || text("everywhere"), until, one.registered];
+    put(list.children[index], said.reduce((line, part, at) => line.replace(`{${at}}`, part), text("incident")));
+  });
+}
+
 function showNotices() {
   const notices = (snapshot.notices ?? []).slice(-8).reverse();
   $("news").hidden = !notices.length;
@@ -259,6 +274,7 @@ function show() {
   showQueues();
   showAgents();
   showCalls();
+  showIncidents();
   showNotices();
   const { offered, answered, abandoned } = snapshot.counters;
   put($("day"), text("day").replace("{0}", offered).replace("{1}", answered).replace("{2}", abandoned));
