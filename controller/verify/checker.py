@@ -18,6 +18,9 @@ from controller.verify.scene import SOMEBODY, Caller, Held, Kind, Profile, Scene
 NEAR_S = 0.003
 """Instants that differ by less are the same: marks carry milliseconds."""
 
+OVER_KEPT = 20_000
+"""So many calls that have ended are remembered, lest a late word about one counts it again."""
+
 STUCK_S = 120.0
 """An agent may be kept so long for a caller who is gone: his phone, or a third party's, has to stop ringing first."""
 
@@ -71,6 +74,7 @@ class Checker:
         self._pair_since = 0.0
         self._told: tuple[str, str] | None = None
         self._kept: deque[tuple[float, str, str]] = deque()
+        self._over: dict[str, None] = {}  #: calls that have ended not long ago, oldest first
         self._carried: dict[str, Caller] = {}
         self._restored: dict[str, None] = {}
         self._fresh = False
@@ -187,7 +191,7 @@ class Checker:
         present = {row["call"] for row in event["channels"] if row["role"] == "caller"}
         unseen = {one["call"] for one in event.get("gone", ())}
         for call in present | unseen:
-            if call not in scene.callers and call not in self._carried:
+            if call not in scene.callers and call not in self._carried and call not in self._over:
                 self.report.calls += 1
         gone = [call for call in (*scene.callers, *self._restored) if call not in present]
         if self._fresh:
@@ -211,6 +215,9 @@ class Checker:
     def _ended(self, gone: Sequence[str]) -> None:
         for call in dict.fromkeys(gone):
             self.report.ended += 1
+            self._over[call] = None  # the exchange may name it once more: its note was not erased in time
+            if len(self._over) > OVER_KEPT:
+                del self._over[next(iter(self._over))]
             record = self._saved.get(call)
             if record is None or record.get("ended_at") is None or record.get("outcome") is None:
                 found = (

@@ -475,7 +475,8 @@ async def test_a_citizen_who_does_not_answer(hotline: Hotline, policy: AnswerPol
     await mine.answered(timeout=5)
     await mine.ended(timeout=6)
     await hotline.empty()
-    (record,) = [one.record for one in hotline.records.values()]
+    # An earlier test's call may have left a note in the Asterisk that they share.
+    record = max((one.record for one in hotline.records.values()), key=lambda record: record.arrived_at)
     assert record.outcome is Outcome.UNREACHED
     assert hotline.where(A1) is AgentState.READY
 
