@@ -24,7 +24,7 @@ OVER_KEPT = 20_000
 STUCK_S = 120.0
 """An agent may be kept so long for a caller who is gone: his phone, or a third party's, has to stop ringing first."""
 
-_STEP_COMMANDS = ("Ask", "Play", "Hold", "Offer", "HoldTalk", "Join")
+_STEP_COMMANDS = ("Ask", "Play", "Record", "Hold", "Offer", "HoldTalk", "Join")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,34 @@ async def test_the_recording_holds_what_was_said(folder: Path, ending: str) -> N
     assert seconds_of(path, HEARD, TONE_HZ) >= 0.2
     message_file = (folder / "data/asterisk").resolve() / "spool/message.sln"
     assert message_file.readlink() == Path("/dev/null")
+
+
+async def test_a_killed_controller_loses_no_message(folder: Path) -> None:  # noqa: F811
+    """It dies while he speaks; the next one finds him there, and nothing of what he says is lost."""
+    file = configuration(
+        folder, {}, rest=REST.replace("[agent_rules]", "[voice_message]\nsilence_s = 0\n[agent_rules]")
+    )
+    async with Served("run", "--config", str(file)) as first:
+        await first.said("serving; pages at")
+        scene = Scene(first, folder)
+        try:
+            call = await scene.dial()
+            await speaks(call)
+            first.signal(signal.SIGKILL)
+            await first.ended()
+            async with Served("run", "--config", str(file)) as second:
+                await second.said("serving; pages at")
+                after = Scene(second, folder)
+                view = await after.api.until("/api/overview", lambda found: found["calls"])
+                assert [one["state"] for one in view["calls"]] == ["message"]
+                await call.press("#")
+                assert (await call.ended(10)).by == "remote"
+                view = await after.api.until("/api/voice-messages", lambda found: found["voice_messages"])
+                (message,) = view["voice_messages"]
+                assert message["ended_by"] == "key"
+                sealed = folder / "data" / "recordings"
+                await until(lambda: list(sealed.rglob("*.wav")), 10)
+                (path,) = sealed.rglob("*.wav")
+        finally:
+            await scene.close()
+    assert seconds_of(path, CITIZEN, CITIZEN_HZ) >= message["duration_s"] - 1.0

@@ -17,6 +17,7 @@ from pbx.commands import Ask, FinishRecording, HangUp, Hold, Play, Record, SaveC
 from pbx.events import CallsRestored, MessageEnd
 from pbx.ids import CallId
 from tests.builders import A1, DIRECT, GENERAL, MENU, OFFICE, ONE, TWO, Hall, none, only, plan, row
+from tests.fakes.verified import verified
 from tests.virtual_time import START
 
 pytestmark = pytest.mark.core
@@ -313,3 +314,15 @@ def test_through_the_menu_as_well() -> None:
     assert found.call(TWO).record.dialled == MENU
     assert "voicemail-ask" in names(only(said, Play))
     only(found.played(TWO), Record)
+
+
+@pytest.mark.parametrize("way", [MESSAGE, CALL_BACK, VOICE_MESSAGE])
+def test_the_checker_finds_nothing_wrong(way: str) -> None:
+    found, _ = refused(way)
+    found.played(TWO) if way != CALL_BACK else found.press("", TWO)
+    found.later(5)
+    found.hung_up(TWO)
+    found.hung_up(ONE)
+    report = verified(found.plan, found.steps)
+    assert report.calls == 2
+    assert report.findings == []

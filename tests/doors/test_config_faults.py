@@ -272,7 +272,7 @@ QUEUE = 'dialled = "12345"\n', 'id = "general"\n'
     [
         ("", "full = {}\n", "needs waiting (callers) or wait_s (seconds)"),
         ("", 'full = { waiting = 9 }\nwhen_full = "callback"\n', "needs [callback] dial"),
-        ("", "full = { waiting = 0 }\n", "greater than or equal to 1"),
+        ("", "full = { waiting = 0, wait_s = 9 }\n", "greater than or equal to 1"),
         ("", 'when_full = "busy"\n', "when_full"),
         ('when_closed = "callback"\n', "", "needs [callback] dial"),
         ('when_closed = "wait"\n', "", "when_closed"),
