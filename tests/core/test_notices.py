@@ -300,8 +300,8 @@ def test_a_call_back_by_an_agent_and_one_for_a_notice_do_not_meet() -> None:
     say(hall)
     register(hall)
     ask = event.CallbackAsked("13800001111", GENERAL, ONE, hall.now, "zh", "lin", RequestId("r"), hall.now)
-    hall.step(ask)
     hall.asked(NoticeEnded, identity(hall))
+    hall.step(ask)
     assert {one.kind for one in hall.house.callbacks.values()} == {CallbackKind.MISSED, CallbackKind.NOTICE}
 
 
