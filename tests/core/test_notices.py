@@ -300,8 +300,8 @@ def test_a_call_back_by_an_agent_and_one_for_a_notice_do_not_meet() -> None:
     say(hall)
     register(hall)
     ask = event.CallbackAsked("13800001111", GENERAL, ONE, hall.now, "zh", "lin", RequestId("r"), hall.now)
-    hall.step(ask)
     hall.asked(NoticeEnded, identity(hall))
+    hall.step(ask)
     assert {one.kind for one in hall.house.callbacks.values()} == {CallbackKind.MISSED, CallbackKind.NOTICE}
 
 
@@ -447,3 +447,21 @@ def test_in_any_order_of_events_each_notice_is_heard_and_once_where_no_phone_ran
         promised = sum(prompts == ("hotline/zh/notice-registered",) for prompts in channel.heard)
         assert promised <= len(hall.house.registered)
         assert bool(promised) == bool(hall.house.registered)
+
+
+def test_a_restart_while_he_hears_that_it_is_over_calls_nobody_twice() -> None:
+    before = Hall(callback=CALLING)
+    before.queued(ONE)
+    say(before)
+    register(before)
+    before.hung_up(ONE)
+    dialling = only(commit(before, before.asked(NoticeEnded, identity(before))), SaveCallback).callback
+    call = dialling.attempts[0].call
+
+    hall = Hall(connected=False, callback=CALLING)
+    hall.step(event.CallbacksRestored((dialling,), hall.now))
+    found = hall.connected(row(call, "p-play", mark=f"12345|zh|{hall.now}|||0|0.0"))
+    assert none(found, order.CallBack, SaveCallback)
+    done = hall.step(event.PromptPlayed(call, hall.call(call).step, hall.now))
+    assert only(done, SaveCallback).callback.state is CallbackState.DONE
+    assert only(done, HangUp).call == call
