@@ -35,7 +35,8 @@ class Controller:
         self.news = asyncio.Event()
         self.door = AmiDoor(
             "memory", 0, fake.user, fake.secret, self.hear,
-            spool="/spool", agents=(A1, A2, A3), phones=(A1, A2, A3, DEPARTMENT), limits=AmiLimits(), connector=fake.connector,
+            spool="/spool", agents=(A1, A2, A3), phones=(A1, A2, A3, DEPARTMENT), limits=AmiLimits(),
+            connector=fake.connector,
             wall=wall, monotonic=asyncio.get_running_loop().time,
         )  # fmt: skip
 

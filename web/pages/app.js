@@ -22,7 +22,8 @@ function remembered() {
 
 const text = (key) => words[language][key] ?? words.zh[key] ?? key;
 const word = (group, key) => words[language][group][key] ?? key;
-const serverNow = () => Date.now() / 1000 + clockOffset;
+let stoodAt = null; // the server's time when the connection was lost: from then on the clocks stand still
+const serverNow = () => stoodAt ?? Date.now() / 1000 + clockOffset;
 
 function duration(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
@@ -323,6 +324,7 @@ function alive(beatSeconds) {
 }
 
 function lose(detail = {}) {
+  stoodAt ??= serverNow();
   live = false;
   lostDetail = detail;
   $("main").setAttribute("aria-busy", "true");
@@ -356,6 +358,7 @@ function connect() {
   source.addEventListener("message", (event) => {
     alive(beat);
     snapshot = JSON.parse(event.data);
+    stoodAt = null;
     clockOffset = snapshot.now - Date.now() / 1000;
     live = true;
     lostDetail = null;
