@@ -300,12 +300,18 @@ def dial(tap: Tap) -> Dial:
 
 @pytest.fixture(scope="module")
 def complaints_of_asterisk(exchange: Exchange) -> Callable[[], list[str]]:
-    """Gives the warnings and errors that Asterisk has logged since the module's first test that uses this."""
+    """Gives the warnings and errors that Asterisk has logged since the module's first test that uses this.
+
+    One is left out: a Redirect that comes while the channel runs a GotoIf moves it before its label is looked up, so
+    Asterisk says that there is none such; the channel goes on where the Redirect sent it.
+    """
     log = exchange.settings.messages
     begun = log.stat().st_size if log.exists() else 0
 
     def since() -> list[str]:
         text = log.read_bytes()[begun:].decode("utf-8", errors="replace")
-        return [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
+        overtaken = "must be a number > 0, or valid label"
+        found = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
+        return [line for line in found if overtaken not in line]
 
     return since
