@@ -141,7 +141,7 @@ def distribute(house: House, now: float) -> None:
         if request is not None:
             callbacks.matched(house, request, found, now)
             continue
-        if not _offer(house, house.calls[found.call], found.agent, found.reason, now):
+        if not offer(house, house.calls[found.call], found.agent, found.reason, now):
             house.line.replace(found.caller)
     for call in list(house.unheld):
         if call in house.calls:
@@ -149,12 +149,8 @@ def distribute(house: House, now: float) -> None:
     house.unheld.clear()
 
 
-def give(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
-    """Offer a waiting caller to an agent whom somebody has named. False when the agent is not free."""
-    return _offer(house, live, agent, reason, now)
-
-
-def _offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
+def offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
+    """Offer a waiting caller to an agent. False when the agent cannot be kept for him."""
     if not desk.change(house, agent, AgentInput.RESERVE, now, call=live.call):
         return False
     ring(house, live, agent, reason, now)
@@ -172,11 +168,6 @@ def ring(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) 
     live.offer = CurrentOffer(agent, step)
     from_talk = leaves(live, step)
     house.emit(Offer(live.call, live.channel, step, agent, queue.ring_s, queue.music, live.mark(), from_talk))
-
-
-def offer(house: House, live: LiveCall, agent: AgentId, reason: str, now: float) -> bool:
-    """Offer a waiting caller to one agent by a rule of its own. False when that agent cannot be kept for him."""
-    return _offer(house, live, agent, reason, now)
 
 
 # ---------------------------------------------------------------- what becomes of an offer

@@ -300,7 +300,7 @@ def _move(house: House, event: MoveAsked, live: LiveCall, now: float) -> str:
         _to_the_head(house, live)
     offers.stand_in_line(house, live)
     if event.agent is not None:
-        if offers.give(house, live, event.agent, f"moved to him by supervisor {event.by}", now):
+        if offers.offer(house, live, event.agent, f"moved to him by supervisor {event.by}", now):
             return ""
         offers.hold_or_offer(house, live)
         return "agent_not_available"
