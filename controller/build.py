@@ -27,9 +27,9 @@ from controller.config import Settings
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
-from controller.favours import remembered
+from controller.favours import remember_s, remembered
 from controller.journal import JournalWriter
-from controller.journal_file import newest_records
+from controller.journal_file import fresher, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
@@ -60,9 +60,6 @@ RESTART_FIRST_S, RESTART_LAST_S = 0.2, 10.0
 
 LOGIN_S = 30.0
 """How long Asterisk may take to accept the manager login."""
-
-REMEMBER_S = 86400.0
-"""So far back a starting controller looks for callers who left a line, and for whom a caller talked with last."""
 
 DRAIN_S = 5.0
 """How long a stopping controller waits for commands on their way and for recordings in work."""
@@ -204,11 +201,14 @@ class Hotline:
 
         today = datetime.fromtimestamp(self.clock(), ZoneInfo(plan.timezone)).replace(hour=0, minute=0, second=0)
         backend.restore(await records.calls(today.timestamp(), self.clock() + 1.0))
-        earlier = await records.calls(self.clock() - REMEMBER_S, self.clock() + 1.0)
+        earlier = await records.calls(self.clock() - remember_s(plan), self.clock() + 1.0)
         engine.post(remembered(earlier, await records.listings(), self.clock()))
-        opened = {record.call: record for record in await records.open_calls()} | newest
-        for record in newest.values():
-            records.save_call(record)
+        opened = {record.call: record for record in await records.open_calls()}
+        if newest:
+            since = min(record.arrived_at for record in newest.values())
+            for record in fresher(newest, await records.calls(since, self.clock() + 1.0)):
+                opened[record.call] = record
+                records.save_call(record)
         live_then = tuple(record for record in opened.values() if record.ended_at is None)
         engine.post(CallbacksRestored(tuple(await records.open_callbacks()), self.clock()))
         engine.post(CallsRestored(live_then, self.clock()))

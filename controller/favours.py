@@ -10,6 +10,7 @@ from acd.favours import DROPPED, LAST_AGENT, LISTED, RETURNING, Left, Talked
 from acd.skills import fits
 from agents.moves import AgentState
 from controller.house import House, LiveCall
+from controller.plan import Plan
 from pbx.call import CallRecord, CallState, Outcome
 from pbx.commands import DropListing, Reply, SaveListing
 from pbx.events import CallEnded, CallerEntry, CallerListed, CallersRemembered, CallerUnlisted
@@ -19,6 +20,19 @@ NORMAL_CAUSES = frozenset({16, 17, 31})
 """Q.850 causes of a call that somebody ended: normal clearing, user busy, normal unspecified. Else the line was cut."""
 
 _AT_WORK = (AgentState.READY, AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.WRAP_UP)
+
+
+REMEMBER_S = 86_400.0
+"""So far back at most a starting controller looks for callers who left a line, and for whom a caller talked with."""
+
+LONG_CALL_S = 3600.0
+"""A caller who left within the time that counts may have come so long before."""
+
+
+def remember_s(plan: Plan) -> float:
+    """How far back earlier calls matter to this plan's rules: a start reads no more of them than it needs."""
+    longest = max(max(queue.return_within_s, queue.last_agent_within_s) for queue in plan.queues.values())
+    return min(longest + LONG_CALL_S, REMEMBER_S) if longest > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +88,7 @@ def ended(house: House, live: LiveCall, event: CallEnded, *, unseen: bool) -> No
     if record.joined_at is not None:
         if record.agent is not None:
             house.memory.talked(Talked(number, record.agent, event.at))
-        if cut and live.state is CallState.TALKING:
+        if cut and live.state in (CallState.TALKING, CallState.HELD):
             house.memory.left(Left(number, record.queue, place_at, event.at, DROPPED))
     else:
         house.memory.left(Left(number, record.queue, place_at, event.at))
@@ -88,6 +102,8 @@ def remembered(records: Iterable[CallRecord], entries: Iterable[CallerEntry], at
         number = plain_number(record.caller)
         if not number or record.queue is None or record.queued_at is None or record.ended_at is None:
             continue
+        if record.outcome is Outcome.OVERFLOWED:
+            continue  # a full queue gave him no place
         if record.joined_at is None:
             left.append((number, record.queue, record.place_at or record.queued_at, record.ended_at, RETURNING))
         elif record.agent is not None:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,16 +138,28 @@ def newest_records(folder: Path) -> dict[CallId, CallRecord]:
     with files[-1].open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
         lines = file.read().split(b"\n")[1:]  # the first is the header, or half a line
-    found: dict[CallId, CallRecord] = {}
+    last: dict[str, Mapping[str, Any]] = {}
     for line in lines:
         data = _parsed(line + b"\n")
         for command in data.get("commands", ()) if data is not None else ():
             if isinstance(command, dict) and command.get("is") == SaveCall.__name__:
-                with contextlib.suppress(CodecError):
-                    saved = decode_command(command)
-                    if isinstance(saved, SaveCall):
-                        found[saved.record.call] = saved.record
+                last[str(command.get("record", {}).get("call"))] = command
+    found: dict[CallId, CallRecord] = {}
+    for command in last.values():
+        with contextlib.suppress(CodecError):
+            saved = decode_command(command)
+            if isinstance(saved, SaveCall):
+                found[saved.record.call] = saved.record
     return found
+
+
+def fresher(newest: Mapping[CallId, CallRecord], stored: Iterable[CallRecord]) -> list[CallRecord]:
+    """Those of `newest` that the store does not have, or has as open.
+
+    A call that has ended there stays as it is: a ticket that was committed after its end stands in the store alone.
+    """
+    ended = {record.call for record in stored if record.ended_at is not None}
+    return [record for record in newest.values() if record.call not in ended]
 
 
 def is_torn(path: Path) -> bool:

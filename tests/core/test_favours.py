@@ -10,7 +10,7 @@ import pytest
 from acd.callers import CallerList, Listed, ListedAs, plain_number
 from acd.favours import Left, Memory, Talked
 from agents.moves import AgentState
-from controller.favours import remembered
+from controller.favours import remember_s, remembered
 from pbx import commands as order
 from pbx import events as event
 from pbx.call import CallRecord, CallState, Outcome
@@ -106,6 +106,28 @@ def test_who_leaves_again_keeps_the_place_of_his_first_call() -> None:
         assert room.call(call).record.place_at == first
 
 
+def test_whose_line_was_cut_on_hold_goes_on_where_he_stood() -> None:
+    room = hall()
+    room.talking(A1, ONE)
+    room.step(event.HoldAsked(A1, RequestId("r"), room.now))
+    assert room.state(ONE) is CallState.HELD
+    room.hung_up(ONE, 44)
+    room.queued(TWO)
+    assert room.call(TWO).record.favours == ("dropped",)
+
+
+def test_a_start_reads_only_the_calls_that_its_rules_need() -> None:
+    queues = plan().queues
+    assert remember_s(plan()) == 300.0 + 3600.0
+    for changes, expected in (
+        ({"return_within_s": 0.0}, 0.0),
+        ({"last_agent_within_s": 7200.0}, 10_800.0),
+        ({"last_agent_within_s": 30 * 86_400.0}, 86_400.0),
+    ):
+        changed = {name: replace(queue, **changes) for name, queue in queues.items()}
+        assert remember_s(plan(queues=changed)) == expected
+
+
 @pytest.mark.parametrize(("cause", "favours"), [(16, ()), (44, ("dropped",)), (38, ("dropped",))])
 def test_whose_line_was_cut_in_the_talk_goes_on_where_he_stood(cause: int, favours: tuple[str, ...]) -> None:
     room = hall()
@@ -149,6 +171,7 @@ def test_a_restarted_controller_knows_them_from_the_store() -> None:
         record("b", OTHER, now - 100, joined_at=now - 150, agent=A2, outcome=Outcome.ANSWERED),
         replace(record("c", OTHER, now - 50), ended_at=None),
         replace(record("d", "13700000000", now - 50), queue=None, queued_at=None),
+        record("e", "13700000001", now - 50, outcome=Outcome.OVERFLOWED),
     ]
     room.step(remembered(records, (CallerEntry("0516*", "vip", FAR),), now))
     room.ready(A1, A2)
@@ -159,6 +182,9 @@ def test_a_restarted_controller_knows_them_from_the_store() -> None:
     assert room.call(TWO).record.favours == ("last-agent",)
     room.queued(THREE, caller="051688886666")
     assert room.call(THREE).record.favours == ("listed:vip",)
+    refused = CallId("c4")
+    room.queued(refused, caller="13700000001")
+    assert room.call(refused).record.favours == (), "a full queue gave him no place"
 
 
 # ---------------------------------------------------------------- the last agent

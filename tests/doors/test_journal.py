@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -32,6 +33,7 @@ from controller.journal_file import (
     Entry,
     Header,
     JournalDamaged,
+    fresher,
     is_torn,
     newest_records,
     parts,
@@ -45,7 +47,7 @@ from controller.schema import upgrade
 from controller.writer import Store
 from pbx.commands import Command, Hold, OpenTicket, Reply
 from pbx.events import CallArrived, CallEnded, CallerIdle, Event, KeysPressed, KeyStatus
-from pbx.ids import AgentId, CallId, ChannelName, RequestId
+from pbx.ids import AgentId, CallId, ChannelName, RequestId, TicketNumber
 from tickets.ticket import TicketPolicy
 
 pytestmark = pytest.mark.doors
@@ -529,3 +531,8 @@ def test_the_end_of_the_process_loses_no_line_though_no_sync_was_due(tmp_path: P
     found = newest_records(folder)
     assert [(call, record.menu_path) for call, record in found.items()] == [("c-1", ("9", "2"))]
     assert newest_records(tmp_path / "none") == {}
+    (mine,) = found.values()
+    assert fresher(found, []) == [mine]
+    assert fresher(found, [replace(mine, menu_path=())]) == [mine], "the store has it, but as it was before"
+    ended = replace(mine, ended_at=9.0, ticket=TicketNumber("20261122000001"))
+    assert fresher(found, [ended]) == [], "its ticket came after its end, and stands in the store alone"
