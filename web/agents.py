@@ -9,6 +9,7 @@ from aiohttp import web
 from pbx.events import TargetKind
 from pbx.ids import AgentId
 from web.backend import RequestResult
+from web.described import OK, described
 from web.errors import refusal
 from web.fields import Number, Text, read_body
 from web.keys import BACKEND
@@ -36,108 +37,125 @@ def _answered(result: RequestResult) -> web.Response:
     return answer({"ok": True})
 
 
+@described(body={"seat": _SEAT}, gives=OK)
 async def sign_in(request: web.Request) -> web.Response:
     """POST …/sign-in: 签入, with ``{"seat": …}`` at another phone than his own."""
-    body = await read_body(request, {"seat": _SEAT})
+    body = await read_body(request)
     seat = AgentId(body["seat"]) if "seat" in body else None
     return _answered(await request.app[BACKEND].sign_in(_agent(request), seat))
 
 
+@described(body={}, gives=OK)
 async def ready(request: web.Request) -> web.Response:
     """POST …/ready: 示闲."""
-    await read_body(request, {})
+    await read_body(request)
     return _answered(await request.app[BACKEND].ready(_agent(request)))
 
 
+@described(body={"reason": _REASON}, gives=OK)
 async def not_ready(request: web.Request) -> web.Response:
     """POST …/not-ready with ``{"reason": …}``: 示忙."""
-    body = await read_body(request, {"reason": _REASON})
+    body = await read_body(request)
     return _answered(await request.app[BACKEND].not_ready(_agent(request), body["reason"]))
 
 
+@described(body={"extend_s": _EXTEND}, gives=OK)
 async def wrap_up(request: web.Request) -> web.Response:
     """POST …/wrap-up with ``{"extend_s": …}``: so many seconds more of 话后整理."""
-    body = await read_body(request, {"extend_s": _EXTEND})
+    body = await read_body(request)
     return _answered(await request.app[BACKEND].extend_wrap_up(_agent(request), float(body["extend_s"])))
 
 
+@described(body={}, gives=OK)
 async def sign_out(request: web.Request) -> web.Response:
     """POST …/sign-out: 签出."""
-    await read_body(request, {})
+    await read_body(request)
     return _answered(await request.app[BACKEND].sign_out(_agent(request)))
 
 
+@described(body={"endpoint": _ENDPOINT}, gives=OK)
 async def third_party(request: web.Request) -> web.Response:
     """POST …/third-party with ``{"endpoint": …}``: 三方通话."""
-    body = await read_body(request, {"endpoint": _ENDPOINT})
+    body = await read_body(request)
     return _answered(await request.app[BACKEND].third_party(_agent(request), AgentId(body["endpoint"])))
 
 
 # ---------------------------------------------------------------- in the call
 
 
+@described(body={}, gives=OK)
 async def hold(request: web.Request) -> web.Response:
     """POST …/hold: 保持."""
-    await read_body(request, {})
+    await read_body(request)
     return _answered(await request.app[BACKEND].hold(_agent(request)))
 
 
+@described(body={}, gives=OK)
 async def resume(request: web.Request) -> web.Response:
     """POST …/resume: 取消保持; also back from a consultation."""
-    await read_body(request, {})
+    await read_body(request)
     return _answered(await request.app[BACKEND].resume(_agent(request)))
 
 
+@described(body={"kind": _KIND, "target": _TARGET}, gives=OK)
 async def transfer(request: web.Request) -> web.Response:
     """POST …/transfer with ``{"kind": …, "target": …}``: 盲转."""
-    body = await read_body(request, {"kind": _KIND, "target": _TARGET})
+    body = await read_body(request)
     return _answered(await request.app[BACKEND].transfer(_agent(request), TargetKind(body["kind"]), body["target"]))
 
 
+@described(body={"kind": _KIND, "target": _TARGET}, gives=OK)
 async def consult(request: web.Request) -> web.Response:
     """POST …/consult with ``{"kind": …, "target": …}``: 咨询; the caller goes on hold."""
-    body = await read_body(request, {"kind": _KIND, "target": _TARGET})
+    body = await read_body(request)
     return _answered(await request.app[BACKEND].consult(_agent(request), TargetKind(body["kind"]), body["target"]))
 
 
+@described(body={}, gives=OK)
 async def complete(request: web.Request) -> web.Response:
     """POST …/complete: 咨询转接, the one who was asked takes the caller."""
-    await read_body(request, {})
+    await read_body(request)
     return _answered(await request.app[BACKEND].complete(_agent(request)))
 
 
+@described(body={"endpoint": _ENDPOINT}, gives=OK)
 async def drop(request: web.Request) -> web.Response:
     """POST …/drop with ``{"endpoint": …}``: a third party is let go, ringing or talking."""
-    body = await read_body(request, {"endpoint": _ENDPOINT})
+    body = await read_body(request)
     return _answered(await request.app[BACKEND].drop_party(_agent(request), AgentId(body["endpoint"])))
 
 
+@described(body={"destination": _ENDPOINT, "way": _WAY}, gives=OK)
 async def hand_over(request: web.Request) -> web.Response:
     """POST …/hand-over with ``{"destination": …, "way": …}``: 110, 119, 120, 122, a unit, the platform."""
-    body = await read_body(request, {"destination": _ENDPOINT, "way": _WAY})
+    body = await read_body(request)
     return _answered(await request.app[BACKEND].hand_over(_agent(request), body["destination"], body["way"]))
 
 
+@described(body={"number": _TARGET, "purpose": _PURPOSE, "queue": _QUEUE}, gives=OK)
 async def dial(request: web.Request) -> web.Response:
     """POST …/dial with ``{"number": …, "purpose": …, "queue": …}``: 外呼; purpose is ``follow_up`` if not given."""
-    body = await read_body(request, {"number": _TARGET, "purpose": _PURPOSE, "queue": _QUEUE})
+    body = await read_body(request)
     purpose, queue = body.get("purpose") or "follow_up", body.get("queue") or ""
     return _answered(await request.app[BACKEND].dial(_agent(request), body["number"], purpose, queue))
 
 
+@described(body={"digits": _DIGITS}, gives=OK)
 async def digits(request: web.Request) -> web.Response:
     """POST …/digits with ``{"digits": …}``: keys towards the other side."""
-    body = await read_body(request, {"digits": _DIGITS})
+    body = await read_body(request)
     return _answered(await request.app[BACKEND].digits(_agent(request), body["digits"]))
 
 
+@described(body={}, gives=OK)
 async def mute(request: web.Request) -> web.Response:
     """POST …/mute: 静音."""
-    await read_body(request, {})
+    await read_body(request)
     return _answered(await request.app[BACKEND].mute(_agent(request), on=True))
 
 
+@described(body={}, gives=OK)
 async def unmute(request: web.Request) -> web.Response:
     """POST …/unmute: 取消静音."""
-    await read_body(request, {})
+    await read_body(request)
     return _answered(await request.app[BACKEND].mute(_agent(request), on=False))

@@ -24,6 +24,7 @@ from web import (
     calls,
     live,
     notices,
+    openapi,
     recordings,
     scrape,
     static,
@@ -33,6 +34,7 @@ from web import (
 )
 from web.auth import ACCESS, GUARD, Access, Guard, ViewFrom, auth_middleware
 from web.backend import Backend
+from web.described import described
 from web.errors import Handler, errors_middleware
 from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
 from web.shape import answer
@@ -49,6 +51,7 @@ POLICY = (
 """Content-Security-Policy: only our own files, no inline script, nobody may frame the pages."""
 
 
+@described(gives={"ok": bool, "exchange": bool})
 async def show_health(request: web.Request) -> web.Response:
     """GET /healthz: this process serves.
 
@@ -62,6 +65,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/", static.show_first_page, Access.OPEN),
         ("GET", "/static/{name:[a-z0-9_-]+[.][a-z]+}", static.show_file, Access.OPEN),
         ("GET", "/healthz", show_health, Access.OPEN),
+        ("GET", "/api/openapi.json", openapi.show_document, Access.OPEN),
         ("GET", "/metrics", scrape.show_metrics, Access.VIEW),
         ("GET", "/api/overview", live.show_overview, Access.VIEW),
         ("GET", "/api/live", live.show_live, Access.VIEW),
@@ -160,6 +164,7 @@ def create_app(
         if route.resource is not None:
             access[method, route.resource.canonical] = asked
     app[ACCESS] = access
+    app[openapi.DOCUMENT] = openapi.Document([openapi.Route(*row) for row in _routes()], limits)
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(live.end_streams)
     app.cleanup_ctx.append(live.broadcasting)

@@ -7,14 +7,27 @@ import re
 from aiohttp import web
 
 from metrics.missed import missed
+from pbx.callback import CallbackRequest
 from pbx.ids import CallId, QueueId
 from web.backend import NotFound, RequestResult
+from web.described import OK, described
 from web.errors import refusal
-from web.fields import Text, read_body, read_window
+from web.fields import WINDOW, Text, read_body, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.shape import answer
 
 _BY = Text(longest=60, required=True)
+MISSED = {
+    "number": str,
+    "calls": int,
+    "last_call": CallId,
+    "queue": QueueId | None,
+    "language": str,
+    "gave_up_at": float | None,
+    "waited_s": float | None,
+    "callback": bool,
+}
+"""A missed caller as it is told."""
 
 
 def _answered(result: RequestResult) -> web.Response:
@@ -23,6 +36,7 @@ def _answered(result: RequestResult) -> web.Response:
     return answer({"ok": True})
 
 
+@described(query=WINDOW, gives={"since": float, "until": float, "callbacks": list[CallbackRequest]})
 async def list_callbacks(request: web.Request) -> web.Response:
     """GET /api/callbacks?since=&until=: the requests made in the window, with every attempt, and those still open."""
     limits = request.app[LIMITS]
@@ -32,20 +46,21 @@ async def list_callbacks(request: web.Request) -> web.Response:
     return answer({"since": window.since, "until": window.until, "callbacks": list(found)})
 
 
+@described(
+    body={
+        "call": Text(longest=64, pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")),
+        "number": Text(longest=20, pattern=re.compile(r"[0-9]{3,20}")),
+        "queue": Text(longest=32, pattern=re.compile(r"[a-z0-9-]+")),
+        "by": _BY,
+    },
+    gives=OK,
+)
 async def ask_callback(request: web.Request) -> web.Response:
     """POST /api/callbacks: have somebody called who was missed (``call``), or a ``number`` for a ``queue``.
 
     A number that has an open request for the queue keeps that one.
     """
-    body = await read_body(
-        request,
-        {
-            "call": Text(longest=64, pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")),
-            "number": Text(longest=20, pattern=re.compile(r"[0-9]{3,20}")),
-            "queue": Text(longest=32, pattern=re.compile(r"[a-z0-9-]+")),
-            "by": _BY,
-        },
-    )
+    body = await read_body(request)
     backend = request.app[BACKEND]
     if "call" in body:
         record = await backend.call(CallId(body["call"]))
@@ -61,12 +76,14 @@ async def ask_callback(request: web.Request) -> web.Response:
     return _answered(await backend.ask_callback(body.get("number", ""), queue, None, now, "zh", body["by"]))
 
 
+@described(body={"by": _BY}, gives=OK)
 async def cancel_callback(request: web.Request) -> web.Response:
     """POST /api/callbacks/{id}/cancel: nobody is to be called for it any more."""
-    body = await read_body(request, {"by": _BY})
+    body = await read_body(request)
     return _answered(await request.app[BACKEND].cancel_callback(request.match_info["id"], body["by"]))
 
 
+@described(query=WINDOW, gives={"since": float, "until": float, "missed": [MISSED]})
 async def list_missed(request: web.Request) -> web.Response:
     """GET /api/missed?since=&until=: who gave up in a line and has not been talked with since; a number once."""
     limits = request.app[LIMITS]

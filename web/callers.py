@@ -9,6 +9,7 @@ from aiohttp import web
 
 from pbx.events import CallerEntry
 from pbx.ids import QueueId
+from web.described import OK, described
 from web.errors import refusal
 from web.fields import Field, Instant, Text, Whole, instant, read_body
 from web.keys import BACKEND
@@ -25,14 +26,16 @@ _FIELDS: dict[str, Field] = {
 }
 
 
+@described(gives={"callers": list[CallerEntry]})
 async def show_list(request: web.Request) -> web.Response:
     """GET /api/caller-list: every entry; `until` in epoch seconds, one that is past counts no more."""
     return answer({"callers": [asdict(entry) for entry in await request.app[BACKEND].caller_list()]})
 
 
+@described(body=_FIELDS, gives=OK)
 async def put_caller(request: web.Request) -> web.Response:
     """POST /api/caller-list: list a number, or list it anew. It counts from its next call on."""
-    body = await read_body(request, _FIELDS)
+    body = await read_body(request)
     entry = CallerEntry(
         body["number"],
         body["kind"],
@@ -48,9 +51,10 @@ async def put_caller(request: web.Request) -> web.Response:
     return answer({"ok": True})
 
 
+@described(body={"number": _FIELDS["number"], "by": _FIELDS["by"]}, gives=OK)
 async def drop_caller(request: web.Request) -> web.Response:
     """DELETE /api/caller-list with ``{"number": …, "by": …}``; the number stands in the body, so in no log."""
-    body = await read_body(request, {"number": _FIELDS["number"], "by": _FIELDS["by"]})
+    body = await read_body(request)
     result = await request.app[BACKEND].unlist_caller(body["number"], body["by"])
     if not result.ok:
         raise refusal(result.code)

@@ -8,12 +8,22 @@ from aiohttp import web
 
 from metrics.kpi import talk_time
 from metrics.servicelevel import answer_wait
-from pbx.call import CallRecord
+from pbx.call import CallRecord, OfferRecord
 from pbx.ids import CallId
 from web.backend import NotFound
-from web.fields import read_window
+from web.described import described
+from web.fields import WINDOW, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
+from web.schema import shape_of
 from web.shape import answer, fields_of
+
+CALL = {
+    **{name: shape for name, shape in shape_of(CallRecord).items() if name != "channel"},
+    "recording": bool,
+    "wait_s": float | None,
+    "talk_s": float | None,
+}
+"""A call as people outside see it."""
 
 
 def call_json(record: CallRecord) -> dict[str, Any]:
@@ -26,6 +36,7 @@ def call_json(record: CallRecord) -> dict[str, Any]:
     return shape
 
 
+@described(query=WINDOW, gives={"since": float, "until": float, "calls": [CALL]})
 async def list_calls(request: web.Request) -> web.Response:
     """GET /api/calls?since=&until=: the calls that arrived in the window, oldest first."""
     limits = request.app[LIMITS]
@@ -39,6 +50,7 @@ async def list_calls(request: web.Request) -> web.Response:
     return answer({"since": window.since, "until": window.until, "calls": [call_json(record) for record in records]})
 
 
+@described(gives=CALL)
 async def show_call(request: web.Request) -> web.Response:
     """GET /api/calls/{call}."""
     record = await request.app[BACKEND].call(CallId(request.match_info["call"]))
@@ -47,6 +59,12 @@ async def show_call(request: web.Request) -> web.Response:
     return answer(call_json(record))
 
 
+@described(
+    gives={
+        **{name: CALL[name] for name in ("call", "queue", "queued_at", "place_at", "favours")},
+        "decisions": [{**shape_of(OfferRecord), "why_agent": str, "why_caller": str, "waited_s": float | None}],
+    }
+)
 async def show_why(request: web.Request) -> web.Response:
     """GET /api/calls/{call}/why: each offer of the call with its reason, and the named rules by which he stood in the
     line. Who else was idle, and why he was not chosen, stands in the journal: ``hotline why CALL``.

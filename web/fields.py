@@ -15,10 +15,17 @@ from typing import Any
 
 from aiohttp import web
 
+from web.described import description_of
 from web.errors import ApiError, Problem
+from web.keys import LIMITS
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Control characters except tab and line ends: no person types them."""
+
+_NOT_TYPED = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f"
+_BLANK = r"\u0009\u000a\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_WITH_A_WORD = rf"^[^{_NOT_TYPED}]*[^{_NOT_TYPED}{_BLANK}][^{_NOT_TYPED}]*$"
+"""The same, and that a text is not only blanks (`str.strip`), in JSON Schema's dialect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,17 @@ class Text:
     required: bool = False
     may_be_empty: bool = False
     pattern: re.Pattern[str] | None = None
+
+    def schema(self) -> dict[str, Any]:
+        """The field in JSON Schema (2020-12), for the API document."""
+        found: dict[str, Any] = {"type": "string", "maxLength": self.longest}
+        if not self.may_be_empty:
+            found["minLength"] = 1
+        if self.pattern is not None:
+            found["pattern"] = f"^(?:{self.pattern.pattern})$"
+        else:
+            found["pattern"] = rf"^[^{_NOT_TYPED}]*$" if self.may_be_empty else _WITH_A_WORD
+        return found
 
     def problem(self, value: object) -> str:
         """The code of what is wrong with `value`; empty when nothing is."""
@@ -53,6 +71,10 @@ class Whole:
     highest: int
     required: bool = False
 
+    def schema(self) -> dict[str, Any]:
+        """The field in JSON Schema."""
+        return {"type": "integer", "minimum": self.lowest, "maximum": self.highest}
+
     def problem(self, value: object) -> str:
         """The code of what is wrong with `value`; empty when nothing is."""
         if not isinstance(value, int) or isinstance(value, bool):
@@ -68,6 +90,10 @@ class Number:
     most: float
     required: bool = False
 
+    def schema(self) -> dict[str, Any]:
+        """The field in JSON Schema."""
+        return {"type": "number", "minimum": self.least, "maximum": self.most}
+
     def problem(self, value: object) -> str:
         """The code of what is wrong with `value`; empty when nothing is."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -80,6 +106,11 @@ class Instant:
     """A field that holds a point in time: epoch seconds, or ISO 8601 with its zone (RFC 3339)."""
 
     required: bool = False
+
+    def schema(self) -> dict[str, Any]:
+        """The field in JSON Schema."""
+        epoch = {"type": "number", "minimum": 0, "exclusiveMaximum": 1e11, "description": "epoch seconds"}
+        return {"anyOf": [epoch, {"type": "string", "format": "date-time"}]}
 
     def problem(self, value: object) -> str:
         """The code of what is wrong with `value`; empty when nothing is."""
@@ -105,6 +136,10 @@ class Flag:
 
     required: bool = False
 
+    def schema(self) -> dict[str, Any]:
+        """The field in JSON Schema."""
+        return {"type": "boolean"}
+
     def problem(self, value: object) -> str:
         """The code of what is wrong with `value`; empty when nothing is."""
         return "" if isinstance(value, bool) else "not_true_or_false"
@@ -120,6 +155,16 @@ class Levels:
     required: bool = False
     may_be_none: bool = False
     most: int = 50
+
+    def schema(self) -> dict[str, Any]:
+        """The field in JSON Schema."""
+        level: dict[str, Any] = {"type": "integer", "minimum": -999, "maximum": 999}
+        return {
+            "type": "object",
+            "maxProperties": self.most,
+            "propertyNames": {"pattern": f"^{_LEVEL_NAME.pattern}$"},
+            "additionalProperties": {"anyOf": [level, {"type": "null"}]} if self.may_be_none else level,
+        }
 
     def problem(self, value: object) -> str:
         """The code of what is wrong with `value`; empty when nothing is."""
@@ -160,11 +205,15 @@ def _object_without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-async def read_body(request: web.Request, fields: Mapping[str, Field]) -> dict[str, Any]:
-    """The fields of the JSON body that are there.
+async def read_body(request: web.Request, fields: Mapping[str, Field] | None = None) -> dict[str, Any]:
+    """The fields of the JSON body that are there: `fields`, or those by which the handler is described.
 
     ApiError 400 names everything that is wrong; no body = an empty one.
     """
+    if fields is None:
+        description = description_of(request.match_info.handler)
+        assert description is not None, "the handler of this route is not described"
+        fields = description.fields(request.app[LIMITS])
     raw = await request.read()
     if not raw:
         data: Any = {}
@@ -205,6 +254,10 @@ class Window:
     until: float
 
 
+WINDOW: Mapping[str, Field] = {"since": Number(-1e12, 1e12), "until": Number(-1e12, 1e12)}
+"""The query of `read_window`."""
+
+
 def read_window(
     request: web.Request, *, now: float, usual_s: float, longest_s: float, also: Collection[str] = ()
 ) -> Window:
@@ -224,8 +277,8 @@ def read_window(
                 values[name] = float(given[0])
             except ValueError:
                 values[name] = math.nan
-            if not math.isfinite(values[name]):
-                problems.append(Problem(name, "not_a_number"))
+            if code := WINDOW[name].problem(values[name]):
+                problems.append(Problem(name, code))
     if not problems:
         until = values.get("until", math.nextafter(now, math.inf))
         since = values.get("since", until - usual_s)

@@ -17,7 +17,9 @@ from aiohttp import web
 
 from metrics.servicelevel import DEFINITIONS, Definition
 from web.backend import Backend, Overview
+from web.described import described
 from web.keys import BACKEND
+from web.schema import shape_of
 from web.shape import answer, dumps, fields_of
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ def _in_words(definition: Definition) -> dict[str, Any]:
     }
 
 
+@described(gives={**shape_of(Overview), "waiting": int, "talking": int, "definitions": dict[str, Any]})
 async def show_overview(request: web.Request) -> web.Response:
     """GET /api/overview."""
     overview = request.app[BACKEND].overview()
@@ -168,6 +171,7 @@ async def end_streams(app: web.Application) -> None:
     app[BROADCASTER].close()
 
 
+@described(media=("text/event-stream",))
 async def show_live(request: web.Request) -> web.StreamResponse:
     """GET /api/live: the stream, until the client or the server leaves."""
     broadcaster = request.app[BROADCASTER]

@@ -9,16 +9,20 @@ from typing import Any
 from aiohttp import web
 
 from pbx.ids import ActorId, QueueId
-from pbx.notice import NoticeEnded, NoticeGiven
+from pbx.notice import Incident, NoticeEnded, NoticeGiven, Registration
 from web.auth import ACTOR
 from web.backend import NotFound, RequestResult
+from web.described import described
 from web.errors import ApiError, Problem, refusal
-from web.fields import Flag, Instant, Text, Whole, instant, read_body, read_window
+from web.fields import WINDOW, Flag, Instant, Text, Whole, instant, read_body, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
+from web.schema import shape_of
 from web.shape import answer
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _LONGEST_S = 366 * 86400
+DONE = {"ok": bool, "*": str}
+"""The answer of an order that has been given, with what it tells besides."""
 
 
 def _by(request: web.Request) -> ActorId:
@@ -42,23 +46,24 @@ def _until(request: web.Request, body: dict[str, Any]) -> float | None:
     return instant(body.get("until"))
 
 
+@described(
+    body={
+        "kind": Text(longest=32, required=True, pattern=_NAME),
+        "area": Text(longest=32, pattern=_NAME),
+        "queue": Text(longest=32, pattern=_NAME),
+        "number": Text(longest=20, pattern=re.compile(r"[0-9+]+")),
+        "until": Instant(),
+        "for_s": Whole(1, _LONGEST_S),
+        "press": Flag(),
+    },
+    gives=DONE,
+)
 async def give_notice(request: web.Request) -> web.Response:
     """POST /api/notices with ``{"kind": "water", "area": "haizhou", "queue": …, "number": …, "until": …}``.
 
     ``for_s`` instead of ``until``; ``press`` false = nobody is offered to be told of the end. Answers with its id.
     """
-    body = await read_body(
-        request,
-        {
-            "kind": Text(longest=32, required=True, pattern=_NAME),
-            "area": Text(longest=32, pattern=_NAME),
-            "queue": Text(longest=32, pattern=_NAME),
-            "number": Text(longest=20, pattern=re.compile(r"[0-9+]+")),
-            "until": Instant(),
-            "for_s": Whole(1, _LONGEST_S),
-            "press": Flag(),
-        },
-    )
+    body = await read_body(request)
     by, until = _by(request), _until(request, body)
     queue = QueueId(body["queue"]) if "queue" in body else None
     return _answered(
@@ -78,13 +83,15 @@ async def give_notice(request: web.Request) -> web.Response:
     )
 
 
+@described(body={}, gives=DONE)
 async def end_notice(request: web.Request) -> web.Response:
     """POST /api/notices/ID/end: it is over; answers with how many wanted to be told."""
-    await read_body(request, {})
+    await read_body(request)
     by, id = _by(request), request.match_info["id"]
     return _answered(await request.app[BACKEND].supervise(lambda asked, at: NoticeEnded(id, by, asked, at)))
 
 
+@described(query=WINDOW, gives={"since": float, "until": float, "notices": list[Incident]})
 async def list_notices(request: web.Request) -> web.Response:
     """GET /api/notices?since=&until=: those given in the window and those that hold. No caller's number."""
     limits = request.app[LIMITS]
@@ -94,6 +101,7 @@ async def list_notices(request: web.Request) -> web.Response:
     return answer({"since": window.since, "until": window.until, "notices": list(found)})
 
 
+@described(gives={**shape_of(Incident), "registered": list[Registration]})
 async def show_notice(request: web.Request) -> web.Response:
     """GET /api/notices/ID: one, with every number that wants to be told when it is over."""
     found = await request.app[BACKEND].incident_notice(request.match_info["id"])

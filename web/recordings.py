@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 
 from pbx.ids import CallId
 from web.backend import NotFound
+from web.described import described
 from web.keys import BACKEND
 
 
+@described(media=("audio/wav",), refuses=(206, 416))
 async def show_recording(request: web.Request) -> web.StreamResponse:
     """GET /api/calls/{call}/recording.
 
@@ -24,6 +27,7 @@ async def show_recording(request: web.Request) -> web.StreamResponse:
     return web.FileResponse(path, headers=headers)
 
 
+@described(gives=dict[str, Any])
 async def show_transcript(request: web.Request) -> web.Response:
     """GET /api/calls/{call}/transcript: what was said, speaker by speaker."""
     transcript = await request.app[BACKEND].transcript(CallId(request.match_info["call"]))

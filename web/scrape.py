@@ -9,6 +9,7 @@ from aiohttp import web
 
 from metrics.prometheus import ALL, CONTENT_TYPE, Gauges, HotlineMetrics
 from web.backend import Overview
+from web.described import described
 from web.keys import BACKEND
 
 METRICS: web.AppKey[HotlineMetrics] = web.AppKey("metrics", HotlineMetrics)
@@ -35,6 +36,7 @@ def gauges_of(overview: Overview) -> Gauges:
     )
 
 
+@described(media=("text/plain",))
 async def show_metrics(request: web.Request) -> web.Response:
     """The exposition text. Two scrapers at once cost two renderings, both outside the loop."""
     metrics = request.app[METRICS]

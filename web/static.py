@@ -8,6 +8,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from web.described import described
+
 PAGES = Path(__file__).parent / "pages"
 
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -48,11 +50,13 @@ def _serve(request: web.Request, name: str) -> web.Response:
     return response
 
 
+@described(media=("text/html",), refuses=(304,))
 async def show_first_page(request: web.Request) -> web.Response:
     """GET /: the first page."""
     return _serve(request, "index.html")
 
 
+@described(media=("text/css", "text/html", "text/javascript", "image/svg+xml"), refuses=(304,))
 async def show_file(request: web.Request) -> web.Response:
     """GET /static/{name}."""
     return _serve(request, request.match_info["name"])

@@ -18,18 +18,21 @@ from pbx.supervision import (
     MoveAsked,
     NotReadyForced,
     QueueChanged,
+    QueueOverride,
     ReadyForced,
     ReleaseAsked,
     SignOutForced,
+    SkillOverride,
     SkillsChanged,
     SpyAsked,
     SpyEndAsked,
     SpyMode,
 )
 from web.auth import ACTOR
-from web.backend import RequestResult
+from web.backend import ForcedView, ListenerView, RequestResult
+from web.described import described
 from web.errors import ApiError, Problem, refusal
-from web.fields import Field, Flag, Instant, Levels, Text, Whole, instant, read_body, read_window
+from web.fields import WINDOW, Field, Flag, Instant, Levels, Text, Whole, instant, read_body, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.shape import answer
 
@@ -39,6 +42,8 @@ _AGENT = Text(longest=32, pattern=re.compile(r"[A-Za-z0-9_-]+"))
 _MODE = Text(longest=7, required=True, pattern=re.compile("|".join(mode.value for mode in SpyMode)))
 _LONGEST_S = 366 * 86400
 _FOR: dict[str, Field] = {"for_s": Whole(1, _LONGEST_S), "until": Instant(), "confirm": Flag()}
+DONE = {"ok": bool, "*": str}
+"""The answer of an order that has been given; what it tells besides has names of its own."""
 
 
 def _by(request: web.Request) -> ActorId:
@@ -74,9 +79,10 @@ def _until(request: web.Request, body: dict[str, Any]) -> float | None:
 # ---------------------------------------------------------------- agents
 
 
+@described(body={"confirm": Flag()}, gives=DONE)
 async def force_ready(request: web.Request) -> web.Response:
     """POST /api/agents/ID/force-ready: 强制示闲."""
-    body, agent, by = await read_body(request, {"confirm": Flag()}), _agent(request), _by(request)
+    body, agent, by = await read_body(request), _agent(request), _by(request)
     return _answered(
         await request.app[BACKEND].supervise(
             lambda asked, at: ReadyForced(agent, by, asked, at, body.get("confirm", False))
@@ -84,9 +90,10 @@ async def force_ready(request: web.Request) -> web.Response:
     )
 
 
+@described(body={"reason": _REASON, "confirm": Flag()}, gives=DONE)
 async def force_not_ready(request: web.Request) -> web.Response:
     """POST /api/agents/ID/force-not-ready with ``{"reason": …}``: 强制示忙."""
-    body = await read_body(request, {"reason": _REASON, "confirm": Flag()})
+    body = await read_body(request)
     agent, by = _agent(request), _by(request)
     return _answered(
         await request.app[BACKEND].supervise(
@@ -95,9 +102,10 @@ async def force_not_ready(request: web.Request) -> web.Response:
     )
 
 
+@described(body={"confirm": Flag()}, gives=DONE)
 async def force_sign_out(request: web.Request) -> web.Response:
     """POST /api/agents/ID/force-sign-out: 强制签出."""
-    body, agent, by = await read_body(request, {"confirm": Flag()}), _agent(request), _by(request)
+    body, agent, by = await read_body(request), _agent(request), _by(request)
     return _answered(
         await request.app[BACKEND].supervise(
             lambda asked, at: SignOutForced(agent, by, asked, at, body.get("confirm", False))
@@ -105,12 +113,13 @@ async def force_sign_out(request: web.Request) -> web.Response:
     )
 
 
+@described(body={"skills": Levels(required=True, may_be_none=True), **_FOR}, gives=DONE)
 async def put_skills(request: web.Request) -> web.Response:
     """PUT /api/agents/ID/skills with ``{"skills": {"english": 4, "approvals": null}, "for_s": 3600}``.
 
     Skills that are not named stay as they are; null = he has it not.
     """
-    body = await read_body(request, {"skills": Levels(required=True, may_be_none=True), **_FOR})
+    body = await read_body(request)
     agent, by, until = _agent(request), _by(request), _until(request, body)
     skills = tuple((SkillId(name), level) for name, level in body["skills"].items())
     return _answered(
@@ -120,9 +129,10 @@ async def put_skills(request: web.Request) -> web.Response:
     )
 
 
+@described(body={"confirm": Flag()}, gives=DONE)
 async def drop_skills(request: web.Request) -> web.Response:
     """DELETE /api/agents/ID/skills: all skills as the configuration has them."""
-    body, agent, by = await read_body(request, {"confirm": Flag()}), _agent(request), _by(request)
+    body, agent, by = await read_body(request), _agent(request), _by(request)
     confirm = body.get("confirm", False)
     return _answered(
         await request.app[BACKEND].supervise(
@@ -134,10 +144,10 @@ async def drop_skills(request: web.Request) -> web.Response:
 # ---------------------------------------------------------------- queues
 
 
+@described(body={"skills": Levels(), "priority": Whole(-1000, 1000), **_FOR}, gives=DONE)
 async def put_queue(request: web.Request) -> web.Response:
     """PUT /api/queues/ID with ``{"skills": {"mandarin": 1}, "priority": 5, "for_s": 3600}``; the first is primary."""
-    fields: dict[str, Field] = {"skills": Levels(), "priority": Whole(-1000, 1000), **_FOR}
-    body = await read_body(request, fields)
+    body = await read_body(request)
     queue, by, until = QueueId(request.match_info["queue"]), _by(request), _until(request, body)
     given = body.get("skills")
     needs = tuple((SkillId(name), level) for name, level in given.items()) if given is not None else None
@@ -149,9 +159,10 @@ async def put_queue(request: web.Request) -> web.Response:
     )
 
 
+@described(body={"confirm": Flag()}, gives=DONE)
 async def drop_queue(request: web.Request) -> web.Response:
     """DELETE /api/queues/ID: as the configuration has it."""
-    body, by = await read_body(request, {"confirm": Flag()}), _by(request)
+    body, by = await read_body(request), _by(request)
     queue, confirm = QueueId(request.match_info["queue"]), body.get("confirm", False)
     return _answered(
         await request.app[BACKEND].supervise(
@@ -163,19 +174,21 @@ async def drop_queue(request: web.Request) -> web.Response:
 # ---------------------------------------------------------------- calls
 
 
+@described(body={}, gives=DONE)
 async def release_call(request: web.Request) -> web.Response:
     """POST /api/calls/ID/release: 强拆."""
-    await read_body(request, {})
+    await read_body(request)
     call, by = _call(request), _by(request)
     return _answered(await request.app[BACKEND].supervise(lambda asked, at: ReleaseAsked(call, by, asked, at)))
 
 
+@described(
+    body={"queue": _QUEUE, "priority": Whole(-1000, 1000), "head": Flag(), "agent": _AGENT, "confirm": Flag()},
+    gives=DONE,
+)
 async def move_caller(request: web.Request) -> web.Response:
     """POST /api/calls/ID/move: ``queue``, ``priority``, ``head`` (true), or ``agent`` who shall have him at once."""
-    body = await read_body(
-        request,
-        {"queue": _QUEUE, "priority": Whole(-1000, 1000), "head": Flag(), "agent": _AGENT, "confirm": Flag()},
-    )
+    body = await read_body(request)
     call, by = _call(request), _by(request)
     return _answered(
         await request.app[BACKEND].supervise(
@@ -197,23 +210,26 @@ async def move_caller(request: web.Request) -> web.Response:
 # ---------------------------------------------------------------- listening
 
 
+@described(body={"mode": _MODE}, gives=DONE)
 async def listen_to_agent(request: web.Request) -> web.Response:
     """POST /api/agents/ID/listen with ``{"mode": …}``: listen, whisper, barge; again with another mode switches."""
-    mode = SpyMode((await read_body(request, {"mode": _MODE}))["mode"])
+    mode = SpyMode((await read_body(request))["mode"])
     agent, by = _agent(request), _by(request)
     return _answered(await request.app[BACKEND].supervise(lambda asked, at: SpyAsked(mode, agent, None, by, asked, at)))
 
 
+@described(body={"mode": _MODE}, gives=DONE)
 async def listen_to_call(request: web.Request) -> web.Response:
     """POST /api/calls/ID/listen: the same, for whoever talks with that caller."""
-    mode = SpyMode((await read_body(request, {"mode": _MODE}))["mode"])
+    mode = SpyMode((await read_body(request))["mode"])
     call, by = _call(request), _by(request)
     return _answered(await request.app[BACKEND].supervise(lambda asked, at: SpyAsked(mode, None, call, by, asked, at)))
 
 
+@described(body={}, gives=DONE)
 async def stop_listening(request: web.Request) -> web.Response:
     """POST /api/supervision/stop-listening: his own phone is hung up."""
-    await read_body(request, {})
+    await read_body(request)
     by = _by(request)
     return _answered(await request.app[BACKEND].supervise(lambda asked, at: SpyEndAsked(by, asked, at)))
 
@@ -221,6 +237,14 @@ async def stop_listening(request: web.Request) -> web.Response:
 # ---------------------------------------------------------------- looking
 
 
+@described(
+    gives={
+        "forced": list[ForcedView],
+        "skills": list[SkillOverride],
+        "queues": list[QueueOverride],
+        "listeners": list[ListenerView],
+    }
+)
 async def show_supervision(request: web.Request) -> web.Response:
     """GET /api/supervision: what is changed for now, and who listens, as far as the asker may see it."""
     backend = request.app[BACKEND]
@@ -233,6 +257,7 @@ async def show_supervision(request: web.Request) -> web.Response:
     return answer({"forced": view.forced, "skills": view.skills, "queues": view.queues, "listeners": listeners})
 
 
+@described(query={**WINDOW, "agent": Text(longest=32, may_be_empty=True)}, gives={"rows": list[dict[str, Any]]})
 async def show_audit(request: web.Request) -> web.Response:
     """GET /api/audit?since=&until=&agent=: the trail, oldest first. It names no caller."""
     backend, limits = request.app[BACKEND], request.app[LIMITS]

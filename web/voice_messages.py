@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from web.fields import read_window
+from pbx.call import Outcome
+from pbx.ids import CallId, QueueId
+from web.described import described
+from web.fields import WINDOW, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.shape import answer
 
+VOICE_MESSAGE = {
+    "call": CallId,
+    "number": str,
+    "dialled": str,
+    "language": str,
+    "queue": QueueId | None,
+    "outcome": Outcome | None,
+    "began_at": float,
+    "duration_s": float | None,
+    "ended_by": str,
+}
+"""A voice message as it is told."""
 
+
+@described(query=WINDOW, gives={"since": float, "until": float, "voice_messages": [VOICE_MESSAGE]})
 async def list_voice_messages(request: web.Request) -> web.Response:
     """GET /api/voice-messages?since=&until=: what callers of the window have spoken after the tone, oldest first.
 

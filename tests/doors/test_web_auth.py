@@ -121,7 +121,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
     app = create_app(hotline.backend, token=TOKEN, metrics=hotline.backend.metrics)
     patterns = {(route.method, route.resource) for route in app.router.routes() if route.method != "HEAD"}
     views = {"/api/overview", "/api/live", "/metrics"}
-    anybody = {"/", "/healthz", "/static/{name}"}
+    anybody = {"/", "/healthz", "/static/{name}", "/api/openapi.json"}
     protected, supervision = set(), set()
     for method, resource in patterns:
         assert resource is not None
