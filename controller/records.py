@@ -17,6 +17,7 @@ import acd.callback_sql as callback_rows
 import acd.sql as listing_rows
 import metrics.sql as call_rows
 import recordings.sql as recording_rows
+import tickets.list_sql as list_rows
 import tickets.sql as ticket_rows
 from controller import audit_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
@@ -31,9 +32,11 @@ from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, QueueOverride, SaveOverrides, SkillOverride
 from recordings.sql import RecordingRow
 from recordings.transcript import Transcript
+from tickets.approvals import Approval
 from tickets.flow import Intake
 from tickets.given import Move
 from tickets.moves import Actor
+from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
 
 
@@ -278,6 +281,14 @@ class Records:
     async def tickets(self, since: float, until: float) -> list[Ticket]:
         """The tickets opened in [since, until), epoch seconds, oldest first."""
         return await self._store.read(ticket_rows.list_tickets, since, until)
+
+    async def page_of_tickets(self, wanted: TicketFilter) -> TicketPage:
+        """The next tickets of a list. Raises `TicketRefused` for an `after` that is no ticket."""
+        return await self._store.read(list_rows.page_of_tickets, wanted)
+
+    async def decided_requests(self, since: float, until: float) -> list[tuple[TicketNumber, Approval]]:
+        """The requests (退单, 延期, …) decided in [since, until), epoch seconds, with their tickets."""
+        return await self._store.read(list_rows.decided_requests, since, until)
 
     async def ticket_moves(self, number: TicketNumber) -> list[TicketMove]:
         """Everything that was done to a ticket, in order."""
