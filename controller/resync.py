@@ -13,7 +13,7 @@ from acd.line import HIGHEST_PRIORITY
 from agents.agent import Agent
 from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
-from controller import callbacks, caller, desk, listen, notices, offers, talk, turned_away
+from controller import callbacks, caller, desk, lessons, listen, notices, offers, talk, turned_away
 from controller.house import Consulting, CurrentOffer, Holding, House, LiveCall, Outbound
 from controller.outbound import OUTBOUND
 from controller.recorded import finish_if_complete
@@ -230,6 +230,7 @@ def _gone(house: House, gone: CallGone) -> None:
     offers.close_offer(live, "lost", gone.ended_at)
     ended = replace(live.record, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
     ended = turned_away.message_over(ended, gone.ended_at)
+    lessons.learned_of(house, ended)
     house.emit(SaveCall(ended, unless_ended=True))
 
 

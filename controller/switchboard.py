@@ -18,6 +18,7 @@ from controller import (
     favours,
     held,
     hold_keys,
+    lessons,
     listen,
     notices,
     offers,
@@ -31,7 +32,7 @@ from controller import (
 )
 from controller.house import House
 from controller.plan import Plan
-from pbx import events, notice
+from pbx import events, memory, notice
 from pbx import supervision as orders
 from pbx.commands import Command
 from pbx.events import Event, TimeIsUp, TimerKind
@@ -130,6 +131,8 @@ RULES: dict[type[Any], Rule] = {
     orders.SpyStopped: listen.spy_stopped,
     events.CallsRestored: resync.calls_restored,
     events.CallersRemembered: favours.restored,
+    memory.DeskNoticesRestored: desk.notices_restored,
+    memory.LessonsRestored: lessons.restored,
     events.CallerListed: favours.caller_listed,
     events.CallerUnlisted: favours.caller_unlisted,
     events.ExchangeConnected: resync.exchange_connected,

@@ -13,6 +13,7 @@ from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
 from pbx.events import CallerEntry, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
+from pbx.memory import SaveDeskNotice
 from pbx.notice import SaveNotice, SaveRegistration
 from pbx.supervision import Audit, SaveOverrides, Spy, StopSpy, SwitchSpy
 
@@ -457,6 +458,7 @@ Command = (
     | OpenTicket
     | FinishRecording
     | SaveListing
+    | SaveDeskNotice
     | DropListing
     | Audit
     | SaveOverrides

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
+from pbx.memory import DeskNoticesRestored, LessonsRestored
 from pbx.notice import NoticeRegistered, NoticesRestored
 from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
 
@@ -865,6 +866,8 @@ Event = (
     | CallerListed
     | CallerUnlisted
     | CallersRemembered
+    | DeskNoticesRestored
+    | LessonsRestored
     | NoticeRegistered
     | NoticesRestored
 )
