@@ -139,8 +139,9 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     """One live caller: adopt him if he is new to us, then act on where he stands."""
     live = house.calls.get(row.call)
     if live is None:
-        if not row.mark and row.context not in _OUR_CONTEXTS:
-            return  # just being answered: `CallArrived` comes after this snapshot
+        rung = row.context not in _OUR_CONTEXTS
+        if rung and (not row.mark or callbacks.of_call(house, row.call) is not None):
+            return  # just being answered, or about to be: `CallArrived` or `OutboundAnswered` comes after this snapshot
         live = _adopt(house, row, at)
     ran_newest = 0 < live.step <= row.step
     news = row.answer if live.step <= row.step else None  # what we commanded since was in answer to it

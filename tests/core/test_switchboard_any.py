@@ -61,7 +61,6 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.Recorded(call, step, at - 3.0, event.MessageEnd.KEY, at),
         event.Announced(call, step, at),
         event.HoldKeyPressed(call, step, "1", at),
-        event.CallbackFailed(call, "busy", at),
         event.CallbackStored("cb1", 0, "waiting", at),
         event.CallbackAsked("13800001111", QueueId("general"), None, at, "zh", "web", RequestId("r"), at),
         event.CallbackCancelled("cb1", "web", RequestId("r"), at),
