@@ -214,7 +214,6 @@ class Hotline:
             for record in newer:
                 opened[record.call] = record
                 records.save_call(record)
-        engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
         engine.post(DeskNoticesRestored(await records.desk_notices(), self.clock()))
         live_then = tuple(record for record in opened.values() if record.ended_at is None)
         engine.post(CallbacksRestored(tuple(await records.open_callbacks()), self.clock()))
@@ -238,6 +237,8 @@ class Hotline:
             raise StartError(f"no Asterisk let us log in within {LOGIN_S:.0f} s at {exchange.advice}")
         live = switchboard.house.calls
         performer.recover(lambda call: CallId(call) in live)
+        # Not before: callers are served without it, and it makes only their estimates better.
+        engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
         self._run(watch_loop(metrics))
         self._stack.push_async_callback(self._end_calls, exchange.door, engine)
 

@@ -15,9 +15,9 @@ from pbx.call import CallRecord
 from pbx.ids import QueueId
 from pbx.memory import CallLesson, LessonsRestored, QueueLessons
 
-CALLS_READ = 20_000
-"""So many of the latest calls a starting controller looks at: a busy day of a big city (`performance.md` 1e), and read
-in some 0.1 s. A queue that had none among them begins with what the configuration expects."""
+CALLS_READ = 5000
+"""So many of the latest calls a starting controller looks at, in some 0.1 s: more than `Talks` and `Patience` remember of
+a queue, of ten busy queues at once. A queue that had none among them begins with what the configuration expects."""
 
 
 def of(record: CallRecord) -> CallLesson | None:
