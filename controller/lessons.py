@@ -16,8 +16,8 @@ from pbx.ids import QueueId
 from pbx.memory import CallLesson, LessonsRestored, QueueLessons
 
 CALLS_READ = 5000
-"""So many of the latest calls a starting controller looks at, in some 0.1 s: more than `Talks` and `Patience` remember of
-a queue, of ten busy queues at once. A queue that had none among them begins with what the configuration expects."""
+"""So many of the latest calls a starting controller looks at, in some 0.1 s: more than `Talks` and `Patience` remember
+of a queue, of ten busy queues at once. A queue without one begins with what the configuration expects."""
 
 
 def of(record: CallRecord) -> CallLesson | None:
