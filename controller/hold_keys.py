@@ -12,7 +12,7 @@ from controller.plan import CALL_BACK
 from controller.waiting_words import spoken
 from ivr.prompts import prompt_name, say_digits
 from pbx.call import CallInput, CallState, Outcome
-from pbx.callback import CallbackRequest
+from pbx.callback import CallbackKind, CallbackRequest
 from pbx.commands import Ask
 from pbx.events import CallbackStored, HoldKeyPressed
 from pbx.ids import QueueId
@@ -119,12 +119,30 @@ def stored(house: House, event: CallbackStored, now: float) -> None:
     request = house.callbacks.get(event.id)
     live = _asking(house, request) if request is not None else None
     if live is not None:
-        live.dialog = None
-        house.note(live, outcome=Outcome.CALLBACK)
-        language = spoken(live)
-        pieces = ("callback-keep-place", "callback-accepted", "goodbye")
-        caller.release(house, live, tuple(prompt_name(language, piece) for piece in pieces))
+        _told(house, live)
     callbacks.stored(house, event, now)
+
+
+def _told(house: House, live: LiveCall) -> None:
+    """He hears that he will be called, and is let go."""
+    live.dialog = None
+    house.note(live, outcome=Outcome.CALLBACK)
+    language = spoken(live)
+    pieces = ("callback-keep-place", "callback-accepted", "goodbye")
+    caller.release(house, live, tuple(prompt_name(language, piece) for piece in pieces))
+
+
+def found_registered(house: House, live: LiveCall) -> bool:
+    """Whether a caller found after a restart has asked in this very call to be called back, and the store has it: he is
+    told so now, and does not stand in the line twice.
+    """
+    if live.dialog is not None or live.releasing:
+        return False
+    if not any(one.of_call == live.call and one.kind is CallbackKind.ASKED for one in house.callbacks.values()):
+        return False
+    live.state = CallState.ASKING
+    _told(house, live)
+    return True
 
 
 def _asking(house: House, request: CallbackRequest) -> LiveCall | None:

@@ -184,6 +184,7 @@ class LiveCall:
             record.queue or "",
             self.priority,
             record.queued_at or 0.0,
+            record.place_at or 0.0,
         ).encode()
 
 

@@ -13,13 +13,13 @@ from acd.line import HIGHEST_PRIORITY
 from agents.agent import Agent
 from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
-from controller import callbacks, caller, desk, listen, notices, offers, talk, turned_away
+from controller import callbacks, caller, desk, hold_keys, listen, notices, offers, talk, turned_away
 from controller.house import Consulting, CurrentOffer, Holding, House, LiveCall, Outbound
 from controller.outbound import OUTBOUND
 from controller.recorded import finish_if_complete
 from ivr.menu import Message, Question, again, restore
 from pbx.call import CallMark, CallRecord, CallState, HoldSpan, Outcome
-from pbx.commands import CancelOffer, SaveCall, Wake
+from pbx.commands import CancelOffer, HangUp, SaveCall, Wake
 from pbx.events import (
     Answer,
     CallEnded,
@@ -184,10 +184,15 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     elif row.context == "p-record":
         offers.leave_line(house, live)
         turned_away.message_found(house, live, at)
+    elif row.context in ("p-ask", "p-play", "p-idle") and hold_keys.found_registered(house, live):
+        offers.leave_line(house, live)
     elif row.context in ("p-ask", "p-play"):
         offers.leave_line(house, live)
         live.state = CallState.ASKING if row.context == "p-ask" else CallState.PLAYING
         live.notice_playing = live.notice_playing if ran_newest else _notice_due(house, live)
+        if _has_place(live):
+            _waiting(house, live, at, now)
+            offers.hold_or_offer(house, live)
     elif placed:
         live.state = CallState.ARRIVED  # he has answered, and waits for the notice or his agent
         caller.resume(house, live, at)
@@ -329,7 +334,8 @@ def _call_of(
         record = replace(record, language=mark.language)
     if mark is not None and mark.queue and record.queue is None:  # the store may lag behind the mark
         queue = house.queue(QueueId(mark.queue)).id
-        record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at)
+        place_at = mark.place_at or None
+        record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at, place_at=place_at)
     return LiveCall(replace(record, channel=channel))
 
 
@@ -439,6 +445,10 @@ def _standing(house: House, live: LiveCall, found: Answer | None, step: int, at:
         live.state = CallState.ASKING
         caller.resume(house, live, at)
         return
+    if live.releasing:  # he has heard the last that there was to hear
+        live.state = CallState.PLAYING
+        house.emit(HangUp(live.call, live.channel))
+        return
     if live.record.queue is not None:
         _waiting(house, live, at, now)
         offers.hold_or_offer(house, live)
@@ -452,6 +462,13 @@ def _standing(house: House, live: LiveCall, found: Answer | None, step: int, at:
         caller.keys_pressed(house, KeysPressed(live.call, found.step, found.keys, found.status, at), now)
         return
     caller.resume(house, live, at)
+
+
+def _has_place(live: LiveCall) -> bool:
+    """Whether somebody who is being asked or told something stands in a line by right: what he hears is a question that
+    he has answered already, or one of a dialogue that nobody remembers. He waits where his instants say.
+    """
+    return live.record.queue is not None and live.dialog is None and not live.away and not live.releasing
 
 
 def _is_asked(live: LiveCall) -> bool:

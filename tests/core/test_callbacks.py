@@ -582,3 +582,37 @@ def test_a_request_moves_by_its_rules_alone() -> None:
 def test_rules_by_which_nobody_would_be_called_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         CallbackRules(**wrong)
+
+
+@pytest.mark.parametrize("context", ["p-ask", "p-idle", "p-play"])
+def test_who_had_registered_as_the_controller_died_is_told_so_and_stands_in_no_line_twice(context: str) -> None:
+    """The store has his request; it had not been said to him, or its record was behind."""
+    before = desk()
+    before.queued(ONE)
+    queued_at = before.call().record.queued_at
+    key(before, "1")
+    before.press("1")
+    (request,) = before.house.callbacks.values()
+    hall = after_crash(before, request, row(ONE, context, step=4, mark=before.call().mark()))
+    told = only(hall.said, Play)
+    assert [prompt.rsplit("/", 1)[1] for prompt in told.prompts][:2] == ["callback-keep-place", "callback-accepted"]
+    assert [entry.call for entry in hall.house.line.ordered(hall.now)] == [request.id]
+    assert request.place_at == queued_at
+    only(hall.played(), HangUp)
+    hall.hung_up()
+    assert hall.saved().outcome is Outcome.CALLBACK
+
+
+def test_who_has_heard_that_he_will_be_called_is_let_go_after_a_restart() -> None:
+    before = desk()
+    request = waiting_request(before)
+    record = replace(before.saved(), ended_at=None)
+    hall = desk()
+    hall.board.__init__(hall.plan)  # type: ignore[misc]
+    hall.house, hall.now = hall.board.house, before.now + 3
+    hall.said.clear()
+    hall.step(event.CallbacksRestored((request,), hall.now))
+    hall.step(event.CallsRestored((record,), hall.now))
+    hall.connected(row(ONE, "p-idle", step=5, mark=f"12345|zh|{hall.now}||general|0|{hall.now}"))
+    only(hall.said, HangUp)
+    assert ONE not in hall.house.line
