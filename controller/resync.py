@@ -13,7 +13,7 @@ from acd.line import HIGHEST_PRIORITY
 from agents.agent import Agent
 from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
-from controller import callbacks, caller, desk, hold_keys, listen, notices, offers, talk, turned_away
+from controller import callbacks, caller, desk, held, hold_keys, listen, notices, offers, talk, transfers, turned_away
 from controller.house import Consulting, CurrentOffer, Holding, House, LiveCall, Outbound
 from controller.outbound import OUTBOUND
 from controller.recorded import finish_if_complete
@@ -162,6 +162,8 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     elif waiting and row.context in ("p-hold", "p-join") and not row.bridged:
         _held(house, live, row, waiting[0], legs, at, now)
         return
+    if live.leaving is not None and row.bridged and any(leg.channel in live.leaving.legs for leg in others):
+        transfers.undo(house, live, at)  # it never reached him: the talk goes on
     if not placed:
         live.holding = live.consult = live.leaving = None
         _let_go(house, waiting)  # he has been given away, or was, and nobody has told them
@@ -234,7 +236,7 @@ def _gone(house: House, gone: CallGone) -> None:
     _talk_seen(live, gone.talk, gone.ended_at)
     offers.close_offer(live, "lost", gone.ended_at)
     ended = replace(live.record, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
-    ended = turned_away.message_over(ended, gone.ended_at)
+    ended = held.record_over(turned_away.message_over(ended, gone.ended_at), gone.ended_at)
     house.emit(SaveCall(ended, unless_ended=True))
 
 
@@ -488,16 +490,18 @@ def _never_seen_again(house: House, record: CallRecord, at: float) -> None:
         released_at=record.released_at or (at if record.joined_at else None),
         outcome=talk.outcome_of(live, unseen=True),
     )
-    house.emit(SaveCall(turned_away.message_over(ended, at)))
+    house.emit(SaveCall(held.record_over(turned_away.message_over(ended, at), at)))
 
 
 def _free_agents(house: House, channels: Iterable[LiveChannel], now: float, *, talking: bool) -> None:
     """Free the agents whom we think in a call for which they have no leg in the exchange.
 
-    Those who `talking` thought to talk first, so that they can be found in another talk; those who were kept or rung
-    last, when it is known which offers have outlived the connection.
+    Those who `talking` thought to talk first, so that they can be found in another talk, or rung anew for the same
+    caller; those who were kept or rung last, when it is known which offers have outlived the connection.
     """
-    legs: set[tuple[AgentId | None, CallId]] = {(row.agent, row.call) for row in channels}
+    legs: set[tuple[AgentId | None, CallId]] = {
+        (row.agent, row.call) for row in channels if not talking or row.bridged or row.context in _AGENT_WAITS
+    }
     offered = {(live.offer.agent, live.call) for live in house.calls.values() if live.offer is not None}
     for known in list(house.roster.agents()):
         if known.call is None or (known.state in (AgentState.TALKING, AgentState.HOLDING)) is not talking:

@@ -398,3 +398,14 @@ def test_who_was_told_to_wait_and_stands_still_is_told_again() -> None:
     hall = Hall()
     hall.queued()
     assert only(reconnected(hall, row(context="p-idle", step=2)), Hold).step == 4  # type: ignore[arg-type]
+
+
+def test_who_had_his_caller_on_hold_and_is_rung_by_the_net_for_him_has_no_talk() -> None:
+    """Both went unseen: the caller to the net, the agent's leg to its end; the net rings the same agent for him."""
+    hall = Hall()
+    hall.talking()
+    hall.hold()
+    hall.parted()
+    reconnected(hall, row(context="fallback", step=hall.call().step), leg_row(A1, number=2))
+    assert hall.where() is not AgentState.HOLDING
+    assert only(hall.leg_ended(A1, number=2), Offer).agent == A1, "he is free, and his caller waits"
