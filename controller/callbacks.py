@@ -180,7 +180,7 @@ def stand(house: House, request: CallbackRequest, now: float) -> None:
             queue.id,
             requirement_at(queue.requirement, queue.relax, now - request.place_at),
             request.place_at,
-            request.priority,
+            house.raised(queue.id, request.priority),
             policy=queue.policy,
             ageing_s=queue.ageing_s,
         )
