@@ -19,7 +19,7 @@ import metrics.sql as call_rows
 import recordings.sql as recording_rows
 import tickets.list_sql as list_rows
 import tickets.sql as ticket_rows
-from controller import audit_rows, notice_rows, override_rows
+from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
 from controller.spool import Operation
 from controller.writer import Store
@@ -28,6 +28,7 @@ from pbx.callback import CallbackRequest
 from pbx.commands import OpenTicket
 from pbx.events import CallerEntry
 from pbx.ids import CallId, TicketNumber
+from pbx.memory import CallLesson, DeskNotice
 from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, QueueOverride, SaveOverrides, SkillOverride
 from recordings.sql import RecordingRow
@@ -120,6 +121,8 @@ class Operations:
             "save_registration", notice_rows.save_registration, TypeAdapter(Registration)
         )
 
+        self.save_desk_notice = Operation("save_desk_notice", desk_notice_rows.save, TypeAdapter(DeskNotice))
+
         def open_ticket(connection: Connection, opening: OpenTicket) -> TicketNumber:
             return ticket_rows.open_ticket(connection, opening, policy)
 
@@ -207,6 +210,20 @@ class Records:
     async def callbacks(self, since: float, until: float) -> list[CallbackRequest]:
         """The requests made in [since, until), epoch seconds, oldest first."""
         return await self._store.read(callback_rows.list_callbacks, since, until)
+
+    # ------------------------------------------------------------ what a start must know
+
+    def save_desk_notice(self, notice: DeskNotice) -> None:
+        """Write an agent's notice."""
+        self._store.put(self._do.save_desk_notice, notice)
+
+    async def desk_notices(self) -> tuple[DeskNotice, ...]:
+        """The latest notices of agents, oldest first."""
+        return await self._store.read(desk_notice_rows.latest)
+
+    async def lessons(self, most: int) -> list[CallLesson]:
+        """What the latest `most` ended calls teach of their queues, oldest first."""
+        return await self._store.read(call_rows.latest_lessons, most)
 
     # ------------------------------------------------------------ incident notices
 
