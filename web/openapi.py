@@ -71,6 +71,7 @@ ERROR: Schema = {
             },
         },
         "detail": {"type": "object"},
+        "ticket": {"type": "object", "description": "of a conflict: the ticket as it is now"},
     },
     "required": ["error", "message"],
     "additionalProperties": False,
@@ -137,6 +138,7 @@ _SECURITY: Mapping[Access, list[dict[str, list[str]]]] = {
     Access.OPEN: [{}],
     Access.VIEW: [{"bearer": []}, {}],
     Access.SUPERVISOR: [{"bearer": []}],
+    Access.TICKETS: [{"bearer": []}],
     Access.TOKEN: [{"bearer": []}],
 }
 
