@@ -32,6 +32,7 @@ from controller.journal import JournalWriter
 from controller.journal_file import fresher, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
+from controller.open311 import open311_of
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.records import Operations, Records
@@ -255,6 +256,7 @@ class Hotline:
             clock=self.clock,
             supervisors=supervisors,
             holders=Holders(AccessFile(data / ACCESS)),
+            geo=open311_of(settings.raw.open311),
         )
         web = settings.raw.web
         try:

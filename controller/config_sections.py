@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
@@ -297,6 +297,57 @@ class WebSection(Section):
     port: Port = 8012
 
 
+class Open311AttributeSection(Section):
+    """[[open311.services.attributes]]: a question that a service asks besides."""
+
+    code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+    description: Annotated[str, Field(min_length=1, max_length=200)]
+    datatype: Literal["string", "number", "datetime", "text", "singlevaluelist", "multivaluelist"] = "string"
+    required: bool = False
+    variable: bool = True
+    datatype_description: str = ""
+    values: dict[str, str] = Field(default_factory=dict)  # of the two lists: key -> name
+
+
+class Open311ServiceSection(Section):
+    """[[open311.services]]: a kind of request; without any, the types of tickets are offered."""
+
+    code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    type: Literal["inquiry", "help", "complaint", "report", "suggestion", "praise"]
+    description: str = ""
+    class_code: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
+    keywords: list[str] = Field(default_factory=list)
+    group: str = ""
+    attributes: list[Open311AttributeSection] = Field(default_factory=list)
+
+
+class Open311Section(Section):
+    """[open311]: the GeoReport v2 endpoint, `docs/open311.md`."""
+
+    enabled: bool = False
+    jurisdiction: str = ""
+    public: bool = False  # whether requests may be read without a key
+    url: str = ""  # of the endpoint as apps see it; default: as they asked for it
+    contact: str = ""
+    key_service: str = ""
+    services: list[Open311ServiceSection] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_code_each(self) -> Open311Section:
+        codes = [one.code for one in self.services]
+        if len(set(codes)) < len(codes):
+            raise ValueError("two services have the same code")
+        for service in self.services:
+            asked = [one.code for one in service.attributes]
+            if len(set(asked)) < len(asked):
+                raise ValueError(f"two attributes of {service.code} have the same code")
+            for one in service.attributes:
+                if one.datatype.endswith("valuelist") is not bool(one.values):
+                    raise ValueError(f"attribute {one.code}: the two lists, and only they, have values")
+        return self
+
+
 class DatabaseSection(Section):
     """[database]: SQLAlchemy URL; default SQLite below `data`."""
 
@@ -329,6 +380,7 @@ class TicketsSection(Section):
 class HotlineFile(Section):
     """The whole file."""
 
+    open311: Open311Section = Field(default_factory=Open311Section)
     hotline: HotlineSection = Field(default_factory=HotlineSection)
     numbers: list[NumberSection] = Field(min_length=1)
     queues: list[QueueSection] = Field(min_length=1)

@@ -53,6 +53,7 @@ class Channel(enum.Enum):
     WECHAT = "wechat"  #: 微信
     APP = "app"  #: 移动客户端
     MAIL = "mail"  #: 邮件
+    OPEN311 = "open311"  #: an app that speaks Open311 GeoReport v2
     EXCHANGE = "exchange"  #: 平台交换: from another hotline
 
 

@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractAccessLogger
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import DEFINITIONS, Definition
 from pbx.ids import ActorId
+from tickets.georeport import Open311
 from web import (
     agents,
     callbacks,
@@ -24,6 +25,7 @@ from web import (
     calls,
     live,
     notices,
+    open311,
     openapi,
     recordings,
     scrape,
@@ -125,6 +127,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),
         ("GET", f"{_TICKET}/moves", tickets.show_moves, Access.TICKETS),
         ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
+        *((method, path, handler, Access.KEY) for method, path, handler in open311.ROUTES),
     ]
 
 
@@ -149,6 +152,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
     supervisors: Mapping[ActorId, str] | None = None,
     holders: Holders | None = None,
+    geo: Open311 | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -162,6 +166,7 @@ def create_app(
     app[CLOCK] = clock
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()
+    app[open311.OPEN311] = geo or Open311()
     app[scrape.METRICS] = metrics
     app[static.PAGE_FILES] = static.load_pages()
     app[live.BROADCASTER] = live.Broadcaster(backend, live_rules or live.LiveRules(), definitions)

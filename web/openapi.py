@@ -136,6 +136,7 @@ def _operation(route: Route, limits: WebLimits, schemas: Schemas) -> dict[str, A
 
 _SECURITY: Mapping[Access, list[dict[str, list[str]]]] = {
     Access.OPEN: [{}],
+    Access.KEY: [{}],
     Access.VIEW: [{"bearer": []}, {}],
     Access.SUPERVISOR: [{"bearer": []}],
     Access.TICKETS: [{"bearer": []}],
@@ -166,7 +167,7 @@ def statuses(route: Route) -> list[int]:
     """Every status that the route may answer with, besides its success and an error of the server's own (500)."""
     it = route.described
     found = {503, *it.refuses}
-    if route.access is not Access.OPEN:
+    if route.access not in (Access.OPEN, Access.KEY):
         found |= {401, 403}
     if it.query or it.body is not None:
         found.add(400)

@@ -314,7 +314,7 @@ async def take_ticket(request: web.Request) -> web.Response:
         channel = Channel(body.get("channel", "api"))
     except ValueError:
         channel = Channel.PHONE
-    if channel in (Channel.PHONE, Channel.EXCHANGE):
+    if channel in (Channel.PHONE, Channel.EXCHANGE, Channel.OPEN311):
         raise ApiError(400, "bad_request", [Problem("channel", "unknown_channel")])
     actor = _actor(request, body)
     intake = Intake(channel, request.app[CLOCK](), body.get("language", "zh"))
