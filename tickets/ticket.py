@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import enum
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pbx.ids import AgentId, CallId, TicketNumber
+from tickets.clock import USUAL_REASONS, PauseReason
 from tickets.deadlines import Calendar, ChineseCalendar, DeadlineRules, WorkingHours, due
+from tickets.schedule import USUAL_STEPS, StepRule
 from tickets.units import UnitRegister
 
 SCORES = range(1, 6)
@@ -143,6 +146,8 @@ class TicketPolicy:
     units: UnitRegister = field(default_factory=UnitRegister)
     title_max: int = 120
     text_max: int = 10_000
+    reasons: Mapping[str, PauseReason] = field(default_factory=lambda: USUAL_REASONS)
+    steps: tuple[StepRule, ...] = USUAL_STEPS
 
     def sign_due(self, opened_at: float) -> float:
         """Until when a ticket opened at `opened_at` must be signed for. Raises `CalendarError`."""
