@@ -209,8 +209,8 @@ def calendar_notes(policy: TicketPolicy, now: float) -> list[str]:
     for year in missing_years(policy, now):
         notes.append(
             f"no holiday notice for {year} is known, and deadlines reach into it now or soon: there they count plain "
-            "weekends and fixed holidays, and the tickets are marked provisional. Enter the State Council's notice as a "
-            f"file in [tickets] calendars (`hotline calendar --check FILE`), or update chinesecalendar. "
+            "weekends and fixed holidays, and the tickets are marked provisional. Enter the State Council's notice as "
+            f"a file in [tickets] calendars (`hotline calendar --check FILE`), or update chinesecalendar. "
             f"{year} 年节假日安排尚无数据,相关时限为暂定。"
         )
     if isinstance(policy.calendar, ChineseCalendar):
