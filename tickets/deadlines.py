@@ -80,6 +80,7 @@ class Redispatch(enum.Enum):
 
 
 SIGN_LIMIT = Limit(4, Unit.WORKING_HOURS, "domain.md D5: 簽收時限 4 個工作小時")
+RETURN_LIMIT = Limit(1, Unit.WORKING_DAYS, "domain.md 3.1 [P38]: a wrong unit returns it in 1 working day")
 HANDLE_LIMIT = Limit(5, Unit.WORKING_DAYS, "domain.md D7: 非咨詢類訴求 5 個工作日")
 HANDLE_LIMITS: Mapping[str, Limit] = MappingProxyType(
     {"inquiry": Limit(3, Unit.WORKING_DAYS, "domain.md D7: 咨詢類訴求 3 個工作日")}
@@ -139,6 +140,7 @@ class DeadlineRules:
     redo: Limit | None = None
     extension_max: Limit = Limit(5, Unit.WORKING_DAYS, "GK: as much as the usual limit")
     extensions_max: int = 1
+    return_: Limit = RETURN_LIMIT
 
     def handle_limit(self, type_: str | None) -> Limit:
         """The limit to close a ticket of this type; a ticket without a type yet has the one of every other type."""
@@ -156,6 +158,8 @@ class DeadlineRules:
             return self.sign
         if clock is ClockKind.HANDLE:
             return self.handle_limit(facts.type)
+        if clock is ClockKind.RETURN:
+            return self.return_
         return None
 
     def ceilings(self, clock: ClockKind, facts: Facts) -> tuple[Limit, ...]:

@@ -34,11 +34,12 @@ class When(enum.Enum):
 
 
 class Act(enum.Enum):
-    """What a step does. The ticket's table of moves has an input of the same name for the two that move it."""
+    """What a step does. The ticket's table of moves has an input of the same name for the three that move it."""
 
     SOON = "soon"  #: 临期: it will be due soon; a notice only
     REMIND = "remind"  #: 催办
     ESCALATE = "escalate"  #: 提级
+    RESUME = "resume"  #: a pause ends by itself
 
 
 @dataclass(frozen=True, slots=True)

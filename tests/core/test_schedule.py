@@ -62,7 +62,9 @@ def test_a_step_is_told_by_its_due_instant() -> None:
     first = planned(read())
     assert planned(read(), made=tuple(one.key for one in first)) == []
     assert [one.rule for one in planned(read(), made=(first[0].key,))] == ["handle-late", "handle-late-5"]
-    extended = planned(read(extensions=(Limit(1, Unit.WORKING_DAYS),)), made=tuple(one.key for one in first))
+    extended = planned(
+        read(extended=(at("2026-11-24 10:00"), at("2026-12-01 18:00"))), made=tuple(one.key for one in first)
+    )
     assert [one.rule for one in extended] == ["handle-soon", "handle-late", "handle-late-5"]
     moved_lead = StepRule("handle-soon", HANDLE, When.BEFORE, Act.SOON, ("unit",), Limit(8, Unit.WORKING_HOURS))
     assert planned(read(), made=(first[0].key,), rules=(moved_lead,)) == []  # nobody is told twice for a new lead time
