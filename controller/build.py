@@ -24,6 +24,7 @@ from controller.asterisk_settings import ExchangeSettings
 from controller.asterisk_tree import AsteriskBinary, find_asterisk, service_account, settle
 from controller.backend import HotlineBackend
 from controller.config import Settings
+from controller.config_webhooks import hooks_of
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
@@ -54,6 +55,7 @@ from pbx.translate import DialledCode
 from recordings.models import ModelError, find_model
 from recordings.recogniser import RecogniserError
 from recordings.transcriber import TranscriptWorker
+from tickets.webhook import Hook
 from web.token import TokenError, load_or_make_token
 
 log = logging.getLogger(__name__)
@@ -244,6 +246,9 @@ class Hotline:
         # Not before: callers are served without it, and it makes only their estimates better.
         engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
         self._run(watch_loop(metrics))
+        if hooks := self._hooks():
+            told = await asyncio.to_thread(importlib.import_module, "controller.webhooks")
+            self._run(told.Webhooks(hooks, records, self.clock).run())
         self._stack.push_async_callback(self._end_calls, exchange.door, engine)
 
         self.progress("web")
@@ -275,6 +280,14 @@ class Hotline:
                 )
         self._stack.callback((data / "web-address").unlink, missing_ok=True)
         _write(data / "web-address", server.url + "\n")
+
+    def _hooks(self) -> dict[str, Hook]:
+        try:
+            return hooks_of(self.settings.raw.webhooks, self.settings.file.parent)
+        except OSError as error:
+            raise StartError(f"[[webhooks]] secret_file cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise StartError(f"[[webhooks]] {error}") from error
 
     async def _lease(self, data: Path) -> None:
         """Make the data folder and take it, and a shared database, for this process alone, until it ends in any way.

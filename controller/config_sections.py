@@ -349,6 +349,15 @@ class Open311Section(Section):
         return self
 
 
+class WebhookSection(Section):
+    """[[webhooks]]: somebody who is told of moves, `docs/webhooks.md`."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]{1,500}$")]
+    secret_file: Annotated[str, Field(min_length=1)]  # mode 0600: whsec_ and base64, 24 bytes at least
+    moves: list[str] = Field(default_factory=list)  # empty = all; open, register, refer, … as in `docs/states.md`
+
+
 class DatabaseSection(Section):
     """[database]: SQLAlchemy URL; default SQLite below `data`."""
 
@@ -437,6 +446,7 @@ class TicketsSection(Section):
 class HotlineFile(Section):
     """The whole file."""
 
+    webhooks: list[WebhookSection] = Field(default_factory=list)
     open311: Open311Section = Field(default_factory=Open311Section)
     hotline: HotlineSection = Field(default_factory=HotlineSection)
     numbers: list[NumberSection] = Field(min_length=1)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from controller.config_sections import AmountSection, HotlineFile, TicketsSection
+from controller.config_webhooks import listeners
 from controller.toml_lines import Path as TomlPath
 from tickets.calendars import CalendarError, ChineseCalendar, YearDays, unknown_years, year_from
 from tickets.clock import USUAL_REASONS, PauseReason
@@ -55,6 +56,7 @@ def ticket_policy(raw: HotlineFile, file: Path, wrong: Wrong) -> TicketPolicy | 
         _rules(section, f"{file.name}, [tickets]", wrong),
         reasons=_reasons(section, wrong),
         steps=_steps(section, wrong),
+        told=listeners(raw.webhooks, wrong),
     )
 
 

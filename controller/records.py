@@ -18,6 +18,7 @@ import acd.sql as listing_rows
 import metrics.sql as call_rows
 import recordings.sql as recording_rows
 import tickets.list_sql as list_rows
+import tickets.outbox_sql as outbox_sql
 import tickets.sql as ticket_rows
 from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
@@ -39,6 +40,7 @@ from tickets.given import Move
 from tickets.moves import Actor
 from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
+from tickets.webhook import Due
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,16 @@ class Operations:
 
         def close_ticket(connection: Connection, wish: _Close) -> Ticket:
             return ticket_rows.close_ticket(connection, wish.number, wish.actor, wish.at, wish.reason, policy)
+
+        # What is lost of these in an outage is sent again: nothing to keep for later.
+        self.webhook_sent: Operation[Due, None] = Operation("webhook_sent", outbox_sql.sent)
+        self.webhook_failed: Operation[tuple[Due, float | None], None] = Operation(
+            "webhook_failed", lambda connection, given: outbox_sql.failed(connection, *given)
+        )
+        self.forget_hooks: Operation[tuple[str, ...], int] = Operation("forget_hooks", outbox_sql.forget_others)
+        self.retry_hook: Operation[tuple[str, float], int] = Operation(
+            "retry_hook", lambda connection, given: outbox_sql.retry(connection, *given)
+        )
 
         self.open_ticket = Operation("open_ticket", open_ticket, TypeAdapter(OpenTicket))
         # A person waits for these and is told when they fail: nothing to keep for later.
@@ -310,6 +322,38 @@ class Records:
     async def ticket_moves(self, number: TicketNumber) -> list[TicketMove]:
         """Everything that was done to a ticket, in order."""
         return await self._store.read(ticket_rows.list_moves, number)
+
+    # ------------------------------------------------------------ webhooks
+
+    async def due_webhooks(self, now: float) -> list[Due]:
+        """The messages that are to be sent now."""
+        return await self._store.read(outbox_sql.due, now)
+
+    async def webhook_move(self, number: TicketNumber, seq: int) -> tuple[Ticket, TicketMove] | None:
+        """A ticket as it is now, and one of its moves; None if there is no such ticket or move."""
+        ticket = await self._store.read(ticket_rows.get_ticket, number)
+        move = await self._store.read(ticket_rows.one_move, number, seq)
+        return (ticket, move) if ticket is not None and move is not None else None
+
+    def webhook_sent(self, one: Due) -> asyncio.Future[None]:
+        """A message has been taken. Raises `StoreError`."""
+        return self._store.submit(self._do.webhook_sent, one)
+
+    def webhook_failed(self, one: Due, due_at: float | None) -> asyncio.Future[None]:
+        """A message has not been taken: again at `due_at`, None = no more. Raises `StoreError`."""
+        return self._store.submit(self._do.webhook_failed, (one, due_at))
+
+    def forget_other_hooks(self, hooks: tuple[str, ...]) -> asyncio.Future[int]:
+        """Drop what is for hooks that the configuration has no more. Raises `StoreError`."""
+        return self._store.submit(self._do.forget_hooks, hooks)
+
+    def retry_hook(self, hook: str, now: float) -> asyncio.Future[int]:
+        """Send again what was given up; how many messages. Raises `StoreError`."""
+        return self._store.submit(self._do.retry_hook, (hook, now))
+
+    async def webhooks_standing(self) -> list[tuple[str, int, int]]:
+        """Of each hook that has any: messages that wait, and that were given up."""
+        return await self._store.read(outbox_sql.standing)
 
     # ------------------------------------------------------------ recordings
 

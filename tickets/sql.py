@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
+from tickets import outbox_sql
 from tickets.approvals import Approval, ApprovalKind, Outcome
 from tickets.flow import Intake, apply, opened
 from tickets.given import Move
@@ -73,7 +74,7 @@ def open_ticket(connection: Connection, opening: OpenTicket, policy: TicketPolic
     ticket, first = opened(number, opening, Actor(opening.agent, Role.AGENT), policy)
     if connection.execute(_insert_once(connection.dialect.name), _row(ticket)).first() is None:
         return TicketNumber(connection.execute(_OF_CALL, mine).scalar_one())  # another writer was faster
-    _keep_move(connection, first)
+    _keep_move(connection, first, policy)
     return ticket.number
 
 
@@ -83,7 +84,7 @@ def take_ticket(
     """Take down a ticket that no call opened, with what is known of it. Raises `TicketRefused`, `CalendarError`."""
     ticket, first = opened(_take_number(connection, intake.at, policy), intake, actor, policy)
     connection.execute(_NEW_TICKET, _row(ticket))
-    _keep_move(connection, first)
+    _keep_move(connection, first, policy)
     if wanted == TicketChange():
         return ticket
     return move_ticket(connection, ticket.number, Move(TicketInput.AMEND, change=wanted), actor, intake.at, policy)
@@ -111,7 +112,7 @@ def move_ticket(
     connection.execute(update(tickets).where(tickets.c.number == number).values(different))
     _keep_approvals(connection, before, after)
     _keep_units(connection, before, after)
-    _keep_move(connection, kept)
+    _keep_move(connection, kept, policy)
     return after
 
 
@@ -172,6 +173,11 @@ def list_tickets(connection: Connection, since: float, until: float) -> list[Tic
     """The tickets opened in [since, until), epoch seconds, oldest first."""
     query = select(tickets).where(tickets.c.opened_at >= since, tickets.c.opened_at < until)
     return whole(connection, connection.execute(query.order_by(tickets.c.opened_at, tickets.c.number)).all())
+
+
+def one_move(connection: Connection, number: TicketNumber, seq: int) -> TicketMove | None:
+    """One of the things that were done to a ticket, or None."""
+    return next((move for move in list_moves(connection, number) if move.seq == seq), None)
 
 
 def list_moves(connection: Connection, number: TicketNumber) -> list[TicketMove]:
@@ -253,8 +259,10 @@ def _keep_units(connection: Connection, before: Ticket, after: Ticket) -> None:
         connection.execute(_NEW_UNIT, {"ticket": after.number, "unit": unit})
 
 
-def _keep_move(connection: Connection, move: TicketMove) -> None:
+def _keep_move(connection: Connection, move: TicketMove, policy: TicketPolicy) -> None:
+    """Every move is written here, and here alone: so whoever wants to hear of moves hears of each."""
     connection.execute(_NEW_MOVE, {column.name: plain(getattr(move, column.name)) for column in moves.c})
+    outbox_sql.put(connection, policy.told(move.cause), move)
 
 
 def _row(ticket: Ticket) -> dict[str, Any]:

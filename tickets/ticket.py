@@ -241,6 +241,10 @@ def _alone(code: str) -> tuple[str, ...]:
     return (code,) if code else ()
 
 
+def _nobody(cause: str) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class TicketPolicy:
     """A hotline's rules for its tickets. Lengths in characters."""
@@ -261,6 +265,8 @@ class TicketPolicy:
     steps: tuple[StepRule, ...] = USUAL_STEPS
     class_line: Callable[[str], tuple[str, ...]] = _alone
     """A class with those above it, leaf first: by the classification tree, where the hotline has one."""
+    told: Callable[[str], tuple[str, ...]] = _nobody
+    """Who is told of a move with this cause: the ids of webhooks."""
 
 
 def number_of(day: str, sequence: int) -> TicketNumber:

@@ -1,0 +1,104 @@
+"""The outbox of webhooks: written in the transaction of the move itself, emptied by whoever delivers.
+
+A move that is committed is told of, whatever happens afterwards; one that is not, never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Double,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from pbx.ids import TicketNumber
+from tickets.tables import metadata
+from tickets.ticket import TicketMove
+from tickets.webhook import Due
+
+outbox = Table(
+    "ticket_outbox",
+    metadata,
+    Column("hook", Text, nullable=False),
+    Column("ticket", Text, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due_at", Double),  # null: given up
+    PrimaryKeyConstraint("hook", "ticket", "seq", name="pk_ticket_outbox"),
+    Index("ix_ticket_outbox_due_at", "due_at"),
+)
+
+_NEW = insert(outbox)
+
+
+def put(connection: Connection, hooks: Iterable[str], move: TicketMove) -> None:
+    """Have these hooks told of a move."""
+    rows = [{"hook": hook, "ticket": move.ticket, "seq": move.seq, "tries": 0, "due_at": move.at} for hook in hooks]
+    if rows:
+        connection.execute(_NEW, rows)
+
+
+def due(connection: Connection, now: float, most: int = 100) -> list[Due]:
+    """What is to be sent now: of each ticket and hook the earliest alone, so nobody hears of a later move first."""
+    earlier = outbox.alias()
+    query = (
+        select(outbox)
+        .where(
+            outbox.c.due_at <= now,
+            ~exists().where(
+                earlier.c.hook == outbox.c.hook,
+                earlier.c.ticket == outbox.c.ticket,
+                earlier.c.seq < outbox.c.seq,
+                earlier.c.due_at.is_not(None),
+            ),
+        )
+        .order_by(outbox.c.due_at, outbox.c.ticket)
+        .limit(most)
+    )
+    return [Due(row.hook, TicketNumber(row.ticket), row.seq, row.tries) for row in connection.execute(query)]
+
+
+def _mine(one: Due) -> list[object]:
+    return [outbox.c.hook == one.hook, outbox.c.ticket == one.ticket, outbox.c.seq == one.seq]
+
+
+def sent(connection: Connection, one: Due) -> None:
+    """It has been taken."""
+    connection.execute(delete(outbox).where(*_mine(one)))  # type: ignore[arg-type]
+
+
+def failed(connection: Connection, one: Due, due_at: float | None) -> None:
+    """It has not been taken; try again at `due_at`, None = no more."""
+    connection.execute(update(outbox).where(*_mine(one)).values(tries=one.tries + 1, due_at=due_at))  # type: ignore[arg-type]
+
+
+def standing(connection: Connection) -> list[tuple[str, int, int]]:
+    """Of each hook that has any: how many messages wait, and how many were given up."""
+    query = select(outbox.c.hook, func.count(outbox.c.due_at), func.count()).group_by(outbox.c.hook)
+    return [
+        (hook, waiting, all_ - waiting) for hook, waiting, all_ in connection.execute(query.order_by(outbox.c.hook))
+    ]
+
+
+def retry(connection: Connection, hook: str, now: float) -> int:
+    """Try again what was given up; how many there are."""
+    mine = (outbox.c.hook == hook) & outbox.c.due_at.is_(None)
+    return connection.execute(update(outbox).where(mine).values(due_at=now, tries=0)).rowcount
+
+
+def forget_others(connection: Connection, hooks: Sequence[str]) -> int:
+    """What is for hooks that the configuration has no more is dropped; how many there were."""
+    return connection.execute(delete(outbox).where(outbox.c.hook.not_in(list(hooks)))).rowcount
