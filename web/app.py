@@ -31,6 +31,7 @@ from web import (
     scrape,
     static,
     supervise,
+    ticket_files,
     tickets,
     voice_messages,
 )
@@ -122,6 +123,9 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
         ("GET", "/api/tickets", tickets.list_tickets, Access.TICKETS),
         ("POST", "/api/tickets", tickets.take_ticket, Access.TICKETS),
+        ("GET", "/api/tickets/export", ticket_files.export_tickets, Access.TICKETS),
+        ("POST", "/api/tickets/import", ticket_files.import_tickets, Access.TICKETS),
+        ("GET", "/api/reports/tickets", ticket_files.month_report, Access.TICKETS),
         ("GET", "/api/tickets/accuracy", tickets.show_accuracy, Access.TICKETS),
         ("GET", _TICKET, tickets.show_ticket, Access.TICKETS),
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),

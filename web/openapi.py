@@ -154,8 +154,12 @@ def _body(it: Described, limits: WebLimits) -> dict[str, Any]:
     schema |= {"required": needed(fields), "additionalProperties": False}
     return {
         "required": bool(needed(fields)),
-        "content": {media: {"schema": schema} for media in it.takes},
+        "content": {media: {"schema": schema} if media in _OF_FIELDS else {} for media in it.takes},
     }
+
+
+_OF_FIELDS = ("application/json", "application/x-www-form-urlencoded")
+"""Media types that hold fields; of others the body is a file."""
 
 
 def needed(fields: Mapping[str, Field]) -> list[str]:

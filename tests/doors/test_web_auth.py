@@ -63,6 +63,9 @@ PROTECTED = [
 TICKETS = [
     ("GET", "/api/tickets"),
     ("POST", "/api/tickets"),
+    ("GET", "/api/tickets/export"),
+    ("POST", "/api/tickets/import"),
+    ("GET", "/api/reports/tickets"),
     ("GET", "/api/tickets/accuracy"),
     ("GET", "/api/tickets/2026112200001"),
     ("PATCH", "/api/tickets/2026112200001"),
