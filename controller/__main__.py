@@ -130,6 +130,7 @@ def parser() -> argparse.ArgumentParser:
         choices=(
             *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
             "deadlines",
+            "tickets",
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")

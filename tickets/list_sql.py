@@ -15,7 +15,7 @@ from tickets.texts import TicketRefused
 def page_of_tickets(connection: Connection, wanted: TicketFilter) -> TicketPage:
     """The next tickets of a list, oldest first. Raises `TicketRefused` when `after` is no ticket."""
     columns = tickets.c
-    query = select(tickets).where(columns.opened_at >= wanted.since, columns.opened_at < wanted.until)
+    query = select(columns.number).where(columns.opened_at >= wanted.since, columns.opened_at < wanted.until)
     if wanted.states is not None:
         query = query.where(columns.state.in_(sorted(state.value for state in wanted.states)))
     for name in ("type", "urgency", "channel"):
@@ -50,8 +50,11 @@ def page_of_tickets(connection: Connection, wanted: TicketFilter) -> TicketPage:
         if last is None:
             raise TicketRefused("unknown_target", "There is no ticket of this number.", "after")
         query = query.where(tuple_(columns.opened_at, columns.number) > tuple_(last, wanted.after))
-    query = query.order_by(columns.opened_at, columns.number).limit(wanted.limit + 1)
-    rows = connection.execute(query).all()
+    # First the numbers, by the indexes, and only then the whole rows: what has to be sorted is narrow, which among a
+    # million tickets is the difference between a list that is there and one that is waited for.
+    numbers = query.order_by(columns.opened_at, columns.number).limit(wanted.limit + 1).subquery()
+    of_these = select(tickets).join(numbers, columns.number == numbers.c.number)
+    rows = connection.execute(of_these.order_by(columns.opened_at, columns.number)).all()
     found = whole(connection, rows[: wanted.limit])
     return TicketPage(tuple(found), found[-1].number if len(rows) > wanted.limit else None)
 

@@ -19,8 +19,13 @@ _OWN = FACTS | {"number", "state", "version"}
 """Fields that a move itself tells, or that are no moves."""
 
 
+_AS_IT_IS = frozenset({str, int, float, bool})
+
+
 def plain(value: object) -> Any:
     """A field's value as JSON has it."""
+    if value is None or type(value) in _AS_IT_IS:
+        return value
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, tuple):

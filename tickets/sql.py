@@ -59,6 +59,9 @@ def _set_of_call(column: str) -> Any:
     return update(tickets).where(tickets.c.call == bindparam("of_call")).values({column: bindparam("value")})
 
 
+# A statement that is made anew at every move costs as much as the move itself.
+_LOCK = select(tickets).where(tickets.c.number == bindparam("of_number")).with_for_update()
+_ASKED = select(approvals).where(approvals.c.ticket == bindparam("of_number")).order_by(approvals.c.seq)
 _NEW_TICKET = insert(tickets)
 _NEW_MOVE = insert(moves)
 _NEW_APPROVAL = insert(approvals)
@@ -107,8 +110,7 @@ def move_ticket(
     after, kept = apply(before, move, actor, at, policy)
     if move.input is TicketInput.MERGE:
         _check_target(connection, after)
-    old, new = _row(before), _row(after)
-    different = {name: value for name, value in new.items() if value != old[name]}
+    different = {name: plain(value) for name in _COLUMNS if (value := getattr(after, name)) != getattr(before, name)}
     connection.execute(update(tickets).where(tickets.c.number == number).values(different))
     _keep_approvals(connection, before, after)
     _keep_units(connection, before, after)
@@ -221,10 +223,11 @@ def _set_for_call(connection: Connection, call: CallId, column: str, value: obje
 
 
 def _locked(connection: Connection, number: TicketNumber) -> Ticket:
-    row = connection.execute(select(tickets).where(tickets.c.number == number).with_for_update()).first()
+    row = connection.execute(_LOCK, {"of_number": number}).first()
     if row is None:
         raise TicketRefused("unknown_ticket", "There is no ticket of this number.")
-    return whole(connection, [row])[0]
+    asked = connection.execute(_ASKED, {"of_number": number})
+    return _ticket(row, tuple(approval_of(one) for one in asked))
 
 
 def _one(connection: Connection, where: ColumnElement[bool]) -> Ticket | None:
