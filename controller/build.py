@@ -30,6 +30,7 @@ from controller.engine import Engine, WallClock, cancelled
 from controller.favours import remember_s, remembered
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, newest_records
+from controller.knowledge import KnowledgeDesk
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
@@ -237,7 +238,17 @@ class Hotline:
         self.progress("web")
         # Only now: its libraries take longer to load than all else, and until here callers waited for us.
         pages = await asyncio.to_thread(importlib.import_module, "web.app")
-        app = pages.create_app(backend, token=token, metrics=metrics, clock=self.clock, supervisors=supervisors)
+        knowledge = KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock, plan.timezone)
+        self._run(knowledge.keep())
+        app = pages.create_app(
+            backend,
+            token=token,
+            metrics=metrics,
+            clock=self.clock,
+            supervisors=supervisors,
+            knowledge_desk=knowledge,
+            public_rate=settings.public_rate,
+        )
         web = settings.raw.web
         try:
             server = await pages.serve(app, web.host, web.port)

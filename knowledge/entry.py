@@ -41,6 +41,9 @@ class KnowledgeRefused(Exception):
         self.code = code
         self.field = field
 
+    def __reduce__(self) -> tuple[type[KnowledgeRefused], tuple[str, str, str]]:
+        return type(self), (self.code, str(self), self.field)  # it may come from another process
+
 
 @dataclass(frozen=True, slots=True)
 class Content:

@@ -41,7 +41,7 @@ BLOCK = 1024
 """Entries of a block; their places fit two bytes, and a row at most 4 kB."""
 
 AT_ONCE = 500
-"""Terms asked for in one statement."""
+"""Terms, or entries, asked for in one statement."""
 
 postings = Table(
     "knowledge_postings",

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    bindparam,
     func,
     insert,
     select,
@@ -34,6 +35,7 @@ from knowledge import index
 from knowledge.entry import NAMES, Content, KnowledgeRefused, KnowledgeRules, changed, checked, lacking
 from knowledge.index import metadata
 from knowledge.moves import (
+    KNOWLEDGE_MOVES,
     SYSTEM,
     Editor,
     KnowledgeInput,
@@ -170,15 +172,20 @@ def begin_many(
     policy: Policy,
     *,
     ticket: str = "",
-    reason: str = "",
+    submit: bool = False,
 ) -> list[Entry]:
-    """New entries at once, such as those of a file. Raises `KnowledgeRefused`: then none of them is made."""
+    """New entries at once, such as those of a file; `submit`: straight into review.
+
+    Raises `KnowledgeRefused`: then none of them is made.
+    """
     if not contents:
         return []
     good = []
     for content in contents:
         good.append(checked(content, policy.rules))
         require_right(actor, _I.WRITE, good[-1].unit)
+        if submit and (missing := lacking(good[-1])):
+            raise KnowledgeRefused("knowledge_incomplete", f"The entry has no {missing[0]} yet.", missing[0])
     first = index.next_number(connection, "entry", len(good))
     made = [
         Entry(first + step, 1, _S.DRAFT, content, 1, 1, None, actor.id, at, ticket=ticket)
@@ -192,8 +199,62 @@ def begin_many(
         ],
     )
     connection.execute(insert(versions), [_row(one) for one in made])
-    connection.execute(insert(moves), [_move(one, None, "begin", actor, at, reason) for one in made])
-    return made
+    connection.execute(insert(moves), [_move(one, None, "begin", actor, at, "") for one in made])
+    return submit_many(connection, made, actor, at) if submit else made
+
+
+def submit_many(connection: Connection, drafts: Sequence[Entry], actor: Editor, at: float) -> list[Entry]:
+    """Drafts that the caller has just made, is allowed to submit, and knows to be complete, into review at once."""
+    if not drafts:
+        return []
+    after = [replace(one, state=moved(one.state, _I.SUBMIT), revision=one.revision + 1) for one in drafts]
+    _write_many(connection, after)
+    rows = [_move(new, old.state, _I.SUBMIT.value, actor, at, "") for old, new in zip(drafts, after, strict=True)]
+    connection.execute(insert(moves), rows)
+    return after
+
+
+def revise_many(
+    connection: Connection, wanted: Sequence[tuple[Entry, Content]], actor: Editor, at: float
+) -> list[Entry]:
+    """The next version of entries whose latest one is given, with content that was checked, as drafts at once.
+
+    An entry whose latest version is a draft, or was refused, is written instead. Raises `KnowledgeRefused`.
+    """
+    begun, again = [], []
+    for last, content in wanted:
+        cause = _I.WRITE if KNOWLEDGE_MOVES[last.state, _I.WRITE] is not None else _I.REVISE
+        require_right(actor, cause, last.content.unit)
+        require_right(actor, cause, content.unit)
+        after = moved(last.state, cause)
+        new = replace(last, content=content, revision=last.revision + 1, written_by=actor.id, written_at=at)
+        if cause is _I.WRITE:
+            again.append((last, replace(new, state=after)))
+        else:
+            begun.append(replace(new, version=last.version + 1, latest=last.version + 1, state=_S.DRAFT,
+                                 decided_by=None, decided_at=None))  # fmt: skip
+    if begun:
+        connection.execute(insert(versions), [_row(one) for one in begun])
+        connection.execute(insert(moves), [_move(one, None, _I.REVISE.value, actor, at, "") for one in begun])
+        connection.execute(_TOUCH_MANY, [_touched(one) for one in begun])
+    if again:
+        _write_many(connection, [new for _, new in again])
+        rows = [_move(new, old.state, _I.WRITE.value, actor, at, "") for old, new in again]
+        connection.execute(insert(moves), rows)
+    return begun + [new for _, new in again]
+
+
+def latest_of(connection: Connection, numbers: Sequence[int]) -> dict[int, Entry]:
+    """The latest version of each of many entries, locked."""
+    found: dict[int, Entry] = {}
+    for start in range(0, len(numbers), index.AT_ONCE):
+        some = list(numbers[start : start + index.AT_ONCE])
+        connection.execute(
+            select(entries.c.no).where(entries.c.no.in_(some)).order_by(entries.c.no).with_for_update()
+        ).all()
+        query = _all().where(entries.c.no.in_(some), versions.c.version == entries.c.latest)
+        found |= {row.entry: _entry(row) for row in connection.execute(query)}
+    return found
 
 
 def write(
@@ -430,6 +491,34 @@ def _touch(connection: Connection, one: Entry) -> None:
     connection.execute(update(entries).where(entries.c.no == one.no).values(values))
 
 
+_TOUCH_MANY = (
+    update(entries)
+    .where(entries.c.no == bindparam("of"))
+    .values(latest=bindparam("to_latest"), revision=bindparam("to_revision"))
+)
+_WRITE_MANY = (
+    update(versions)
+    .where(versions.c.entry == bindparam("of"), versions.c.version == bindparam("of_version"))
+    .values({name: bindparam(f"to_{name}") for name in (*NAMES, "state", "written_by", "written_at")})
+)
+
+
+def _touched(one: Entry) -> dict[str, int]:
+    return {"of": one.no, "to_latest": one.latest, "to_revision": one.revision}
+
+
+def _write_many(connection: Connection, written: Sequence[Entry]) -> None:
+    """Content, state and revision of many versions."""
+    rows = []
+    for one in written:
+        row = {f"to_{name}": value for name, value in _row(one).items()}
+        for name in ("to_entry", "to_version", "to_decided_by", "to_decided_at"):
+            del row[name]
+        rows.append(row | {"of": one.no, "of_version": one.version})
+    connection.execute(_WRITE_MANY, rows)
+    connection.execute(_TOUCH_MANY, [_touched(one) for one in written])
+
+
 def _index(connection: Connection, old: Entry | None, new: Entry | None, rules: RankRules) -> None:
     before = {old.no: impacts(old.content, rules)} if old is not None else {}
     changes = {new.no: impacts(new.content, rules)} if new is not None else {}
@@ -490,3 +579,8 @@ def count_states(connection: Connection) -> dict[tuple[str, KnowledgeState], int
     """How many versions each unit has in each state."""
     counted = select(versions.c.unit, versions.c.state, func.count()).group_by(versions.c.unit, versions.c.state)
     return {(unit, KnowledgeState(state)): many for unit, state, many in connection.execute(counted)}
+
+
+def made_of(connection: Connection, ticket: str) -> int | None:
+    """The entry that was made of a ticket's answer; None if there is none."""
+    return connection.execute(select(entries.c.no).where(entries.c.ticket == ticket).limit(1)).scalar_one_or_none()
