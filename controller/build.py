@@ -30,7 +30,6 @@ from controller.engine import Engine, WallClock, cancelled
 from controller.favours import remember_s, remembered
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, newest_records
-from controller.knowledge import KnowledgeDesk
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
@@ -238,8 +237,10 @@ class Hotline:
         self.progress("web")
         # Only now: its libraries take longer to load than all else, and until here callers waited for us.
         pages = await asyncio.to_thread(importlib.import_module, "web.app")
-        knowledge = KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock, plan.timezone)
+        desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
+        knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
         self._run(knowledge.keep())
+        public = settings.raw.knowledge
         app = pages.create_app(
             backend,
             token=token,
@@ -247,7 +248,7 @@ class Hotline:
             clock=self.clock,
             supervisors=supervisors,
             knowledge_desk=knowledge,
-            public_rate=settings.public_rate,
+            public_rate=pages.RateRules(public.public_burst, public.public_per_minute, public.public_all_per_s),
         )
         web = settings.raw.web
         try:

@@ -143,7 +143,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "knowledge_not_now": ("当前状态下不允许此操作", "the version's state does not allow this"),
     "knowledge_incomplete": (
         "送审前须填写问题、答复、责任单位和来源",
-        "question, answer, unit and source are needed first",
+        "it needs question, answer, unit and source",
     ),
     "knowledge_conflict": ("内容已被他人更新, 请核对最新内容 (见 present)", "it was changed meanwhile; see present"),
     "task_not_now": ("当前状态下不允许此操作", "the question's state does not allow this"),
@@ -159,7 +159,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "file_too_large": ("文件过大", "the file is too large"),
     "missing_column": (
         "首行须为列名, 且包含“问题”",
-        "the first line must name the columns, 问题 (question) among them",
+        "the first line must name the columns, question among them",
     ),
     "doubled_column": ("列名重复", "a column stands twice"),
     "stands_twice": ("编号重复", "stands twice in the file"),

@@ -25,5 +25,5 @@ class WebLimits:
 BACKEND: web.AppKey[Backend] = web.AppKey("backend", Backend)
 LIMITS: web.AppKey[WebLimits] = web.AppKey("limits", WebLimits)
 CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("clock", Callable[[], float])  # type: ignore[arg-type]
-KNOWLEDGE: web.AppKey[KnowledgeBackend | None] = web.AppKey("knowledge", KnowledgeBackend)  # type: ignore[arg-type]
+KNOWLEDGE: web.AppKey[KnowledgeBackend | None] = web.AppKey("knowledge", KnowledgeBackend)
 """None where the hotline serves no knowledge base (a stage without a store)."""
