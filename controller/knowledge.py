@@ -22,8 +22,8 @@ from knowledge.entry import Content, KnowledgeRefused, changed, regions_of
 from knowledge.find import Filter, find
 from knowledge.moves import Editor, KnowledgeInput, KnowledgeMove, KnowledgeState
 from knowledge.sheet import Format
-from knowledge.sql import Entry
 from knowledge.tasks import Task, TaskMove, TaskState
+from knowledge.version import Entry
 from pbx.ids import TicketNumber
 from tickets import sql as ticket_rows
 from tickets.deadlines import Limit, Unit, due

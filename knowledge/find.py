@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, or_, select
 
 from knowledge import index, sql
-from knowledge.sql import Entry, entries, versions
+from knowledge.sql import entries, versions
+from knowledge.version import Entry
 from knowledge.words import Vocabulary, query_terms
 
 FIRST_LOOK = 64

@@ -14,13 +14,11 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from knowledge.entry import NAMES, Content, KnowledgeRefused, KnowledgeRules, cleaned, problems
-
-if TYPE_CHECKING:  # a process that only reads a file needs no database
-    from knowledge.sql import Entry
+from knowledge.version import Entry
 
 HEADINGS = {
     "id": "编号",

@@ -45,6 +45,7 @@ from knowledge.moves import (
     require_right,
 )
 from knowledge.rank import RankRules, impacts
+from knowledge.version import Entry
 
 entries = Table(
     "knowledge_entries",
@@ -111,29 +112,6 @@ _AUTHORS = (_I.WRITE.value, _I.SUBMIT.value, _I.REVISE.value, "begin")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One version of an entry, and which one is served. Times are epoch seconds."""
-
-    no: int
-    version: int
-    state: KnowledgeState
-    content: Content
-    revision: int
-    latest: int
-    published: int | None
-    written_by: str
-    written_at: float
-    decided_by: str | None = None
-    decided_at: float | None = None
-    ticket: str = ""
-
-    @property
-    def id(self) -> str:
-        """As people name it."""
-        return entry_id(self.no)
-
-
-@dataclass(frozen=True, slots=True)
 class Policy:
     """By which rules entries are kept and ranked."""
 
@@ -147,11 +125,6 @@ class KnowledgeConflict(Exception):
     def __init__(self, present: Entry) -> None:
         super().__init__("The entry was changed meanwhile.")
         self.present = present
-
-
-def entry_id(no: int) -> str:
-    """``K000123``."""
-    return f"K{no:06d}"
 
 
 # ---------------------------------------------------------------- writing

@@ -10,7 +10,8 @@ from knowledge import sql
 from knowledge.entry import Content, KnowledgeRefused, lacking
 from knowledge.moves import Editor, KnowledgeInput, KnowledgeState, require_right
 from knowledge.sheet import Fault, Row
-from knowledge.sql import Entry, Policy
+from knowledge.sql import Policy
+from knowledge.version import Entry
 
 
 def take(

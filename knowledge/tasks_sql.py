@@ -29,8 +29,9 @@ from knowledge import index, sql
 from knowledge.entry import Content, KnowledgeRefused, changed, checked
 from knowledge.index import metadata
 from knowledge.moves import SYSTEM, Editor, KnowledgeState
-from knowledge.sql import Entry, Policy
+from knowledge.sql import Policy
 from knowledge.tasks import Task, TaskInput, TaskMove, TaskState, require_task_right, task_moved
+from knowledge.version import Entry
 from knowledge.words import normalised
 
 tasks = Table(

@@ -14,8 +14,8 @@ from knowledge.completeness import Completeness, Warning
 from knowledge.entry import Content
 from knowledge.moves import Editor, KnowledgeInput, KnowledgeMove, KnowledgeState
 from knowledge.sheet import Fault, Format
-from knowledge.sql import Entry
 from knowledge.tasks import Task, TaskMove, TaskState
+from knowledge.version import Entry
 from pbx.ids import TicketNumber
 
 

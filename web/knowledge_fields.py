@@ -12,8 +12,8 @@ from aiohttp import web
 
 from knowledge.entry import NAMES, Content, KnowledgeRules
 from knowledge.moves import Editor, KnowledgeState, Role
-from knowledge.sql import Entry
 from knowledge.tasks import Task
+from knowledge.version import Entry
 from web.errors import ApiError, Problem
 from web.fields import Field, Flag, Text, Whole
 from web.keys import KNOWLEDGE

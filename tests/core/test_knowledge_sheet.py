@@ -13,7 +13,7 @@ from openpyxl import Workbook
 from knowledge.entry import Content, KnowledgeRefused, KnowledgeRules
 from knowledge.moves import KnowledgeState
 from knowledge.sheet import HEADINGS, Fault, Format, kind_of, name_of, neutral, plain, read, written
-from knowledge.sql import Entry
+from knowledge.version import Entry
 
 pytestmark = pytest.mark.core
 
@@ -58,8 +58,18 @@ def test_no_cell_is_a_formula_and_none_loses_anything(text: str) -> None:
 
 
 def test_excel_comes_back_exactly() -> None:
-    content = Content("=cmd|' /C calc'!A0", "一\n二 👨‍👩‍👧", "'=", unit="u", region="320700",
-                      valid_from=date(2026, 1, 2), valid_to=date(2027, 1, 2), source="-s", language="en", public=False)  # fmt: skip
+    content = Content(
+        "=cmd|' /C calc'!A0",
+        "一\n二 👨‍👩‍👧",
+        "'=",
+        unit="u",
+        region="320700",
+        valid_from=date(2026, 1, 2),
+        valid_to=date(2027, 1, 2),
+        source="-s",
+        language="en",
+        public=False,
+    )
     good, faults = read(written([entry(7, content)], Format.EXCEL), Format.EXCEL, RULES)
     assert faults == []
     assert [(row.line, row.no, row.content) for row in good] == [(2, 7, content)]

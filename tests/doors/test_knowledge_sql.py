@@ -18,9 +18,10 @@ from knowledge.entry import Content, KnowledgeRefused
 from knowledge.find import Filter, find
 from knowledge.moves import Editor, KnowledgeInput, KnowledgeState, Role
 from knowledge.rank import RankRules
-from knowledge.sql import Entry, KnowledgeConflict, Policy
+from knowledge.sql import KnowledgeConflict, Policy
 from knowledge.tasks import TaskState
 from knowledge.tasks_sql import TaskConflict
+from knowledge.version import Entry
 from knowledge.words import Vocabulary, key_of, standard_vocabulary
 
 pytestmark = pytest.mark.doors
