@@ -158,8 +158,8 @@ class KnowledgeDesk:
                 raise KnowledgeRefused("ticket_not_closed", "The inquiry is not closed yet.")
             if sql.made_of(connection, number) is not None:
                 raise KnowledgeRefused("taken_already", "There is an entry from this inquiry already.")
-            said = Content(ticket.title or ticket.text[: self._policy.rules.question_max].replace("\n", " "),
-                           ticket.reply or ticket.text, unit=ticket.lead_unit or "", source=f"工单 {number}")  # fmt: skip
+            question = ticket.title or ticket.text[: self._policy.rules.question_max].replace("\n", " ")
+            said = Content(question, ticket.reply, unit=ticket.lead_unit or "", source=f"工单 {number}")
             return sql.begin(connection, changed(said, wanted), actor, at, self._policy, ticket=number)
 
         return await self._do(work)
