@@ -158,6 +158,7 @@ def offer_failed(scene: Scene, event: Word, now: float) -> None:
     if caller.stage == "talk" and event["step"] >= caller.running:
         caller.legs.clear()
         caller.in_bridge = False
+        caller.last_agent = event["agent"]  # a talk found after a restart: its offer was seen by another start
         scene.release(event["agent"], caller.name)
         scene.wait(caller, now)
     elif _ours(caller, event["step"], event["agent"]):
