@@ -248,6 +248,10 @@ class Hotline:
         self.progress("web")
         # Only now: its libraries take longer to load than all else, and until here callers waited for us.
         pages = await asyncio.to_thread(importlib.import_module, "web.app")
+        desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
+        knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
+        self._run(knowledge.keep())
+        public = settings.raw.knowledge
         app = pages.create_app(
             backend,
             token=token,
@@ -255,6 +259,8 @@ class Hotline:
             clock=self.clock,
             supervisors=supervisors,
             holders=Holders(AccessFile(data / ACCESS)),
+            knowledge_desk=knowledge,
+            public_rate=pages.RateRules(public.public_burst, public.public_per_minute, public.public_all_per_s),
         )
         web = settings.raw.web
         try:

@@ -22,8 +22,10 @@ from web import (
     callbacks,
     callers,
     calls,
+    knowledge,
     live,
     notices,
+    public,
     recordings,
     scrape,
     static,
@@ -34,7 +36,9 @@ from web import (
 from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, ViewFrom, auth_middleware
 from web.backend import Backend
 from web.errors import Handler, errors_middleware
-from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
+from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, WebLimits
+from web.knowledge_backend import KnowledgeBackend
+from web.rate import RateLimit, RateRules
 from web.shape import answer
 
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
@@ -121,6 +125,33 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),
         ("GET", f"{_TICKET}/moves", tickets.show_moves, Access.TICKETS),
         ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
+        ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
+        *((method, path, knowledge.conflicts(handler), Access.TOKEN) for method, path, handler in _knowledge()),
+    ]
+
+
+def _knowledge() -> list[tuple[str, str, Handler]]:
+    entry = "/api/knowledge/entries/{id:K[0-9]{6,9}}"
+    task = "/api/knowledge/tasks/{id:Q[0-9]{6,9}}"
+    return [
+        ("GET", "/api/knowledge/search", knowledge.search),
+        ("GET", "/api/knowledge/entries", knowledge.list_entries),
+        ("POST", "/api/knowledge/entries", knowledge.begin_entry),
+        ("GET", entry, knowledge.show_entry),
+        ("PATCH", entry, knowledge.write_entry),
+        ("POST", f"{entry}/revise", knowledge.revise_entry),
+        ("POST", f"{entry}/{{move:{knowledge.MOVES}}}", knowledge.move_entry),
+        ("POST", "/api/knowledge/from-ticket", knowledge.take_inquiry),
+        ("GET", "/api/knowledge/expiring", knowledge.list_ending),
+        ("GET", "/api/knowledge/completeness", knowledge.show_completeness),
+        ("GET", "/api/knowledge/tasks", knowledge.list_tasks),
+        ("POST", "/api/knowledge/tasks", knowledge.ask),
+        ("GET", task, knowledge.show_task),
+        ("POST", f"{task}/answer", knowledge.answer_task),
+        ("POST", f"{task}/assign", knowledge.assign_task),
+        ("POST", f"{task}/dismiss", knowledge.dismiss_task),
+        ("GET", "/api/knowledge/export", knowledge.export),
+        ("POST", "/api/knowledge/import", knowledge.take_in),
     ]
 
 
@@ -145,6 +176,8 @@ def create_app(
     clock: Callable[[], float] = time.time,
     supervisors: Mapping[ActorId, str] | None = None,
     holders: Holders | None = None,
+    knowledge_desk: KnowledgeBackend | None = None,
+    public_rate: RateRules | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -156,6 +189,8 @@ def create_app(
     app[BACKEND] = backend
     app[LIMITS] = limits
     app[CLOCK] = clock
+    app[KNOWLEDGE] = knowledge_desk
+    app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()
     app[scrape.METRICS] = metrics
