@@ -383,6 +383,19 @@ class TicketsSection(Section):
     pauses: list[PauseSection] | None = None  # None = `tickets.clock.USUAL_REASONS`
 
 
+class KnowledgeSection(Section):
+    """[knowledge]: see `knowledge.entry.KnowledgeRules` and `web.rate.RateRules`."""
+
+    vocabulary: str | None = None  # a file like knowledge/synonyms.toml in place of it
+    warn_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    review_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    answer_working_days: Annotated[int, Field(ge=1, le=365)] = 3
+    import_rows: Annotated[int, Field(ge=1, le=20_000)] = 5_000
+    public_burst: Annotated[int, Field(ge=1, le=10_000)] = 30
+    public_per_minute: Annotated[float, Field(gt=0, le=100_000)] = 60.0
+    public_all_per_s: Annotated[float, Field(ge=1, le=10_000)] = 50.0
+
+
 class HotlineFile(Section):
     """The whole file."""
 
@@ -409,3 +422,4 @@ class HotlineFile(Section):
     database: DatabaseSection = Field(default_factory=DatabaseSection)
     speech: SpeechSection = Field(default_factory=SpeechSection)
     tickets: TicketsSection = Field(default_factory=TicketsSection)
+    knowledge: KnowledgeSection = Field(default_factory=KnowledgeSection)
