@@ -55,6 +55,8 @@ def ticket_policy(raw: HotlineFile, file: Path, wrong: Wrong) -> TicketPolicy | 
         _rules(section, f"{file.name}, [tickets]", wrong),
         reasons=_reasons(section, wrong),
         steps=_steps(section, wrong),
+        dispatches_max=section.dispatches_max,
+        redo_max=section.redo_max,
     )
 
 
