@@ -22,12 +22,14 @@ from controller.writer import Store
 from pbx.ids import TicketNumber
 from tickets.calendars import CalendarError
 from tickets.deadlines import ClockKind
-from tickets.moves import OVER
+from tickets.given import Move
+from tickets.moves import OVER, SYSTEM, TicketInput
 from tickets.schedule import Schedule, Step
-from tickets.sql import get_ticket
+from tickets.sql import get_ticket, move_ticket
 from tickets.steps_sql import Made, make_step, open_tickets, told, untold
+from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketPolicy
-from tickets.times import steps_of
+from tickets.times import steps_of, timed
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,12 @@ class _Told:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Recount:
+    ticket: TicketNumber
+    at: float
+
+
 class Reminders:
     """The runner. `note` is for whoever has changed a ticket; `run` until cancelled."""
 
@@ -94,6 +102,10 @@ class Reminders:
         def tell(connection: Connection, wish: _Told) -> None:
             told(connection, wish.ticket, wish.key, wish.at)
 
+        def recount(connection: Connection, wish: _Recount) -> Ticket:
+            return move_ticket(connection, wish.ticket, Move(TicketInput.RECOUNT), SYSTEM, wish.at, policy)
+
+        self._recount: Operation[_Recount, Ticket] = Operation("recount_ticket", recount)
         self._make: Operation[_Make, tuple[Ticket, Made | None]] = Operation("make_step", make)
         self._tell: Operation[_Told, None] = Operation("step_told", tell)
 
@@ -150,13 +162,23 @@ class Reminders:
         found = await self._store.read(open_tickets)
         for ticket, keys in found:
             self._made[ticket.number] = set(keys)
-            self._plan(ticket)
+            self._plan(await self._recounted(ticket) if ticket.provisional else ticket)
         noted, self._noted = self._noted or {}, None
         for ticket in noted.values():
             self._plan(ticket)
         for made in await self._store.read(untold):
             await self._hand_over(made)
         log.info("reminders: %d tickets are planned", len(self._schedule), extra={"action": "reminders.built"})
+
+    async def _recounted(self, ticket: Ticket) -> Ticket:
+        """A ticket whose deadlines rested on a year without a holiday notice: by the notice, if it has come."""
+        if timed(ticket, self._policy).provisional:
+            return ticket
+        log.info("a provisional deadline is counted anew", extra={"action": "ticket.recount"})
+        try:
+            return await self._store.submit(self._recount, _Recount(ticket.number, self._clock()))
+        except TicketRefused:  # it has moved on since it was read
+            return ticket
 
     async def _look_at_opened(self) -> None:
         while self._opened:

@@ -6,6 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -17,6 +20,7 @@ from controller.writer import Store
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
 from tests.ticket_story import BOSS, DAY, DESK, HOUR, MONDAY, POLICY, UNITS, WANG, WATER, I, wish
+from tickets.calendars import ChineseCalendar, YearDays, published
 from tickets.deadlines import ClockKind, DeadlineRules, Limit, LimitRule, Unit
 from tickets.given import Move
 from tickets.moves import Actor, TicketInput
@@ -93,6 +97,20 @@ async def running(
 def wake(reminders: Reminders) -> None:
     """As if its timer had run out: the clock of the test has been set."""
     reminders._changed.set()
+
+
+def planned_as(reminders: Reminders, wanted: Callable[[Ticket], bool]) -> asyncio.Future[Ticket]:
+    """The first ticket that is planned from now on and is as wanted."""
+    found: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
+    plan = reminders._plan
+
+    def seen(ticket: Ticket) -> None:
+        plan(ticket)
+        if wanted(ticket) and not found.done():
+            found.set_result(ticket)
+
+    reminders._plan = seen  # type: ignore[method-assign]
+    return found
 
 
 numbers: Iterator[int] = iter(range(1, 10**6))
@@ -211,15 +229,7 @@ async def test_a_pause_ends_by_itself(store: Store, records: Records) -> None:
         assert paused.paused
         assert reminders.next_at() == MONDAY + 3 * DAY
         clock.now = MONDAY + 4 * DAY
-        resumed: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
-        plan, other = reminders._plan, ticket.number
-
-        def seen(ticket: Ticket) -> None:
-            plan(ticket)
-            if ticket.number == other and not ticket.paused and not resumed.done():
-                resumed.set_result(ticket)
-
-        reminders._plan = seen  # type: ignore[method-assign]
+        resumed = planned_as(reminders, lambda one: one.number == ticket.number and not one.paused)
         wake(reminders)
         after = await asyncio.wait_for(resumed, IN_TIME_S)
     assert after.pauses[0].until == MONDAY + 3 * DAY
@@ -263,6 +273,25 @@ async def test_the_hotlines_own_clock_runs_from_the_call(store: Store, records: 
         clock.now = MONDAY + 900
         wake(reminders)
         assert await desk.until(1) == [("undispatched", "refused")]  # nobody to remind: its state has no such move
+
+
+async def test_a_notice_that_has_come_counts_provisional_deadlines_anew(store: Store, records: Records) -> None:
+    clock, desk = Clock(), Desk()
+    year = max(year for year in range(2024, 2060) if published(year)) + 1
+    clock.now = datetime(year - 1, 12, 30, 9, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()
+    ticket = await dispatched(records, clock)
+    assert ticket.provisional
+    async with running(store, records, clock, desk):
+        pass  # a start without the notice changes nothing
+    free = [date(year, 1, day) for day in range(1, 8)]
+    notice = YearDays(year, "国办发明电", {day: (False, "元旦") for day in free})
+    policy = replace(POLICY, calendar=ChineseCalendar(years={year: notice}))
+    async with running(store, records, clock, desk, policy) as reminders:
+        await asyncio.wait_for(planned_as(reminders, lambda one: not one.provisional), IN_TIME_S)
+    after = await records.ticket(ticket.number)
+    assert after is not None
+    assert (after.provisional, after.handle_due > ticket.handle_due) == (False, True)
+    assert (await causes(records, ticket.number))[-2:] == ["refer", "recount"]
 
 
 async def test_many_in_one_instant(store: Store, records: Records) -> None:
