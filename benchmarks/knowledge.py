@@ -1,7 +1,7 @@
 """``hotline bench knowledge``: 20 000 published entries searched; how often the top three answer.
 
 Speed: entries of the labelled set's subjects in many places, each with further matter from other subjects, some 400
-characters long, through the hotline's own store: on SQLite, and on PostgreSQL where this machine has its programs. Every
+characters long, through the store: on SQLite, and on PostgreSQL where this machine has its programs. Every
 question of the set is asked in many places, one after the other and four at a time; times are those of the whole search
 from the loop's side, filters and reading of the found entries included.
 
