@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pbx.ids import AgentId
+from pbx.ids import AgentId, TicketNumber
 from tests.fakes.website import TOKEN, Site, site
 from tickets.files import AttachmentFiles
 from tickets.given import GIVEN
@@ -244,6 +244,12 @@ async def test_lists_are_filtered_and_come_in_pages(hotline: Site) -> None:
         status, answer = await ask(hotline, "desk", "GET", f"/api/tickets?{query}")
         assert (status, [one["number"] for one in answer["tickets"]]) == (200, expected), query
         assert answer["next"] is None
+    desk, first = hotline.backend.desk, hotline.backend.desk.tickets[TicketNumber(numbers[0])]
+    desk.tickets[first.number] = dataclasses.replace(first, opened_at=first.opened_at - 300 * 86_400)
+    for query, expected in (("", numbers[1:]), ("state=open", numbers), ("asked=return", numbers[:1])):
+        _, answer = await ask(hotline, "desk", "GET", f"/api/tickets?{query}")
+        assert [one["number"] for one in answer["tickets"]] == expected, "what is to be done has no date"
+    desk.tickets[first.number] = first
     found: list[str] = []
     after = ""
     while True:
