@@ -220,9 +220,8 @@ class Checker:
         return gone
 
     def _keep_in_mind(self, call: str) -> None:
-        for agent in self.scene.agents.values():
-            if agent.held is not None and agent.held.call == call:
-                self._kept.append((self._now + STUCK_S, agent.name, call))
+        for agent in self.scene.keepers(call):
+            self._kept.append((self._now + STUCK_S, agent.name, call))
 
     def _ended(self, gone: Sequence[str]) -> None:
         for call in dict.fromkeys(gone):
