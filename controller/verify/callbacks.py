@@ -13,6 +13,8 @@ from controller.verify.scene import Caller, Held, Scene, Word
 
 NEAR_S = 0.003
 OPEN = ("waiting", "dialling")
+FOLLOWED = frozenset({"CallbacksRestored", "CallbackStored", "TimeIsUp", "ExchangeConnected"})
+"""The events that move a request."""
 Finder = Callable[[str, str, str, str, str], None]
 """Takes a finding: the promise, the call, the agent, what was found, what was expected."""
 
