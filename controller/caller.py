@@ -15,7 +15,16 @@ from ivr.menu import Action, Enqueue, Message, Question, Release, again, answer,
 from ivr.prompts import prompt_name
 from pbx.call import CallInput, CallRecord, CallState, Outcome
 from pbx.commands import Ask, HangUp, Play
-from pbx.events import CallArrived, CallerIdle, KeysPressed, KeyStatus, PromptPlayed, StepLost, StepRefused
+from pbx.events import (
+    CallArrived,
+    CallerIdle,
+    KeysPressed,
+    KeyStatus,
+    OutboundAnswered,
+    PromptPlayed,
+    StepLost,
+    StepRefused,
+)
 from pbx.outbox import TALKING
 from recordings.policy import Milestone
 
@@ -31,6 +40,14 @@ def arrived(house: House, event: CallArrived, now: float) -> None:
     house.note(live)
     reached(house, live, Milestone.ARRIVED, event.at)
     begin(house, live, event.at)
+
+
+def picked_up(house: House, event: OutboundAnswered, now: float) -> None:
+    """A citizen has answered a call that we placed: an agent's goes on, a call-back begins like one that came in."""
+    if outbound.is_agents(event.call):
+        outbound.answered(house, event, now)
+    else:
+        arrived(house, CallArrived(event.call, event.channel, event.dialled, event.number, event.at), now)
 
 
 def begin(house: House, live: LiveCall, at: float) -> None:

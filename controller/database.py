@@ -19,10 +19,13 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 import acd.callback_sql
 import acd.sql
+import knowledge.index
+import knowledge.sql  # noqa: F401 - its tables join those of the room
+import knowledge.tasks_sql  # noqa: F401 - its tables join those of the room
 import metrics.sql
 import recordings.sql
 import tickets.sql
-from controller import audit_rows, notice_rows, override_rows
+from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 
 if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
     import psycopg
@@ -33,9 +36,11 @@ METADATAS: tuple[MetaData, ...] = (
     metrics.sql.metadata,
     recordings.sql.metadata,
     tickets.sql.metadata,
+    knowledge.index.metadata,  # its entries and tasks are in it too
     audit_rows.metadata,
     override_rows.metadata,
     notice_rows.metadata,
+    desk_notice_rows.metadata,
 )
 """The tables of every room that has any."""
 

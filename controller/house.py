@@ -27,28 +27,11 @@ from pbx.call import CallInput, CallMark, CallRecord, CallState, moved
 from pbx.callback import CallbackRequest
 from pbx.commands import Command, SaveCall
 from pbx.ids import AgentId, CallId, ChannelName, QueueId
+from pbx.memory import NOTICES_KEPT, DeskNotice, SaveDeskNotice
 from pbx.notice import Incident, Registration
 from recordings.policy import Milestone
 
 log = logging.getLogger(__name__)
-
-NOTICES_KEPT = 100
-"""So many notices are at hand; the journal has every event from which they came."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that a supervisor should see and that nobody asked for.
-
-    `what`: ``missed`` (not ready after calls left unanswered), ``moved`` (signed in at another seat, `detail`, and out
-    where he was), ``seat_taken`` (signed out because somebody else signed in at his seat, `detail`), ``overrun`` (not
-    ready for longer than the reason, `detail`, allows).
-    """
-
-    at: float
-    what: str
-    agent: AgentId
-    detail: str = ""
 
 
 @dataclass(slots=True)
@@ -226,7 +209,7 @@ class House:
         self.talks = {queue.id: Talks(queue.expected_talk_s) for queue in plan.queues.values()}
         self.patience = {queue: Patience() for queue in plan.queues}
         self.published: dict[AgentId, str] = {}  #: agents' marks as the exchange has them
-        self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
+        self.notices: deque[DeskNotice] = deque(maxlen=NOTICES_KEPT)  #: what a supervisor should see of agents
         self.unheld: dict[CallId, None] = {}  #: waiting calls that have not been told to hold yet, in order
         self.ending = False  #: the exchange is being stopped with us
         self.dirty = False  #: the line or an agent changed: distribute before the step ends
@@ -275,6 +258,12 @@ class House:
     def emit(self, command: Command) -> None:
         """Add a command to this step's outcome."""
         self.out.append(command)
+
+    def tell(self, what: str, agent: AgentId, detail: str = "") -> None:
+        """Show supervisors a notice of an agent, now and after a restart."""
+        notice = DeskNotice(self.now, what, agent, detail)
+        self.notices.append(notice)
+        self.emit(SaveDeskNotice(notice))
 
     def add(self, record: CallRecord) -> LiveCall:
         """A new live call."""

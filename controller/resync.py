@@ -13,7 +13,20 @@ from acd.line import HIGHEST_PRIORITY
 from agents.agent import Agent
 from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
-from controller import callbacks, caller, desk, held, hold_keys, listen, notices, offers, talk, transfers, turned_away
+from controller import (
+    callbacks,
+    caller,
+    desk,
+    held,
+    hold_keys,
+    lessons,
+    listen,
+    notices,
+    offers,
+    talk,
+    transfers,
+    turned_away,
+)
 from controller.house import Consulting, CurrentOffer, Holding, House, LiveCall, Outbound
 from controller.outbound import OUTBOUND
 from controller.recorded import finish_if_complete
@@ -139,8 +152,9 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     """One live caller: adopt him if he is new to us, then act on where he stands."""
     live = house.calls.get(row.call)
     if live is None:
-        if not row.mark and row.context not in _OUR_CONTEXTS:
-            return  # just being answered: `CallArrived` comes after this snapshot
+        rung = row.context not in _OUR_CONTEXTS
+        if rung and (not row.mark or callbacks.of_call(house, row.call) is not None):
+            return  # just being answered, or about to be: `CallArrived` or `OutboundAnswered` comes after this snapshot
         live = _adopt(house, row, at)
     ran_newest = 0 < live.step <= row.step
     news = row.answer if live.step <= row.step else None  # what we commanded since was in answer to it
@@ -239,6 +253,7 @@ def _gone(house: House, gone: CallGone) -> None:
     offers.close_offer(live, "lost", gone.ended_at)
     ended = replace(live.record, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
     ended = held.record_over(turned_away.message_over(ended, gone.ended_at), gone.ended_at)
+    lessons.learned_of(house, ended)
     house.emit(SaveCall(ended, unless_ended=True))
 
 

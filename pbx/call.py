@@ -298,6 +298,7 @@ class CallRecord:
     transfers: tuple[TransferRecord, ...] = ()
     direction: str = "inbound"  #: or ``outbound``: the hotline called; `caller` is then the one who was called
     placed_by: AgentId | None = None  #: whose call that was
+    unreached: str = ""  #: why nobody answered it: ``busy``, ``no_answer``, ``failed``; empty where that is not known
     purpose: str = ""  #: what for: ``follow_up`` (回访), ``call_back`` (回拨), …
     estimates: tuple[Estimate, ...] = ()
     callback: str = ""

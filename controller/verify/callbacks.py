@@ -15,6 +15,8 @@ NEAR_S = 0.003
 OPEN = ("waiting", "dialling")
 FOLLOWED = frozenset({"CallbacksRestored", "CallbackStored", "TimeIsUp", "ExchangeConnected"})
 """The events that move a request."""
+_FAILED = ("OutboundFailed", "CallbackFailed")
+"""The second is of journals from before call-backs and agents' calls had one command."""
 Finder = Callable[[str, str, str, str, str], None]
 """Takes a finding: the promise, the call, the agent, what was found, what was expected."""
 
@@ -189,11 +191,11 @@ class Requests:
     def ends(self, event: Word) -> str:
         """The call whose attempt must have an end when this step is over; empty = none."""
         word = event["is"]
-        if word not in ("CallbackFailed", "CallEnded"):
+        if word not in (*_FAILED, "CallEnded"):
             return ""
         call = str(event["call"])
         over = word == "CallEnded" and call in self._scene.callers
-        failed = word == "CallbackFailed" and call not in self._scene.callers
+        failed = word in _FAILED and call not in self._scene.callers
         return call if (over or failed) and self.of_call(call) is not None else ""
 
     def ended(self, call: str) -> None:

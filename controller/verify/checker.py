@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from controller.verify import parted
 from controller.verify.callbacks import FOLLOWED, Requests
 from controller.verify.facts import Facts, Rank, score
-from controller.verify.follow import EVENTS, of_agents
+from controller.verify.follow import AGENTS_CALL, EVENTS, begins, of_agents
 from controller.verify.report import Finding, Report
 from controller.verify.scene import SOMEBODY, Caller, Held, Kind, Profile, Scene, Word, mark_of
 
@@ -115,7 +115,7 @@ class Checker:
         attempt = ""
         if word in _ENDINGS:
             gone, attempt = self._expected_ends(event), self._requests.ends(event)
-        if word == "CallArrived" and event["call"] not in scene.callers:
+        if begins(event) and event["call"] not in scene.callers:
             self.report.calls += 1
         follow = EVENTS.get(word)
         if follow is not None:
@@ -281,15 +281,15 @@ class Checker:
                 self._wakes(caller, command["kind"])
         elif word == "SaveCallback":
             self._calls_back(command["callback"], made)
-        elif word == "CallBack":
-            self._requests.placed(command)
         elif word in ("AddParty", "Consult"):
             self._asks(command["call"], command["endpoint"], asked=word == "Consult")
         elif word == "RingAgent":
             self._asks(command["call"], command["agent"])
-        elif word == "PlaceCall":
+        elif word == "PlaceCall" and command["call"].startswith(AGENTS_CALL):
             self.report.calls += 1
             scene.callers[command["call"]] = Caller(command["call"], arrived_at=self._now)
+        elif word in ("PlaceCall", "CallBack"):  # journals of before call-backs and agents' calls had one command
+            self._requests.placed(command)
         elif word in _STEP_COMMANDS:
             caller = scene.callers.get(command["call"])
             if caller is None:

@@ -17,7 +17,7 @@ from ivr.hours import parse_hours
 from pbx import events as event
 from pbx.call import CallState, Outcome
 from pbx.callback import CallbackKind, CallbackRequest, CallbackState
-from pbx.commands import Ask, CallBack, Command, HangUp, Hold, Offer, Play, Reply, SaveCallback
+from pbx.commands import Ask, Command, HangUp, Hold, Offer, PlaceCall, Play, Reply, SaveCallback
 from pbx.events import TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId, SkillId
 from pbx.supervision import QueueChanged
@@ -69,16 +69,16 @@ def waiting_request(hall: Hall) -> CallbackRequest:
 
 
 def answers(hall: Hall, call: CallId) -> list[Command]:
-    return hall.step(event.CallArrived(call, caller_channel(call), "12345", NUMBER, hall.now))
+    return hall.step(event.OutboundAnswered(call, caller_channel(call), hall.now, "12345", NUMBER))
 
 
 def fails(hall: Hall, call: CallId, reason: str = "no_answer") -> list[Command]:
-    return commit(hall, hall.step(event.CallbackFailed(call, reason, hall.now)))
+    return commit(hall, hall.step(event.OutboundFailed(call, reason, hall.now)))
 
 
-def dialled(hall: Hall, agent: AgentId = A1) -> CallBack:
+def dialled(hall: Hall, agent: AgentId = A1) -> PlaceCall:
     """An agent comes; the request is stored, and its number is called."""
-    return only(commit(hall, hall.ready(agent)), CallBack)
+    return only(commit(hall, hall.ready(agent)), PlaceCall)
 
 
 # ---------------------------------------------------------------- asking for it
@@ -247,13 +247,13 @@ def test_an_agent_is_kept_and_only_then_and_only_once_the_number_is_called() -> 
     hall = desk()
     request = waiting_request(hall)
     commands = hall.ready(A1)
-    assert none(commands, CallBack), "first it is stored"
+    assert none(commands, PlaceCall), "first it is stored"
     assert (hall.where(), hall.agent().call) == (AgentState.RESERVED, f"{request.id}-1")
-    call = only(commit(hall, commands), CallBack)
+    call = only(commit(hall, commands), PlaceCall)
     assert (call.call, call.number, call.dial) == (f"{request.id}-1", NUMBER, f"PJSIP/{NUMBER}@trunk")
     assert call.purpose == "callback"
     assert commit(hall, commands) == [], "a doubled word of the store calls nobody again"
-    assert none(commit(hall, hall.ready(A2)), CallBack), "one call at a time"
+    assert none(commit(hall, hall.ready(A2)), PlaceCall), "one call at a time"
 
 
 def test_when_he_answers_he_hears_who_calls_and_then_his_agent_rings() -> None:
@@ -315,7 +315,7 @@ def test_no_answer_is_tried_again_after_the_pause_and_given_up_in_the_end() -> N
     assert hall.house.callbacks == {}
     last = [one.callback for one in hall.said if isinstance(one, SaveCallback)][-1]
     assert (last.state, [one.outcome for one in last.attempts]) == (CallbackState.GIVEN_UP, ["no_answer"] * 3)
-    assert sum(isinstance(one, CallBack) for one in hall.said) == 3
+    assert sum(isinstance(one, PlaceCall) for one in hall.said) == 3
 
 
 def test_who_answers_and_hangs_up_before_the_agent_is_tried_again() -> None:
@@ -332,11 +332,11 @@ def test_who_answers_and_hangs_up_before_the_agent_is_tried_again() -> None:
 def test_nobody_is_called_outside_the_hours() -> None:
     hall = desk(hours=parse_hours({"mon-sun": ["08:00-08:01"]}, "test"))
     request = waiting_request(hall)
-    assert none(commit(hall, hall.ready(A1)), CallBack)
+    assert none(commit(hall, hall.ready(A1)), PlaceCall)
     assert request.id not in hall.house.line
     wake = [one for one in wakes(hall.said, TimerKind.CALLBACK) if one.key == request.id][-1]
     assert hall.now < wake.at <= hall.now + 86_400
-    assert only(commit(hall, hall.time_is_up(wake)), CallBack).number == NUMBER
+    assert only(commit(hall, hall.time_is_up(wake)), PlaceCall).number == NUMBER
 
 
 def test_a_request_that_is_too_old_is_given_up() -> None:
@@ -372,7 +372,7 @@ def test_while_the_store_is_away_nobody_is_called_and_no_agent_is_kept_for_long(
     hall.time_is_up(wake)
     assert hall.where() is AgentState.READY
     assert hall.house.callbacks[request.id].attempts == ()
-    assert none(hall.said, CallBack)
+    assert none(hall.said, PlaceCall)
 
 
 def test_who_calls_again_and_is_served_need_not_be_called() -> None:
@@ -462,7 +462,7 @@ def test_a_request_survives_with_its_place() -> None:
     hall = after_crash(before, request)
     assert [entry.call for entry in hall.house.line.ordered(hall.now)] == [request.id]
     assert hall.house.line.get(CallId(request.id)).queued_at == request.place_at  # type: ignore[union-attr]
-    assert only(commit(hall, hall.ready(A1)), CallBack).call == f"{request.id}-1"
+    assert only(commit(hall, hall.ready(A1)), PlaceCall).call == f"{request.id}-1"
 
 
 def test_an_attempt_in_doubt_counts_and_is_not_made_again_at_once() -> None:
@@ -473,7 +473,7 @@ def test_an_attempt_in_doubt_counts_and_is_not_made_again_at_once() -> None:
     hall = after_crash(before, request)
     kept = hall.house.callbacks[request.id]
     assert (kept.state, kept.attempts[0].outcome) == (CallbackState.WAITING, "in_doubt")
-    assert none(commit(hall, hall.ready(A1)), CallBack)
+    assert none(commit(hall, hall.ready(A1)), PlaceCall)
 
 
 def test_a_call_that_still_rings_is_found_by_its_id_and_its_agent_is_kept_again() -> None:
@@ -486,7 +486,7 @@ def test_a_call_that_still_rings_is_found_by_its_id_and_its_agent_is_kept_again(
     )
     hall = after_crash(before, request, ringing)
     assert hall.house.callbacks[request.id].state is CallbackState.DIALLING
-    assert none(hall.said, CallBack)
+    assert none(hall.said, PlaceCall)
     greeting = only(answers(hall, call), Play)
     assert greeting.prompts[0].endswith("callback-greeting")
 
@@ -556,7 +556,7 @@ def test_never_more_calls_than_kept_agents_and_one_for_a_request(deeds: list[tup
             for wake in due[-6:]:
                 commands += hall.time_is_up(wake)
         elif deed == 4 and ringing:
-            commands = hall.step(event.CallbackFailed(ringing[which % len(ringing)], "busy", hall.now))
+            commands = hall.step(event.OutboundFailed(ringing[which % len(ringing)], "busy", hall.now))
         elif deed == 5 and ringing:
             call = ringing[which % len(ringing)]
             up.add(call)
@@ -578,7 +578,7 @@ def test_never_more_calls_than_kept_agents_and_one_for_a_request(deeds: list[tup
         else:
             commands, unsaved = commit(hall, unsaved), []
         unsaved += [one for one in commands if isinstance(one, SaveCallback)]
-        placed += [one.call for one in commands if isinstance(one, CallBack)]
+        placed += [one.call for one in commands if isinstance(one, PlaceCall)]
         dialling = [one for one in hall.house.callbacks.values() if one.state is CallbackState.DIALLING]
         unanswered = [one for one in dialling if one.call not in hall.house.calls]
         kept = [one for one in hall.house.roster.agents() if one.state is AgentState.RESERVED]
@@ -587,7 +587,7 @@ def test_never_more_calls_than_kept_agents_and_one_for_a_request(deeds: list[tup
         assert len({(one.number, one.queue) for one in hall.house.callbacks.values()}) == len(hall.house.callbacks)
         for one in dialling:
             assert CallId(one.id) not in hall.house.line
-    every = [one.call for one in hall.said if isinstance(one, CallBack)]
+    every = [one.call for one in hall.said if isinstance(one, PlaceCall)]
     assert len(every) == len(set(every)), "no call was placed twice"
 
 

@@ -15,7 +15,7 @@ from controller import callbacks, desk, held, talk, targets, transfers, turned_a
 from controller.house import House, LiveCall
 from controller.targets import Target
 from pbx.callback import CallbackRequest
-from pbx.commands import CallBack
+from pbx.commands import PlaceCall
 from pbx.ids import AgentId
 
 
@@ -25,7 +25,7 @@ def called_twice(patch: pytest.MonkeyPatch) -> None:
 
     def twice(house: House, event: Any, now: float) -> None:
         stored(house, event, now)
-        house.out += [one for one in house.out if isinstance(one, CallBack)]
+        house.out += [one for one in house.out if isinstance(one, PlaceCall)]
 
     patch.setattr(callbacks, "stored", twice)
 
