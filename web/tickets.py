@@ -127,9 +127,9 @@ async def list_tickets(request: web.Request) -> web.Response:
     """GET /api/tickets?since=&until=: the tickets opened in the window, oldest first, a page at a time.
 
     The window is the last day, and all time where ``state`` or ``asked`` say what is to be done. Beside it: ``state``
-    (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``, ``region``, ``agent``, ``unit``,
-    ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits), ``supervised`` (true, false), ``after`` (the
-    ``next`` of the page before), ``limit``. A unit sees its own.
+    (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``, ``region``, ``agent``,
+    ``unit``, ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits), ``supervised`` (true, false),
+    ``after`` (the ``next`` of the page before), ``limit``. A unit sees its own.
     """
     limits = request.app[LIMITS]
     work = "state" in request.query or "asked" in request.query  # what is to be done has no date
