@@ -20,13 +20,17 @@ from pbx.ids import ActorId
 from tickets.georeport import Open311
 from web import (
     agents,
+    attachments,
+    calendar,
     callbacks,
     callers,
     calls,
+    knowledge,
     live,
     notices,
     open311,
     openapi,
+    public,
     recordings,
     scrape,
     static,
@@ -39,7 +43,9 @@ from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, 
 from web.backend import Backend
 from web.described import described
 from web.errors import Handler, errors_middleware
-from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
+from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, WebLimits
+from web.knowledge_backend import KnowledgeBackend
+from web.rate import RateLimit, RateRules
 from web.shape import answer
 
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
@@ -126,12 +132,42 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/tickets/export", ticket_files.export_tickets, Access.TICKETS),
         ("POST", "/api/tickets/import", ticket_files.import_tickets, Access.TICKETS),
         ("GET", "/api/reports/tickets", ticket_files.month_report, Access.TICKETS),
+        ("GET", "/api/calendar", calendar.show_calendar, Access.TICKETS),
         ("GET", "/api/tickets/accuracy", tickets.show_accuracy, Access.TICKETS),
         ("GET", _TICKET, tickets.show_ticket, Access.TICKETS),
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),
         ("GET", f"{_TICKET}/moves", tickets.show_moves, Access.TICKETS),
         ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
         *((method, path, handler, Access.KEY) for method, path, handler in open311.ROUTES),
+        ("POST", f"{_TICKET}/attachments", attachments.attach_file, Access.TICKETS),
+        ("GET", f"{_TICKET}/attachments/{{place:[0-9]{{1,3}}}}", attachments.show_file, Access.TICKETS),
+        ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
+        *((method, path, knowledge.conflicts(handler), Access.TOKEN) for method, path, handler in _knowledge()),
+    ]
+
+
+def _knowledge() -> list[tuple[str, str, Handler]]:
+    entry = "/api/knowledge/entries/{id:K[0-9]{6,9}}"
+    task = "/api/knowledge/tasks/{id:Q[0-9]{6,9}}"
+    return [
+        ("GET", "/api/knowledge/search", knowledge.search),
+        ("GET", "/api/knowledge/entries", knowledge.list_entries),
+        ("POST", "/api/knowledge/entries", knowledge.begin_entry),
+        ("GET", entry, knowledge.show_entry),
+        ("PATCH", entry, knowledge.write_entry),
+        ("POST", f"{entry}/revise", knowledge.revise_entry),
+        ("POST", f"{entry}/{{move:{knowledge.MOVES}}}", knowledge.move_entry),
+        ("POST", "/api/knowledge/from-ticket", knowledge.take_inquiry),
+        ("GET", "/api/knowledge/expiring", knowledge.list_ending),
+        ("GET", "/api/knowledge/completeness", knowledge.show_completeness),
+        ("GET", "/api/knowledge/tasks", knowledge.list_tasks),
+        ("POST", "/api/knowledge/tasks", knowledge.ask),
+        ("GET", task, knowledge.show_task),
+        ("POST", f"{task}/answer", knowledge.answer_task),
+        ("POST", f"{task}/assign", knowledge.assign_task),
+        ("POST", f"{task}/dismiss", knowledge.dismiss_task),
+        ("GET", "/api/knowledge/export", knowledge.export),
+        ("POST", "/api/knowledge/import", knowledge.take_in),
     ]
 
 
@@ -157,6 +193,8 @@ def create_app(
     supervisors: Mapping[ActorId, str] | None = None,
     holders: Holders | None = None,
     geo: Open311 | None = None,
+    knowledge_desk: KnowledgeBackend | None = None,
+    public_rate: RateRules | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -168,6 +206,8 @@ def create_app(
     app[BACKEND] = backend
     app[LIMITS] = limits
     app[CLOCK] = clock
+    app[KNOWLEDGE] = knowledge_desk
+    app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()
     app[open311.OPEN311] = geo or Open311()

@@ -131,6 +131,8 @@ def _operation(route: Route, limits: WebLimits, schemas: Schemas) -> dict[str, A
         found["parameters"] = parameters
     if it.body is not None:
         found["requestBody"] = _body(it, limits)
+    elif description_of(route.handler) is None and route.method != "GET":
+        found["requestBody"] = {"content": {"application/json": {}}}
     return found
 
 
@@ -170,6 +172,8 @@ def needed(fields: Mapping[str, Field]) -> list[str]:
 def statuses(route: Route) -> list[int]:
     """Every status that the route may answer with, besides its success and an error of the server's own (500)."""
     it = route.described
+    if description_of(route.handler) is None:  # nothing was said of it: it may answer with whatever there is
+        return [400, 401, 403, 404, 409, 413, 415, 422, 429, 503]
     found = {503, *it.refuses}
     if route.access not in (Access.OPEN, Access.KEY):
         found |= {401, 403}
@@ -190,6 +194,8 @@ def _responses(route: Route, schemas: Schemas) -> dict[str, Any]:
     elif description_of(route.handler) is not None:
         good["content"] = {media: {} for media in it.media}
     found: dict[str, Any] = {str(it.status): good}
+    if description_of(route.handler) is None:
+        found |= {"201": {"description": "made"}}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     for status in statuses(route):
         found[str(status)] = {"description": HTTPStatus(status).phrase}

@@ -115,7 +115,7 @@ def changes_of(
     """The good rows of a file with their lines, and what is wrong with the others.
 
     A row is good if a ticket could be registered with it at `at`. Columns that are only told are passed over, unknown
-    ones are faults of the first line. Raises `TicketRefused` (missing_column, doubled_column, no_rows, too_many_rows).
+    ones are faults of the first line. Raises `TicketRefused` (missing_columns, doubled_column, no_rows, too_many_rows).
     """
     columns, faults = _columns(next(lines, (1, ()))[1])
     good: list[tuple[int, TicketChange]] = []
@@ -170,7 +170,7 @@ def _columns(heads: Sequence[Any]) -> tuple[list[str], list[Fault]]:
               if not name and word not in known]  # fmt: skip
     for name in ("type", "text"):
         if name not in found:
-            raise TicketRefused("missing_column", f"The first line must name the columns, {GIVEN[name]} among them.")
+            raise TicketRefused("missing_columns", f"The first line must name the columns, {GIVEN[name]} among them.")
     for name in found:
         if name and found.count(name) > 1:
             raise TicketRefused("doubled_column", f"The column {GIVEN[name]} stands twice.")

@@ -6,6 +6,7 @@ names: ``by``, ``by_role`` and ``by_unit``; ``agent`` names an agent.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import re
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from tickets.moves import ADMIN, OVER, Actor, Role, TicketInput, TicketState
 from tickets.search import PAGE_MAX, TicketFilter
 from tickets.shown import sees_ticket, shown, shown_move
 from tickets.ticket import PRIVATE, Channel, Ticket, TicketChange, TicketMove, TicketType, Urgency
+from tickets.times import Standing, standing
 from web.auth import HOLDER
 from web.backend import NotFound
 from web.described import described
@@ -29,7 +31,7 @@ from web.errors import ApiError, Problem, message
 from web.fields import WINDOW, Field, Flag, Instant, Names, Number, Text, Whole, instant, read_body, read_window
 from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
 from web.schema import shape_of
-from web.shape import answer
+from web.shape import answer, dumps
 
 W = TypeVar("W", bound=enum.Enum)
 
@@ -64,6 +66,7 @@ def _about(limits: WebLimits) -> dict[str, Field]:
 TICKET = {
     **{name: shape | None if name in PRIVATE else shape for name, shape in shape_of(Ticket).items()},
     "caller_hidden": bool,
+    "standing": Standing,
 }
 """A ticket as people see it (`tickets.shown`)."""
 
@@ -73,12 +76,15 @@ TICKET_TO_MOVE = {**TICKET, "may": list[TicketInput]}
 
 def _acting(own: Actor) -> dict[str, Field]:
     """The fields by which the hotline's own token speaks for somebody; nobody else may."""
-    if own.role is not Role.ADMIN:
-        return {}
+    return dict(acting_fields()) if own.role is Role.ADMIN else {}
+
+
+def acting_fields() -> dict[str, Text]:
+    """For whom: his id, his role, his unit."""
     return {"by": Text(32, pattern=_NAME), "by_role": Text(32, pattern=_WORD), "by_unit": Text(64, pattern=_NAME)}
 
 
-def _actor(request: web.Request, body: dict[str, Any]) -> Actor:
+def actor_of(request: web.Request, body: dict[str, Any]) -> Actor:
     """Who acts. ApiError 400 for a role that there is not, 404 for an agent whom nobody knows."""
     own = request[HOLDER]
     if own.role is not Role.ADMIN:
@@ -103,18 +109,23 @@ def _desk(request: web.Request) -> TicketDesk:
     return request.app[BACKEND].desk
 
 
-def _one(request: web.Request, ticket: Ticket, viewer: Actor, status: int = 200) -> web.Response:
+def _shown(request: web.Request, ticket: Ticket, viewer: Actor) -> dict[str, Any]:
+    """A ticket as `viewer` may see it, and how it stands with its clocks now."""
+    return {**shown(ticket, viewer), "standing": standing(ticket, _desk(request).policy, request.app[CLOCK]())}
+
+
+def one_answer(request: web.Request, ticket: Ticket, viewer: Actor, status: int = 200) -> web.Response:
     """A ticket as `viewer` may see it, with what he can do to it now."""
-    return answer({**shown(ticket, viewer), "may": may(ticket, viewer, _desk(request).policy)}, status)
+    return answer({**_shown(request, ticket, viewer), "may": may(ticket, viewer, _desk(request).policy)}, status)
 
 
-def _conflict(conflict: TicketConflict, viewer: Actor) -> web.Response:
+def conflict_answer(conflict: TicketConflict, viewer: Actor) -> web.Response:
     """409 with the ticket as it is now: nothing of what the second one wanted was written, nothing of it is lost."""
     body = {"error": conflict.code, "message": message(conflict.code), "ticket": shown(conflict.ticket, viewer)}
     return answer(body, 409)
 
 
-async def _seen(request: web.Request) -> Ticket:
+async def seen(request: web.Request) -> Ticket:
     """The ticket of the path, if the bearer may look at it; a unit is told nothing of those that are not its own."""
     ticket = await _desk(request).ticket(TicketNumber(request.match_info["number"]))
     if ticket is None or not sees_ticket(ticket, request[HOLDER]):
@@ -145,15 +156,17 @@ _FILTERS: dict[str, Field] = {
 async def list_tickets(request: web.Request) -> web.Response:
     """GET /api/tickets?since=&until=: the tickets opened in the window, oldest first, a page at a time.
 
-    Beside the window: ``state`` (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``,
-    ``region``, ``agent``, ``unit``, ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits),
-    ``supervised`` (true, false), ``after`` (the ``next`` of the page before), ``limit``. A unit sees its own.
+    The window is the last day, and all time where ``state`` or ``asked`` say what is to be done. Beside it: ``state``
+    (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``, ``region``, ``agent``,
+    ``unit``, ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits), ``supervised`` (true, false),
+    ``after`` (the ``next`` of the page before), ``limit``. A unit sees its own.
     """
     limits = request.app[LIMITS]
+    work = "state" in request.query or "asked" in request.query  # what is to be done has no date
     window = read_window(
         request,
         now=request.app[CLOCK](),
-        usual_s=limits.usual_window_s,
+        usual_s=limits.ticket_window_s if work else limits.usual_window_s,
         longest_s=limits.ticket_window_s,
         also=_FILTERS,
     )
@@ -208,8 +221,17 @@ async def list_tickets(request: web.Request) -> web.Response:
     if problems:
         raise ApiError(400, "bad_request", problems)
     page = await _desk(request).page(found)
-    tickets = [shown(ticket, viewer) for ticket in page.tickets]
-    return answer({"since": window.since, "until": window.until, "tickets": tickets, "next": page.next})
+    texts = []
+    for place, ticket in enumerate(page.tickets):
+        if place % _AT_ONCE == 0:
+            await asyncio.sleep(0)  # a page of many tickets must not keep calls waiting
+        texts.append(dumps(_shown(request, ticket, viewer)))
+    rest = dumps({"since": window.since, "until": window.until, "next": page.next})
+    return web.json_response(text=f'{{"tickets":[{",".join(texts)}],{rest[1:]}')
+
+
+_AT_ONCE = 16
+"""So many tickets are written into a page before the loop may do something else: some milliseconds."""
 
 
 def _texts(request: web.Request) -> dict[str, str]:
@@ -229,13 +251,13 @@ def _texts(request: web.Request) -> dict[str, str]:
 @described(gives=TICKET_TO_MOVE)
 async def show_ticket(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}, with what the bearer can do to it now (``may``)."""
-    return _one(request, await _seen(request), request[HOLDER])
+    return one_answer(request, await seen(request), request[HOLDER])
 
 
 @described(gives={"ticket": TicketNumber, "moves": list[TicketMove]})
 async def show_moves(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}/moves: everything that was done to it, in order."""
-    ticket = await _seen(request)
+    ticket = await seen(request)
     moves = await _desk(request).moves(ticket.number)
     return answer({"ticket": ticket.number, "moves": [shown_move(move, ticket, request[HOLDER]) for move in moves]})
 
@@ -316,10 +338,10 @@ async def take_ticket(request: web.Request) -> web.Response:
         channel = Channel.PHONE
     if channel in (Channel.PHONE, Channel.EXCHANGE, Channel.OPEN311):
         raise ApiError(400, "bad_request", [Problem("channel", "unknown_channel")])
-    actor = _actor(request, body)
+    actor = actor_of(request, body)
     intake = Intake(channel, request.app[CLOCK](), body.get("language", "zh"))
     ticket = await _desk(request).take(intake, _change(body), actor)
-    return _one(request, ticket, actor, 201)
+    return one_answer(request, ticket, actor, 201)
 
 
 def _change(body: dict[str, Any]) -> TicketChange:
@@ -349,15 +371,15 @@ async def change_ticket(request: web.Request) -> web.Response:
     wanted = _change(body)
     if wanted == TicketChange():
         raise ApiError(400, "bad_request", [Problem("", "nothing_to_change")])
-    actor = _actor(request, body)
+    actor = actor_of(request, body)
     if own.role is Role.UNIT:
-        await _seen(request)
+        await seen(request)
     number = TicketNumber(request.match_info["number"])
     try:
         ticket = await _desk(request).change(number, wanted, actor, body.get("version"))
     except TicketConflict as conflict:
-        return _conflict(conflict, own)
-    return _one(request, ticket, own)
+        return conflict_answer(conflict, own)
+    return one_answer(request, ticket, own)
 
 
 def _move_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
@@ -394,7 +416,7 @@ async def move_ticket(request: web.Request) -> web.Response:
         what = TicketInput(body["move"])
     except ValueError:
         raise ApiError(400, "bad_request", [Problem("move", "unknown_move")]) from None
-    actor = _actor(request, body)
+    actor = actor_of(request, body)
     values = {name: body[name] for name in Move.__dataclass_fields__ if name in body}
     if "until" in values:
         values["until"] = instant(values["until"])
@@ -408,5 +430,5 @@ async def move_ticket(request: web.Request) -> web.Response:
     try:
         ticket = await _desk(request).move(number, Move(what, **values), actor)
     except TicketConflict as conflict:
-        return _conflict(conflict, own)
-    return _one(request, ticket, own)
+        return conflict_answer(conflict, own)
+    return one_answer(request, ticket, own)

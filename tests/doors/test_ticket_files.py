@@ -129,10 +129,10 @@ async def test_ten_megabytes_in_one_cell_are_that_row_s_fault(desk: Site) -> Non
 async def test_files_and_queries_that_are_refused(desk: Site) -> None:
     for data, query, status, code in (
         (b"nothing", "format=xlsx", 400, "bad_file"),
-        (csv("类型,标题", "求助,x"), "format=csv", 400, "missing_column"),
+        (csv("类型,标题", "求助,x"), "format=csv", 400, "missing_columns"),
         (csv("类型,内容,内容", "求助,x,x"), "format=csv", 400, "doubled_column"),
         (csv("类型,内容"), "format=csv", 400, "no_rows"),
-        (b"", "format=csv", 400, "missing_column"),
+        (b"", "format=csv", 400, "missing_columns"),
         (csv("类型,内容"), "format=pdf", 400, "bad_request"),
         (csv("类型,内容"), "colour=red", 400, "bad_request"),
         (csv("类型,内容", *["求助,x"] * 5001), "format=csv", 400, "too_many_rows"),
