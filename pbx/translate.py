@@ -515,6 +515,9 @@ def _step_actions(command: order.StepCommand, context: str, argument: str, langu
 
 
 def _membership(command: order.MarkAgent) -> list[Action]:
+    """The net rings its members in the order in which they were added, going on from the one whom it rang last
+    (``rrmemory``). Who is ready anew is added anew, at the end: so it begins with the longest idle.
+    """
     if command.net is order.NetMembership.NOWHERE:
         return []
     interface = ("Interface", f"PJSIP/{_checked(_NAME, command.phone or command.agent, 'phone')}")
@@ -522,6 +525,8 @@ def _membership(command: order.MarkAgent) -> list[Action]:
         return [Action("QueueRemove", (("Queue", NET_QUEUE), interface))]
     paused = ("Paused", "true" if command.net is order.NetMembership.PAUSED else "false")
     add = Action("QueueAdd", (("Queue", NET_QUEUE), interface, ("MemberName", command.agent), paused))
+    if command.net is order.NetMembership.READY:
+        return [Action("QueueRemove", (("Queue", NET_QUEUE), interface)), add]
     return [add, Action("QueuePause", (interface, ("Queue", NET_QUEUE), paused))]
 
 

@@ -397,7 +397,7 @@ def test_the_other_commands() -> None:
 @pytest.mark.parametrize(
     ("net", "expected"),
     [
-        (order.NetMembership.READY, [("QueueAdd", "false"), ("QueuePause", "false")]),
+        (order.NetMembership.READY, [("QueueRemove", None), ("QueueAdd", "false")]),
         (order.NetMembership.PAUSED, [("QueueAdd", "true"), ("QueuePause", "true")]),
         (order.NetMembership.ABSENT, [("QueueRemove", None)]),
     ],
@@ -416,9 +416,9 @@ def test_an_agents_mark_and_his_place_in_the_safety_net(
 
 def test_the_net_rings_the_phone_where_an_agent_sits() -> None:
     command = order.MarkAgent(AGENT, "ready|1.5||0||8001", order.NetMembership.READY, "8001")
-    _, add, pause = actions(command, spool="/s")
+    _, remove, add = actions(command, spool="/s")
     assert (headers(add)["Interface"], headers(add)["MemberName"]) == ("PJSIP/8001", AGENT)
-    assert headers(pause)["Interface"] == "PJSIP/8001"
+    assert headers(remove)["Interface"] == "PJSIP/8001"
     nowhere = order.MarkAgent(AGENT, "offline|1.5||0||", order.NetMembership.NOWHERE)
     assert [action.name for action in actions(nowhere, spool="/s")] == ["Setvar"]
 
