@@ -308,7 +308,7 @@ class HotlineBackend:
                     one.call,
                     live[one.call].record.queue if one.call in live else None,
                     one.mode,
-                    one.started_at,
+                    one.started_at if one.hears else None,
                 )
                 for one in state.spies.values()
             ),

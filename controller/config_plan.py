@@ -147,7 +147,10 @@ class PlanReader:
             code_language=raw.phone_codes.language,
             supervisors=supervisors,
             supervision=SupervisionRules(
-                raw.supervision.conflict_s, raw.supervision.ring_s, raw.supervision.agent_sees
+                raw.supervision.conflict_s,
+                raw.supervision.ring_s,
+                raw.supervision.agent_sees,
+                raw.supervision.follow_s,
             ),
             timezone=raw.hotline.timezone,
             callback=callback,

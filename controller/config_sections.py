@@ -181,6 +181,7 @@ class SupervisionSection(Section):
     conflict_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
     ring_s: Annotated[int, Field(ge=1, le=120)] = 20
     agent_sees: bool = True
+    follow_s: Annotated[int, Field(ge=0, le=3600)] = 60
 
 
 class AgentRulesSection(Section):

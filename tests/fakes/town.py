@@ -512,6 +512,8 @@ class Town:
                 self.hang_up(self.calls[call])
             case order.AddParty(call=call, endpoint=endpoint):
                 self._add(call, endpoint)
+            case order.ToSurvey(call=call) if call in self.calls and not self.calls[call].bridged:
+                self._survey(self.calls[call])
             case _:
                 pass
 
