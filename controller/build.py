@@ -37,6 +37,8 @@ from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.records import Operations, Records
 from controller.schema import upgrade
 from controller.switchboard import Switchboard
+from controller.ticket_desk import HotlineDesk
+from controller.tokens import ACCESS, AccessFile, Holders
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
 from metrics.servicelevel import Tally
@@ -179,6 +181,7 @@ class Hotline:
             tally=tally,
             door=exchange.door,
             recordings=data / "recordings",
+            desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock),
             clock=self.clock,
         )
         engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
@@ -245,7 +248,20 @@ class Hotline:
         self.progress("web")
         # Only now: its libraries take longer to load than all else, and until here callers waited for us.
         pages = await asyncio.to_thread(importlib.import_module, "web.app")
-        app = pages.create_app(backend, token=token, metrics=metrics, clock=self.clock, supervisors=supervisors)
+        desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
+        knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
+        self._run(knowledge.keep())
+        public = settings.raw.knowledge
+        app = pages.create_app(
+            backend,
+            token=token,
+            metrics=metrics,
+            clock=self.clock,
+            supervisors=supervisors,
+            holders=Holders(AccessFile(data / ACCESS)),
+            knowledge_desk=knowledge,
+            public_rate=pages.RateRules(public.public_burst, public.public_per_minute, public.public_all_per_s),
+        )
         web = settings.raw.web
         try:
             server = await pages.serve(app, web.host, web.port)

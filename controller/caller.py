@@ -13,7 +13,7 @@ from controller.plan import VOICE_MESSAGE
 from controller.recorded import reached
 from ivr.menu import Action, Enqueue, Message, Question, Release, again, answer, enter, played
 from ivr.prompts import prompt_name
-from pbx.call import CallInput, CallRecord, CallState
+from pbx.call import CallInput, CallRecord, CallState, Outcome
 from pbx.commands import Ask, HangUp, Play
 from pbx.events import (
     CallArrived,
@@ -77,6 +77,7 @@ def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
     if live is None or live.state is not CallState.ASKING or event.step < live.oldest_news:
         return
     live.lost = 0
+    live.stood = None
     if live.dialog is not None:
         hold_keys.answered(house, live, event.keys, event.at)
         return
@@ -107,6 +108,7 @@ def prompt_played(house: House, event: PromptPlayed, now: float) -> None:
     if live is None or live.state is not CallState.PLAYING or event.step < live.oldest_news:
         return
     live.lost = 0
+    live.stood = None
     if live.releasing:
         callbacks.message_heard(house, live, event.at)
         house.emit(HangUp(live.call, live.channel))
@@ -188,6 +190,8 @@ def _again(house: House, live: LiveCall, at: float) -> None:
         return
     if live.state is CallState.OFFERED:  # nobody is kept for him; after a pause he is offered again
         offers.take_back(house, live, "lost", house.now, refused=True)
+    elif live.state in (CallState.ASKING, CallState.PLAYING):
+        hold_keys.unheard(house, live)
     live.oldest_news = 0  # nothing of ours is on its way to him: whatever he reports is news
 
 
@@ -201,6 +205,8 @@ def resume(house: House, live: LiveCall, at: float) -> None:
         case CallState.ASKING | CallState.PLAYING:
             if live.dialog is not None:
                 hold_keys.ask_again(house, live)
+            elif live.releasing and live.record.outcome is Outcome.CALLBACK and not live.record.callback:
+                hold_keys.tell(house, live)
             elif live.menu is not None and live.position is not None:
                 _apply(house, live, again(live.menu, live.position), at)
             else:

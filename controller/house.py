@@ -137,6 +137,7 @@ class LiveCall:
     announce_at: float | None = None  #: when he is told his place next
     comfort_at: float | None = None  #: when he hears the next word of comfort
     dialog: Dialog | None = None  #: he is being asked about a call-back
+    stood: CallRecord | None = None  #: as he stood in the line, until he hears the menu to which he wanted to go back
     away: str = ""  #: he cannot be served now, and is given this instead (`controller.turned_away`)
     told: tuple[str, ...] = ()  #: the notices that he has heard, oldest first
     saying: str | None = None  #: what the exchange is saying to him (`controller.notices`)
@@ -167,6 +168,7 @@ class LiveCall:
             record.queue or "",
             self.priority,
             record.queued_at or 0.0,
+            record.place_at or 0.0,
         ).encode()
 
 
@@ -240,8 +242,12 @@ class House:
 
     def priority(self, live: LiveCall) -> int:
         """A caller's priority: his own, or that of his queue where it was raised for now."""
-        changed = self.supervision.queues.get(live.record.queue or QueueId(""))
-        return max(live.priority, (changed.priority or 0) if changed is not None else 0)
+        return self.raised(live.record.queue or QueueId(""), live.priority)
+
+    def raised(self, queue: QueueId, priority: int) -> int:
+        """A priority in a queue, or that of everybody in it where a supervisor has put it higher for now."""
+        changed = self.supervision.queues.get(queue)
+        return max(priority, (changed.priority or 0) if changed is not None else 0)
 
     def waiting(self) -> Iterable[LiveCall]:
         """Calls in the line, in its order."""

@@ -45,7 +45,13 @@ def queue_up(house: House, live: LiveCall, queue: QueueId, priority: int, at: fl
 
 
 def stand_in_line(house: House, live: LiveCall) -> None:
-    """Put a waiting call into the line at the place that its instants give it."""
+    """Put a waiting call into the line at the place that its instants give it.
+
+    Who never stood in one (the safety net had found him an agent) joins that of his number, or the first.
+    """
+    if live.record.queue is None:
+        queue_id = house.number(live.record.dialled).direct or next(iter(house.plan.queues))
+        house.note(live, queue=queue_id, queued_at=house.now)
     record = live.record
     queue = house.queue(record.queue or QueueId(""))
     queued_at = record.queued_at or record.arrived_at
@@ -179,6 +185,7 @@ def leg_started(house: House, event: LegStarted, now: float) -> None:
     if live is None or held.leg_started(house, live, event, now):
         return
     live.running = max(live.running, event.step)
+    transfers.begun(house, live, event.step)
     given_up = live.state is CallState.WAITING and event.step >= live.oldest_news  # it has arrived all the same
     if not given_up and not _ours(live, event):
         return

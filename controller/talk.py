@@ -307,7 +307,7 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
     outbound.release(house, live)
     if dialling:
         live.record = replace(live.record, outcome=Outcome.UNREACHED)
-    live.record = turned_away.message_over(live.record, event.at)
+    live.record = held.record_over(turned_away.message_over(live.record, event.at), event.at)
     span_ends(live, event.at)
     offers.close_offer(live, "caller_gone", event.at)
     if live.offer is not None and (unseen or live.offer.leg is None or live.offer.leg_ended):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from web.backend import Backend
+from web.knowledge_backend import KnowledgeBackend
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,11 @@ class WebLimits:
     text_length: int = 10_000
     usual_window_s: float = 24 * 3600.0
     longest_window_s: float = 31 * 24 * 3600.0
+    ticket_window_s: float = 3660 * 24 * 3600.0  #: lists of tickets come in pages, so they may reach back far
 
 
 BACKEND: web.AppKey[Backend] = web.AppKey("backend", Backend)
 LIMITS: web.AppKey[WebLimits] = web.AppKey("limits", WebLimits)
 CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("clock", Callable[[], float])  # type: ignore[arg-type]
+KNOWLEDGE: web.AppKey[KnowledgeBackend | None] = web.AppKey("knowledge", KnowledgeBackend)
+"""None where the hotline serves no knowledge base (a stage without a store)."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import date, timedelta
+import time
 from pathlib import Path
 
 from controller.config import ConfigError, Settings, load
 from controller.config_faults import read_text
+from controller.config_tickets import calendar_notes
 from controller.notices import KEY
 from controller.toml_lines import scan
-from tickets.deadlines import ChineseCalendar
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -26,14 +26,8 @@ def main(arguments: argparse.Namespace) -> int:
     )
     for note in key_notes(settings):
         print(note)
-    for days_ahead in (0, 60):
-        day = date.today() + timedelta(days=days_ahead)
-        if not calendar_known(settings, day):
-            print(
-                f"note: no holiday notice for {day.year} is known; deadlines there count plain weekends and fixed "
-                "holidays. Enter the notice's days in [tickets] holidays and workdays."
-            )
-            break
+    for note in calendar_notes(settings.tickets, time.time()):
+        print(f"note: {note}")
     return 0
 
 
@@ -49,12 +43,6 @@ def key_notes(settings: Settings) -> list[str]:
         for index, queue in enumerate(settings.raw.queues)
         if KEY in queue.keys
     ]
-
-
-def calendar_known(settings: Settings, day: date) -> bool:
-    """Whether the State Council's notice for that day's year is in the data, or its days were entered."""
-    calendar = settings.tickets.calendar
-    return not isinstance(calendar, ChineseCalendar) or calendar.known(day)
 
 
 def checked(file: Path) -> Settings | None:

@@ -19,7 +19,8 @@ from pbx.call import CallState, Outcome
 from pbx.callback import CallbackKind, CallbackRequest, CallbackState
 from pbx.commands import Ask, Command, HangUp, Hold, Offer, PlaceCall, Play, Reply, SaveCallback
 from pbx.events import TimerKind
-from pbx.ids import AgentId, CallId, ChannelName, RequestId
+from pbx.ids import AgentId, CallId, ChannelName, RequestId, SkillId
+from pbx.supervision import QueueChanged
 from tests.builders import A1, A2, A3, ENGLISH, GENERAL, ONE, TWO, Hall, caller_channel, none, only, row, wakes
 
 pytestmark = pytest.mark.core
@@ -131,6 +132,36 @@ def test_star_and_silence_lead_back_to_the_same_place() -> None:
         only(hall.press(keys), Hold)
         assert [entry.call for entry in hall.house.line.ordered(hall.now)] == [ONE, TWO]
         assert hall.house.callbacks == {}
+
+
+@pytest.mark.parametrize("digit", ["1", "9"])
+def test_who_cannot_be_asked_goes_on_waiting_at_his_place(digit: str) -> None:
+    """The question is lost again and again; he hears music still, so the safety net would never take him."""
+    hall = desk()
+    hall.queued(ONE)
+    queued_at = hall.call().record.queued_at
+    hall.later(1)
+    hall.queued(TWO)
+    hall.started(ONE)
+    key(hall, digit)
+    for _ in range(4):
+        hall.later(1.5)
+        hall.step_lost()
+    assert hall.state() is CallState.WAITING
+    assert (hall.call().record.queue, hall.call().record.queued_at) == (GENERAL, queued_at)
+    assert [entry.call for entry in hall.house.line.ordered(hall.now)] == [ONE, TWO]
+    assert only(key(hall, "1"), Ask).call == ONE, "and may press a key again"
+
+
+@pytest.mark.parametrize("micros", [0.0, 2.3e-7, 4.9e-7, 7.5e-7])
+def test_a_request_stands_in_the_line_as_soon_as_it_is_stored_whatever_the_clock_says(micros: float) -> None:
+    """The calendar that knows the opening hours has whole microseconds, the engine's clock has parts of them."""
+    hall = desk()
+    hall.now += micros
+    hall.queued(ONE)
+    hall.ready()
+    request, _ = registered(hall)
+    assert request.id in hall.house.line
 
 
 def test_another_number_may_be_given_if_it_is_allowed() -> None:
@@ -364,6 +395,18 @@ def test_who_calls_again_and_is_served_need_not_be_called() -> None:
 # ---------------------------------------------------------------- people
 
 
+def test_a_queue_that_a_supervisor_changes_is_changed_for_its_call_backs_too() -> None:
+    hall = desk()
+    request = waiting_request(hall)
+    assert hall.replied(QueueChanged, GENERAL, ((SkillId("english"), 3),), 4, None) == ""
+    (entry,) = hall.house.line.ordered(hall.now)
+    assert (entry.call, entry.priority, entry.requirement.needs) == (request.id, 4, ((SkillId("english"), 3),))
+    hall.ready(A3)
+    assert hall.where(A3) is AgentState.READY, "he speaks no English"
+    hall.ready(A1)
+    assert hall.where(A1) is AgentState.RESERVED
+
+
 def test_a_missed_caller_is_called_for_somebody_of_the_hotline() -> None:
     hall = desk()
     hall.queued(ONE)
@@ -582,3 +625,37 @@ def test_a_request_moves_by_its_rules_alone() -> None:
 def test_rules_by_which_nobody_would_be_called_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         CallbackRules(**wrong)
+
+
+@pytest.mark.parametrize("context", ["p-ask", "p-idle", "p-play"])
+def test_who_had_registered_as_the_controller_died_is_told_so_and_stands_in_no_line_twice(context: str) -> None:
+    """The store has his request; it had not been said to him, or its record was behind."""
+    before = desk()
+    before.queued(ONE)
+    queued_at = before.call().record.queued_at
+    key(before, "1")
+    before.press("1")
+    (request,) = before.house.callbacks.values()
+    hall = after_crash(before, request, row(ONE, context, step=4, mark=before.call().mark()))
+    told = only(hall.said, Play)
+    assert [prompt.rsplit("/", 1)[1] for prompt in told.prompts][:2] == ["callback-keep-place", "callback-accepted"]
+    assert [entry.call for entry in hall.house.line.ordered(hall.now)] == [request.id]
+    assert request.place_at == queued_at
+    only(hall.played(), HangUp)
+    hall.hung_up()
+    assert hall.saved().outcome is Outcome.CALLBACK
+
+
+def test_who_has_heard_that_he_will_be_called_is_let_go_after_a_restart() -> None:
+    before = desk()
+    request = waiting_request(before)
+    record = replace(before.saved(), ended_at=None)
+    hall = desk()
+    hall.board.__init__(hall.plan)  # type: ignore[misc]
+    hall.house, hall.now = hall.board.house, before.now + 3
+    hall.said.clear()
+    hall.step(event.CallbacksRestored((request,), hall.now))
+    hall.step(event.CallsRestored((record,), hall.now))
+    hall.connected(row(ONE, "p-idle", step=5, mark=f"12345|zh|{hall.now}||general|0|{hall.now}"))
+    only(hall.said, HangUp)
+    assert ONE not in hall.house.line
