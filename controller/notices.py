@@ -40,6 +40,9 @@ KEY = "1"
 WORDS = frozenset({"attention", "area", "until", "press", "registered", "over"})
 """Prompts ``notice-…`` that are no kind of incident."""
 
+PLAYED = "own"
+"""Asterisk's folder of the hotline's own words (`controller/own_sounds.py`)."""
+
 PROMISE = "promise"  #: he is being told that his number is noted
 _ONE_DAY_S = 86_400.0
 """An end that is further away is not told: a time without its day would be taken for the next one."""
@@ -49,7 +52,10 @@ _ONE_DAY_S = 86_400.0
 
 
 def prompts(house: House, incident: Incident, language: Language, *, press: bool) -> tuple[str, ...]:
-    """The notice in words of one language."""
+    """The notice in words of one language: the hotline's own where it has given some, else prompts."""
+    own = dict(incident.sounds).get(language)
+    if own is not None:
+        return (f"{PLAYED}/{language}/{own}", *((prompt_name(language, "notice-press"),) if press else ()))
     pieces = ["notice-attention", f"notice-{incident.kind}"]
     if incident.area:
         pieces += ["notice-area", f"area-{incident.area}"]
@@ -132,8 +138,9 @@ def given(house: House, event: NoticeGiven, now: float) -> None:
     detail: tuple[tuple[str, str], ...] = ()
     if not code:
         incident = Incident(
-            noticed, event.kind, event.area, event.queue, event.number, event.until, event.press, event.by, now
-        )
+            noticed, event.kind, event.area, event.queue, event.number, event.until, event.press, event.by, now,
+            sounds=event.sounds,
+        )  # fmt: skip
         house.incidents[noticed] = incident
         house.emit(SaveNotice(incident))
         _end_later(house, incident)
@@ -167,8 +174,8 @@ def _refusal(house: House, event: NoticeGiven, now: float) -> str:
         return "unknown_area"
     if event.until is not None and event.until <= now:
         return "until_past"
-    same = (event.kind, event.area, event.queue, event.number)
-    if any(same == (one.kind, one.area, one.queue, one.number) for one in house.incidents.values()):
+    same = (event.kind, event.area, event.queue, event.number, event.sounds)
+    if any(same == (one.kind, one.area, one.queue, one.number, one.sounds) for one in house.incidents.values()):
         return "noticed_already"
     return ""
 

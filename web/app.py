@@ -106,6 +106,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/audit", supervise.show_audit, Access.SUPERVISOR),
         ("GET", "/api/notices", notices.list_notices, Access.SUPERVISOR),
         ("POST", "/api/notices", notices.give_notice, Access.SUPERVISOR),
+        ("POST", "/api/notices/sounds", notices.keep_sound, Access.SUPERVISOR),
         ("GET", "/api/notices/{id:n[0-9]{1,20}}", notices.show_notice, Access.TOKEN),
         ("POST", "/api/notices/{id:n[0-9]{1,20}}/end", notices.end_notice, Access.SUPERVISOR),
         ("GET", "/api/missed", callbacks.list_missed, Access.TOKEN),

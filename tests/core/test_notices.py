@@ -172,6 +172,21 @@ def test_its_end_is_said_as_a_time_of_the_day_unless_it_is_days_away() -> None:
     assert "zh/notice-until" not in said(say(hall, "power", "", None, None, until + 2 * 86400, False))
 
 
+def test_own_words_are_said_instead_of_the_prompts_in_their_language_and_survive_a_restart() -> None:
+    hall = Hall()
+    hall.queued(ONE)
+    hall.queued(TWO)
+    hall.house.calls[TWO].record = replace(hall.call(TWO).record, language="en")
+    commands = hall.asked(NoticeGiven, *WATER, sounds=(("zh", "0123456789abcdef"),))
+    assert said(commands, ONE) == ["own/zh/0123456789abcdef", "zh/notice-press"]
+    assert said(commands, TWO) == [f"en/{word}" for word in WORDS], "a language without own words"
+    kept = only(commands, SaveNotice).notice
+    again = Hall(connected=False)
+    again.step(NoticesRestored((kept,), (), again.now))
+    again.connected()
+    assert said(again.queued(ONE)) == ["own/zh/0123456789abcdef", "zh/notice-press"]
+
+
 AREAS = {
     "haizhou": AreaPlan(frozenset({PLAIN}), frozenset({ENGLISH}), (("main", ("9",)),)),
     "ganyu": AreaPlan(frozenset({MENU}), frozenset(), (("main", ("1",)), ("other", ("9",)))),
