@@ -57,6 +57,7 @@ from pbx.translate import DialledCode
 from recordings.models import ModelError, find_model
 from recordings.recogniser import RecogniserError
 from recordings.transcriber import TranscriptWorker
+from tickets.files import AttachmentFiles
 from web.token import TokenError, load_or_make_token
 
 log = logging.getLogger(__name__)
@@ -192,7 +193,7 @@ class Hotline:
             tally=tally,
             door=exchange.door,
             recordings=data / "recordings",
-            desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock),
+            desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock, AttachmentFiles(data / "attachments")),
             clock=self.clock,
             own_sounds=own_sounds,
         )

@@ -19,6 +19,7 @@ from metrics.servicelevel import DEFINITIONS, Definition
 from pbx.ids import ActorId
 from web import (
     agents,
+    attachments,
     calendar,
     callbacks,
     callers,
@@ -128,6 +129,8 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),
         ("GET", f"{_TICKET}/moves", tickets.show_moves, Access.TICKETS),
         ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
+        ("POST", f"{_TICKET}/attachments", attachments.attach_file, Access.TICKETS),
+        ("GET", f"{_TICKET}/attachments/{{place:[0-9]{{1,3}}}}", attachments.show_file, Access.TICKETS),
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
         *((method, path, knowledge.conflicts(handler), Access.TOKEN) for method, path, handler in _knowledge()),
     ]

@@ -157,6 +157,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "incident_too_long": ("内容过长", "is too long"),
     "bad_incident": ("含有不允许的字符", "has characters that are not allowed"),
     "bad_score": ("满意度须为 1 至 5", "satisfaction is a number from 1 to 5"),
+    "bad_kind": ("不接受此类文件", "files of this kind are not taken"),
+    "name_too_long": ("文件名过长", "the file's name is too long"),
+    "bad_name": ("文件名有误", "the file's name is not acceptable"),
+    "unknown_attachment": ("没有此附件", "there is no such file"),
     "hard_limit": ("硬性时限不得延期", "a hard deadline cannot be extended"),
     "not_authorised": ("无权批准此暂停事由", "your role may not grant a pause for this reason"),
     "calendar": (
