@@ -294,14 +294,22 @@ async def test_a_notice_that_has_come_counts_provisional_deadlines_anew(store: S
     assert (await causes(records, ticket.number))[-2:] == ["refer", "recount"]
 
 
-async def test_many_in_one_instant(store: Store, records: Records) -> None:
+async def test_many_in_one_instant_and_pages_of_them(
+    store: Store, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.reminders.PAGE", 3)
+    monkeypatch.setattr("controller.reminders.AT_ONCE", 4)
     clock, desk = Clock(), Desk()
     async with running(store, records, clock, desk) as reminders:
-        for _ in range(10):
+        for _ in range(8):
             ticket = await dispatched(records, clock)
-        assert reminders.planned == 10
+        assert reminders.planned == 8
         clock.now = ticket.sign_due
         wake(reminders)
-        await desk.until(20)
-    assert len({(one.ticket, one.key) for one in desk.told}) == 20
-    assert [one.rule for one in desk.told[:10]] == ["sign-soon"] * 10
+        await desk.until(16)
+    assert len({(one.ticket, one.key) for one in desk.told}) == 16
+    assert [one.rule for one in desk.told[:8]] == ["sign-soon"] * 8
+    clock.now = ticket.handle_due + 1
+    async with running(store, records, clock, desk):
+        assert (await desk.until(24))[16:] == [("handle-late", "made")] * 8
+    assert len({one.ticket for one in desk.told[16:]}) == 8
