@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -38,6 +39,9 @@ R = TypeVar("R")
 
 _WORK: Operation[Callable[[Connection], Any], Any] = Operation("knowledge", lambda connection, work: work(connection))
 """A person waits for every write and is told when it fails: nothing to keep for later."""
+
+REBUILT_AT_ONCE = 100
+"""Entries that are put into a new index in one transaction."""
 
 MOST_LISTED = 100_000
 """Entries of one export."""
@@ -83,12 +87,21 @@ class KnowledgeDesk:
     async def begin_day(self) -> None:
         """Make the index anew where its rules have changed, and end what has expired."""
         if await self._read(sql.needs_rebuild, self._policy):
-            count = await self._do(lambda connection: sql.rebuild(connection, self._policy))
-            log.info("the search index was made anew: %d entries", count, extra={"action": "knowledge.index"})
+            await self._rebuild()
         today, now = self.today(), self._clock()
         ended = await self._do(lambda connection: sql.expire(connection, today, now, self._policy))
         if ended:
             log.info("%d entries of the knowledge base have ended", ended, extra={"action": "knowledge.expired"})
+
+    async def _rebuild(self) -> None:
+        """Make the index anew, some entries at a time: whoever waits for a ticket's number waits for one of them."""
+        log.info("the search index is made anew by other rules", extra={"action": "knowledge.index"})
+        numbers = await self._do(sql.rebuild_begin)
+        for start in range(0, len(numbers), REBUILT_AT_ONCE):
+            some = numbers[start : start + REBUILT_AT_ONCE]
+            await self._do(partial(sql.rebuild_some, numbers=some, policy=self._policy))
+        await self._do(lambda connection: sql.rebuild_end(connection, self._policy))
+        log.info("the search index holds %d entries", len(numbers), extra={"action": "knowledge.index"})
 
     # ---------------------------------------------------------------- entries
 
@@ -158,8 +171,8 @@ class KnowledgeDesk:
                 raise KnowledgeRefused("ticket_not_closed", "The inquiry is not closed yet.")
             if sql.made_of(connection, number) is not None:
                 raise KnowledgeRefused("taken_already", "There is an entry from this inquiry already.")
-            said = Content(ticket.title or ticket.text[: self._policy.rules.question_max].replace("\n", " "),
-                           ticket.reply or ticket.text, unit=ticket.lead_unit or "", source=f"工单 {number}")  # fmt: skip
+            question = ticket.title or ticket.text[: self._policy.rules.question_max].replace("\n", " ")
+            said = Content(question, ticket.reply, unit=ticket.lead_unit or "", source=f"工单 {number}")
             return sql.begin(connection, changed(said, wanted), actor, at, self._policy, ticket=number)
 
         return await self._do(work)

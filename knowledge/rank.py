@@ -32,15 +32,15 @@ class RankRules:
     A title is what an entry is about; half of all answers contain "办理". Measured with ``hotline bench knowledge``.
     """
 
-    question: float = 6.0
-    keywords: float = 4.0
+    question: float = 4.0
+    keywords: float = 3.0
     answer: float = 1.0
     rest: float = 0.6  #: basis, materials, process
     question_length: float = 16.0
     text_length: float = 160.0
-    b_question: float = 0.4  #: how much a longer question thins its words
+    b_question: float = 0.6  #: how much a longer question thins its words
     b_text: float = 0.6
-    k1: float = 3.0  #: at how many weighted occurrences an impact is half of `IMPACT_ONE`
+    k1: float = 2.0  #: at how many weighted occurrences an impact is half of `IMPACT_ONE`
 
     @property
     def stamp(self) -> str:

@@ -345,13 +345,40 @@ def expire(connection: Connection, today: date, at: float, policy: Policy) -> in
 
 
 def rebuild(connection: Connection, policy: Policy) -> int:
-    """Make the index anew from what is published; how many entries that is."""
+    """Make the index anew from what is published, all at once; how many entries that is."""
+    numbers = rebuild_begin(connection)
+    for start in range(0, len(numbers), index.BLOCK):
+        rebuild_some(connection, numbers[start : start + index.BLOCK], policy)
+    rebuild_end(connection, policy)
+    return len(numbers)
+
+
+def rebuild_begin(connection: Connection) -> list[int]:
+    """Empty the index; the numbers of the entries that belong into it.
+
+    It may be filled by and by, in transactions of their own; until `rebuild_end` it counts as made by no rules.
+    """
     index.clear(connection)
-    rows = connection.execute(_served().order_by(versions.c.entry)).all()
-    for start in range(0, len(rows), index.BLOCK):
-        found = {row.entry: impacts(_content(row), policy.rank) for row in rows[start : start + index.BLOCK]}
-        index.write(connection, found, {}, policy.rank.stamp)
-    return len(rows)
+    return list(
+        connection.execute(
+            select(entries.c.no).where(entries.c.published.is_not(None)).order_by(entries.c.no)
+        ).scalars()
+    )
+
+
+def rebuild_some(connection: Connection, numbers: Sequence[int], policy: Policy) -> None:
+    """Put some of them into the index, those that are still published; doing it twice changes nothing."""
+    found: dict[int, dict[int, int]] = {}
+    for start in range(0, len(numbers), index.AT_ONCE):
+        some = _served().where(versions.c.entry.in_(numbers[start : start + index.AT_ONCE]))
+        found |= {row.entry: impacts(_content(row), policy.rank) for row in connection.execute(some)}
+    index.write(connection, found, {}, "")
+
+
+def rebuild_end(connection: Connection, policy: Policy) -> None:
+    """The index is whole again; what was published meanwhile is in it by its own publication."""
+    count = select(func.count()).select_from(entries).where(entries.c.published.is_not(None))
+    index.settle(connection, int(connection.execute(count).scalar_one()), policy.rank.stamp)
 
 
 def needs_rebuild(connection: Connection, policy: Policy) -> bool:

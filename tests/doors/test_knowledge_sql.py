@@ -254,6 +254,18 @@ def test_the_index_made_anew_is_the_one_that_grew(connection: Connection) -> Non
     assert sql.rebuild(connection, POLICY) == 6
     assert postings(connection) == grown
     assert hits(connection, "事项内容改名") == order
+    numbers = sql.rebuild_begin(connection)
+    late = published(connection, "此时发布")
+    sql.rebuild_some(connection, numbers[:2], POLICY)
+    assert sql.needs_rebuild(connection, POLICY), "a controller that dies now begins again"
+    sql.move(connection, numbers[5], _I.WITHDRAW, WRITER, 9.0, POLICY)
+    sql.rebuild_some(connection, numbers[2:], POLICY)
+    sql.rebuild_some(connection, numbers[2:], POLICY)
+    sql.rebuild_end(connection, POLICY)
+    grown = postings(connection)
+    assert sql.rebuild(connection, POLICY) == 6
+    assert postings(connection) == grown
+    assert hits(connection, "此时") == [late.no]
     other = Policy(rank=RankRules(question=9.0))
     assert sql.needs_rebuild(connection, other)
     sql.rebuild(connection, other)
@@ -263,10 +275,10 @@ def test_the_index_made_anew_is_the_one_that_grew(connection: Connection) -> Non
 
 def test_blocks_do_not_mix_entries(connection: Connection) -> None:
     """Entries whose numbers share their place in different blocks, and a block that is emptied again."""
-    for no in (5, 5 + index.BLOCK, 5 + 2 * index.BLOCK):
-        index.write(connection, {no: {key_of("水"): no % 100 + 1}}, {}, "s")
+    for no, impact in ((5, 20), (5 + index.BLOCK, 10), (5 + 2 * index.BLOCK, 30)):
+        index.write(connection, {no: {key_of("水"): impact}}, {}, "s")
     found = [int(no) for no in index.search(connection, [(key_of("水"), 1.0)])]
-    assert found == [5 + 2 * index.BLOCK, 5 + index.BLOCK, 5], "by impact"
+    assert found == [5 + 2 * index.BLOCK, 5, 5 + index.BLOCK], "by impact"
     index.write(connection, {}, {5 + index.BLOCK: [key_of("水")]}, "s")
     assert [int(no) for no in index.search(connection, [(key_of("水"), 1.0)])] == [5 + 2 * index.BLOCK, 5]
     assert connection.execute(select(func.count()).select_from(index.postings)).scalar_one() == 2
