@@ -44,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--standby", action="store_true", help="wait while another one serves, and take over when it ends")
     add("check", "validate the configuration and say what is wrong, file and line", "check")
+    calendar = add("calendar", "a month's working days and who says so; check a year's notice", "calendar")
+    calendar.add_argument("month", nargs="?", help="such as 2027-02, or a year; default: this month")
+    calendar.add_argument("--check", type=Path, metavar="FILE", help="a notice as TOML or CSV: faults, sums, doubts")
 
     asterisk = add("asterisk", "find or prepare an Asterisk", "asterisk", config=False)
     asterisk.add_argument("action", choices=("prepare", "version"))
@@ -54,6 +57,17 @@ def parser() -> argparse.ArgumentParser:
     agent.add_argument("--reason", default="break", help="why not ready")
     agent.add_argument("--remove", action="store_true", help="with pin: he can sign in at no phone any more")
     agent.add_argument("--seat", help="sign in at this phone instead of his own")
+
+    token = add("token", "give those who work on tickets their access tokens, or take them away", "token")
+    token.add_argument("action", choices=("add", "remove", "list"))
+    token.add_argument("id", nargs="?", help="whose: an id such as water-1; an agent's is his extension")
+    token.add_argument(
+        "--role",
+        choices=("agent", "dispatcher", "unit", "supervisor", "inspector", "leader", "system"),
+        help="what he is",
+    )
+    token.add_argument("--unit", help="the handling unit that he belongs to")
+    token.add_argument("--note", default="", help="who that is, for people")
 
     phone = add("phone", "print what a softphone needs to register as this extension, or to dial in", "phone")
     phone.add_argument("id", nargs="?", help="an extension; without one: how a citizen's softphone dials in")
@@ -114,17 +128,8 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "name",
         choices=(
-            "ami",
-            "prompt",
-            "join",
-            "acd",
-            "queue",
-            "controller",
-            "races",
-            "simulate",
-            "cities",
-            "restart",
-            "knowledge",
+            *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
+            *("deadlines", "knowledge"),
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")

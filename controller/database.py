@@ -25,7 +25,7 @@ import knowledge.tasks_sql  # noqa: F401 - its tables join those of the room
 import metrics.sql
 import recordings.sql
 import tickets.sql
-from controller import audit_rows, notice_rows, override_rows
+from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 
 if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
     import psycopg
@@ -40,6 +40,7 @@ METADATAS: tuple[MetaData, ...] = (
     audit_rows.metadata,
     override_rows.metadata,
     notice_rows.metadata,
+    desk_notice_rows.metadata,
 )
 """The tables of every room that has any."""
 

@@ -28,7 +28,8 @@ from knowledge.version import Entry
 from pbx.ids import TicketNumber
 from tickets import sql as ticket_rows
 from tickets.deadlines import Limit, Unit, due
-from tickets.ticket import TicketPolicy, TicketState, TicketType
+from tickets.moves import TicketState
+from tickets.ticket import TicketPolicy, TicketType
 from web.backend import NotFound, Unavailable
 from web.knowledge_backend import Ending, Imported, Wanted
 
@@ -166,12 +167,12 @@ class KnowledgeDesk:
                 raise NotFound("ticket")
             if ticket.type is not TicketType.INQUIRY:
                 raise KnowledgeRefused("not_an_inquiry", "Only the answers to inquiries become entries.")
-            if ticket.state is not TicketState.CLOSED:
+            if ticket.state not in (TicketState.RESOLVED, TicketState.ARCHIVED):
                 raise KnowledgeRefused("ticket_not_closed", "The inquiry is not closed yet.")
             if sql.made_of(connection, number) is not None:
                 raise KnowledgeRefused("taken_already", "There is an entry from this inquiry already.")
-            said = Content(ticket.title or ticket.text[: self._policy.rules.question_max].replace("\n", " "),
-                           ticket.text, unit=ticket.unit or "", source=f"工单 {number}")  # fmt: skip
+            question = ticket.title or ticket.text[: self._policy.rules.question_max].replace("\n", " ")
+            said = Content(question, ticket.reply, unit=ticket.lead_unit or "", source=f"工单 {number}")
             return sql.begin(connection, changed(said, wanted), actor, at, self._policy, ticket=number)
 
         return await self._do(work)

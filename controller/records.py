@@ -17,8 +17,9 @@ import acd.callback_sql as callback_rows
 import acd.sql as listing_rows
 import metrics.sql as call_rows
 import recordings.sql as recording_rows
+import tickets.list_sql as list_rows
 import tickets.sql as ticket_rows
-from controller import audit_rows, notice_rows, override_rows
+from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
 from controller.spool import Operation
 from controller.writer import Store
@@ -27,10 +28,16 @@ from pbx.callback import CallbackRequest
 from pbx.commands import OpenTicket
 from pbx.events import CallerEntry
 from pbx.ids import CallId, TicketNumber
+from pbx.memory import CallLesson, DeskNotice
 from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, QueueOverride, SaveOverrides, SkillOverride
 from recordings.sql import RecordingRow
 from recordings.transcript import Transcript
+from tickets.approvals import Approval
+from tickets.flow import Intake
+from tickets.given import Move
+from tickets.moves import Actor
+from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
 
 
@@ -51,14 +58,30 @@ class _Heard:
 class _Change:
     number: TicketNumber
     wanted: TicketChange
-    actor: str
+    actor: Actor
     at: float
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    number: TicketNumber
+    move: Move
+    actor: Actor
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Take:
+    intake: Intake
+    wanted: TicketChange
+    actor: Actor
 
 
 @dataclass(frozen=True, slots=True)
 class _Close:
     number: TicketNumber
-    actor: str
+    actor: Actor
     at: float
     reason: str
 
@@ -98,11 +121,21 @@ class Operations:
             "save_registration", notice_rows.save_registration, TypeAdapter(Registration)
         )
 
+        self.save_desk_notice = Operation("save_desk_notice", desk_notice_rows.save, TypeAdapter(DeskNotice))
+
         def open_ticket(connection: Connection, opening: OpenTicket) -> TicketNumber:
             return ticket_rows.open_ticket(connection, opening, policy)
 
         def change_ticket(connection: Connection, wish: _Change) -> Ticket:
-            return ticket_rows.change_ticket(connection, wish.number, wish.wanted, wish.actor, wish.at, policy)
+            return ticket_rows.change_ticket(
+                connection, wish.number, wish.wanted, wish.actor, wish.at, policy, wish.version
+            )
+
+        def move_ticket(connection: Connection, wish: _Move) -> Ticket:
+            return ticket_rows.move_ticket(connection, wish.number, wish.move, wish.actor, wish.at, policy)
+
+        def take_ticket(connection: Connection, wish: _Take) -> Ticket:
+            return ticket_rows.take_ticket(connection, wish.intake, wish.wanted, wish.actor, policy)
 
         def close_ticket(connection: Connection, wish: _Close) -> Ticket:
             return ticket_rows.close_ticket(connection, wish.number, wish.actor, wish.at, wish.reason, policy)
@@ -111,6 +144,8 @@ class Operations:
         # A person waits for these and is told when they fail: nothing to keep for later.
         self.change_ticket: Operation[_Change, Ticket] = Operation("change_ticket", change_ticket)
         self.close_ticket: Operation[_Close, Ticket] = Operation("close_ticket", close_ticket)
+        self.move_ticket: Operation[_Move, Ticket] = Operation("move_ticket", move_ticket)
+        self.take_ticket: Operation[_Take, Ticket] = Operation("take_ticket", take_ticket)
 
     def spoolable(self) -> list[Operation[Any, Any]]:
         """The operations that the spool file may hold."""
@@ -176,6 +211,20 @@ class Records:
         """The requests made in [since, until), epoch seconds, oldest first."""
         return await self._store.read(callback_rows.list_callbacks, since, until)
 
+    # ------------------------------------------------------------ what a start must know
+
+    def save_desk_notice(self, notice: DeskNotice) -> None:
+        """Write an agent's notice."""
+        self._store.put(self._do.save_desk_notice, notice)
+
+    async def desk_notices(self) -> tuple[DeskNotice, ...]:
+        """The latest notices of agents, oldest first."""
+        return await self._store.read(desk_notice_rows.latest)
+
+    async def lessons(self, most: int) -> list[CallLesson]:
+        """What the latest `most` ended calls teach of their queues, oldest first."""
+        return await self._store.read(call_rows.latest_lessons, most)
+
     # ------------------------------------------------------------ incident notices
 
     def save_notice(self, notice: Incident) -> None:
@@ -209,13 +258,29 @@ class Records:
         return self._store.submit(self._do.open_ticket, opening)
 
     def change_ticket(
-        self, number: TicketNumber, wanted: TicketChange, *, actor: str, at: float
+        self, number: TicketNumber, wanted: TicketChange, actor: Actor, *, at: float, version: int | None = None
     ) -> asyncio.Future[Ticket]:
-        """Write `wanted` into a ticket; gives it as stored, after the commit. Raises `TicketRefused`, `StoreError`."""
-        return self._store.submit(self._do.change_ticket, _Change(number, wanted, actor, at))
+        """Write `wanted` into a ticket; gives it as stored, after the commit.
 
-    def close_ticket(self, number: TicketNumber, *, actor: str, at: float, reason: str = "") -> asyncio.Future[Ticket]:
-        """Close a ticket; gives it as stored, after the commit. Raises `TicketRefused`, `StoreError`."""
+        Raises `TicketConflict` unless its version is `version` (None = whatever it is), `TicketRefused`, `StoreError`.
+        """
+        return self._store.submit(self._do.change_ticket, _Change(number, wanted, actor, at, version))
+
+    def move_ticket(self, number: TicketNumber, move: Move, actor: Actor, *, at: float) -> asyncio.Future[Ticket]:
+        """Do one thing to a ticket; gives it as stored, after the commit.
+
+        Raises `TicketConflict`, `TicketRefused`, `StoreError`.
+        """
+        return self._store.submit(self._do.move_ticket, _Move(number, move, actor, at))
+
+    def take_ticket(self, intake: Intake, wanted: TicketChange, actor: Actor) -> asyncio.Future[Ticket]:
+        """Take down a ticket that no call opened; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
+        return self._store.submit(self._do.take_ticket, _Take(intake, wanted, actor))
+
+    def close_ticket(
+        self, number: TicketNumber, actor: Actor, *, at: float, reason: str = ""
+    ) -> asyncio.Future[Ticket]:
+        """Close a ticket that no unit has; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
         return self._store.submit(self._do.close_ticket, _Close(number, actor, at, reason))
 
     def score_ticket(self, call: CallId, score: int) -> None:
@@ -233,6 +298,14 @@ class Records:
     async def tickets(self, since: float, until: float) -> list[Ticket]:
         """The tickets opened in [since, until), epoch seconds, oldest first."""
         return await self._store.read(ticket_rows.list_tickets, since, until)
+
+    async def page_of_tickets(self, wanted: TicketFilter) -> TicketPage:
+        """The next tickets of a list. Raises `TicketRefused` for an `after` that is no ticket."""
+        return await self._store.read(list_rows.page_of_tickets, wanted)
+
+    async def decided_requests(self, since: float, until: float) -> list[tuple[TicketNumber, Approval]]:
+        """The requests (退单, 延期, …) decided in [since, until), epoch seconds, with their tickets."""
+        return await self._store.read(list_rows.decided_requests, since, until)
 
     async def ticket_moves(self, number: TicketNumber) -> list[TicketMove]:
         """Everything that was done to a ticket, in order."""

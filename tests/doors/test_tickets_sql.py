@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+
 import pytest
 
-from controller.records import Records
+from controller.records import Operations, Records
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
-from tickets.ticket import TicketChange, TicketPolicy, TicketRefused, TicketState, TicketType
+from tests.ticket_story import BOSS, DESK, LI, MONDAY, POLICY, QUALITY, ROADS, WANG, WATER, I, wish
+from tickets.accuracy import accuracy
+from tickets.approvals import ApprovalKind
+from tickets.deadlines import due
+from tickets.flow import Intake, TicketConflict
+from tickets.given import Move
+from tickets.log import replayed
+from tickets.moves import SYSTEM, Actor, Role, TicketInput, TicketState
+from tickets.search import TicketFilter
+from tickets.texts import TicketRefused
+from tickets.ticket import Channel, Ticket, TicketChange, TicketPolicy, TicketType
 
 pytestmark = pytest.mark.doors
 
@@ -43,21 +56,21 @@ async def test_a_ticket_carries_what_the_call_knew(records: Records) -> None:
     assert (ticket.call, ticket.caller, ticket.dialled, ticket.language) == ("a", "13800001111", "12345", "zh")
     assert (ticket.queue, ticket.agent, ticket.opened_at) == ("general", "1001", MIDNIGHT - 3600)
     assert (ticket.state, ticket.type, ticket.title, ticket.text) == (TicketState.OPENED, None, "", "")
-    assert ticket.sign_due == policy.sign_due(MIDNIGHT - 3600)
-    assert ticket.handle_due == policy.handle_due(MIDNIGHT - 3600, None)
+    assert ticket.sign_due == due(MIDNIGHT - 3600, policy.deadlines.sign, policy.hours, policy.calendar)
+    assert ticket.handle_due == due(MIDNIGHT - 3600, policy.deadlines.handle_other, policy.hours, policy.calendar)
     assert (ticket.satisfaction, ticket.recording, ticket.transcript) == (None, None, False)
 
 
 async def test_the_way_of_a_ticket_is_kept_move_by_move(records: Records) -> None:
     number = await records.open_ticket(opening("a", 1000.0))
-    await records.change_ticket(number, TicketChange(type="inquiry"), actor="1001", at=1001.0)
-    await records.change_ticket(number, TicketChange(title="水", text="停水 💧"), actor="1001", at=1002.0)
-    same = await records.change_ticket(number, TicketChange(title="水"), actor="1002", at=1003.0)
+    await records.change_ticket(number, TicketChange(type="inquiry"), WANG, at=1001.0)
+    await records.change_ticket(number, TicketChange(title="水", text="停水 💧"), WANG, at=1002.0)
+    same = await records.change_ticket(number, TicketChange(title="水"), LI, at=1003.0)
     assert same == await records.ticket(number)
-    changed = await records.change_ticket(number, TicketChange(type="complaint"), actor="1002", at=1004.0)
+    changed = await records.change_ticket(number, TicketChange(type="complaint"), LI, at=1004.0)
     assert (changed.type, changed.text, changed.state) == (TicketType.COMPLAINT, "停水 💧", TicketState.REGISTERED)
     assert changed == await records.ticket(number)
-    closed = await records.close_ticket(number, actor="1003", at=1005.0, reason="repaired")
+    closed = await records.close_ticket(number, Actor("1003", Role.AGENT), at=1005.0, reason="repaired")
     assert closed == await records.ticket(number)
     opened, registered = TicketState.OPENED, TicketState.REGISTERED
     assert [
@@ -68,7 +81,7 @@ async def test_the_way_of_a_ticket_is_kept_move_by_move(records: Records) -> Non
         (1, opened, opened, "amend", "1001", 1001.0, "type"),
         (2, opened, registered, "register", "1001", 1002.0, "title,text"),
         (3, registered, registered, "amend", "1002", 1004.0, "type"),
-        (4, registered, TicketState.CLOSED, "close", "1003", 1005.0, "repaired"),
+        (4, registered, TicketState.RESOLVED, "close", "1003", 1005.0, "repaired"),
     ]
 
 
@@ -78,16 +91,16 @@ async def test_a_refused_change_leaves_no_trace(records: Records) -> None:
     for change, code in (
         (TicketChange(type="rant"), "unknown_type"),
         (TicketChange(type="help", text="\0"), "bad_text"),
-        (TicketChange(unit="nobody"), "unknown_unit"),
+        (TicketChange(proposed_unit="nobody"), "unknown_unit"),
     ):
         with pytest.raises(TicketRefused) as error:
-            await records.change_ticket(number, change, actor="1001", at=1.0)
+            await records.change_ticket(number, change, WANG, at=1.0)
         assert error.value.code == code
     with pytest.raises(TicketRefused) as error:
-        await records.close_ticket(number, actor="1001", at=1.0)
+        await records.close_ticket(number, WANG, at=1.0)
     assert error.value.code == "not_registered"
     with pytest.raises(TicketRefused) as error:
-        await records.change_ticket(TicketNumber("1"), TicketChange(), actor="1001", at=1.0)
+        await records.change_ticket(TicketNumber("1"), TicketChange(), WANG, at=1.0)
     assert error.value.code == "unknown_ticket"
     assert await records.ticket(number) == before
     assert len(await records.ticket_moves(number)) == 1
@@ -95,8 +108,8 @@ async def test_a_refused_change_leaves_no_trace(records: Records) -> None:
 
 async def test_satisfaction_is_stored_even_after_the_end(records: Records) -> None:
     number = await records.open_ticket(opening("a"))
-    await records.change_ticket(number, TicketChange(type="help", text="x"), actor="1001", at=1.0)
-    await records.close_ticket(number, actor="1001", at=2.0)
+    await records.change_ticket(number, TicketChange(type="help", text="x"), WANG, at=1.0)
+    await records.close_ticket(number, WANG, at=2.0)
     records.score_ticket(CallId("a"), 5)
     records.score_ticket(CallId("nobody"), 1)
     await records.open_ticket(opening("b"))
@@ -112,3 +125,125 @@ async def test_tickets_of_a_time_in_order(records: Records) -> None:
         await records.open_ticket(opening(name, at))
     assert [ticket.call for ticket in await records.tickets(1000.0, 3000.0)] == ["a", "b"]
     assert [ticket.call for ticket in await records.tickets(0.0, 1e10)] == ["a", "b", "c"]
+
+
+# ---------------------------------------------------------------- the whole flow
+
+
+@pytest.fixture
+def operations() -> Operations:
+    """Every kind of write, with the units of the stories."""
+    return Operations(POLICY)
+
+
+async def do(records: Records, ticket: Ticket, actor: Actor, what: TicketInput, at: float, **given: object) -> Ticket:
+    move = dataclasses.replace(wish(what, ticket), **given)  # type: ignore[arg-type]
+    return await records.move_ticket(ticket.number, move, actor, at=at)
+
+
+async def test_what_is_stored_is_what_the_moves_make(records: Records) -> None:
+    number = await records.open_ticket(opening("a", MONDAY))
+    ticket = await records.ticket(number)
+    assert ticket is not None
+    steps: list[tuple[Actor, TicketInput, dict[str, object]]] = [
+        (WANG, I.REGISTER, {}),
+        (WANG, I.ATTACH, {}),
+        (DESK, I.REFER, {"co_units": ("roads",)}),
+        (WATER, I.ASK_RETURN, {"unit": "heat"}),
+        (DESK, I.GRANT_RETURN, {}),
+        (DESK, I.REFER, {"unit": "roads", "co_units": ("water",)}),
+        (ROADS, I.SIGN, {}),
+        (ROADS, I.ASK_PAUSE, {}),
+        (BOSS, I.GRANT_PAUSE, {}),
+        (ROADS, I.RESUME, {}),
+        (ROADS, I.ASK_EXTENSION, {}),
+        (BOSS, I.REFUSE_EXTENSION, {}),
+        (QUALITY, I.JUDGE, {"approval": 1, "right": True}),
+        (QUALITY, I.JUDGE, {"approval": 3, "right": False}),
+        (WANG, I.JOIN, {}),
+        (ROADS, I.REPLY, {"text": "已修复 👷‍♀️ שלום"}),
+        (DESK, I.ACCEPT_REPLY, {}),
+        (LI, I.FOLLOW_UP, {}),
+        (BOSS, I.REDO, {}),
+    ]
+    for turn, (actor, what, given) in enumerate(steps, start=1):
+        ticket = await do(records, ticket, actor, what, MONDAY + 600.0 * turn, **given)
+        assert ticket == await records.ticket(number)
+        assert ticket.version == turn
+    assert replayed(await records.ticket_moves(number)) == ticket
+    page = await records.page_of_tickets(TicketFilter(0.0, 4e9, units=frozenset({"water"})))
+    assert page.tickets == (ticket,)
+    assert (await records.page_of_tickets(TicketFilter(0.0, 4e9, units=frozenset({"heat"})))).tickets == ()
+    figures = accuracy(await records.decided_requests(0.0, 4e9))
+    assert figures[ApprovalKind.RETURN].right == ((number, 1),)
+    assert (figures[ApprovalKind.RETURN].value, figures[ApprovalKind.RETURN].met) == (1.0, True)
+    assert (figures[ApprovalKind.EXTENSION].wrong, figures[ApprovalKind.EXTENSION].met) == (((number, 3),), False)
+    assert figures[ApprovalKind.PAUSE].unjudged == ((number, 2),)
+    assert await records.decided_requests(0.0, MONDAY) == []
+
+
+async def test_two_people_move_one_ticket_at_once_and_the_second_sees_the_first(records: Records) -> None:
+    number = await records.open_ticket(opening("a", MONDAY))
+    seen = await records.change_ticket(number, TicketChange(type="help", text="x"), WANG, at=MONDAY)
+    both = await asyncio.gather(
+        records.move_ticket(number, Move(I.REFER, seen.version, unit="water"), DESK, at=MONDAY + 1),
+        records.move_ticket(number, Move(I.REFER, seen.version, unit="roads"), BOSS, at=MONDAY + 1),
+        return_exceptions=True,
+    )
+    first, second = both
+    assert isinstance(first, Ticket)
+    assert isinstance(second, TicketConflict)
+    assert second.ticket == first == await records.ticket(number)
+    assert [one.actor for one in await records.ticket_moves(number)] == ["1001", "1001", "desk"]
+
+
+async def test_a_ticket_without_a_call_is_taken_down_whole_or_not_at_all(records: Records) -> None:
+    wanted = TicketChange(type="report", text="超载", caller="13900000000", anonymous=True, lat=31.0, lon=120.0)
+    first = await records.take_ticket(Intake(Channel.WEB, MONDAY), wanted, DESK)
+    second = await records.take_ticket(Intake(Channel.API, MONDAY), TicketChange(), SYSTEM)
+    assert (first.call, first.state, first.channel, first.anonymous) == (
+        None,
+        TicketState.REGISTERED,
+        Channel.WEB,
+        True,
+    )
+    assert (second.call, second.state) == (None, TicketState.OPENED)
+    assert [first, second] == await records.tickets(0.0, 4e9)
+    with pytest.raises(TicketRefused):
+        await records.take_ticket(Intake(Channel.WEB, MONDAY), TicketChange(type="help", text="\0"), DESK)
+    assert len(await records.tickets(0.0, 4e9)) == 2
+    third = await records.take_ticket(Intake(Channel.WEB, MONDAY), TicketChange(), DESK)
+    assert third.number == "2026112300003", "what was refused took no number"
+    assert replayed(await records.ticket_moves(first.number)) == first
+
+
+async def test_a_repeat_goes_into_a_ticket_that_is_there_and_goes_on(records: Records) -> None:
+    numbers = [await records.open_ticket(opening(name, MONDAY)) for name in "abc"]
+    tickets = [await records.change_ticket(one, TicketChange(type="help", text="x"), WANG, at=1.0) for one in numbers]
+    with pytest.raises(TicketRefused) as error:
+        await do(records, tickets[0], DESK, I.MERGE, MONDAY, into="20261123999")
+    assert (error.value.code, error.value.field) == ("unknown_target", "into")
+    merged = await do(records, tickets[0], DESK, I.MERGE, MONDAY, into=numbers[1])
+    assert (merged.state, merged.repeat_of) == (TicketState.MERGED, numbers[1])
+    with pytest.raises(TicketRefused) as error:
+        await do(records, tickets[1], DESK, I.MERGE, MONDAY, into=numbers[0])
+    assert error.value.code == "bad_into", "never in a circle"
+    await do(records, tickets[2], DESK, I.MERGE, MONDAY, into=numbers[1])
+    page = await records.page_of_tickets(TicketFilter(0.0, 4e9, repeat_of=numbers[1]))
+    assert [one.number for one in page.tickets] == [numbers[0], numbers[2]]
+
+
+async def test_a_list_comes_in_pages_without_a_gap_or_a_double(records: Records) -> None:
+    for turn in range(7):
+        await records.open_ticket(opening(f"c-{turn}", MONDAY + turn // 3))  # several in one instant
+    found: list[str] = []
+    after = None
+    while True:
+        page = await records.page_of_tickets(TicketFilter(MONDAY, MONDAY + 10, after=after, limit=2))
+        found += [one.number for one in page.tickets]
+        if page.next is None:
+            break
+        after = page.next
+    assert found == [one.number for one in await records.tickets(0.0, 4e9)]
+    with pytest.raises(TicketRefused):
+        await records.page_of_tickets(TicketFilter(0.0, 1.0, after=TicketNumber("1")))

@@ -23,6 +23,9 @@ from knowledge.sql import Policy
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId
 from tests.fakes.website import TOKEN, Site, site
+from tests.ticket_story import WANG
+from tickets.given import Move
+from tickets.moves import TicketInput
 from tickets.ticket import TicketChange, TicketPolicy
 from tickets.units import HandlingUnit, UnitRegister
 from web.errors import ApiError
@@ -220,11 +223,12 @@ async def test_a_closed_inquiry_becomes_a_draft_once(hotline: Site, records: Rec
     wish = {"ticket": number, "unit": "police"} | UNIT
     status, told = await hotline.json("POST", f"{BASE}/from-ticket", wish)
     assert (status, told["error"]) == (409, "not_an_inquiry")
-    change = TicketChange(type="inquiry", title="夜市几点收摊", text="来电人询问。答复: 23点。")
-    await records.change_ticket(number, change, actor="1001", at=NOON)
+    change = TicketChange(type="inquiry", title="夜市几点收摊", text="来电人询问。")
+    await records.change_ticket(number, change, actor=WANG, at=NOON)
     assert (await hotline.json("POST", f"{BASE}/from-ticket", wish))[1]["error"] == "ticket_not_closed"
-    await records.close_ticket(number, actor="1001", at=NOON)
-    status, made = await hotline.json("POST", f"{BASE}/from-ticket", wish | {"answer": "23点收摊。"})
+    answer = Move(TicketInput.ANSWER, text="23点收摊。")
+    await records.move_ticket(number, answer, WANG, at=NOON)
+    status, made = await hotline.json("POST", f"{BASE}/from-ticket", wish)
     assert (status, made["state"], made["question"], made["answer"], made["ticket"]) == (
         201, "draft", "夜市几点收摊", "23点收摊。", number
     )  # fmt: skip
