@@ -21,7 +21,7 @@ from knowledge import sheet, sql, taking, tasks_sql
 from knowledge.completeness import Completeness, Served, completeness, warnings
 from knowledge.entry import Content, KnowledgeRefused, changed, regions_of
 from knowledge.find import Filter, find
-from knowledge.moves import Editor, KnowledgeInput, KnowledgeMove, KnowledgeState
+from knowledge.moves import Editor, KnowledgeInput, KnowledgeMove, KnowledgeState, Role
 from knowledge.sheet import Format
 from knowledge.tasks import Task, TaskMove, TaskState
 from knowledge.version import Entry
@@ -165,14 +165,15 @@ class KnowledgeDesk:
             ticket = ticket_rows.get_ticket(connection, number)
             if ticket is None:
                 raise NotFound("ticket")
+            if actor.role is Role.UNIT and ticket.lead_unit != actor.unit:
+                raise NotFound("ticket")  # a unit is told nothing of tickets that are not its own
             if ticket.type is not TicketType.INQUIRY:
                 raise KnowledgeRefused("not_an_inquiry", "Only the answers to inquiries become entries.")
             if ticket.state not in (TicketState.RESOLVED, TicketState.ARCHIVED):
                 raise KnowledgeRefused("ticket_not_closed", "The inquiry is not closed yet.")
             if sql.made_of(connection, number) is not None:
                 raise KnowledgeRefused("taken_already", "There is an entry from this inquiry already.")
-            question = ticket.title or ticket.text[: self._policy.rules.question_max].replace("\n", " ")
-            said = Content(question, ticket.reply, unit=ticket.lead_unit or "", source=f"工单 {number}")
+            said = Content(ticket.title, ticket.reply, unit=ticket.lead_unit or "", source=f"工单 {number}")
             return sql.begin(connection, changed(said, wanted), actor, at, self._policy, ticket=number)
 
         return await self._do(work)

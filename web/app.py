@@ -126,7 +126,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", f"{_TICKET}/moves", tickets.show_moves, Access.TICKETS),
         ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
-        *((method, path, knowledge.conflicts(handler), Access.TOKEN) for method, path, handler in _knowledge()),
+        *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
 
 
