@@ -171,6 +171,8 @@ WRONG: list[tuple[str, str, object, int, str]] = [
     ("POST", "/entries", ENTRY | UNIT | {"valid_to": "2026-02-30"}, 422, "bad_request"),
     ("POST", "/entries", ENTRY | UNIT | {"language": "fr"}, 422, "unknown_language"),
     ("POST", "/entries", ENTRY | UNIT | {"unit": "water"}, 403, "not_your_unit"),
+    ("POST", "/entries", ENTRY | EDITOR | {"unit": "gone"}, 422, "unknown_unit"),
+    ("POST", "/tasks", {"question": "问", "unit": "gone"} | AGENT, 422, "unknown_unit"),
     ("POST", "/entries", ENTRY | AGENT, 403, "not_allowed"),
     ("POST", "/entries", ENTRY | UNIT | {"answer": "答" * 10_001}, 400, "bad_request"),
     ("POST", "/entries/K999999/submit", UNIT, 404, "unknown_entry"),
@@ -321,6 +323,7 @@ CSV = """问题,答复口径,责任单位,来源,失效日期,公开
 或有工作",police,公安局,,否
 过期写法,答,police,局,明年,也许
 别家的,答,water,局,,
+没有的单位,答,gone,局,,
 """
 
 
@@ -344,7 +347,7 @@ async def test_good_rows_are_taken_and_bad_ones_named_by_line(hotline: Site) -> 
     assert (status, done["made"], done["revised"], done["unchanged"]) == (200, 2, 0, 0), done
     assert [(fault["line"], fault["field"], fault["code"]) for fault in done["faults"]] == [
         (3, "question", "missing"), (6, "valid_to", "not_a_day"), (6, "public", "not_true_or_false"),
-        (7, "unit", "not_your_unit"),
+        (7, "unit", "not_your_unit"), (8, "unit", "unknown_unit"),
     ]  # fmt: skip
     assert set(done["faults"][0]["message"]) == {"zh", "en"}
     _, listed = await hotline.json("GET", f"{BASE}/entries")
