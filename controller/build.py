@@ -24,6 +24,7 @@ from controller.asterisk_settings import ExchangeSettings
 from controller.asterisk_tree import AsteriskBinary, find_asterisk, service_account, settle
 from controller.backend import HotlineBackend
 from controller.config import Settings
+from controller.config_tickets import calendar_notes
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
@@ -35,6 +36,7 @@ from controller.lessons import CALLS_READ, lessons
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.records import Operations, Records
+from controller.reminders import Reminders
 from controller.schema import upgrade
 from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
@@ -159,6 +161,10 @@ class Hotline:
         await store.start()
         self._stack.push_async_callback(store.stop)
         records = Records(store, operations)
+        reminders = Reminders(store, settings.tickets, self.clock)
+        records.on_ticket, records.on_opened = reminders.note, reminders.opened
+        for note in calendar_notes(settings.tickets, self.clock()):
+            log.warning("%s", note, extra={"action": "calendar.unknown"})
 
         exchange = await self._exchange()
         switchboard = Switchboard(plan)
@@ -234,6 +240,7 @@ class Hotline:
         self._run(self._transcriber(performer))
         self._stack.push_async_callback(performer.close, DRAIN_S)
         self._run(engine.run())
+        self._run(reminders.run())
         self.progress("exchange: log in")
         self._run(exchange.door.run(), fatal=True)
         if not await exchange.door.wait_ready(LOGIN_S):

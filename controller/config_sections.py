@@ -378,6 +378,8 @@ class TicketsSection(Section):
     redo: AmountSection | None = None  # the limit of a second handling; default: as the first
     extension_max: AmountSection | None = None  # default: 5 working days
     extensions_max: Annotated[int, Field(ge=0, le=100)] = 1
+    dispatches_max: Annotated[int, Field(ge=1, le=100)] = 3  # after so many the hotline designates (`domain.md` 3.1)
+    redo_max: Annotated[int, Field(ge=0, le=100)] = 2  # 重办 (`domain.md` 3.5)
     limits: list[LimitSection] = Field(default_factory=list)
     steps: list[StepSection] | None = None  # None = `tickets.schedule.USUAL_STEPS`
     pauses: list[PauseSection] | None = None  # None = `tickets.clock.USUAL_REASONS`

@@ -19,6 +19,7 @@ from metrics.servicelevel import DEFINITIONS, Definition
 from pbx.ids import ActorId
 from web import (
     agents,
+    calendar,
     callbacks,
     callers,
     calls,
@@ -120,6 +121,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
         ("GET", "/api/tickets", tickets.list_tickets, Access.TICKETS),
         ("POST", "/api/tickets", tickets.take_ticket, Access.TICKETS),
+        ("GET", "/api/calendar", calendar.show_calendar, Access.TICKETS),
         ("GET", "/api/tickets/accuracy", tickets.show_accuracy, Access.TICKETS),
         ("GET", _TICKET, tickets.show_ticket, Access.TICKETS),
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),

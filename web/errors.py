@@ -157,6 +157,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "incident_too_long": ("内容过长", "is too long"),
     "bad_incident": ("含有不允许的字符", "has characters that are not allowed"),
     "bad_score": ("满意度须为 1 至 5", "satisfaction is a number from 1 to 5"),
+    "hard_limit": ("硬性时限不得延期", "a hard deadline cannot be extended"),
+    "not_authorised": ("无权批准此暂停事由", "your role may not grant a pause for this reason"),
     "calendar": (
         "工作日历缺少该年度的数据, 请补充节假日安排",
         "the working calendar has no data for that year; enter the notice",
