@@ -132,7 +132,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("POST", f"{_TICKET}/attachments", attachments.attach_file, Access.TICKETS),
         ("GET", f"{_TICKET}/attachments/{{place:[0-9]{{1,3}}}}", attachments.show_file, Access.TICKETS),
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
-        *((method, path, knowledge.conflicts(handler), Access.TOKEN) for method, path, handler in _knowledge()),
+        *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
 
 

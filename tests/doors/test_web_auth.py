@@ -59,6 +59,18 @@ PROTECTED = [
     ("POST", "/api/callbacks"),
     ("POST", "/api/callbacks/cb1/cancel"),
     ("GET", "/api/notices/n1"),
+]
+TICKETS = [
+    ("GET", "/api/tickets"),
+    ("POST", "/api/tickets"),
+    ("GET", "/api/tickets/accuracy"),
+    ("GET", "/api/tickets/2026112200001"),
+    ("PATCH", "/api/tickets/2026112200001"),
+    ("GET", "/api/tickets/2026112200001/moves"),
+    ("POST", "/api/tickets/2026112200001/moves"),
+    ("POST", "/api/tickets/2026112200001/attachments"),
+    ("GET", "/api/tickets/2026112200001/attachments/1"),
+    ("GET", "/api/calendar"),
     *(
         (method, f"/api/knowledge/{path}")
         for method, path in (
@@ -82,18 +94,6 @@ PROTECTED = [
             ("POST", "import"),
         )
     ),
-]
-TICKETS = [
-    ("GET", "/api/tickets"),
-    ("POST", "/api/tickets"),
-    ("GET", "/api/tickets/accuracy"),
-    ("GET", "/api/tickets/2026112200001"),
-    ("PATCH", "/api/tickets/2026112200001"),
-    ("GET", "/api/tickets/2026112200001/moves"),
-    ("POST", "/api/tickets/2026112200001/moves"),
-    ("POST", "/api/tickets/2026112200001/attachments"),
-    ("GET", "/api/tickets/2026112200001/attachments/1"),
-    ("GET", "/api/calendar"),
 ]
 SUPERVISION = [
     ("POST", "/api/agents/1001/force-ready"),
