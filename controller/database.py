@@ -21,6 +21,7 @@ import acd.callback_sql
 import acd.sql
 import metrics.sql
 import recordings.sql
+import tickets.incidents_sql  # its tables and those of the terms join the others of the room
 import tickets.sql
 from controller import audit_rows, notice_rows, override_rows
 
