@@ -23,7 +23,7 @@ import metrics.sql
 import recordings.sql
 import tickets.incidents_sql  # its tables and those of the terms join the others of the room
 import tickets.sql
-from controller import audit_rows, notice_rows, override_rows
+from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 
 if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
     import psycopg
@@ -37,6 +37,7 @@ METADATAS: tuple[MetaData, ...] = (
     audit_rows.metadata,
     override_rows.metadata,
     notice_rows.metadata,
+    desk_notice_rows.metadata,
 )
 """The tables of every room that has any."""
 

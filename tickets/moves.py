@@ -216,7 +216,8 @@ RIGHTS: Mapping[Role, frozenset[TicketInput]] = MappingProxyType(
             | _DECIDE_OBJECTION
         ),
         Role.SYSTEM: frozenset(
-            {_I.REMIND, _I.ESCALATE, _I.RESUME, _I.ARCHIVE, _I.SETTLE, _I.JOIN, _I.ATTACH, _I.FOLLOW_UP}
+            {_I.AMEND, _I.REGISTER, _I.ATTACH, _I.JOIN, _I.REMIND, _I.ESCALATE, _I.RESUME, _I.SETTLE}
+            | {_I.FOLLOW_UP, _I.ARCHIVE}
         ),
         Role.ADMIN: frozenset(TicketInput),
     }

@@ -117,8 +117,8 @@ def test_every_cell_of_the_table(state: TicketState, cause: TicketInput) -> None
 
 
 ROLES = {
-    "amend": "agent dispatcher supervisor",
-    "register": "agent dispatcher supervisor",
+    "amend": "agent dispatcher supervisor system",
+    "register": "agent dispatcher supervisor system",
     "answer": "agent supervisor",
     "close": "agent dispatcher supervisor",
     "refer": "dispatcher supervisor",
@@ -358,7 +358,7 @@ def test_a_unit_that_no_longer_exists() -> None:
     story = Story()
     story.to(S.SIGNED)
     story.policy = dataclasses.replace(POLICY, units=UnitRegister(one for one in POLICY.units if one.id != "water"))
-    assert refused(story, WATER, I.REPLY) == "unknown_unit"
+    assert refused(story, WATER, I.REPLY) == "unit_gone"
     assert refused(story, BOSS, I.ADD_UNIT, unit="water") == "unknown_unit"
     moved_on = story.do(DESK, I.REDISPATCH, unit="roads")
     assert (moved_on.state, moved_on.lead_unit, moved_on.signed_at) == (S.DISPATCHED, "roads", None)
