@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.report import Report
 from tickets.repeats import Draft, RepeatRules, Sketch, likeness, proposed, rarity, sketched
 
 _WORDS = tomllib.loads((Path(__file__).parent / "repeats.toml").read_text("utf-8"))
@@ -202,3 +203,30 @@ def judged(day: Iterable[Told], rules: RepeatRules) -> Judged:
         before.append((told, mine))
         having.update(mine.everything)
     return Judged(len(before), right, wrong, missed, found_at, unrelated)
+
+
+SEEDS, TICKETS, BURST = 20, 500, 20
+START = 1_795_395_600.0
+
+
+def run(json_path: Path | None = None, seeds: int = SEEDS, tickets: int = TICKETS) -> int:
+    """Measure, print the table, write the file."""
+    report = Report("repeats")
+    days = [judged(City(1000 + seed).day(tickets, BURST, START), RepeatRules()) for seed in range(seeds)]
+    right, wrong, missed = (sum(getattr(day, name) for day in days) for name in ("right", "wrong", "missed"))
+    late = sum(day.found_at is None or day.found_at > 5 for day in days)
+    report.figure("repeats.precision", right / max(1, right + wrong))
+    report.figure("repeats.recall", right / max(1, right + missed))
+    report.figure("repeats.found_by_fifth", 1.0 - late / len(days))
+    report.figure("repeats.unrelated_joined", sum(day.unrelated_joined for day in days))
+    at = Counter(day.found_at for day in days)
+    report.details = {
+        "days": len(days),
+        "tickets": sum(day.tickets for day in days),
+        "burst": BURST,
+        "pairs": {"right": right, "wrong": wrong, "missed": missed},
+        "found_at": {str(call): count for call, count in sorted(at.items(), key=str)},
+    }
+    status = report.finish(json_path)
+    print(f"{sum(day.tickets for day in days)} tickets of {len(days)} days, a burst of {BURST} in each")
+    return status

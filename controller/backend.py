@@ -16,6 +16,7 @@ from agents.moves import AgentState
 from agents.rights import Actor
 from controller.audit_rows import as_json
 from controller.engine import Engine
+from controller.event_desk import HotlineEvents
 from controller.house import House, LiveCall
 from controller.performer import Performer
 from controller.records import Records
@@ -100,6 +101,7 @@ class HotlineBackend:
         door: AmiDoor,
         recordings: Path,
         desk: HotlineDesk,
+        events: HotlineEvents,
         clock: Callable[[], float],
         answer_s: float = 5.0,
     ) -> None:
@@ -110,6 +112,7 @@ class HotlineBackend:
         self._door = door
         self._recordings = recordings
         self.desk = desk
+        self.events = events
         self._clock = clock
         self._answer_s = answer_s
         self._zone = ZoneInfo(house.plan.timezone)

@@ -27,6 +27,7 @@ from controller.config import Settings
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
+from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, newest_records
@@ -47,7 +48,7 @@ from pbx.call import CallRecord
 from pbx.events import CallbacksRestored, CallsRestored, Event, ExchangeEnding
 from pbx.ids import CallId
 from pbx.memory import DeskNoticesRestored
-from pbx.notice import NoticesRestored
+from pbx.notice import IncidentOver, NoticesRestored
 from pbx.supervision import OverridesRestored
 from pbx.translate import DialledCode
 from recordings.models import ModelError, find_model
@@ -174,6 +175,9 @@ class Hotline:
             timezone=plan.timezone,
             clock=self.clock,
         )
+        events = HotlineEvents(
+            store, settings.tickets, self.clock, lambda id: engine.post(IncidentOver(id, self.clock()))
+        )
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -182,6 +186,7 @@ class Hotline:
             door=exchange.door,
             recordings=data / "recordings",
             desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock),
+            events=events,
             clock=self.clock,
         )
         engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
@@ -238,6 +243,7 @@ class Hotline:
         self._run(exchange.door.run(), fatal=True)
         if not await exchange.door.wait_ready(LOGIN_S):
             raise StartError(f"no Asterisk let us log in within {LOGIN_S:.0f} s at {exchange.advice}")
+        self._run(events.go_on([one.of for one in held if one.of]))
         live = switchboard.house.calls
         performer.recover(lambda call: CallId(call) in live)
         # Not before: callers are served without it, and it makes only their estimates better.

@@ -122,6 +122,7 @@ RULES: dict[type[Any], Rule] = {
     orders.OverridesRestored: supervise.overrides_restored,
     notice.NoticeGiven: notices.given,
     notice.NoticeEnded: notices.ended,
+    notice.IncidentOver: notices.incident_over,
     notice.NoticeRegistered: notices.registered,
     notice.NoticesRestored: notices.restored,
     orders.SpyAsked: listen.spy_asked,

@@ -14,7 +14,7 @@ from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 from pbx.memory import DeskNoticesRestored, LessonsRestored
-from pbx.notice import NoticeRegistered, NoticesRestored
+from pbx.notice import IncidentOver, NoticeRegistered, NoticesRestored
 from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
 
 # ---------------------------------------------------------------- the caller's own channel
@@ -865,5 +865,6 @@ Event = (
     | DeskNoticesRestored
     | LessonsRestored
     | NoticeRegistered
+    | IncidentOver
     | NoticesRestored
 )

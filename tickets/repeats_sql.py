@@ -7,14 +7,15 @@ compared only for one who sees him.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlalchemy import Connection, func, select
 
 from pbx.ids import TicketNumber
 from tickets import term_rows
 from tickets.moves import Actor, TicketState
-from tickets.repeats import Draft, Likeness, RepeatRules, likeness, proposed, rarity, sketched
+from tickets.repeats import Draft, RepeatRules, likeness, proposed, rarity, sketched
+from tickets.repeats_found import Found
 from tickets.shown import sees_caller
 from tickets.sql import whole
 from tickets.tables import days, tickets
@@ -25,19 +26,6 @@ MOST_POSTINGS = 20_000
 
 _OF_CALLER = 20
 """So many of the same caller's tickets are compared, the newest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Tickets that are like the one being taken down, the likeliest first, and what one click would do.
-
-    `incident`: the one that tickets of the same event are in already; `members`: those of the same event that are in
-    none, to be made one incident with it.
-    """
-
-    tickets: tuple[tuple[Likeness, Ticket], ...]
-    incident: str | None
-    members: tuple[str, ...]
 
 
 def repeats_of(

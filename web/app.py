@@ -25,6 +25,7 @@ from web import (
     live,
     notices,
     recordings,
+    repeats,
     scrape,
     static,
     supervise,
@@ -40,6 +41,7 @@ from web.shape import answer
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
 _AGENT = "/api/agents/{agent:[A-Za-z0-9][A-Za-z0-9_-]{0,31}}"
 _QUEUE = "/api/queues/{queue:[a-z0-9][a-z0-9-]{0,31}}"
+_INCIDENT = "/api/incidents/{id:i[0-9]{1,20}}"
 _TICKET = "/api/tickets/{number:[0-9]{1,32}}"
 
 POLICY = (
@@ -121,6 +123,13 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),
         ("GET", f"{_TICKET}/moves", tickets.show_moves, Access.TICKETS),
         ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
+        ("GET", f"{_TICKET}/repeats", repeats.show_repeats, Access.TICKETS),
+        ("POST", f"{_TICKET}/repeats", repeats.find_repeats, Access.TICKETS),
+        ("POST", f"{_TICKET}/join", repeats.join, Access.TICKETS),
+        ("GET", "/api/incidents", repeats.list_incidents, Access.TICKETS),
+        ("POST", "/api/incidents", repeats.open_incident, Access.TICKETS),
+        ("GET", _INCIDENT, repeats.show_incident, Access.TICKETS),
+        ("POST", f"{_INCIDENT}/close", repeats.close_incident, Access.TICKETS),
     ]
 
 

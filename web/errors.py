@@ -123,6 +123,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "hard_case_already": ("工单已认定为疑难", "the ticket is a hard case already"),
     "same_unit": ("该单位已在办理此工单", "this unit has the ticket already"),
     "redo_exhausted": ("重办次数已达上限, 请提级办理", "it has been handled again as often as may be; escalate it"),
+    "unknown_mass_incident": ("没有此事件", "there is no such incident"),
+    "incident_closed": ("事件已办结", "the incident is closed"),
     "joined_already": ("工单已归入一个事件", "the ticket belongs to an incident already"),
     "not_joined": ("工单未归入事件", "the ticket belongs to no incident"),
     "not_contacted": ("未联系上诉求人, 不能记录其意见", "whom nobody has reached has said nothing"),

@@ -11,13 +11,14 @@ from aiohttp import web
 from pbx.ids import ActorId, QueueId
 from pbx.notice import NoticeEnded, NoticeGiven
 from web.auth import ACTOR
-from web.backend import NotFound, RequestResult
+from web.backend import NotFound, Refused, RequestResult
 from web.errors import ApiError, Problem, refusal
 from web.fields import Flag, Instant, Text, Whole, instant, read_body, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.shape import answer
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_INCIDENT = re.compile(r"i[0-9]{1,20}")
 _LONGEST_S = 366 * 86400
 
 
@@ -45,7 +46,8 @@ def _until(request: web.Request, body: dict[str, Any]) -> float | None:
 async def give_notice(request: web.Request) -> web.Response:
     """POST /api/notices with ``{"kind": "water", "area": "haizhou", "queue": …, "number": …, "until": …}``.
 
-    ``for_s`` instead of ``until``; ``press`` false = nobody is offered to be told of the end. Answers with its id.
+    ``for_s`` instead of ``until``; ``press`` false = nobody is offered to be told of the end; ``incident``: the mass
+    incident of tickets that it is about, with which it ends. Answers with its id.
     """
     body = await read_body(
         request,
@@ -57,25 +59,43 @@ async def give_notice(request: web.Request) -> web.Response:
             "until": Instant(),
             "for_s": Whole(1, _LONGEST_S),
             "press": Flag(),
+            "incident": Text(longest=32, pattern=_INCIDENT),
         },
     )
     by, until = _by(request), _until(request, body)
+    of = body.get("incident", "")
+    await _goes_on(request, of)
     queue = QueueId(body["queue"]) if "queue" in body else None
-    return _answered(
-        await request.app[BACKEND].supervise(
-            lambda asked, at: NoticeGiven(
-                body["kind"],
-                body.get("area", ""),
-                queue,
-                body.get("number"),
-                until,
-                body.get("press", True),
-                by,
-                asked,
-                at,
-            )
+    result = await request.app[BACKEND].supervise(
+        lambda asked, at: NoticeGiven(
+            body["kind"],
+            body.get("area", ""),
+            queue,
+            body.get("number"),
+            until,
+            body.get("press", True),
+            by,
+            asked,
+            at,
+            of,
         )
     )
+    if of and await _is_over(request, of):  # closed while the notice was being given
+        request.app[BACKEND].events.end_notices(of)
+    return _answered(result)
+
+
+async def _goes_on(request: web.Request, of: str) -> None:
+    """Whether a notice can be given of this mass incident. NotFound, `Refused` (``incident_closed``) otherwise."""
+    if of and await _is_over(request, of):
+        raise Refused("incident_closed")
+
+
+async def _is_over(request: web.Request, of: str) -> bool:
+    found = await request.app[BACKEND].events.incident(of)
+    if found is None:
+        raise NotFound("mass_incident")
+    return found.incident.closed_at is not None
 
 
 async def end_notice(request: web.Request) -> web.Response:

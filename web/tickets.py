@@ -59,14 +59,14 @@ def _about(limits: WebLimits) -> dict[str, Field]:
     }
 
 
-def _acting(own: Actor) -> dict[str, Field]:
+def acting(own: Actor) -> dict[str, Field]:
     """The fields by which the hotline's own token speaks for somebody; nobody else may."""
     if own.role is not Role.ADMIN:
         return {}
     return {"by": Text(32, pattern=_NAME), "by_role": Text(32, pattern=_WORD), "by_unit": Text(64, pattern=_NAME)}
 
 
-def _actor(request: web.Request, body: dict[str, Any]) -> Actor:
+def actor_of(request: web.Request, body: dict[str, Any]) -> Actor:
     """Who acts. ApiError 400 for a role that there is not, 404 for an agent whom nobody knows."""
     own = request[HOLDER]
     if own.role is not Role.ADMIN:
@@ -259,7 +259,7 @@ async def take_ticket(request: web.Request) -> web.Response:
         **_about(request.app[LIMITS]),
         "channel": Text(32, pattern=_WORD),
         "language": Text(8, pattern=re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")),
-        **_acting(own),
+        **acting(own),
     }
     if own.role is Role.ADMIN:
         fields["agent"] = Text(32, pattern=_NAME)
@@ -270,7 +270,7 @@ async def take_ticket(request: web.Request) -> web.Response:
         channel = Channel.PHONE
     if channel in (Channel.PHONE, Channel.EXCHANGE):
         raise ApiError(400, "bad_request", [Problem("channel", "unknown_channel")])
-    actor = _actor(request, body)
+    actor = actor_of(request, body)
     intake = Intake(channel, request.app[CLOCK](), body.get("language", "zh"))
     ticket = await _desk(request).take(intake, _change(body), actor)
     return _one(request, ticket, actor, 201)
@@ -298,7 +298,7 @@ async def change_ticket(request: web.Request) -> web.Response:
     wanted = _change(body)
     if wanted == TicketChange():
         raise ApiError(400, "bad_request", [Problem("", "nothing_to_change")])
-    actor = _actor(request, body)
+    actor = actor_of(request, body)
     if own.role is Role.UNIT:
         await _seen(request)
     number = TicketNumber(request.match_info["number"])
@@ -335,14 +335,14 @@ async def move_ticket(request: web.Request) -> web.Response:
             "contacted": Flag(),
             "solved": Flag(),
             "satisfied": Flag(),
-            **_acting(own),
+            **acting(own),
         },
     )
     try:
         what = TicketInput(body["move"])
     except ValueError:
         raise ApiError(400, "bad_request", [Problem("move", "unknown_move")]) from None
-    actor = _actor(request, body)
+    actor = actor_of(request, body)
     values = {name: body[name] for name in Move.__dataclass_fields__ if name in body}
     if "until" in values:
         values["until"] = instant(values["until"])
