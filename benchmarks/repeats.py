@@ -212,7 +212,7 @@ START = 1_795_395_600.0
 def run(json_path: Path | None = None, seeds: int = SEEDS, tickets: int = TICKETS) -> int:
     """Measure, print the table, write the file."""
     report = Report("repeats")
-    days = [judged(City(1000 + seed).day(tickets, BURST, START), RepeatRules()) for seed in range(seeds)]
+    days = [judged(City(2000 + seed).day(tickets, BURST, START), RepeatRules()) for seed in range(seeds)]
     right, wrong, missed = (sum(getattr(day, name) for day in days) for name in ("right", "wrong", "missed"))
     late = sum(day.found_at is None or day.found_at > 5 for day in days)
     report.figure("repeats.precision", right / max(1, right + wrong))

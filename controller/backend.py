@@ -19,6 +19,7 @@ from controller.engine import Engine
 from controller.event_desk import HotlineEvents
 from controller.house import House, LiveCall
 from controller.performer import Performer
+from controller.public_desk import HotlinePublic
 from controller.records import Records
 from controller.ticket_desk import HotlineDesk, from_store
 from metrics.servicelevel import Tally
@@ -102,6 +103,7 @@ class HotlineBackend:
         recordings: Path,
         desk: HotlineDesk,
         events: HotlineEvents,
+        public: HotlinePublic,
         clock: Callable[[], float],
         answer_s: float = 5.0,
     ) -> None:
@@ -113,6 +115,7 @@ class HotlineBackend:
         self._recordings = recordings
         self.desk = desk
         self.events = events
+        self.public = public
         self._clock = clock
         self._answer_s = answer_s
         self._zone = ZoneInfo(house.plan.timezone)

@@ -35,6 +35,7 @@ from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
+from controller.public_desk import HotlinePublic
 from controller.records import Operations, Records
 from controller.schema import upgrade
 from controller.switchboard import Switchboard
@@ -175,6 +176,8 @@ class Hotline:
             timezone=plan.timezone,
             clock=self.clock,
         )
+        public = HotlinePublic(records, load_or_make_token(data / "query-key"), settings.tickets, self.clock)
+        performer.look_up = public.by_phone
         events = HotlineEvents(
             store, settings.tickets, self.clock, lambda id: engine.post(IncidentOver(id, self.clock()))
         )
@@ -187,6 +190,7 @@ class Hotline:
             recordings=data / "recordings",
             desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock),
             events=events,
+            public=public,
             clock=self.clock,
         )
         engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
@@ -261,6 +265,7 @@ class Hotline:
             clock=self.clock,
             supervisors=supervisors,
             holders=Holders(AccessFile(data / ACCESS)),
+            proxies=settings.raw.web.proxies,
         )
         web = settings.raw.web
         try:

@@ -296,6 +296,7 @@ class WebSection(Section):
 
     host: str = "127.0.0.1"
     port: Port = 8012
+    proxies: list[str] = Field(default_factory=list)  # addresses before us whose X-Forwarded-For is believed
 
 
 class DatabaseSection(Section):

@@ -14,7 +14,8 @@ from controller.spool import Operation
 from controller.ticket_desk import from_store
 from controller.writer import Store
 from pbx.ids import TicketNumber
-from tickets import incident_rows, incidents_sql, repeats_sql
+from tickets import follow_up_sql, incident_rows, incidents_sql, repeats_sql
+from tickets.follow_up import Due, FollowUpRules
 from tickets.incidents import IncidentView, MassIncident
 from tickets.moves import Actor
 from tickets.repeats import Draft, RepeatRules
@@ -36,9 +37,10 @@ class HotlineEvents:
         clock: Callable[[], float],
         over: Callable[[str], None],
         rules: RepeatRules | None = None,
+        follow_up: FollowUpRules | None = None,
     ) -> None:
         self._store, self._policy, self._clock, self._over = store, policy, clock, over
-        self._rules = rules or RepeatRules()
+        self._rules, self._follow_up = rules or RepeatRules(), follow_up or FollowUpRules()
         # A person waits for it and is told when it fails: nothing to keep for later.
         self._write: Operation[Work, MassIncident] = Operation("incident", lambda connection, work: work(connection))
 
@@ -74,6 +76,10 @@ class HotlineEvents:
         )
         self.end_notices(id)
         return await self._settle(closed)
+
+    async def follow_ups(self, limit: int) -> Sequence[Due]:
+        """The tickets to be called back now."""
+        return await from_store(self._store.read(follow_up_sql.list_due, self._clock(), self._follow_up, limit))
 
     def end_notices(self, id: str) -> None:
         """What is said of the incident ends."""

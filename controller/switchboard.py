@@ -27,6 +27,7 @@ from controller import (
     resync,
     supervise,
     talk,
+    ticket_query,
     transfers,
     turned_away,
 )
@@ -123,6 +124,7 @@ RULES: dict[type[Any], Rule] = {
     notice.NoticeGiven: notices.given,
     notice.NoticeEnded: notices.ended,
     notice.IncidentOver: notices.incident_over,
+    events.TicketQueried: ticket_query.queried,
     notice.NoticeRegistered: notices.registered,
     notice.NoticesRestored: notices.restored,
     orders.SpyAsked: listen.spy_asked,

@@ -749,6 +749,23 @@ class TicketOpened:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class TicketQueried:
+    """What `QueryTicket` found.
+
+    `outcome`: ``found``, ``none`` (no such ticket, or it is not proved to be his: never told apart), ``limit`` (he asks
+    too often) or ``away`` (the store is). `status` is a word of `tickets.public`; `days` are left until it is due,
+    where that is told.
+    """
+
+    call: CallId
+    serial: int
+    outcome: str
+    status: str
+    days: int | None
+    at: float
+
+
 class TimerKind(enum.Enum):
     """What a timer is for."""
 
@@ -866,5 +883,6 @@ Event = (
     | LessonsRestored
     | NoticeRegistered
     | IncidentOver
+    | TicketQueried
     | NoticesRestored
 )

@@ -31,7 +31,8 @@ class RepeatRules:
     event_window_s: float = 3 * 86_400.0  #: calls about one event come within so long
     caller_window_s: float = 90 * 86_400.0  #: so far back the same caller's tickets are looked at
     place: float = 0.9  #: so far the places agree at least
-    words: float = 0.3  #: at least so alike are the words, where no matter of the list is named in both
+    words: float = 0.3  #: at least so alike are the words, where neither names a matter of the list
+    words_beside: float = 0.5  #: where one of them names a matter and the other none
     caller_words: float = 0.2  #: the same for two tickets of one caller
     near_m: float = 300.0  #: two points on the map are one place up to here
     shown: int = 10  #: so many are shown
@@ -204,7 +205,8 @@ def likeness(ours: Sketch, theirs: Sketch, weigh: Weigh, rules: RepeatRules) -> 
     same_caller = bool(a.caller) and a.caller == b.caller
     words, place = alike_words(ours, theirs, weigh), same_place(ours, theirs, weigh, rules)
     both = ours.matters & theirs.matters
-    matter = bool(both) or (not (ours.matters and theirs.matters) and words >= rules.words)
+    named = bool(ours.matters) + bool(theirs.matters)
+    matter = bool(both) or (named < 2 and words >= (rules.words_beside if named else rules.words))
     one_class = same_class(a.class_code, b.class_code)
     if not both and (one_class is False or "inquiry" in (a.type, b.type)):
         matter = False  # a question is everybody's own

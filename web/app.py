@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,10 @@ from web import (
     callbacks,
     callers,
     calls,
+    follow_ups,
     live,
     notices,
+    public,
     recordings,
     repeats,
     scrape,
@@ -35,7 +37,7 @@ from web import (
 from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, ViewFrom, auth_middleware
 from web.backend import Backend
 from web.errors import Handler, errors_middleware
-from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
+from web.keys import BACKEND, CLOCK, LIMITS, PROXIES, WebLimits
 from web.shape import answer
 
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
@@ -123,9 +125,14 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),
         ("GET", f"{_TICKET}/moves", tickets.show_moves, Access.TICKETS),
         ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
+        ("GET", "/query", public.show_page, Access.OPEN),
+        ("POST", "/api/public/tickets/query", public.query_ticket, Access.OPEN),
+        ("GET", f"{_TICKET}/code", public.show_code, Access.TICKETS),
         ("GET", f"{_TICKET}/repeats", repeats.show_repeats, Access.TICKETS),
         ("POST", f"{_TICKET}/repeats", repeats.find_repeats, Access.TICKETS),
         ("POST", f"{_TICKET}/join", repeats.join, Access.TICKETS),
+        ("GET", "/api/follow-ups", follow_ups.list_follow_ups, Access.TICKETS),
+        ("POST", f"{_TICKET}/follow-up-call", follow_ups.call, Access.TICKETS),
         ("GET", "/api/incidents", repeats.list_incidents, Access.TICKETS),
         ("POST", "/api/incidents", repeats.open_incident, Access.TICKETS),
         ("GET", _INCIDENT, repeats.show_incident, Access.TICKETS),
@@ -154,6 +161,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
     supervisors: Mapping[ActorId, str] | None = None,
     holders: Holders | None = None,
+    proxies: Collection[str] = (),
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -165,6 +173,7 @@ def create_app(
     app[BACKEND] = backend
     app[LIMITS] = limits
     app[CLOCK] = clock
+    app[PROXIES] = frozenset(proxies)
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()
     app[scrape.METRICS] = metrics

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from recordings.transcript import Transcript
     from web.desk import TicketDesk
     from web.event_desk import EventDesk
+    from web.public_desk import PublicDesk
 
 
 # ---------------------------------------------------------------- the overview: what is going on now
@@ -400,6 +401,11 @@ class Backend(Protocol):
     @property
     def desk(self) -> TicketDesk:
         """The hotline's tickets."""
+        ...
+
+    @property
+    def public(self) -> PublicDesk:
+        """Tickets as their citizens see them."""
         ...
 
     @property

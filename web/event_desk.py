@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pbx.ids import TicketNumber
+from tickets.follow_up import Due
 from tickets.incidents import IncidentView, MassIncident
 from tickets.moves import Actor
 from tickets.repeats import Draft
@@ -13,7 +14,7 @@ from tickets.repeats_found import Found
 
 
 class EventDesk(Protocol):
-    """Repeats and mass incidents as the web sees them.
+    """Repeats, mass incidents and follow-ups as the web sees them.
 
     Methods that write answer after the commit and may raise `TicketRefused`, `CalendarError`; all may raise
     `web.backend.Unavailable`.
@@ -41,6 +42,10 @@ class EventDesk(Protocol):
 
     async def close_incident(self, id: str, reply: str, actor: Actor) -> MassIncident:
         """One reply to all. Answers when every ticket in it is answered; what is said of it to callers ends."""
+        ...
+
+    async def follow_ups(self, limit: int) -> Sequence[Due]:
+        """The tickets to be called back now, by rule before by sample."""
         ...
 
     def end_notices(self, id: str) -> None:

@@ -27,7 +27,7 @@ from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
-from tests.fakes.desk import MemoryDesk, NoEvents
+from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic
 from web.backend import (
     AgentView,
     CallView,
@@ -43,6 +43,7 @@ from web.backend import (
     Unavailable,
 )
 from web.event_desk import EventDesk
+from web.public_desk import PublicDesk
 
 GENERAL, ENGLISH, APPROVALS = QueueId("general"), QueueId("english"), QueueId("approvals")
 NAMES = {GENERAL: ("综合服务", "General"), ENGLISH: ("英语专席", "English desk"), APPROVALS: ("一号答", "Approvals")}
@@ -66,6 +67,7 @@ class MemoryBackend:
         self.transcripts: dict[CallId, Transcript] = {}
         self.desk = MemoryDesk(self.names, clock, self._check_store)
         self.events: EventDesk = NoEvents()
+        self.public: PublicDesk = NoPublic()
         self.requests = self.desk.requests
         self.orders: list[SupervisorRequest] = []
         self.incidents: list[IncidentView] = []

@@ -9,9 +9,11 @@ from pbx.ids import AgentId, TicketNumber
 from tests.ticket_story import UNITS
 from tickets.approvals import Approval, Outcome
 from tickets.flow import Intake, apply, opened
+from tickets.follow_up import Due
 from tickets.given import Move
 from tickets.incidents import IncidentView, MassIncident
 from tickets.moves import Actor, Role, TicketInput
+from tickets.public import PublicTicket
 from tickets.repeats import Draft
 from tickets.repeats_found import Found
 from tickets.search import TicketFilter, TicketPage
@@ -137,5 +139,18 @@ class NoEvents:
     async def close_incident(self, id: str, reply: str, actor: Actor) -> MassIncident:
         raise TicketRefused("unknown_mass_incident", "There is no such incident.")
 
+    async def follow_ups(self, limit: int) -> Sequence[Due]:
+        return ()
+
     def end_notices(self, id: str) -> None:
         """None is held."""
+
+
+class NoPublic:
+    """Implements `web.public_desk.PublicDesk`: no ticket is found. Tests of the query have a real store."""
+
+    async def query(self, number: str, proof: str, source: str) -> PublicTicket | None:
+        return None
+
+    def code(self, number: TicketNumber) -> str:
+        return "00000000"
