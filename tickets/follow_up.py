@@ -3,8 +3,8 @@
 By rule: every caller who was dissatisfied in the survey, every ticket that was closed late (the red ones, yellow now),
 handled again or supervised. By sample: a share of all others, drawn by the ticket's number, so that nobody can choose
 whom he asks and the same tickets are drawn whenever one looks. Call-back is made the next day after closing
-(`domain.md` 3.5 [P42]); 44 % of tickets were called in the one month of 12328 that is known (3.4 [P49]). The result is the ticket's
-move `FOLLOW_UP`: reached or not, solved, satisfied, why; a unit never makes it (`tickets/moves.py`).
+(`domain.md` 3.5 [P42]); 44 % of tickets were called in the one month of 12328 that is known (3.4 [P49]). The result is
+the ticket's move `FOLLOW_UP`: reached or not, solved, satisfied, why; a unit never makes it (`tickets/moves.py`).
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def test_when_he_is_called_and_when_no_more() -> None:
     assert due(Story().to(S.ARCHIVED), ALL, at + DAY) is None
     story = Story()
     story.to(S.RESOLVED)
-    story.do(QUALITY, I.FOLLOW_UP, contacted=False)
+    story.do(QUALITY, I.FOLLOW_UP, contacted=False, solved=None, satisfied=None)
     assert due(story.ticket, ALL, at + 2 * DAY) is None
     story.do(BOSS, I.REDO)
     assert due(story.ticket, ALL, at + 2 * DAY) is None
