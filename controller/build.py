@@ -24,6 +24,7 @@ from controller.asterisk_settings import ExchangeSettings
 from controller.asterisk_tree import AsteriskBinary, find_asterisk, service_account, settle
 from controller.backend import HotlineBackend
 from controller.config import Settings
+from controller.config_tickets import calendar_notes
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
@@ -37,6 +38,7 @@ from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
 from controller.records import Operations, Records
+from controller.reminders import Reminders
 from controller.schema import upgrade
 from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
@@ -161,6 +163,10 @@ class Hotline:
         await store.start()
         self._stack.push_async_callback(store.stop)
         records = Records(store, operations)
+        reminders = Reminders(store, settings.tickets, self.clock)
+        records.on_ticket, records.on_opened = reminders.note, reminders.opened
+        for note in calendar_notes(settings.tickets, self.clock()):
+            log.warning("%s", note, extra={"action": "calendar.unknown"})
 
         exchange = await self._exchange()
         switchboard = Switchboard(plan)
@@ -243,6 +249,7 @@ class Hotline:
         self._run(self._transcriber(performer))
         self._stack.push_async_callback(performer.close, DRAIN_S)
         self._run(engine.run())
+        self._run(reminders.run())
         self.progress("exchange: log in")
         self._run(exchange.door.run(), fatal=True)
         if not await exchange.door.wait_ready(LOGIN_S):
@@ -258,6 +265,10 @@ class Hotline:
         self.progress("web")
         # Only now: its libraries take longer to load than all else, and until here callers waited for us.
         pages = await asyncio.to_thread(importlib.import_module, "web.app")
+        desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
+        knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
+        self._run(knowledge.keep())
+        searching = settings.raw.knowledge
         app = pages.create_app(
             backend,
             token=token,
@@ -266,6 +277,10 @@ class Hotline:
             supervisors=supervisors,
             holders=Holders(AccessFile(data / ACCESS)),
             proxies=settings.raw.web.proxies,
+            knowledge_desk=knowledge,
+            public_rate=pages.RateRules(
+                searching.public_burst, searching.public_per_minute, searching.public_all_per_s
+            ),
         )
         web = settings.raw.web
         try:

@@ -19,6 +19,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 import acd.callback_sql
 import acd.sql
+import knowledge.index
+import knowledge.sql  # noqa: F401 - its tables join those of the room
+import knowledge.tasks_sql  # noqa: F401 - its tables join those of the room
 import metrics.sql
 import recordings.sql
 import tickets.incidents_sql  # its tables and those of the terms join the others of the room
@@ -34,6 +37,7 @@ METADATAS: tuple[MetaData, ...] = (
     metrics.sql.metadata,
     recordings.sql.metadata,
     tickets.sql.metadata,
+    knowledge.index.metadata,  # its entries and tasks are in it too
     audit_rows.metadata,
     override_rows.metadata,
     notice_rows.metadata,

@@ -7,6 +7,7 @@ once it is certain comes as a future that resolves after the commit.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,6 +159,10 @@ class Records:
     def __init__(self, store: Store, operations: Operations) -> None:
         self._store = store
         self._do = operations
+        self.on_ticket: Callable[[Ticket], None] = lambda ticket: None
+        """Called on the loop with every ticket that was moved, after the commit."""
+        self.on_opened: Callable[[TicketNumber], None] = lambda number: None
+        """Called on the loop with the number of every ticket that a call opened, after the commit."""
 
     # ------------------------------------------------------------ calls
 
@@ -255,7 +260,14 @@ class Records:
         The same call again gives the same number. The future raises `StoreError` (``lost``): the ticket is opened when
         the database is back, but nobody can be told its number now.
         """
-        return self._store.submit(self._do.open_ticket, opening)
+        future = self._store.submit(self._do.open_ticket, opening)
+
+        def opened(done: asyncio.Future[TicketNumber]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self.on_opened(done.result())
+
+        future.add_done_callback(opened)
+        return future
 
     def change_ticket(
         self, number: TicketNumber, wanted: TicketChange, actor: Actor, *, at: float, version: int | None = None
@@ -264,24 +276,34 @@ class Records:
 
         Raises `TicketConflict` unless its version is `version` (None = whatever it is), `TicketRefused`, `StoreError`.
         """
-        return self._store.submit(self._do.change_ticket, _Change(number, wanted, actor, at, version))
+        return self._watched(self._store.submit(self._do.change_ticket, _Change(number, wanted, actor, at, version)))
 
     def move_ticket(self, number: TicketNumber, move: Move, actor: Actor, *, at: float) -> asyncio.Future[Ticket]:
         """Do one thing to a ticket; gives it as stored, after the commit.
 
         Raises `TicketConflict`, `TicketRefused`, `StoreError`.
         """
-        return self._store.submit(self._do.move_ticket, _Move(number, move, actor, at))
+        return self._watched(self._store.submit(self._do.move_ticket, _Move(number, move, actor, at)))
 
     def take_ticket(self, intake: Intake, wanted: TicketChange, actor: Actor) -> asyncio.Future[Ticket]:
         """Take down a ticket that no call opened; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
-        return self._store.submit(self._do.take_ticket, _Take(intake, wanted, actor))
+        return self._watched(self._store.submit(self._do.take_ticket, _Take(intake, wanted, actor)))
 
     def close_ticket(
         self, number: TicketNumber, actor: Actor, *, at: float, reason: str = ""
     ) -> asyncio.Future[Ticket]:
         """Close a ticket that no unit has; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
-        return self._store.submit(self._do.close_ticket, _Close(number, actor, at, reason))
+        return self._watched(self._store.submit(self._do.close_ticket, _Close(number, actor, at, reason)))
+
+    def _watched(self, future: asyncio.Future[Ticket]) -> asyncio.Future[Ticket]:
+        """The same future; when it gives a ticket, whoever watches is told of it."""
+
+        def moved(done: asyncio.Future[Ticket]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self.on_ticket(done.result())
+
+        future.add_done_callback(moved)
+        return future
 
     def score_ticket(self, call: CallId, score: int) -> None:
         """Store the caller's satisfaction in his call's ticket, if it has one. Raises `TicketRefused` (bad_score)."""

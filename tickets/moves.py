@@ -77,6 +77,7 @@ class TicketInput(enum.Enum):
     ARCHIVE = "archive"  #: 归档
     JUDGE = "judge"  #: 复核: whether a request was rightly granted or refused
     ATTACH = "attach"  #: 附件: a file belongs to it
+    RECOUNT = "recount"  #: 重算时限: the holiday notice on which its deadlines rest has come
 
     @property
     def chinese(self) -> str:
@@ -131,6 +132,7 @@ _TABLE: dict[TicketInput, tuple[TicketState | None, ...]] = {
     _I.ARCHIVE: (_NO, _NO, _NO, _NO, _NO, _A, _NO, _NO),
     _I.JUDGE: (_NO, _R, _D, _N, _P, _V, _A, _M),
     _I.ATTACH: (_O, _R, _D, _N, _P, _NO, _NO, _NO),
+    _I.RECOUNT: (_O, _R, _D, _N, _P, _NO, _NO, _NO),
 }
 
 TICKET_MOVES: Mapping[tuple[TicketState, TicketInput], TicketState | None] = MappingProxyType(
@@ -217,7 +219,7 @@ RIGHTS: Mapping[Role, frozenset[TicketInput]] = MappingProxyType(
         ),
         Role.SYSTEM: frozenset(
             {_I.AMEND, _I.REGISTER, _I.ATTACH, _I.JOIN, _I.REMIND, _I.ESCALATE, _I.RESUME, _I.SETTLE}
-            | {_I.FOLLOW_UP, _I.ARCHIVE}
+            | {_I.FOLLOW_UP, _I.ARCHIVE, _I.RECOUNT}
         ),
         Role.ADMIN: frozenset(TicketInput),
     }
@@ -302,4 +304,5 @@ _INPUT_WORDS: dict[TicketInput, str] = {
     _I.ARCHIVE: "归档",
     _I.JUDGE: "复核",
     _I.ATTACH: "附件",
+    _I.RECOUNT: "重算时限",
 }

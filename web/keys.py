@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from web.backend import Backend
+from web.knowledge_backend import KnowledgeBackend
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,5 @@ PROXIES: web.AppKey[frozenset[str]] = web.AppKey("proxies", frozenset)
 """Addresses of proxies before the pages, whose X-Forwarded-For is believed."""
 
 CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("clock", Callable[[], float])  # type: ignore[arg-type]
+KNOWLEDGE: web.AppKey[KnowledgeBackend | None] = web.AppKey("knowledge", KnowledgeBackend)
+"""None where the hotline serves no knowledge base (a stage without a store)."""
