@@ -182,10 +182,18 @@ class Hotline:
             timezone=plan.timezone,
             clock=self.clock,
         )
-        public = HotlinePublic(records, load_or_make_token(data / "query-key"), settings.tickets, self.clock)
+        citizens = settings.raw.citizens
+        public = HotlinePublic(
+            records, load_or_make_token(data / "query-key"), settings.tickets, self.clock, citizens.queries
+        )
         performer.look_up = public.by_phone
         events = HotlineEvents(
-            store, settings.tickets, self.clock, lambda id: engine.post(IncidentOver(id, self.clock()))
+            store,
+            settings.tickets,
+            self.clock,
+            lambda id: engine.post(IncidentOver(id, self.clock())),
+            citizens.repeats,
+            citizens.follow_up,
         )
         backend = HotlineBackend(
             house=switchboard.house,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 class QueryRules:
     """Tries in spans of seconds. `answer_s`: no answer is given sooner, so that its time tells nothing."""
 
-    tries: int = 10
+    tries: int = 30  #: of one address, which many may share
     tries_in_s: float = 600.0
     wrong: int = 10
     wrong_in_s: float = 86_400.0
