@@ -59,6 +59,18 @@ PROTECTED = [
     ("POST", "/api/callbacks"),
     ("POST", "/api/callbacks/cb1/cancel"),
     ("GET", "/api/notices/n1"),
+]
+TICKETS = [
+    ("GET", "/api/tickets"),
+    ("POST", "/api/tickets"),
+    ("GET", "/api/tickets/accuracy"),
+    ("GET", "/api/tickets/2026112200001"),
+    ("PATCH", "/api/tickets/2026112200001"),
+    ("GET", "/api/tickets/2026112200001/moves"),
+    ("POST", "/api/tickets/2026112200001/moves"),
+    ("POST", "/api/tickets/2026112200001/attachments"),
+    ("GET", "/api/tickets/2026112200001/attachments/1"),
+    ("GET", "/api/calendar"),
     *(
         (method, f"/api/knowledge/{path}")
         for method, path in (
@@ -83,18 +95,6 @@ PROTECTED = [
         )
     ),
 ]
-TICKETS = [
-    ("GET", "/api/tickets"),
-    ("POST", "/api/tickets"),
-    ("GET", "/api/tickets/accuracy"),
-    ("GET", "/api/tickets/2026112200001"),
-    ("PATCH", "/api/tickets/2026112200001"),
-    ("GET", "/api/tickets/2026112200001/moves"),
-    ("POST", "/api/tickets/2026112200001/moves"),
-    ("POST", "/api/tickets/2026112200001/attachments"),
-    ("GET", "/api/tickets/2026112200001/attachments/1"),
-    ("GET", "/api/calendar"),
-]
 SUPERVISION = [
     ("POST", "/api/agents/1001/force-ready"),
     ("POST", "/api/agents/1001/force-not-ready"),
@@ -112,6 +112,7 @@ SUPERVISION = [
     ("GET", "/api/audit"),
     ("GET", "/api/notices"),
     ("POST", "/api/notices"),
+    ("POST", "/api/notices/sounds"),
     ("POST", "/api/notices/n1/end"),
 ]
 VIEWS = ["/api/overview", "/metrics"]
