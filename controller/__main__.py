@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
 
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
     bench.add_argument(
-        "name", choices=("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities")
+        "name", choices=("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart")
     )
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--quick", action="store_true", help="a smaller run, where the benchmark has one")

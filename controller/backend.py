@@ -55,7 +55,10 @@ from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId, TicketNumber
 from pbx.notice import Incident, Registration
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
-from tickets.ticket import Ticket, TicketChange, TicketRefused, TicketType
+from tickets.moves import Actor as TicketActor
+from tickets.moves import Role
+from tickets.texts import TicketRefused
+from tickets.ticket import Ticket, TicketChange, TicketType
 from web.backend import (
     TALKING_STATES,
     WAITING_STATES,
@@ -458,7 +461,9 @@ class HotlineBackend:
         except ValueError:
             raise Refused("unknown_type") from None
         try:
-            return await self._read(self._records.change_ticket(number, change, actor=actor, at=self._clock()))
+            return await self._read(
+                self._records.change_ticket(number, change, TicketActor(actor, Role.AGENT), at=self._clock())
+            )
         except TicketRefused as refusal:
             if refusal.code == "unknown_ticket":
                 raise NotFound("ticket") from None

@@ -7,7 +7,7 @@ A word is an object whose key ``is`` names its class, followed by its fields. Th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,8 +17,31 @@ from pbx.events import Event
 
 W = TypeVar("W")
 
-_EVENTS: Mapping[str, TypeAdapter[Event]] = {word.__name__: TypeAdapter(word) for word in get_args(Event)}
-_COMMANDS: Mapping[str, TypeAdapter[Command]] = {word.__name__: TypeAdapter(word) for word in get_args(Command)}
+
+class _Adapters(dict[str, TypeAdapter[W]]):
+    """The adapters of one union's words by name, each made when it is first asked for.
+
+    All of them together take longer to make than anything else that a start waits for, and most hotlines never use
+    half of them.
+    """
+
+    def __init__(self, words: Iterable[type[W]]) -> None:
+        super().__init__()
+        self._words = {word.__name__: word for word in words}
+
+    def __missing__(self, name: str) -> TypeAdapter[W]:
+        """Make it. Raises KeyError for what is no word of the union."""
+        made: TypeAdapter[W] = TypeAdapter(self._words[name])
+        self[name] = made
+        return made
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the union has a word of this name."""
+        return name in self._words
+
+
+_EVENTS: _Adapters[Event] = _Adapters(get_args(Event))
+_COMMANDS: _Adapters[Command] = _Adapters(get_args(Command))
 
 
 class CodecError(ValueError):
@@ -45,7 +68,7 @@ def decode_command(data: Mapping[str, Any]) -> Command:
     return _decode(data, _COMMANDS)
 
 
-def _encode(word: W, adapters: Mapping[str, TypeAdapter[W]]) -> bytes:
+def _encode(word: W, adapters: _Adapters[W]) -> bytes:
     name = type(word).__name__
     try:
         body = adapters[name].serializer.to_json(word)
@@ -56,7 +79,7 @@ def _encode(word: W, adapters: Mapping[str, TypeAdapter[W]]) -> bytes:
     return b'{"is":"%s",%s' % (name.encode(), body[1:])
 
 
-def _decode(data: Mapping[str, Any], adapters: Mapping[str, TypeAdapter[W]]) -> W:
+def _decode(data: Mapping[str, Any], adapters: _Adapters[W]) -> W:
     name = data.get("is")
     if not isinstance(name, str) or name not in adapters:
         raise CodecError(f"{name!r} is not one of the words of this program")

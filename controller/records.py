@@ -31,6 +31,9 @@ from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, QueueOverride, SaveOverrides, SkillOverride
 from recordings.sql import RecordingRow
 from recordings.transcript import Transcript
+from tickets.flow import Intake
+from tickets.given import Move
+from tickets.moves import Actor
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
 
 
@@ -51,14 +54,30 @@ class _Heard:
 class _Change:
     number: TicketNumber
     wanted: TicketChange
-    actor: str
+    actor: Actor
     at: float
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    number: TicketNumber
+    move: Move
+    actor: Actor
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Take:
+    intake: Intake
+    wanted: TicketChange
+    actor: Actor
 
 
 @dataclass(frozen=True, slots=True)
 class _Close:
     number: TicketNumber
-    actor: str
+    actor: Actor
     at: float
     reason: str
 
@@ -102,7 +121,15 @@ class Operations:
             return ticket_rows.open_ticket(connection, opening, policy)
 
         def change_ticket(connection: Connection, wish: _Change) -> Ticket:
-            return ticket_rows.change_ticket(connection, wish.number, wish.wanted, wish.actor, wish.at, policy)
+            return ticket_rows.change_ticket(
+                connection, wish.number, wish.wanted, wish.actor, wish.at, policy, wish.version
+            )
+
+        def move_ticket(connection: Connection, wish: _Move) -> Ticket:
+            return ticket_rows.move_ticket(connection, wish.number, wish.move, wish.actor, wish.at, policy)
+
+        def take_ticket(connection: Connection, wish: _Take) -> Ticket:
+            return ticket_rows.take_ticket(connection, wish.intake, wish.wanted, wish.actor, policy)
 
         def close_ticket(connection: Connection, wish: _Close) -> Ticket:
             return ticket_rows.close_ticket(connection, wish.number, wish.actor, wish.at, wish.reason, policy)
@@ -111,6 +138,8 @@ class Operations:
         # A person waits for these and is told when they fail: nothing to keep for later.
         self.change_ticket: Operation[_Change, Ticket] = Operation("change_ticket", change_ticket)
         self.close_ticket: Operation[_Close, Ticket] = Operation("close_ticket", close_ticket)
+        self.move_ticket: Operation[_Move, Ticket] = Operation("move_ticket", move_ticket)
+        self.take_ticket: Operation[_Take, Ticket] = Operation("take_ticket", take_ticket)
 
     def spoolable(self) -> list[Operation[Any, Any]]:
         """The operations that the spool file may hold."""
@@ -209,13 +238,29 @@ class Records:
         return self._store.submit(self._do.open_ticket, opening)
 
     def change_ticket(
-        self, number: TicketNumber, wanted: TicketChange, *, actor: str, at: float
+        self, number: TicketNumber, wanted: TicketChange, actor: Actor, *, at: float, version: int | None = None
     ) -> asyncio.Future[Ticket]:
-        """Write `wanted` into a ticket; gives it as stored, after the commit. Raises `TicketRefused`, `StoreError`."""
-        return self._store.submit(self._do.change_ticket, _Change(number, wanted, actor, at))
+        """Write `wanted` into a ticket; gives it as stored, after the commit.
 
-    def close_ticket(self, number: TicketNumber, *, actor: str, at: float, reason: str = "") -> asyncio.Future[Ticket]:
-        """Close a ticket; gives it as stored, after the commit. Raises `TicketRefused`, `StoreError`."""
+        Raises `TicketConflict` unless its version is `version` (None = whatever it is), `TicketRefused`, `StoreError`.
+        """
+        return self._store.submit(self._do.change_ticket, _Change(number, wanted, actor, at, version))
+
+    def move_ticket(self, number: TicketNumber, move: Move, actor: Actor, *, at: float) -> asyncio.Future[Ticket]:
+        """Do one thing to a ticket; gives it as stored, after the commit.
+
+        Raises `TicketConflict`, `TicketRefused`, `StoreError`.
+        """
+        return self._store.submit(self._do.move_ticket, _Move(number, move, actor, at))
+
+    def take_ticket(self, intake: Intake, wanted: TicketChange, actor: Actor) -> asyncio.Future[Ticket]:
+        """Take down a ticket that no call opened; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
+        return self._store.submit(self._do.take_ticket, _Take(intake, wanted, actor))
+
+    def close_ticket(
+        self, number: TicketNumber, actor: Actor, *, at: float, reason: str = ""
+    ) -> asyncio.Future[Ticket]:
+        """Close a ticket that no unit has; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
         return self._store.submit(self._do.close_ticket, _Close(number, actor, at, reason))
 
     def score_ticket(self, call: CallId, score: int) -> None:

@@ -1,4 +1,4 @@
-"""Tickets on disk, their moves, and the numbers that are given out day by day.
+"""Tickets on disk, their moves and requests.
 
 Functions take a connection and run inside the caller's transaction; the same code serves SQLite and PostgreSQL, where a
 ticket that is being changed is locked, so that two writers cannot undo each other.
@@ -6,104 +6,36 @@ ticket that is being changed is locked, so that two writers cannot undo each oth
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    ColumnElement,
-    Connection,
-    Double,
-    ForeignKeyConstraint,
-    Index,
-    Integer,
-    MetaData,
-    PrimaryKeyConstraint,
-    Row,
-    Table,
-    Text,
-    UniqueConstraint,
-    bindparam,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
+from tickets.approvals import Approval, ApprovalKind, Outcome
+from tickets.flow import Intake, apply, opened
+from tickets.given import Move
+from tickets.log import attachments, pauses, plain
+from tickets.moves import Actor, Role, TicketInput, TicketState
+from tickets.tables import approvals, days, metadata, moves, tickets, units
+from tickets.texts import TicketRefused
 from tickets.ticket import (
+    Channel,
     Ticket,
     TicketChange,
-    TicketInput,
     TicketMove,
     TicketPolicy,
-    TicketRefused,
-    TicketState,
     TicketType,
-    change,
-    checked_reason,
+    Urgency,
     checked_score,
-    close,
     number_of,
 )
 
-metadata = MetaData()
-
-tickets = Table(
-    "tickets",
-    metadata,
-    Column("number", Text, nullable=False),
-    Column("call", Text, nullable=False),
-    Column("caller", Text, nullable=False),
-    Column("dialled", Text, nullable=False),
-    Column("language", Text, nullable=False),
-    Column("queue", Text, nullable=False),
-    Column("agent", Text, nullable=False),
-    Column("opened_at", Double, nullable=False),
-    Column("sign_due", Double, nullable=False),
-    Column("handle_due", Double, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("type", Text),
-    Column("title", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("unit", Text),
-    Column("satisfaction", Integer),
-    Column("recording", Text),
-    Column("transcript", Boolean, nullable=False),
-    PrimaryKeyConstraint("number", name="pk_tickets"),
-    UniqueConstraint("call", name="uq_tickets_call"),  # one call opens one ticket, however often it is told to
-    Index("ix_tickets_opened_at", "opened_at"),
-)
-
-moves = Table(
-    "ticket_moves",
-    metadata,
-    Column("ticket", Text, nullable=False),
-    Column("seq", Integer, nullable=False),
-    Column("before", Text),
-    Column("after", Text, nullable=False),
-    Column("cause", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("at", Double, nullable=False),
-    Column("reason", Text, nullable=False),
-    PrimaryKeyConstraint("ticket", "seq", name="pk_ticket_moves"),
-    ForeignKeyConstraint(["ticket"], ["tickets.number"], name="fk_ticket_moves_ticket_tickets"),
-)
-
-days = Table(
-    "ticket_days",
-    metadata,
-    Column("day", Text, nullable=False),
-    Column("last", Integer, nullable=False),
-    PrimaryKeyConstraint("day", name="pk_ticket_days"),
-)
-"""The last number given out on each day (YYYYMMDD); its row's lock keeps two writers apart."""
-
-OPENED = "open"
-"""The cause of a ticket's first move, the opening."""
+__all__ = ["metadata"]  # what the database's shape is made of; the functions are imported by their names
 
 
 @cache
@@ -126,7 +58,10 @@ def _set_of_call(column: str) -> Any:
     return update(tickets).where(tickets.c.call == bindparam("of_call")).values({column: bindparam("value")})
 
 
+_NEW_TICKET = insert(tickets)
 _NEW_MOVE = insert(moves)
+_NEW_APPROVAL = insert(approvals)
+_NEW_UNIT = insert(units)
 
 
 def open_ticket(connection: Connection, opening: OpenTicket, policy: TicketPolicy) -> TicketNumber:
@@ -134,48 +69,78 @@ def open_ticket(connection: Connection, opening: OpenTicket, policy: TicketPolic
     mine = {"of_call": opening.call}
     if known := connection.execute(_OF_CALL, mine).scalar_one_or_none():
         return TicketNumber(known)
-    day = policy.hours.local_day(opening.at).strftime("%Y%m%d")
-    last = connection.execute(_next_number(connection.dialect.name), {"day": day, "last": 1}).scalar_one()
-    ticket = Ticket(
-        number=number_of(day, last),
-        call=opening.call,
-        caller=opening.caller,
-        dialled=opening.dialled,
-        language=opening.language,
-        queue=opening.queue,
-        agent=opening.agent,
-        opened_at=opening.at,
-        sign_due=policy.sign_due(opening.at),
-        handle_due=policy.handle_due(opening.at, None),
-    )
+    number = _take_number(connection, opening.at, policy)
+    ticket, first = opened(number, opening, Actor(opening.agent, Role.AGENT), policy)
     if connection.execute(_insert_once(connection.dialect.name), _row(ticket)).first() is None:
         return TicketNumber(connection.execute(_OF_CALL, mine).scalar_one())  # another writer was faster
-    _keep_move(connection, ticket, None, OPENED, opening.agent, opening.at, "")
+    _keep_move(connection, first)
     return ticket.number
 
 
-def change_ticket(
-    connection: Connection, number: TicketNumber, wanted: TicketChange, actor: str, at: float, policy: TicketPolicy
+def take_ticket(
+    connection: Connection, intake: Intake, wanted: TicketChange, actor: Actor, policy: TicketPolicy
 ) -> Ticket:
-    """Write `wanted` into a ticket and return it as stored. Raises `TicketRefused` or `CalendarError`."""
+    """Take down a ticket that no call opened, with what is known of it. Raises `TicketRefused`, `CalendarError`."""
+    ticket, first = opened(_take_number(connection, intake.at, policy), intake, actor, policy)
+    connection.execute(_NEW_TICKET, _row(ticket))
+    _keep_move(connection, first)
+    if wanted == TicketChange():
+        return ticket
+    return move_ticket(connection, ticket.number, Move(TicketInput.AMEND, change=wanted), actor, intake.at, policy)
+
+
+def _take_number(connection: Connection, at: float, policy: TicketPolicy) -> TicketNumber:
+    day = policy.hours.local_day(at).strftime("%Y%m%d")
+    last = connection.execute(_next_number(connection.dialect.name), {"day": day, "last": 1}).scalar_one()
+    return number_of(day, last)
+
+
+def move_ticket(
+    connection: Connection, number: TicketNumber, move: Move, actor: Actor, at: float, policy: TicketPolicy
+) -> Ticket:
+    """Do one thing to a ticket and return it as stored.
+
+    Raises `TicketConflict`, `TicketRefused`, `CalendarError`: nothing is written then.
+    """
     before = _locked(connection, number)
-    after, cause, changed = change(before, wanted, policy)
-    if after != before:
-        connection.execute(update(tickets).where(tickets.c.number == number).values(_row(after)))
-        _keep_move(connection, after, before.state, cause.value, actor, at, changed)
+    after, kept = apply(before, move, actor, at, policy)
+    if move.input is TicketInput.MERGE:
+        _check_target(connection, after)
+    old, new = _row(before), _row(after)
+    different = {name: value for name, value in new.items() if value != old[name]}
+    connection.execute(update(tickets).where(tickets.c.number == number).values(different))
+    _keep_approvals(connection, before, after)
+    _keep_units(connection, before, after)
+    _keep_move(connection, kept)
     return after
+
+
+def change_ticket(
+    connection: Connection,
+    number: TicketNumber,
+    wanted: TicketChange,
+    actor: Actor,
+    at: float,
+    policy: TicketPolicy,
+    version: int | None = None,
+) -> Ticket:
+    """Write `wanted` into a ticket and return it as stored; what it has already is no move.
+
+    Raises `TicketConflict`, `TicketRefused`, `CalendarError`.
+    """
+    try:
+        return move_ticket(connection, number, Move(TicketInput.AMEND, version, change=wanted), actor, at, policy)
+    except TicketRefused as refusal:
+        if refusal.code != "nothing_to_change":
+            raise
+        return _locked(connection, number)
 
 
 def close_ticket(
-    connection: Connection, number: TicketNumber, actor: str, at: float, reason: str, policy: TicketPolicy
+    connection: Connection, number: TicketNumber, actor: Actor, at: float, reason: str, policy: TicketPolicy
 ) -> Ticket:
-    """Close a ticket and return it. Raises `TicketRefused`."""
-    before = _locked(connection, number)
-    after = close(before)
-    reason = checked_reason(reason, policy)
-    connection.execute(update(tickets).where(tickets.c.number == number).values(state=after.state.value))
-    _keep_move(connection, after, before.state, TicketInput.CLOSE.value, actor, at, reason)
-    return after
+    """Close a ticket that no unit has (直接办结) and return it. Raises `TicketRefused`."""
+    return move_ticket(connection, number, Move(TicketInput.CLOSE, reason=reason), actor, at, policy)
 
 
 def score_ticket(connection: Connection, call: CallId, score: int) -> bool:
@@ -206,7 +171,7 @@ def ticket_of_call(connection: Connection, call: CallId) -> Ticket | None:
 def list_tickets(connection: Connection, since: float, until: float) -> list[Ticket]:
     """The tickets opened in [since, until), epoch seconds, oldest first."""
     query = select(tickets).where(tickets.c.opened_at >= since, tickets.c.opened_at < until)
-    return [_ticket(row) for row in connection.execute(query.order_by(tickets.c.opened_at, tickets.c.number))]
+    return whole(connection, connection.execute(query.order_by(tickets.c.opened_at, tickets.c.number)).all())
 
 
 def list_moves(connection: Connection, number: TicketNumber) -> list[TicketMove]:
@@ -222,9 +187,27 @@ def list_moves(connection: Connection, number: TicketNumber) -> list[TicketMove]
             actor=row.actor,
             at=row.at,
             reason=row.reason,
+            role=Role(row.role) if row.role is not None else None,
+            unit=row.unit,
+            details=row.details,
         )
         for row in connection.execute(query)
     ]
+
+
+def whole(connection: Connection, rows: Sequence[Row[Any]]) -> list[Ticket]:
+    """The tickets of these rows of `tickets`, with their requests, in the same order."""
+    asked: dict[str, list[Approval]] = defaultdict(list)
+    for start in range(0, len(rows), _AT_ONCE):
+        numbers = [row.number for row in rows[start : start + _AT_ONCE]]
+        query = select(approvals).where(approvals.c.ticket.in_(numbers)).order_by(approvals.c.ticket, approvals.c.seq)
+        for row in connection.execute(query):
+            asked[row.ticket].append(approval_of(row))
+    return [_ticket(row, tuple(asked[row.number])) for row in rows]
+
+
+_AT_ONCE = 500
+"""Numbers in one query: SQLite and PostgreSQL both bound how many parameters there may be."""
 
 
 def _set_for_call(connection: Connection, call: CallId, column: str, value: object) -> bool:
@@ -235,46 +218,69 @@ def _locked(connection: Connection, number: TicketNumber) -> Ticket:
     row = connection.execute(select(tickets).where(tickets.c.number == number).with_for_update()).first()
     if row is None:
         raise TicketRefused("unknown_ticket", "There is no ticket of this number.")
-    return _ticket(row)
+    return whole(connection, [row])[0]
 
 
 def _one(connection: Connection, where: ColumnElement[bool]) -> Ticket | None:
     row = connection.execute(select(tickets).where(where)).first()
-    return _ticket(row) if row else None
+    return whole(connection, [row])[0] if row else None
 
 
-def _keep_move(
-    connection: Connection, ticket: Ticket, before: TicketState | None, cause: str, actor: str, at: float, reason: str
-) -> None:
-    seq = 0
-    if before is not None:
-        last = select(func.max(moves.c.seq)).where(moves.c.ticket == ticket.number)
-        seq = connection.execute(last).scalar_one() + 1
-    row = {
-        "ticket": ticket.number,
-        "seq": seq,
-        "before": before.value if before else None,
-        "after": ticket.state.value,
-        "cause": cause,
-        "actor": actor,
-        "at": at,
-        "reason": reason,
-    }
-    connection.execute(_NEW_MOVE, row)
+def _check_target(connection: Connection, merged: Ticket) -> None:
+    """A repeat goes into a ticket that is there and goes on itself: never in a circle, never into a repeat."""
+    target = connection.execute(select(tickets.c.state).where(tickets.c.number == merged.repeat_of).with_for_update())
+    state = target.scalar_one_or_none()
+    if state is None:
+        raise TicketRefused("unknown_target", "There is no ticket of that number.", "into")
+    if state == TicketState.MERGED.value:
+        raise TicketRefused("bad_into", "That ticket has been merged itself; name the one that goes on.", "into")
+
+
+def _keep_approvals(connection: Connection, before: Ticket, after: Ticket) -> None:
+    known = {one.seq: one for one in before.approvals}
+    for one in after.approvals:
+        if one.seq not in known:
+            connection.execute(_NEW_APPROVAL, {"ticket": after.number, **plain(one)})
+        elif one != known[one.seq]:
+            mine = (approvals.c.ticket == after.number) & (approvals.c.seq == one.seq)
+            connection.execute(update(approvals).where(mine).values(plain(one)))
+
+
+def _keep_units(connection: Connection, before: Ticket, after: Ticket) -> None:
+    for unit in sorted(before.units - after.units):
+        connection.execute(delete(units).where(units.c.ticket == after.number, units.c.unit == unit))
+    for unit in sorted(after.units - before.units):
+        connection.execute(_NEW_UNIT, {"ticket": after.number, "unit": unit})
+
+
+def _keep_move(connection: Connection, move: TicketMove) -> None:
+    connection.execute(_NEW_MOVE, {column.name: plain(getattr(move, column.name)) for column in moves.c})
 
 
 def _row(ticket: Ticket) -> dict[str, Any]:
-    row: dict[str, Any] = {column.name: getattr(ticket, column.name) for column in tickets.c}
-    row["state"] = ticket.state.value
-    row["type"] = ticket.type.value if ticket.type else None
-    return row
+    return {name: plain(getattr(ticket, name)) for name in _COLUMNS}
 
 
-def _ticket(row: Row[Any]) -> Ticket:
+_COLUMNS = tuple(column.name for column in tickets.c)
+
+
+def _ticket(row: Row[Any], asked: tuple[Approval, ...]) -> Ticket:
     values = dict(row._mapping)
     values["number"] = TicketNumber(row.number)
-    values["call"] = CallId(row.call)
+    values["call"] = CallId(row.call) if row.call is not None else None
     values["agent"] = AgentId(row.agent)
     values["state"] = TicketState(row.state)
+    values["channel"] = Channel(row.channel)
     values["type"] = TicketType(row.type) if row.type is not None else None
-    return Ticket(**values)
+    values["urgency"] = Urgency(row.urgency)
+    values["co_units"] = tuple(row.co_units)
+    values["pauses"] = pauses(row.pauses)
+    values["attachments"] = attachments(row.attachments)
+    return Ticket(**values, approvals=asked)
+
+
+def approval_of(row: Row[Any]) -> Approval:
+    """The request of a row of `approvals`."""
+    values = dict(row._mapping)
+    del values["ticket"]
+    return Approval(**{**values, "kind": ApprovalKind(row.kind), "outcome": Outcome(row.outcome)})

@@ -1,17 +1,24 @@
-"""One ticket (工单): its types, its states, the one table of its moves, and what may be written into it. Pure.
+"""One ticket (工单): its types and fields, what may be written into it, and a hotline's rules. Pure.
 
-This is the part of the flow that a call needs (受理, 登记): opened by the call, registered when type and text are
-filled, closed. Dispatch, signing, handling and follow-up extend the same table.
+How it moves stands in `tickets/moves.py` (the tables) and `tickets/flow.py` (the rule). Fields as `domain.md` 3.2
+proposes them; times are epoch seconds.
 """
 
 from __future__ import annotations
 
 import enum
-import unicodedata
-from dataclasses import dataclass, field, replace
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any
 
 from pbx.ids import AgentId, CallId, TicketNumber
-from tickets.deadlines import Calendar, ChineseCalendar, DeadlineRules, WorkingHours, due
+from tickets.approvals import Approval
+from tickets.deadlines import Calendar, ChineseCalendar, DeadlineRules, Limit, Unit, WorkingHours, due
+from tickets.moves import Role, TicketState
+from tickets.texts import TicketRefused, cleaned, one_line
 from tickets.units import UnitRegister
 
 SCORES = range(1, 6)
@@ -34,63 +41,59 @@ class TicketType(enum.Enum):
         return _CHINESE[self]
 
 
-_CHINESE = {
-    TicketType.INQUIRY: "咨询",
-    TicketType.HELP: "求助",
-    TicketType.COMPLAINT: "投诉",
-    TicketType.REPORT: "举报",
-    TicketType.SUGGESTION: "建议",
-    TicketType.PRAISE: "表扬",
-}
+_CHINESE = dict(zip(TicketType, ("咨询", "求助", "投诉", "举报", "建议", "表扬"), strict=True))
 
 
-class TicketState(enum.Enum):
-    """Where a ticket is."""
+class Channel(enum.Enum):
+    """By which way it came (`domain.md` C1)."""
 
-    OPENED = "opened"  #: 受理: the call has opened it; type or text are missing
-    REGISTERED = "registered"  #: 登记: type and text are filled
-    CLOSED = "closed"  #: 办结: nothing may be changed any more
-
-
-class TicketInput(enum.Enum):
-    """What is done to a ticket."""
-
-    AMEND = "amend"  #: some of its fields are written
-    REGISTER = "register"  #: type and text are filled for the first time
-    CLOSE = "close"
+    PHONE = "phone"  #: 电话
+    WEB = "web"  #: 网站
+    API = "api"  #: 接口
+    WECHAT = "wechat"  #: 微信
+    APP = "app"  #: 移动客户端
+    MAIL = "mail"  #: 邮件
+    EXCHANGE = "exchange"  #: 平台交换: from another hotline
 
 
-_S, _I = TicketState, TicketInput
+class Urgency(enum.Enum):
+    """How soon somebody must act."""
 
-TICKET_MOVES: dict[tuple[TicketState, TicketInput], TicketState | None] = {
-    (_S.OPENED, _I.AMEND): _S.OPENED,  # a
-    (_S.OPENED, _I.REGISTER): _S.REGISTERED,  # b
-    (_S.OPENED, _I.CLOSE): None,  # nobody has written what it was about
-    (_S.REGISTERED, _I.AMEND): _S.REGISTERED,  # c
-    (_S.REGISTERED, _I.REGISTER): None,
-    (_S.REGISTERED, _I.CLOSE): _S.CLOSED,  # d
-    (_S.CLOSED, _I.AMEND): None,
-    (_S.CLOSED, _I.REGISTER): None,
-    (_S.CLOSED, _I.CLOSE): None,
-}
-"""Every cell: the next state, or None where the move is refused. Drawn in ``docs/states.md``."""
+    NORMAL = "normal"  #: 一般
+    URGENT = "urgent"  #: 紧急: water, power, gas, heat
+    CRITICAL = "critical"  #: 特急: life or property in danger
 
 
-class TicketRefused(Exception):
-    """Something may not be done to a ticket, or not so. `code` is stable, `field` names the faulty field or nothing."""
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A span in which the clock to close stands still, and its named reason; `until` None = still paused."""
 
-    def __init__(self, code: str, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.field = field
+    since: float
+    until: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that belongs to a ticket: its name, kind (media type), size in bytes and SHA-256 in hexadecimal."""
+
+    name: str
+    kind: str
+    size: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket as it is. Times are epoch seconds; `transcript` says whether the call has one."""
+    """A ticket as it is.
+
+    `agent` took it down (受理人), empty where nobody did. Until the first dispatch the two deadlines are what they
+    would be had it been dispatched at once; from then on they run from `dispatched_at`, the latest dispatch. `version`
+    counts its moves: whoever moves it names the version that he saw.
+    """
 
     number: TicketNumber
-    call: CallId
+    call: CallId | None
     caller: str
     dialled: str
     language: str
@@ -100,18 +103,89 @@ class Ticket:
     sign_due: float
     handle_due: float
     state: TicketState = TicketState.OPENED
+    version: int = 0
+    channel: Channel = Channel.PHONE
+    # who
+    caller_name: str = ""
+    caller_region: str = ""
+    anonymous: bool = False  #: 匿名
+    confidential: bool = False  #: 保密
+    # what, where
     type: TicketType | None = None
+    class_code: str = ""  #: a code of the classification tree
     title: str = ""
     text: str = ""
-    unit: str | None = None
+    address: str = ""
+    lat: float | None = None
+    lon: float | None = None
+    event_at: float | None = None
+    region: str = ""  #: the city or county whose matter it is, by its organisation's id
+    urgency: Urgency = Urgency.NORMAL
+    proposed_unit: str | None = None  #: whose matter it seems to be to the agent
+    # with whom
+    lead_unit: str | None = None  #: 主办单位
+    co_units: tuple[str, ...] = ()  #: 协办单位
+    designated: bool = False  #: 指定承办: the hotline named the unit, which cannot return it
+    dispatch_count: int = 0
+    return_count: int = 0
+    first_dispatched_at: float | None = None
+    dispatched_at: float | None = None
+    signed_at: float | None = None
+    extension_until: float | None = None
+    pauses: tuple[Pause, ...] = ()
+    hard_case: bool = False  #: 疑难
+    approvals: tuple[Approval, ...] = ()
+    # pushed
+    supervised_at: float | None = None  #: 督办
+    remind_count: int = 0  #: 催办
+    reminded_at: float | None = None
+    escalation: int = 0  #: 提级, so many times
+    # answered
+    reply: str = ""
+    answered_by: str = ""
+    replied_at: float | None = None
+    resolved_at: float | None = None
+    archived_at: float | None = None
+    # followed up
+    followed_up_at: float | None = None  #: 回访
+    contacted: bool | None = None
+    solved: bool | None = None
+    satisfied: bool | None = None
+    redo_count: int = 0
+    # with other tickets
+    incident_id: str | None = None
+    repeat_of: TicketNumber | None = None
+    attachments: tuple[Attachment, ...] = ()
+    # facts of the call; they come when they come, and are no moves
     satisfaction: int | None = None
     recording: str | None = None
     transcript: bool = False
 
+    @property
+    def paused(self) -> bool:
+        """Whether the clock to close stands still now."""
+        return bool(self.pauses) and self.pauses[-1].until is None
+
+    @property
+    def units(self) -> frozenset[str]:
+        """The units that act on it: the lead and those who co-handle."""
+        return frozenset(self.co_units) | ({self.lead_unit} if self.lead_unit else set())
+
+
+FACTS = frozenset({"satisfaction", "recording", "transcript"})
+"""Fields that are facts of the call."""
+
+PRIVATE = frozenset({"caller", "caller_name", "caller_region", "recording", "transcript"})
+"""Fields by which the caller can be known."""
+
 
 @dataclass(frozen=True, slots=True)
 class TicketMove:
-    """One thing done to a ticket: by whom, when (epoch seconds), why. `before` is None for the opening."""
+    """One thing done to a ticket: by whom, in what role and for which unit, when (epoch seconds), why.
+
+    `before` is None for the opening, whose `seq` is 0. `details` has what was given and, under ``changes``, every field
+    that is not as before (`tickets/log.py`): the moves in order are the ticket.
+    """
 
     ticket: TicketNumber
     seq: int
@@ -121,16 +195,45 @@ class TicketMove:
     actor: str
     at: float
     reason: str = ""
+    role: Role | None = None
+    unit: str = ""
+    details: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
 class TicketChange:
-    """What to write into a ticket; None leaves a field as it is. `type` may be the value of a `TicketType`."""
+    """What to write into a ticket; None leaves a field as it is. Enums may be given by their values."""
 
     type: TicketType | str | None = None
     title: str | None = None
     text: str | None = None
-    unit: str | None = None
+    proposed_unit: str | None = None
+    class_code: str | None = None
+    region: str | None = None
+    address: str | None = None
+    lat: float | None = None
+    lon: float | None = None
+    event_at: float | None = None
+    urgency: Urgency | str | None = None
+    caller: str | None = None
+    caller_name: str | None = None
+    caller_region: str | None = None
+    anonymous: bool | None = None
+    confidential: bool | None = None
+
+
+CALLER_FIELDS = ("caller", "caller_name", "caller_region", "anonymous", "confidential")
+"""Fields of a change that only somebody may write who sees the caller."""
+
+PAUSE_REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "requester": ("待诉求人补充材料", "waiting for the requester"),
+        "litigation": ("诉讼或复议期间", "a court or review body decides"),
+        "inspection": ("检验检测鉴定", "a test or expert's finding is awaited"),
+        "force_majeure": ("不可抗力", "force majeure"),
+    }
+)
+"""Named reasons for which the clock may stand still (GK in `domain.md`'s sense; a hotline configures its own)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +246,29 @@ class TicketPolicy:
     units: UnitRegister = field(default_factory=UnitRegister)
     title_max: int = 120
     text_max: int = 10_000
+    reason_max: int = 1000
+    attachments_max: int = 20
+    dispatches_max: int = 3
+    """After so many dispatches the hotline designates the unit (天津办法 draft, `domain.md` 3.1 [P38])."""
+    return_limit: Limit = Limit(1, Unit.WORKING_DAYS, "domain.md 3.1 [P38]: a wrong unit returns it in 1 working day")
+    extensions_max: int = 1
+    extension_limit: Limit = Limit(5, Unit.WORKING_DAYS, "as much again as to close, D7; (GK)")
+    redo_max: int = 2
+    """「redo twice and still dissatisfied -> published criticism」 (`domain.md` 3.5 [P57])."""
+    pause_reasons: Mapping[str, tuple[str, str]] = field(default_factory=lambda: PAUSE_REASONS)
 
-    def sign_due(self, opened_at: float) -> float:
-        """Until when a ticket opened at `opened_at` must be signed for. Raises `CalendarError`."""
-        return due(opened_at, self.deadlines.sign, self.hours, self.calendar)
+    def sign_due(self, start: float) -> float:
+        """Until when a ticket dispatched at `start` must be signed for. Raises `CalendarError`."""
+        return due(start, self.deadlines.sign, self.hours, self.calendar)
 
-    def handle_due(self, opened_at: float, type_: TicketType | None) -> float:
-        """Until when it must be closed. Raises `CalendarError`."""
+    def handle_due(self, start: float, type_: TicketType | None) -> float:
+        """Until when one dispatched at `start` must be closed. Raises `CalendarError`."""
         limit = self.deadlines.handle_limit(type_.value if type_ else None)
-        return due(opened_at, limit, self.hours, self.calendar)
+        return due(start, limit, self.hours, self.calendar)
+
+    def deadlines_of(self, ticket: Ticket, start: float) -> tuple[float, float]:
+        """To sign and to close `ticket`, if the clocks start at `start`. Raises `CalendarError`."""
+        return self.sign_due(start), self.handle_due(start, ticket.type)
 
 
 def number_of(day: str, sequence: int) -> TicketNumber:
@@ -159,53 +276,16 @@ def number_of(day: str, sequence: int) -> TicketNumber:
     return TicketNumber(f"{day}{sequence:05d}")
 
 
-def moved(state: TicketState, cause: TicketInput) -> TicketState:
-    """Where `cause` takes a ticket; raises `TicketRefused` (``closed``, ``not_registered``, ``registered``)."""
-    after = TICKET_MOVES[state, cause]
-    if after is not None:
-        return after
-    if state is TicketState.CLOSED:
-        raise TicketRefused("closed", "The ticket is closed; nothing can be changed in it.")
-    if state is TicketState.OPENED:
-        raise TicketRefused("not_registered", "The ticket has no type and text yet; fill them in first.")
-    raise TicketRefused("registered", "The ticket is registered already.")
-
-
-def change(ticket: Ticket, wanted: TicketChange, policy: TicketPolicy) -> tuple[Ticket, TicketInput, str]:
-    """The ticket with `wanted` written into it, which move that was, and which fields it changed (joined by commas).
-
-    Type and text filled for the first time register it; the deadline to close follows the type and is always counted
-    from the opening, so a change of the type cannot win time. Raises `TicketRefused` or `CalendarError`.
-    """
-    moved(ticket.state, TicketInput.AMEND)
-    type_ = _type(wanted.type) if wanted.type is not None else ticket.type
-    title = _line(wanted.title, "title", policy.title_max) if wanted.title is not None else ticket.title
-    text = _clean(wanted.text, "text", policy.text_max) if wanted.text is not None else ticket.text
-    unit = ticket.unit
-    if wanted.unit is not None:
-        if wanted.unit not in policy.units:
-            raise TicketRefused("unknown_unit", "There is no such handling unit.", "unit")
-        unit = wanted.unit
-    complete = type_ is not None and bool(text)
-    if ticket.state is TicketState.REGISTERED and not complete:
-        raise TicketRefused("incomplete", "A registered ticket keeps a text.", "text")
-    cause = TicketInput.REGISTER if complete and ticket.state is TicketState.OPENED else TicketInput.AMEND
-    after = replace(
-        ticket,
-        state=moved(ticket.state, cause),
-        type=type_,
-        title=title,
-        text=text,
-        unit=unit,
-        handle_due=policy.handle_due(ticket.opened_at, type_) if type_ is not ticket.type else ticket.handle_due,
-    )
-    changed = [name for name in ("type", "title", "text", "unit") if getattr(after, name) != getattr(ticket, name)]
-    return after, cause, ",".join(changed)
-
-
-def close(ticket: Ticket) -> Ticket:
-    """The ticket closed; raises `TicketRefused` unless it is registered."""
-    return replace(ticket, state=moved(ticket.state, TicketInput.CLOSE))
+def changed(ticket: Ticket, wanted: TicketChange, policy: TicketPolicy) -> Ticket:
+    """The ticket with `wanted` written into it, its state and deadlines as they were. Raises `TicketRefused`."""
+    values: dict[str, object] = {}
+    for name, value in ((one.name, getattr(wanted, one.name)) for one in fields(wanted)):
+        if value is not None:
+            values[name] = _CHECKS[name](value, name, policy)
+    after = replace(ticket, **values)  # type: ignore[arg-type]  # each check gives its field's type
+    if (after.lat is None) is not (after.lon is None):
+        raise TicketRefused("bad_place", "A place has both a latitude and a longitude.", "lat")
+    return after
 
 
 def checked_score(score: int) -> int:
@@ -215,32 +295,79 @@ def checked_score(score: int) -> int:
     return score
 
 
-def checked_reason(reason: str, policy: TicketPolicy) -> str:
-    """A reason as it may be stored: one line, no longer than a title. Raises `TicketRefused`."""
-    return _line(reason, "reason", policy.title_max)
-
-
-def _type(value: TicketType | str) -> TicketType:
+def _type(value: object, name: str, policy: TicketPolicy) -> TicketType:
     try:
         return TicketType(value)
     except ValueError:
         known = ", ".join(kind.value for kind in TicketType)
-        raise TicketRefused("unknown_type", f"The type must be one of {known}.", "type") from None
+        raise TicketRefused("unknown_type", f"The type must be one of {known}.", name) from None
 
 
-def _clean(value: str, name: str, longest: int) -> str:
-    """Text with `\\n` line ends and no blanks around it; control characters and lone surrogates are refused."""
-    value = value.replace("\r\n", "\n").replace("\r", "\n").strip()
-    if len(value) > longest:
-        raise TicketRefused(f"{name}_too_long", f"The {name} may have {longest} characters.", name)
-    for character in value:
-        if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs"):
-            raise TicketRefused(f"bad_{name}", f"The {name} contains a control character.", name)
+def _urgency(value: object, name: str, policy: TicketPolicy) -> Urgency:
+    try:
+        return Urgency(value)
+    except ValueError:
+        known = ", ".join(kind.value for kind in Urgency)
+        raise TicketRefused("unknown_urgency", f"The urgency must be one of {known}.", name) from None
+
+
+def _title(value: str, name: str, policy: TicketPolicy) -> str:
+    return one_line(value, name, policy.title_max)
+
+
+def _text(value: str, name: str, policy: TicketPolicy) -> str:
+    return cleaned(value, name, policy.text_max)
+
+
+def known_unit(value: str, name: str, policy: TicketPolicy) -> str:
+    """`value` if the register has such a unit; raises `TicketRefused` (``unknown_unit``)."""
+    if value not in policy.units:
+        raise TicketRefused("unknown_unit", "There is no such handling unit.", name)
     return value
 
 
-def _line(value: str, name: str, longest: int) -> str:
-    value = _clean(value, name, longest)
-    if "\n" in value:
-        raise TicketRefused(f"bad_{name}", f"The {name} must be a single line.", name)
+_CODE = re.compile(r"[A-Za-z0-9._-]{0,64}")
+
+
+def _code(value: str, name: str, policy: TicketPolicy) -> str:
+    if not _CODE.fullmatch(value):
+        raise TicketRefused(f"bad_{name}", f"The {name} is no code.", name)
     return value
+
+
+def _coordinate(value: float, name: str, policy: TicketPolicy) -> float:
+    if not abs(value) <= (90.0 if name == "lat" else 180.0):  # NaN is not either
+        raise TicketRefused("bad_place", "There is no such place on earth.", name)
+    return float(value)
+
+
+def _instant(value: float, name: str, policy: TicketPolicy) -> float:
+    if not math.isfinite(value) or abs(value) > 1e11:
+        raise TicketRefused("bad_time", "That is no instant.", name)
+    return float(value)
+
+
+def _mark(value: bool, name: str, policy: TicketPolicy) -> bool:
+    return value
+
+
+_CHECKS: Mapping[str, Callable[[Any, str, TicketPolicy], object]] = MappingProxyType(
+    {
+        "type": _type,
+        "title": _title,
+        "text": _text,
+        "proposed_unit": known_unit,
+        "class_code": _code,
+        "region": _code,
+        "address": _title,
+        "lat": _coordinate,
+        "lon": _coordinate,
+        "event_at": _instant,
+        "urgency": _urgency,
+        "caller": _title,
+        "caller_name": _title,
+        "caller_region": _title,
+        "anonymous": _mark,
+        "confidential": _mark,
+    }
+)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from tickets.ticket import TicketRefused
+from tickets.texts import TicketRefused
 from web.backend import NotFound, Refused, Unavailable
 
 log = logging.getLogger(__name__)

@@ -234,7 +234,7 @@ def _instants(
                 if talk.ended_at is not None or call.ended_at is not None
                 else ("released", None, None),
             ]
-        elif record.joined_at is not None:
+        elif record.joined_at is not None and not _hung_up_by(call, record.joined_at + bounds.instant_s):
             wrong.append(f"{call.number} joined, but nobody talked")
         for name, saw, says in pairs:
             if saw is None:
@@ -250,6 +250,11 @@ def _instants(
             else:
                 wrong.append(f"{call.number} {name} {says - saw:+.2f} s")
     return wrong, blurred
+
+
+def _hung_up_by(call: Placed, instant: float) -> bool:
+    """Whether the citizen had hung up by then: in the instant of the answer he and the exchange are both right."""
+    return call.hung_up_at is not None and call.hung_up_at <= instant
 
 
 def _across(ring: Ring, outages: Iterable[Outage]) -> bool:

@@ -128,6 +128,19 @@ def test_who_hangs_up_himself_is_not_lost() -> None:
     assert judge(ledger, Bounds()).ok
 
 
+def test_who_hangs_up_as_he_is_answered_has_talked_by_the_record_alone() -> None:
+    """Seen on the real exchange: bridged, and 1 ms later the citizen's BYE, which he had sent before."""
+    ledger = day()
+    joined = ledger.kept[1].joined_at
+    assert joined is not None
+    del ledger.rings[1]
+    ledger.placed[1].hung_up_at = ledger.placed[1].ended_at = joined
+    ledger.kept[1] = replace(ledger.kept[1], released_at=joined, ended_at=joined)
+    assert judge(ledger, Bounds()).ok
+    ledger.placed[1].hung_up_at = joined + 3
+    assert judge(ledger, Bounds()).must_be_none["instants_disagree"]
+
+
 def test_a_named_rule_may_overtake() -> None:
     ledger = day()
     overtaken(ledger)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
+import string
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from agents.moves import AGENT_MOVES, AgentInput, AgentState, Refused
 from pbx import events
 from pbx.call import CALL_MOVES, CallInput, CallState, Outcome
-from tickets.ticket import TICKET_MOVES
+from tickets.moves import REFUSALS, TICKET_MOVES, TicketInput, TicketState
 
 pytestmark = pytest.mark.core
 
@@ -62,11 +63,28 @@ def call_letters() -> dict[Cell, str]:
     return letters
 
 
-def test_every_move_of_a_ticket_is_drawn_and_explained() -> None:
-    legal = [(state.name, after.name) for (state, _), after in TICKET_MOVES.items() if after is not None]
-    drawn = {(start, end) for _, start, end in arrows(TICKET)}
-    assert drawn == set(legal)
-    assert explained(TICKET) == [chr(ord("a") + index) for index in range(len(legal))]
+TICKET_LETTERS = dict(zip(TicketInput, string.ascii_letters, strict=False))
+
+
+def test_every_cell_of_the_tickets_table_is_on_the_page() -> None:
+    def cell(state: TicketState, cause: TicketInput) -> str:
+        after = TICKET_MOVES[state, cause]
+        if after is not None:
+            return f"**{TICKET_LETTERS[cause]}** {after.name}"
+        again = (state, cause) == (TicketState.REGISTERED, TicketInput.REGISTER)
+        return "`registered`" if again else f"`{REFUSALS[state][0]}`"
+
+    assert grid(TICKET) == {
+        (state.name, cause.name): cell(state, cause) for state in TicketState for cause in TicketInput
+    }
+
+
+def test_every_move_of_a_ticket_is_drawn_and_nothing_else() -> None:
+    assert arrows(TICKET) == {
+        (TICKET_LETTERS[cause], state.name, after.name)
+        for (state, cause), after in TICKET_MOVES.items()
+        if after is not None
+    }
 
 
 def test_every_cell_of_the_calls_table_is_on_the_page() -> None:
@@ -107,7 +125,7 @@ def test_every_move_of_an_agent_is_drawn_and_nothing_else() -> None:
     }
 
 
-@pytest.mark.parametrize("part", [CALL, AGENT], ids=["call", "agent"])
+@pytest.mark.parametrize("part", [CALL, AGENT, TICKET], ids=["call", "agent", "ticket"])
 def test_every_letter_is_explained_once_and_in_order(part: str) -> None:
     drawn = {letter for letter, _, _ in arrows(part)}
     assert explained(part) == sorted(drawn, key=str.swapcase)  # a ... z, then A ...
@@ -131,11 +149,11 @@ def test_a_letter_means_one_thing_in_its_table() -> None:
 
 
 def test_the_states_are_described_and_the_named_events_exist() -> None:
-    for part, states in ((CALL, CallState), (AGENT, AgentState)):
+    for part, states in ((CALL, CallState), (AGENT, AgentState), (TICKET, TicketState)):
         described = re.findall(r"^\| ([A-Z_]{3,}) \| \S", part.split("```mermaid")[0], re.MULTILINE)
         assert described == [state.name for state in states]
     table = re.findall(r"^\| [A-Za-z] \| (.+) \|$", PAGE, re.MULTILINE)
-    begun = {name for text in table for name in re.findall(r"^`([A-Z]\w+)`", text)}
+    begun = {name for text in table for name in re.findall(r"^`([A-Z]\w+)`", text)} - set(TicketInput.__members__)
     assert begun
     assert all(hasattr(events, name) for name in begun), begun
 

@@ -33,8 +33,10 @@ from pbx.ids import AgentId, CallId, ChannelName, QueueId
 from recordings.sql import RecordingRow
 from recordings.transcript import Transcript, Turn, Word
 from tests.doors.postgres_server import PostgresServer
+from tests.ticket_story import LI, WANG
 from tickets import sql as ticket_rows
-from tickets.ticket import TicketChange, TicketPolicy, TicketState, TicketType
+from tickets.moves import TicketState
+from tickets.ticket import TicketChange, TicketPolicy, TicketType
 
 pytestmark = pytest.mark.doors
 
@@ -281,10 +283,8 @@ def test_two_writers_do_not_undo_each_others_changes(engine: Engine) -> None:
         number = ticket_rows.open_ticket(connection, opening("c-1"), policy)
     ticket = both(
         engine,
-        lambda connection: ticket_rows.change_ticket(connection, number, TicketChange(text="x"), "1001", 1.0, policy),
-        lambda connection: ticket_rows.change_ticket(
-            connection, number, TicketChange(type="help"), "1002", 2.0, policy
-        ),
+        lambda connection: ticket_rows.change_ticket(connection, number, TicketChange(text="x"), WANG, 1.0, policy),
+        lambda connection: ticket_rows.change_ticket(connection, number, TicketChange(type="help"), LI, 2.0, policy),
     )
     assert (ticket.text, ticket.type, ticket.state) == ("x", TicketType.HELP, TicketState.REGISTERED)
 
@@ -295,8 +295,7 @@ from pathlib import Path
 from controller.records import Operations, Records
 from controller.writer import Store
 from pbx.commands import OpenTicket
-from tickets import sql as ticket_rows
-from tickets.ticket import TicketChange, TicketPolicy, TicketState, TicketType
+from tickets.ticket import TicketPolicy
 
 async def main():
     operations = Operations(TicketPolicy())

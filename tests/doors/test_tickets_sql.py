@@ -7,7 +7,10 @@ import pytest
 from controller.records import Records
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
-from tickets.ticket import TicketChange, TicketPolicy, TicketRefused, TicketState, TicketType
+from tests.ticket_story import LI, WANG
+from tickets.moves import Actor, Role, TicketState
+from tickets.texts import TicketRefused
+from tickets.ticket import TicketChange, TicketPolicy, TicketType
 
 pytestmark = pytest.mark.doors
 
@@ -50,14 +53,14 @@ async def test_a_ticket_carries_what_the_call_knew(records: Records) -> None:
 
 async def test_the_way_of_a_ticket_is_kept_move_by_move(records: Records) -> None:
     number = await records.open_ticket(opening("a", 1000.0))
-    await records.change_ticket(number, TicketChange(type="inquiry"), actor="1001", at=1001.0)
-    await records.change_ticket(number, TicketChange(title="水", text="停水 💧"), actor="1001", at=1002.0)
-    same = await records.change_ticket(number, TicketChange(title="水"), actor="1002", at=1003.0)
+    await records.change_ticket(number, TicketChange(type="inquiry"), WANG, at=1001.0)
+    await records.change_ticket(number, TicketChange(title="水", text="停水 💧"), WANG, at=1002.0)
+    same = await records.change_ticket(number, TicketChange(title="水"), LI, at=1003.0)
     assert same == await records.ticket(number)
-    changed = await records.change_ticket(number, TicketChange(type="complaint"), actor="1002", at=1004.0)
+    changed = await records.change_ticket(number, TicketChange(type="complaint"), LI, at=1004.0)
     assert (changed.type, changed.text, changed.state) == (TicketType.COMPLAINT, "停水 💧", TicketState.REGISTERED)
     assert changed == await records.ticket(number)
-    closed = await records.close_ticket(number, actor="1003", at=1005.0, reason="repaired")
+    closed = await records.close_ticket(number, Actor("1003", Role.AGENT), at=1005.0, reason="repaired")
     assert closed == await records.ticket(number)
     opened, registered = TicketState.OPENED, TicketState.REGISTERED
     assert [
@@ -68,7 +71,7 @@ async def test_the_way_of_a_ticket_is_kept_move_by_move(records: Records) -> Non
         (1, opened, opened, "amend", "1001", 1001.0, "type"),
         (2, opened, registered, "register", "1001", 1002.0, "title,text"),
         (3, registered, registered, "amend", "1002", 1004.0, "type"),
-        (4, registered, TicketState.CLOSED, "close", "1003", 1005.0, "repaired"),
+        (4, registered, TicketState.RESOLVED, "close", "1003", 1005.0, "repaired"),
     ]
 
 
@@ -78,16 +81,16 @@ async def test_a_refused_change_leaves_no_trace(records: Records) -> None:
     for change, code in (
         (TicketChange(type="rant"), "unknown_type"),
         (TicketChange(type="help", text="\0"), "bad_text"),
-        (TicketChange(unit="nobody"), "unknown_unit"),
+        (TicketChange(proposed_unit="nobody"), "unknown_unit"),
     ):
         with pytest.raises(TicketRefused) as error:
-            await records.change_ticket(number, change, actor="1001", at=1.0)
+            await records.change_ticket(number, change, WANG, at=1.0)
         assert error.value.code == code
     with pytest.raises(TicketRefused) as error:
-        await records.close_ticket(number, actor="1001", at=1.0)
+        await records.close_ticket(number, WANG, at=1.0)
     assert error.value.code == "not_registered"
     with pytest.raises(TicketRefused) as error:
-        await records.change_ticket(TicketNumber("1"), TicketChange(), actor="1001", at=1.0)
+        await records.change_ticket(TicketNumber("1"), TicketChange(), WANG, at=1.0)
     assert error.value.code == "unknown_ticket"
     assert await records.ticket(number) == before
     assert len(await records.ticket_moves(number)) == 1
@@ -95,8 +98,8 @@ async def test_a_refused_change_leaves_no_trace(records: Records) -> None:
 
 async def test_satisfaction_is_stored_even_after_the_end(records: Records) -> None:
     number = await records.open_ticket(opening("a"))
-    await records.change_ticket(number, TicketChange(type="help", text="x"), actor="1001", at=1.0)
-    await records.close_ticket(number, actor="1001", at=2.0)
+    await records.change_ticket(number, TicketChange(type="help", text="x"), WANG, at=1.0)
+    await records.close_ticket(number, WANG, at=2.0)
     records.score_ticket(CallId("a"), 5)
     records.score_ticket(CallId("nobody"), 1)
     await records.open_ticket(opening("b"))

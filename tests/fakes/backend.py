@@ -21,12 +21,18 @@ from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally, abandon_wait, answer_wait
 from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, VoiceMessage, moved
 from pbx.callback import CallbackRequest
+from pbx.commands import OpenTicket
 from pbx.events import CallerEntry, PhoneUse, TargetKind
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 from pbx.notice import Incident, Registration
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
-from tickets.ticket import Ticket, TicketChange, TicketPolicy, TicketRefused, change, number_of
+from tickets.flow import apply, opened
+from tickets.given import Move
+from tickets.moves import Actor as TicketActor
+from tickets.moves import Role, TicketInput
+from tickets.texts import TicketRefused
+from tickets.ticket import Ticket, TicketChange, TicketPolicy, number_of
 from web.backend import (
     AgentView,
     CallView,
@@ -117,18 +123,8 @@ class MemoryBackend:
         now = self.clock()
         record = replace(self._records[call], agent=AgentId(agent), joined_at=now, ticket=number)
         queue = record.queue or GENERAL
-        self._tickets[number] = Ticket(
-            number,
-            call,
-            record.caller,
-            record.dialled,
-            record.language,
-            queue,
-            AgentId(agent),
-            now,
-            self._policy.sign_due(now),
-            self._policy.handle_due(now, None),
-        )
+        opening = OpenTicket(call, record.caller, record.dialled, record.language, queue, AgentId(agent), now)
+        self._tickets[number], _ = opened(number, opening, TicketActor(agent, Role.AGENT), self._policy)
         self._save(record)
 
     def agent_leaves(self, call: CallId) -> None:
@@ -356,7 +352,9 @@ class MemoryBackend:
         if number not in self._tickets:
             raise TicketRefused("unknown_ticket", "There is no such ticket.")
         wanted = TicketChange(type, title, text)
-        self._tickets[number], _, _ = change(self._tickets[number], wanted, self._policy)
+        move = Move(TicketInput.AMEND, change=wanted)
+        by = TicketActor(actor, Role.AGENT)
+        self._tickets[number], _ = apply(self._tickets[number], move, by, self.clock(), self._policy)
         self.requests.append(("update_ticket", number, actor))
         return self._tickets[number]
 

@@ -1,0 +1,192 @@
+"""The one rule by which a ticket moves: `apply`. Pure; time is a parameter.
+
+Whether a move is legal is decided in this order: the actor's role (`RIGHTS`), the version that he saw, the cell of
+`TICKET_MOVES`, what stands between him and this ticket, what was given with it. What is refused leaves no trace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from pbx.commands import OpenTicket
+from pbx.ids import AgentId, CallId, TicketNumber
+from tickets.approvals import ASKS, DECIDES
+from tickets.effects import EFFECTS, Doing, decidable
+from tickets.given import Move, checked
+from tickets.log import changes, plain
+from tickets.moves import MAY_OPEN, REFUSALS, RIGHTS, TICKET_MOVES, Actor, Role, TicketInput, TicketState
+from tickets.texts import TicketRefused
+from tickets.ticket import Channel, Ticket, TicketChange, TicketMove, TicketPolicy, changed
+
+OPENED = "open"
+"""The cause of a ticket's first move, the opening (受理)."""
+
+_I = TicketInput
+
+
+class TicketConflict(TicketRefused):
+    """Somebody else has moved the ticket since the actor saw it; `ticket` is as it is now."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        super().__init__("conflict", "Somebody else has changed the ticket meanwhile; look at it again.")
+        self.ticket = ticket
+
+
+_LEADS = frozenset({_I.SIGN, _I.REPLY, _I.RESUME, *ASKS})
+"""What a unit does only on a ticket that it leads; one that co-handles notes its steps and adds files."""
+
+_JUDGES = frozenset({*DECIDES, _I.ACCEPT_REPLY, _I.REJECT_REPLY, _I.FOLLOW_UP, _I.JUDGE})
+"""What nobody does whose unit handles the ticket: no unit judges itself (`domain.md` D21)."""
+
+
+def moved(state: TicketState, cause: TicketInput) -> TicketState:
+    """Where `cause` takes a ticket; raises `TicketRefused` with the code of `REFUSALS`, or ``registered``."""
+    after = TICKET_MOVES[state, cause]
+    if after is not None:
+        return after
+    if cause is _I.REGISTER and state is TicketState.REGISTERED:
+        raise TicketRefused("registered", "The ticket is registered already.")
+    raise TicketRefused(*REFUSALS[state])
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A ticket that no call opens: by which channel, when, in which language."""
+
+    channel: Channel
+    at: float
+    language: str = "zh"
+
+
+def opened(
+    number: TicketNumber, opening: OpenTicket | Intake, actor: Actor, policy: TicketPolicy
+) -> tuple[Ticket, TicketMove]:
+    """A new ticket (受理) and its first move. Raises `TicketRefused` (``not_allowed``), `CalendarError`."""
+    if actor.role not in MAY_OPEN:
+        raise TicketRefused("not_allowed", "Opening a ticket is not your right.")
+    call = opening if isinstance(opening, OpenTicket) else None
+    if call is not None:
+        taken_by, channel = call.agent, Channel.PHONE
+    else:
+        assert isinstance(opening, Intake)
+        taken_by, channel = AgentId(actor.id if actor.role is Role.AGENT else ""), opening.channel
+    ticket = Ticket(
+        number=number,
+        call=CallId(call.call) if call else None,
+        caller=call.caller if call else "",
+        dialled=call.dialled if call else "",
+        language=opening.language,
+        queue=call.queue if call else "",
+        agent=taken_by,
+        opened_at=opening.at,
+        sign_due=policy.sign_due(opening.at),
+        handle_due=policy.handle_due(opening.at, None),
+        channel=channel,
+    )
+    first = TicketMove(
+        number,
+        0,
+        None,
+        ticket.state,
+        OPENED,
+        actor.id,
+        opening.at,
+        "",
+        actor.role,
+        actor.unit,
+        {"changes": changes(None, ticket)},
+    )
+    return ticket, first
+
+
+def apply(ticket: Ticket, move: Move, actor: Actor, at: float, policy: TicketPolicy) -> tuple[Ticket, TicketMove]:
+    """The ticket after `move`, and the move as it is kept.
+
+    Raises `TicketConflict` when `ticket` is not as the actor saw it, `TicketRefused` for all that may not be (a stable
+    code and, where one is at fault, the field), `CalendarError`.
+    """
+    allow(ticket, move, actor, policy)
+    wish = checked(move, policy)
+    cause = _cause(ticket, wish, policy)
+    after = EFFECTS[cause](Doing(ticket, wish, actor, at, policy))
+    after = replace(after, state=moved(ticket.state, cause), version=ticket.version + 1)
+    different = changes(ticket, after)
+    reason = wish.reason or ""
+    if cause in (_I.AMEND, _I.REGISTER):
+        if after == replace(ticket, version=after.version):
+            raise TicketRefused("nothing_to_change", "The ticket is so already.")
+        reason = ",".join(one.name for one in fields(TicketChange) if one.name in different)
+    given = {one.name: plain(getattr(wish, one.name)) for one in fields(wish) if one.name in _KEPT}
+    details = {name: value for name, value in given.items() if value is not None} | {"changes": different}
+    kept = TicketMove(
+        ticket.number,
+        after.version,
+        ticket.state,
+        after.state,
+        cause.value,
+        actor.id,
+        at,
+        reason,
+        actor.role,
+        actor.unit,
+        details,
+    )
+    return after, kept
+
+
+_KEPT = frozenset(
+    {"text", "unit", "co_units", "until", "pause", "approval", "right", "into", "incident"}
+    | {"contacted", "solved", "satisfied"}
+)
+"""What is kept of a move beside its reason and the fields that it changed."""
+
+
+def may(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> tuple[TicketInput, ...]:
+    """What `actor` can do to `ticket` now, as far as that does not hang on what he gives with it."""
+    found = []
+    for one in TicketInput:
+        try:
+            allow(ticket, Move(one), actor, policy)
+            moved(ticket.state, one)
+        except TicketRefused:
+            continue
+        found.append(one)
+    return tuple(found)
+
+
+def allow(ticket: Ticket, move: Move, actor: Actor, policy: TicketPolicy) -> None:
+    """Raise `TicketRefused` unless the actor's role, the version, the state and the actor's unit allow the move."""
+    cause = move.input
+    if cause not in RIGHTS[actor.role]:
+        raise TicketRefused("not_allowed", "This is not the right of your role.")
+    if actor.role is Role.UNIT:
+        if actor.unit not in policy.units:
+            raise TicketRefused("unknown_unit", "Your handling unit is not in the register any more.")
+        if actor.unit not in ticket.units:
+            raise TicketRefused("not_your_ticket", "Your unit neither leads nor co-handles this ticket.")
+    if move.version is not None and move.version != ticket.version:
+        raise TicketConflict(ticket)
+    moved(ticket.state, cause)
+    if actor.role is Role.UNIT and cause in _LEADS and actor.unit != ticket.lead_unit:
+        raise TicketRefused("not_lead", "Only the unit that leads the ticket may do this.")
+    if cause in _JUDGES and actor.unit and actor.unit in ticket.units:
+        raise TicketRefused("own_ticket", "Your own unit handles this ticket; somebody else decides and judges.")
+    if cause in (_I.ACCEPT_REPLY, _I.REJECT_REPLY, _I.FOLLOW_UP) and actor.id == ticket.answered_by:
+        raise TicketRefused("own_ticket", "You have answered this ticket yourself; somebody else reviews the answer.")
+    if cause in DECIDES:
+        decidable(ticket, cause, actor)
+
+
+def _cause(ticket: Ticket, move: Move, policy: TicketPolicy) -> TicketInput:
+    """An amendment that fills type and text for the first time registers the ticket; REGISTER that does not, cannot."""
+    if move.input not in (_I.AMEND, _I.REGISTER) or move.change is None:
+        return move.input
+    after = changed(ticket, move.change, policy)
+    complete = after.type is not None and bool(after.text)
+    if ticket.state is TicketState.OPENED:
+        if move.input is _I.REGISTER and not complete:
+            raise TicketRefused("incomplete", "A ticket is registered with a type and a text.", "text")
+        return _I.REGISTER if complete else _I.AMEND
+    if not complete:
+        raise TicketRefused("incomplete", "A registered ticket keeps a text.", "text")
+    return move.input
