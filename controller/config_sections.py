@@ -42,6 +42,7 @@ class NumberSection(Section):
     dialled: Dialled
     menu: Id | None = None
     direct: Id | None = None
+    city: Id | None = None  # whose number it is, by the id of [[organisations]]; default: the city of its queue
     language: Literal["zh", "en"] = "zh"
     hours: dict[str, Any] = Field(default_factory=dict)  # empty = 7x24 (domain.md A2)
     when_closed: Literal["message", "callback", "voice-message"] = "message"
@@ -324,6 +325,27 @@ class TicketsSection(Section):
     close_other_working_days: Annotated[int, Field(ge=1, le=365)] = 5
     holidays: list[date] = Field(default_factory=list)  # beside the statutory ones: a newer notice, a local closure
     workdays: list[date] = Field(default_factory=list)  # make-up working days (调休) of a newer notice
+    classes: str | None = None  # file of the classification tree; default: the sample that comes along
+
+
+OrgId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+Named = Annotated[str, Field(max_length=120)]
+
+
+class OrganisationSection(Section):
+    """[[organisations]]: a province, city, county or handling unit, see `tickets.organisations`."""
+
+    id: OrgId
+    name: Named
+    kind: Literal["province", "city", "county", "unit"]
+    leader: Named  # 分管领导
+    office: Named  # 责任处室
+    handler: Named  # 具体承办人
+    parent: OrgId | None = None
+    name_en: Named = ""
+    sort: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""  # kind of matters, as the classes name it
+    peer: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""  # the other installation that serves it
+    tickets: TicketsSection | None = None  # a city's own rules; what it leaves out is as in [tickets]
 
 
 class HotlineFile(Section):
@@ -352,3 +374,4 @@ class HotlineFile(Section):
     database: DatabaseSection = Field(default_factory=DatabaseSection)
     speech: SpeechSection = Field(default_factory=SpeechSection)
     tickets: TicketsSection = Field(default_factory=TicketsSection)
+    organisations: list[OrganisationSection] = Field(default_factory=list)

@@ -12,6 +12,7 @@ from tickets.approvals import ASKS, DECIDES, Approval, ApprovalKind, Outcome, op
 from tickets.deadlines import Limit, Unit, due
 from tickets.given import Move
 from tickets.moves import DESIGNATES, Actor, TicketInput
+from tickets.organisations import NoWay
 from tickets.shown import sees_caller
 from tickets.texts import TicketRefused, cleaned
 from tickets.ticket import CALLER_FIELDS, Pause, Ticket, TicketPolicy, changed, known_unit
@@ -74,8 +75,26 @@ def _close(do: Doing) -> Ticket:
 
 def _units(do: Doing, names: tuple[str, ...], lead: str | None) -> tuple[str, ...]:
     """Co-handling units: known, each once, the lead not among them."""
-    found = [known_unit(name, "co_units", do.policy) for name in names]
+    found = [_reached(do, known_unit(name, "co_units", do.policy), "co_units") for name in names]
     return tuple(name for name in dict.fromkeys(found) if name != lead)
+
+
+def _reached(do: Doing, unit: str, name: str) -> str:
+    """`unit` if the matter may be given to it from where it is: local first, across cities through the province."""
+    tree, ticket = do.policy.organisations, do.ticket
+    lead = ticket.lead_unit
+    at = do.actor.unit or (lead if lead is not None and tree.is_hotline(lead) else ticket.region)
+    if unit in ticket.units or at not in tree:
+        return unit
+    try:
+        first = tree.route(at, unit).hops[0]
+    except NoWay:
+        raise TicketRefused("no_way", "No province stands above both; this cannot be handed over.", name) from None
+    if first != unit:
+        raise TicketRefused(
+            "through_another", f"This goes through another hotline ({first}), which hands it on and tracks it.", name
+        )
+    return unit
 
 
 def _dispatch(do: Doing) -> Ticket:
@@ -84,6 +103,9 @@ def _dispatch(do: Doing) -> Ticket:
     unit = known_unit(do.move.unit or "", "unit", policy)
     if unit == before.lead_unit:
         raise TicketRefused("same_unit", "The ticket is with this unit already.", "unit")
+    _reached(do, unit, "unit")
+    if before.lead_unit is not None and policy.organisations.is_hotline(before.lead_unit):
+        return _handed_on(do, unit)
     designated = before.dispatch_count >= policy.dispatches_max
     if designated and do.actor.role not in DESIGNATES:
         raise TicketRefused(
@@ -100,6 +122,15 @@ def _dispatch(do: Doing) -> Ticket:
         ),
         do,
     )
+
+
+def _handed_on(do: Doing, unit: str) -> Ticket:
+    """A hotline that was given it hands it on: no dispatch of its own, and its time to close is not begun anew."""
+    before = do.ticket
+    more = (*before.co_units, *(do.move.co_units or ()))
+    on = replace(_lapsed(before, do), lead_unit=unit, co_units=_units(do, more, unit), designated=False)
+    until = before.extension_until
+    return replace(_started(on, do), handle_due=before.handle_due, extension_until=until, pauses=before.pauses)
 
 
 def _started(ticket: Ticket, do: Doing) -> Ticket:
@@ -304,6 +335,7 @@ def _add_unit(do: Doing) -> Ticket:
     unit = known_unit(do.move.unit or "", "unit", do.policy)
     if unit in do.ticket.units:
         raise TicketRefused("same_unit", "This unit handles the ticket already.", "unit")
+    _reached(do, unit, "unit")
     return replace(do.ticket, co_units=(*do.ticket.co_units, unit))
 
 

@@ -65,6 +65,8 @@ def opened(
     if actor.role not in MAY_OPEN:
         raise TicketRefused("not_allowed", "Opening a ticket is not your right.")
     call = opening if isinstance(opening, OpenTicket) else None
+    dialled = call.dialled if call else ""
+    policy = policy.of("", dialled)
     if call is not None:
         taken_by, channel = call.agent, Channel.PHONE
     else:
@@ -74,7 +76,7 @@ def opened(
         number=number,
         call=CallId(call.call) if call else None,
         caller=call.caller if call else "",
-        dialled=call.dialled if call else "",
+        dialled=dialled,
         language=opening.language,
         queue=call.queue if call else "",
         agent=taken_by,
@@ -82,6 +84,7 @@ def opened(
         sign_due=policy.sign_due(opening.at),
         handle_due=policy.handle_due(opening.at, None),
         channel=channel,
+        region=policy.numbers.get(dialled, ""),
     )
     first = TicketMove(
         number,
@@ -105,6 +108,7 @@ def apply(ticket: Ticket, move: Move, actor: Actor, at: float, policy: TicketPol
     Raises `TicketConflict` when `ticket` is not as the actor saw it, `TicketRefused` for all that may not be (a stable
     code and, where one is at fault, the field), `CalendarError`.
     """
+    policy = policy.of(ticket.region, ticket.dialled)
     allow(ticket, move, actor, policy)
     wish = checked(move, policy)
     cause = _cause(ticket, wish, policy)

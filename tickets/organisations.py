@@ -1,8 +1,9 @@
 """The tree of organisations (省, 市, 县, 单位), and the way a matter takes through it. Pure.
 
-The rule is the seed's (`domain.md` D10): 「第一時間在本地辦理;如涉及省級部門的,由省“12345在線”接力受理;倘若跨市域,則由省級平臺
-轉辦,跟蹤辦理」. So a hotline gives a matter to its own units; a provincial department's goes up to the province; another
-city's goes through the province, which tracks it. What an organisation sees of a ticket stands in `tickets/sight.py`.
+The rule is the seed's (`domain.md` D10): 「第一時間在本地辦理;如涉及省級部門的,由省“12345在線”接力受理;倘若跨市域,
+則由省級平臺轉辦,跟蹤辦理」. So a hotline gives a matter to its own units; a provincial department's goes up to the
+province; another city's goes through the province, which tracks it. What an organisation sees of a ticket stands in
+`tickets/sight.py`.
 """
 
 from __future__ import annotations
@@ -273,7 +274,7 @@ def parse_organisations(data: Mapping[str, Mapping[str, object]]) -> Organisatio
             wrong.append((org, f"is of no known kind; there are: {', '.join(kinds)}"))
         if not wrong:
             texts = {key: str(value) for key, value in values.items() if key != "kind"}
-            found.append(Organisation(id=org, kind=kinds[str(kind)], **texts))  # type: ignore[arg-type]
+            found.append(Organisation(id=org, kind=kinds[str(kind)], **texts))
         problems += wrong
     if problems:
         raise OrganisationError(tuple(problems))

@@ -16,8 +16,10 @@ from typing import Any
 
 from pbx.ids import AgentId, CallId, TicketNumber
 from tickets.approvals import Approval
+from tickets.classes import ClassTree
 from tickets.deadlines import Calendar, ChineseCalendar, DeadlineRules, Limit, Unit, WorkingHours, due
 from tickets.moves import Role, TicketState
+from tickets.organisations import OrganisationTree
 from tickets.texts import TicketRefused, cleaned, one_line
 from tickets.units import UnitRegister
 
@@ -244,6 +246,13 @@ class TicketPolicy:
     calendar: Calendar = field(default_factory=ChineseCalendar)
     deadlines: DeadlineRules = field(default_factory=DeadlineRules)
     units: UnitRegister = field(default_factory=UnitRegister)
+    organisations: OrganisationTree = field(default_factory=OrganisationTree)
+    """The tree in which the units stand; empty = one hotline with units and nobody above or beside it."""
+    classes: ClassTree = field(default_factory=ClassTree)
+    numbers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The city of each dialled number, by the organisation's id."""
+    local: Mapping[str, TicketPolicy] = field(default_factory=lambda: MappingProxyType({}))
+    """The rules of cities that have their own, by the organisation's id."""
     title_max: int = 120
     text_max: int = 10_000
     reason_max: int = 1000
@@ -256,6 +265,11 @@ class TicketPolicy:
     redo_max: int = 2
     """「redo twice and still dissatisfied -> published criticism」 (`domain.md` 3.5 [P57])."""
     pause_reasons: Mapping[str, tuple[str, str]] = field(default_factory=lambda: PAUSE_REASONS)
+
+    def of(self, region: str, dialled: str) -> TicketPolicy:
+        """The rules for a ticket of `region`, or of the city of the number `dialled`: the city's own, or these."""
+        city = self.organisations.hotline(region or self.numbers.get(dialled, "")) if self.local else None
+        return self.local.get(city, self) if city is not None else self
 
     def sign_due(self, start: float) -> float:
         """Until when a ticket dispatched at `start` must be signed for. Raises `CalendarError`."""
@@ -335,6 +349,19 @@ def _code(value: str, name: str, policy: TicketPolicy) -> str:
     return value
 
 
+def _class(value: str, name: str, policy: TicketPolicy) -> str:
+    if not policy.classes.takes(_code(value, name, policy)):
+        raise TicketRefused("unknown_class", "There is no such class in the classification tree.", name)
+    return value
+
+
+def _region(value: str, name: str, policy: TicketPolicy) -> str:
+    _code(value, name, policy)
+    if value and len(policy.organisations) and not policy.organisations.is_hotline(value):
+        raise TicketRefused("unknown_region", "There is no such province, city or county.", name)
+    return value
+
+
 def _coordinate(value: float, name: str, policy: TicketPolicy) -> float:
     if not abs(value) <= (90.0 if name == "lat" else 180.0):  # NaN is not either
         raise TicketRefused("bad_place", "There is no such place on earth.", name)
@@ -357,8 +384,8 @@ _CHECKS: Mapping[str, Callable[[Any, str, TicketPolicy], object]] = MappingProxy
         "title": _title,
         "text": _text,
         "proposed_unit": known_unit,
-        "class_code": _code,
-        "region": _code,
+        "class_code": _class,
+        "region": _region,
         "address": _title,
         "lat": _coordinate,
         "lon": _coordinate,

@@ -15,15 +15,21 @@ def test_the_sample_is_a_tree_and_says_that_it_is_no_standard() -> None:
     tree = load_classes()
     assert len(tree) > 30
     assert tree.line("UTIL-WATER-CUT") == ("UTIL-WATER-CUT", "UTIL-WATER", "UTIL")
-    assert tree.sort("UTIL-WATER-CUT") == "water" and tree.limits("UTIL-WATER-CUT") == "utilities"
-    assert tree.sort("OTHER") == "" and tree.sort("nothing") == ""
+    assert tree.sort("UTIL-WATER-CUT") == "water"
+    assert tree.limits("UTIL-WATER-CUT") == "utilities"
+    assert tree.sort("OTHER") == ""
+    assert tree.sort("nothing") == ""
     assert "NOT GB/T 39666" in SAMPLE.read_text(encoding="utf-8")
 
 
 def test_a_ticket_takes_a_class_of_the_tree_none_or_any_where_there_is_no_tree() -> None:
     tree = load_classes()
-    assert tree.takes("") and tree.takes("UTIL") and not tree.takes("99")
-    assert ClassTree().takes("99") and ClassTree().line("99") == ("99",) and ClassTree().line("") == ()
+    assert tree.takes("")
+    assert tree.takes("UTIL")
+    assert not tree.takes("99")
+    assert ClassTree().takes("99")
+    assert ClassTree().line("99") == ("99",)
+    assert ClassTree().line("") == ()
 
 
 def test_a_tree_names_every_fault() -> None:

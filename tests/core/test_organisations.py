@@ -80,8 +80,11 @@ def test_the_tree_names_every_fault() -> None:
         )
     assert {one for one, _ in found.value.problems} == {"js", "wj", "water", "roads"}
     texts = "; ".join(text for _, text in found.value.problems)
-    assert "cannot stand under a city" in texts and "not in the tree" in texts and "names no leader" in texts
-    assert "stands twice" in texts and "cannot stand under a unit" in texts
+    assert "cannot stand under a city" in texts
+    assert "not in the tree" in texts
+    assert "names no leader" in texts
+    assert "stands twice" in texts
+    assert "cannot stand under a unit" in texts
 
 
 def test_units_stand_under_each_other_up_to_three_levels() -> None:
@@ -95,8 +98,11 @@ def test_units_stand_under_each_other_up_to_three_levels() -> None:
 
 def test_everybody_who_may_be_given_a_ticket_stands_in_the_register_of_units() -> None:
     register = TREE.register()
-    assert "cz-water" in register and "zj" in register and "js" in register
-    assert register.level("cz-water") == 1 and register.level("cz-water-pipes") == 2
+    assert "cz-water" in register
+    assert "zj" in register
+    assert "js" in register
+    assert register.level("cz-water") == 1
+    assert register.level("cz-water-pipes") == 2
     assert len(OrganisationTree().register()) == 0
 
 
@@ -104,14 +110,18 @@ def test_another_installation_serves_what_stands_below_its_organisation() -> Non
     tree = OrganisationTree([replace(one, peer="zhenjiang") if one.id == "zj" else one for one in ORGANISATIONS])
     assert tree.peer("zj-water") == tree.peer("zj") == "zhenjiang"
     assert tree.peer("cz-water") == tree.peer("js") == ""
-    assert tree.served_by("zhenjiang") == "zj" and tree.served_by("") is None and tree.served_by("nobody") is None
+    assert tree.served_by("zhenjiang") == "zj"
+    assert tree.served_by("") is None
+    assert tree.served_by("nobody") is None
 
 
 def test_the_unit_of_a_kind_is_the_nearest_one() -> None:
     assert TREE.of_sort("water", "cz-wj") == "cz-wj-water"
     assert TREE.of_sort("water", "cz") == "cz-water"
     assert TREE.of_sort("transport", "cz-wj") == "js-transport"
-    assert TREE.of_sort("gas", "cz") is None and TREE.of_sort("", "cz") is None and TREE.of_sort("water", "") is None
+    assert TREE.of_sort("gas", "cz") is None
+    assert TREE.of_sort("", "cz") is None
+    assert TREE.of_sort("water", "") is None
     two = OrganisationTree([*ORGANISATIONS, org("cz-water-2", "常州市排水处", U, "cz", sort="water")])
     assert two.of_sort("water", "cz") is None, "two at the same distance: nobody can say whose it is"
 
@@ -134,5 +144,8 @@ def test_the_tree_is_read_from_tables() -> None:
             }
         )
     texts = str(found.value)
-    assert "no known kind" in texts and "unknown key phone" in texts and "must be a text" in texts
-    assert "names no name" in texts and "names no handler" in texts
+    assert "no known kind" in texts
+    assert "unknown key phone" in texts
+    assert "must be a text" in texts
+    assert "names no name" in texts
+    assert "names no handler" in texts

@@ -76,7 +76,8 @@ def test_an_upheld_objection_teaches_the_register() -> None:
     assert register.rows[1].misses == 1
     taught = register.rows[2]
     assert (taught.class_code, taught.region, taught.unit) == ("UTIL-WATER-PIPE", "cz", "cz-water-pipes")
-    assert taught.source is Source.TAUGHT and taught.changed_by == "boss"
+    assert taught.source is Source.TAUGHT
+    assert taught.changed_by == "boss"
     assert register.first() == "cz-water-pipes"
     assert register.first(Concern("UTIL-WATER-CUT", "cz")) == "cz-roads", "one objection says nothing about others"
     register.keep(register.now.objection_upheld(LEAK, "cz-roads", "cz-water-pipes", 200.0, "boss"))
@@ -104,14 +105,14 @@ def test_who_handled_it_in_the_end_counts_for_the_rows() -> None:
 def test_a_return_teaches_who_handled_it_and_blames_nobody_twice() -> None:
     register = Register(row(1, "UTIL", "cz", "cz-roads"))
     register.keep(register.now.objection_upheld(LEAK, "cz-roads", "", 1.0, "boss"))
-    changed = register.now.handled(
-        LEAK, "cz-roads", "cz-water", disputed=frozenset({"cz-roads"}), at=2.0, by="system"
-    )
+    changed = register.now.handled(LEAK, "cz-roads", "cz-water", disputed=frozenset({"cz-roads"}), at=2.0, by="system")
     register.keep(changed)
     assert register.rows[1].misses == 1
-    assert register.first() == "cz-water" and register.rows[2].hits == 1
+    assert register.first() == "cz-water"
+    assert register.rows[2].hits == 1
 
 
 def test_the_hit_rate_counts_what_was_suggested() -> None:
     assert hit_rate([("a", "a"), ("a", "b"), ("", "c"), ("b", "b")]) == HitRate(3, 2, 1)
-    assert hit_rate([("a", "a"), ("a", "b")]).value == 0.5 and hit_rate([("", "a")]).value is None
+    assert hit_rate([("a", "a"), ("a", "b")]).value == 0.5
+    assert hit_rate([("", "a")]).value is None
