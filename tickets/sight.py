@@ -3,7 +3,8 @@
 The hotline whose ticket it is, and the province that tracks it across cities, see the whole (`domain.md` D10:
 「由省級平臺轉辦,跟蹤辦理」). The unit that leads it sees the matter and its own side; one that co-handles it (D11:
 「共同協辦」) sees the matter and its own side without the caller, whom the lead answers. Nobody else sees
-anything: another city's internal doings are not its business, and the fewer people know a caller the better (个人信息保护法 art. 6).
+anything: another city's internal doings are not its business, and the fewer people know a caller the better
+(个人信息保护法 art. 6).
 """
 
 from __future__ import annotations
