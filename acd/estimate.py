@@ -85,6 +85,11 @@ class Talks:
         self._squares -= seconds * seconds
 
     @property
+    def seen(self) -> tuple[float, ...]:
+        """The lengths that were measured and count still, oldest first."""
+        return tuple(self._seen)
+
+    @property
     def samples(self) -> int:
         """From how many lengths the figures are made."""
         return len(self._sorted)
@@ -130,6 +135,18 @@ class Patience:
         keep = 1.0 - 1.0 / self._CALLS
         self._gone = self._gone * keep + gave_up
         self._waited = self._waited * keep + max(waited_s, 0.0)
+
+    @classmethod
+    def of(cls, gone: float, waited_s: float) -> Patience:
+        """The patience that had these `sums`."""
+        found = cls()
+        found._gone, found._waited = gone, waited_s
+        return found
+
+    @property
+    def sums(self) -> tuple[float, float]:
+        """Hang-ups, and the seconds of waiting in which they happened; older ones count less."""
+        return self._gone, self._waited
 
     @property
     def rate(self) -> float:

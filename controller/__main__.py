@@ -55,6 +55,17 @@ def parser() -> argparse.ArgumentParser:
     agent.add_argument("--remove", action="store_true", help="with pin: he can sign in at no phone any more")
     agent.add_argument("--seat", help="sign in at this phone instead of his own")
 
+    token = add("token", "give those who work on tickets their access tokens, or take them away", "token")
+    token.add_argument("action", choices=("add", "remove", "list"))
+    token.add_argument("id", nargs="?", help="whose: an id such as water-1; an agent's is his extension")
+    token.add_argument(
+        "--role",
+        choices=("agent", "dispatcher", "unit", "supervisor", "inspector", "leader", "system"),
+        help="what he is",
+    )
+    token.add_argument("--unit", help="the handling unit that he belongs to")
+    token.add_argument("--note", default="", help="who that is, for people")
+
     phone = add("phone", "print what a softphone needs to register as this extension, or to dial in", "phone")
     phone.add_argument("id", nargs="?", help="an extension; without one: how a citizen's softphone dials in")
 
@@ -112,7 +123,8 @@ def parser() -> argparse.ArgumentParser:
 
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
     bench.add_argument(
-        "name", choices=("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart")
+        "name",
+        choices=("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--quick", action="store_true", help="a smaller run, where the benchmark has one")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 from agents.moves import AgentState
 from agents.rights import Actor
 from controller.audit_rows import as_json
-from controller.database import StoreError
 from controller.engine import Engine
 from controller.house import House, LiveCall
 from controller.performer import Performer
 from controller.records import Records
+from controller.ticket_desk import HotlineDesk, from_store
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor
 from pbx.call import CallRecord, CallState, Outcome
@@ -51,14 +51,10 @@ from pbx.events import (
     TransferAsked,
     WrapUpExtended,
 )
-from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId, TicketNumber
+from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
-from tickets.moves import Actor as TicketActor
-from tickets.moves import Role
-from tickets.texts import TicketRefused
-from tickets.ticket import Ticket, TicketChange, TicketType
 from web.backend import (
     TALKING_STATES,
     WAITING_STATES,
@@ -69,12 +65,10 @@ from web.backend import (
     ForcedView,
     IncidentView,
     ListenerView,
-    NotFound,
     NoticeView,
     Overview,
     QueueView,
     ReasonView,
-    Refused,
     RequestResult,
     ServiceLevelView,
     SupervisionView,
@@ -105,6 +99,7 @@ class HotlineBackend:
         tally: Tally,
         door: AmiDoor,
         recordings: Path,
+        desk: HotlineDesk,
         clock: Callable[[], float],
         answer_s: float = 5.0,
     ) -> None:
@@ -114,6 +109,7 @@ class HotlineBackend:
         self._tally = tally
         self._door = door
         self._recordings = recordings
+        self.desk = desk
         self._clock = clock
         self._answer_s = answer_s
         self._zone = ZoneInfo(house.plan.timezone)
@@ -319,7 +315,7 @@ class HotlineBackend:
 
     async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
         """The audit trail."""
-        return as_json(await self._read(self._records.audit(since, until, agent)))
+        return as_json(await from_store(self._records.audit(since, until, agent)))
 
     async def caller_list(self) -> Sequence[CallerEntry]:
         """来电名单."""
@@ -345,7 +341,7 @@ class HotlineBackend:
 
     async def callbacks(self, since: float, until: float) -> Sequence[CallbackRequest]:
         """The requests of a span, and the open ones; those as they are now."""
-        stored = {one.id: one for one in await self._read(self._records.callbacks(since, until))}
+        stored = {one.id: one for one in await from_store(self._records.callbacks(since, until))}
         stored |= self._house.callbacks
         return sorted(stored.values(), key=lambda one: (one.asked_at, one.id))
 
@@ -365,11 +361,11 @@ class HotlineBackend:
 
     async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
         """The notices of a span, and those that hold."""
-        return await self._read(self._records.notices(since, until))
+        return await from_store(self._records.notices(since, until))
 
     async def incident_notice(self, id: str) -> tuple[Incident, Sequence[Registration]] | None:
         """One notice, with who registered for it."""
-        return await self._read(self._records.notice(id))
+        return await from_store(self._records.notice(id))
 
     # ---------------------------------------------------------------- in the call
 
@@ -426,11 +422,11 @@ class HotlineBackend:
             raise Unavailable("exchange") from None
         return RequestResult(reply.ok, reply.code, dict(reply.detail))
 
-    # ---------------------------------------------------------------- calls and tickets
+    # ---------------------------------------------------------------- calls
 
     async def call_records(self, since: float, until: float) -> Sequence[CallRecord]:
         """The calls of a span; live ones as they are now."""
-        stored = {record.call: record for record in await self._read(self._records.calls(since, until))}
+        stored = {record.call: record for record in await from_store(self._records.calls(since, until))}
         for newer in (*self._ended, *(live.record for live in self._house.calls.values())):
             if since <= newer.arrived_at < until:
                 stored[newer.call] = newer
@@ -440,51 +436,16 @@ class HotlineBackend:
         """One call."""
         live = self._house.calls.get(call)
         newest = live.record if live is not None else next((one for one in self._ended if one.call == call), None)
-        return newest if newest is not None else await self._read(self._records.call(call))
-
-    async def tickets(self, since: float, until: float) -> Sequence[Ticket]:
-        """The tickets of a span."""
-        return await self._read(self._records.tickets(since, until))
-
-    async def ticket(self, number: TicketNumber) -> Ticket | None:
-        """One ticket."""
-        return await self._read(self._records.ticket(number))
-
-    async def update_ticket(
-        self, number: TicketNumber, *, type: str | None, title: str | None, text: str | None, actor: str
-    ) -> Ticket:
-        """Fill in a ticket; `actor` must be an agent of this hotline."""
-        if AgentId(actor) not in self._house.roster:
-            raise NotFound("agent")
-        try:
-            change = TicketChange(type=TicketType(type) if type is not None else None, title=title, text=text)
-        except ValueError:
-            raise Refused("unknown_type") from None
-        try:
-            return await self._read(
-                self._records.change_ticket(number, change, TicketActor(actor, Role.AGENT), at=self._clock())
-            )
-        except TicketRefused as refusal:
-            if refusal.code == "unknown_ticket":
-                raise NotFound("ticket") from None
-            raise Refused(refusal.code) from None
+        return newest if newest is not None else await from_store(self._records.call(call))
 
     async def recording_path(self, call: CallId) -> Path | None:
         """The sealed recording."""
-        row = await self._read(self._records.recording(call))
+        row = await from_store(self._records.recording(call))
         return self._recordings / row.path if row is not None else None
 
     async def transcript(self, call: CallId) -> Transcript | None:
         """What was said."""
-        return await self._read(self._records.transcript(call))
-
-    @staticmethod
-    async def _read(work: Awaitable[T]) -> T:
-        """The store's answer; a store that is away is said in the web's words."""
-        try:
-            return await work
-        except StoreError:
-            raise Unavailable("store") from None
+        return await from_store(self._records.transcript(call))
 
 
 def _live_view(live: LiveCall) -> CallView:

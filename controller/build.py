@@ -31,17 +31,22 @@ from controller.favours import remember_s, remembered
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
+from controller.lessons import CALLS_READ, lessons
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.records import Operations, Records
 from controller.schema import upgrade
 from controller.switchboard import Switchboard
+from controller.ticket_desk import HotlineDesk
+from controller.tokens import ACCESS, AccessFile, Holders
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor, AmiError, AmiLimits
+from pbx.call import CallRecord
 from pbx.events import CallbacksRestored, CallsRestored, Event, ExchangeEnding
 from pbx.ids import CallId
+from pbx.memory import DeskNoticesRestored
 from pbx.notice import NoticesRestored
 from pbx.supervision import OverridesRestored
 from pbx.translate import DialledCode
@@ -176,6 +181,7 @@ class Hotline:
             tally=tally,
             door=exchange.door,
             recordings=data / "recordings",
+            desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock),
             clock=self.clock,
         )
         engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
@@ -204,11 +210,14 @@ class Hotline:
         earlier = await records.calls(self.clock() - remember_s(plan), self.clock() + 1.0)
         engine.post(remembered(earlier, await records.listings(), self.clock()))
         opened = {record.call: record for record in await records.open_calls()}
+        newer: list[CallRecord] = []
         if newest:
             since = min(record.arrived_at for record in newest.values())
-            for record in fresher(newest, await records.calls(since, self.clock() + 1.0)):
+            newer = fresher(newest, await records.calls(since, self.clock() + 1.0))
+            for record in newer:
                 opened[record.call] = record
                 records.save_call(record)
+        engine.post(DeskNoticesRestored(await records.desk_notices(), self.clock()))
         live_then = tuple(record for record in opened.values() if record.ended_at is None)
         engine.post(CallbacksRestored(tuple(await records.open_callbacks()), self.clock()))
         engine.post(CallsRestored(live_then, self.clock()))
@@ -231,13 +240,22 @@ class Hotline:
             raise StartError(f"no Asterisk let us log in within {LOGIN_S:.0f} s at {exchange.advice}")
         live = switchboard.house.calls
         performer.recover(lambda call: CallId(call) in live)
+        # Not before: callers are served without it, and it makes only their estimates better.
+        engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
         self._run(watch_loop(metrics))
         self._stack.push_async_callback(self._end_calls, exchange.door, engine)
 
         self.progress("web")
         # Only now: its libraries take longer to load than all else, and until here callers waited for us.
         pages = await asyncio.to_thread(importlib.import_module, "web.app")
-        app = pages.create_app(backend, token=token, metrics=metrics, clock=self.clock, supervisors=supervisors)
+        app = pages.create_app(
+            backend,
+            token=token,
+            metrics=metrics,
+            clock=self.clock,
+            supervisors=supervisors,
+            holders=Holders(AccessFile(data / ACCESS)),
+        )
         web = settings.raw.web
         try:
             server = await pages.serve(app, web.host, web.port)

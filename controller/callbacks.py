@@ -23,16 +23,16 @@ from controller import desk, offers
 from controller.house import House, LiveCall
 from controller.waiting_words import spoken
 from ivr.prompts import prompt_name
-from pbx.call import CallInput, Outcome
+from pbx.call import CallInput, CallMark, Outcome
 from pbx.callback import CallbackKind, CallbackRequest, CallbackState
-from pbx.commands import CallBack, HangUp, Play, Reply, SaveCallback, Wake
+from pbx.commands import HangUp, PlaceCall, Play, Reply, SaveCallback, Wake
 from pbx.events import (
     CallbackAsked,
     CallbackCancelled,
-    CallbackFailed,
     CallbacksRestored,
     CallbackStored,
     LiveChannel,
+    OutboundFailed,
     TimeIsUp,
     TimerKind,
 )
@@ -180,7 +180,7 @@ def stand(house: House, request: CallbackRequest, now: float) -> None:
             queue.id,
             requirement_at(queue.requirement, queue.relax, now - request.place_at),
             request.place_at,
-            request.priority,
+            house.raised(queue.id, request.priority),
             policy=queue.policy,
             ageing_s=queue.ageing_s,
         )
@@ -257,21 +257,21 @@ def _place(house: House, request: CallbackRequest, now: float) -> None:
     house.placed.add(call)
     dialled = plan.caller_id or house.plan.default_number
     house.emit(
-        CallBack(
+        PlaceCall(
             call,
             request.number,
             plan.dial.format(number=request.number),
             dialled,
             plan.ring_s,
-            dialled,
             request.language,
+            CallMark(dialled, request.language, now, "", "", 0, 0.0).encode(),
             request.kind.value,
         )
     )
     _wake(house, request, now + plan.ring_s + _LOST_AFTER_S)
 
 
-def failed(house: House, event: CallbackFailed, now: float) -> None:
+def failed(house: House, event: OutboundFailed, now: float) -> None:
     """He did not answer."""
     request = of_call(house, event.call)
     if request is not None and event.call not in house.calls:

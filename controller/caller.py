@@ -15,7 +15,16 @@ from ivr.menu import Action, Enqueue, Message, Question, Release, again, answer,
 from ivr.prompts import prompt_name
 from pbx.call import CallInput, CallRecord, CallState
 from pbx.commands import Ask, HangUp, Play
-from pbx.events import CallArrived, CallerIdle, KeysPressed, KeyStatus, PromptPlayed, StepLost, StepRefused
+from pbx.events import (
+    CallArrived,
+    CallerIdle,
+    KeysPressed,
+    KeyStatus,
+    OutboundAnswered,
+    PromptPlayed,
+    StepLost,
+    StepRefused,
+)
 from pbx.outbox import TALKING
 from recordings.policy import Milestone
 
@@ -31,6 +40,14 @@ def arrived(house: House, event: CallArrived, now: float) -> None:
     house.note(live)
     reached(house, live, Milestone.ARRIVED, event.at)
     begin(house, live, event.at)
+
+
+def picked_up(house: House, event: OutboundAnswered, now: float) -> None:
+    """A citizen has answered a call that we placed: an agent's goes on, a call-back begins like one that came in."""
+    if outbound.is_agents(event.call):
+        outbound.answered(house, event, now)
+    else:
+        arrived(house, CallArrived(event.call, event.channel, event.dialled, event.number, event.at), now)
 
 
 def begin(house: House, live: LiveCall, at: float) -> None:
@@ -60,6 +77,7 @@ def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
     if live is None or live.state is not CallState.ASKING or event.step < live.oldest_news:
         return
     live.lost = 0
+    live.stood = None
     if live.dialog is not None:
         hold_keys.answered(house, live, event.keys, event.at)
         return
@@ -90,6 +108,7 @@ def prompt_played(house: House, event: PromptPlayed, now: float) -> None:
     if live is None or live.state is not CallState.PLAYING or event.step < live.oldest_news:
         return
     live.lost = 0
+    live.stood = None
     if live.releasing:
         callbacks.message_heard(house, live, event.at)
         house.emit(HangUp(live.call, live.channel))
@@ -171,6 +190,8 @@ def _again(house: House, live: LiveCall, at: float) -> None:
         return
     if live.state is CallState.OFFERED:  # nobody is kept for him; after a pause he is offered again
         offers.take_back(house, live, "lost", house.now, refused=True)
+    elif live.state in (CallState.ASKING, CallState.PLAYING):
+        hold_keys.unheard(house, live)
     live.oldest_news = 0  # nothing of ours is on its way to him: whatever he reports is news
 
 

@@ -7,7 +7,7 @@ A word is an object whose key ``is`` names its class, followed by its fields. Th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
@@ -42,6 +42,25 @@ class _Adapters(dict[str, TypeAdapter[W]]):
 
 _EVENTS: _Adapters[Event] = _Adapters(get_args(Event))
 _COMMANDS: _Adapters[Command] = _Adapters(get_args(Command))
+
+
+def _placed(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A `PlaceCall` as it was written when it named the trunk alone."""
+    if "trunk" not in data:
+        return data
+    return {"dial": f"PJSIP/{data.get('number')}@{data['trunk']}", **_without(data, "trunk")}
+
+
+def _without(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name not in names}
+
+
+_FORMERLY: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+    "CallBack": lambda data: {**_without(data, "dialled"), "is": "PlaceCall", "mark": ""},
+    "CallbackFailed": lambda data: {**data, "is": "OutboundFailed"},
+    "PlaceCall": _placed,
+}
+"""Words of journals that an earlier program wrote, in today's form."""
 
 
 class CodecError(ValueError):
@@ -80,6 +99,7 @@ def _encode(word: W, adapters: _Adapters[W]) -> bytes:
 
 
 def _decode(data: Mapping[str, Any], adapters: _Adapters[W]) -> W:
+    data = _FORMERLY.get(str(data.get("is")), dict)(data)
     name = data.get("is")
     if not isinstance(name, str) or name not in adapters:
         raise CodecError(f"{name!r} is not one of the words of this program")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from agents.moves import AgentInput, AgentState
 from controller import desk
-from controller.house import House, Notice
+from controller.house import House
 from ivr.prompts import Language, prompt_name, say_digits
 from pbx.commands import SayToPhone
 from pbx.events import CodeDialled, PhoneCode, PinVerdict
@@ -42,7 +42,7 @@ def dialled(house: House, event: CodeDialled, now: float) -> None:
 def _sign_in(house: House, event: CodeDialled, language: Language, now: float) -> tuple[str, ...]:
     """What is said to one who signs in at the phone where he stands."""
     if event.pin is PinVerdict.LOCKED:
-        house.notices.append(Notice(now, "pin_locked", event.agent or AgentId(""), event.phone))
+        house.tell("pin_locked", event.agent or AgentId(""), event.phone)
         return ("code-locked",)
     if event.pin is not PinVerdict.RIGHT or event.agent is None:
         return ("code-wrong",)

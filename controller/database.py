@@ -22,7 +22,7 @@ import acd.sql
 import metrics.sql
 import recordings.sql
 import tickets.sql
-from controller import audit_rows, notice_rows, override_rows
+from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 
 if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
     import psycopg
@@ -36,6 +36,7 @@ METADATAS: tuple[MetaData, ...] = (
     audit_rows.metadata,
     override_rows.metadata,
     notice_rows.metadata,
+    desk_notice_rows.metadata,
 )
 """The tables of every room that has any."""
 

@@ -9,7 +9,7 @@ from agents import agent as agents
 from agents.agent import MISSED, Agent
 from agents.mark import encode
 from agents.moves import AgentInput, AgentState, Refused
-from controller.house import House, Notice
+from controller.house import House
 from pbx.commands import MarkAgent, NetMembership, Reply, Wake
 from pbx.events import (
     AgentSignedIn,
@@ -23,6 +23,7 @@ from pbx.events import (
     WrapUpExtended,
 )
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
+from pbx.memory import DeskNoticesRestored
 
 _AT_REST = (AgentState.OFFLINE, AgentState.NOT_READY, AgentState.READY)
 """States in which an agent may change his seat."""
@@ -75,7 +76,7 @@ def put(house: House, before: Agent, after: Agent) -> None:
     house.roster.put(after)
     house.dirty = True
     if after.reason == MISSED and before.reason != MISSED:
-        house.notices.append(Notice(house.now, "missed", after.id))
+        house.tell("missed", after.id)
     if after.state is AgentState.WRAP_UP and after.generation != before.generation:
         house.emit(Wake(TimerKind.WRAP_UP, after.id, after.generation, after.until))
     if after.state is AgentState.NOT_READY and (after.since, after.reason) != (before.since, before.reason):
@@ -185,12 +186,12 @@ def sign_in(house: House, agent: AgentId, seat: AgentId | None, now: float) -> s
         return "seat_in_call"
     if other is not None and other.id != agent:
         if other.state is not AgentState.OFFLINE:
-            house.notices.append(Notice(now, "seat_taken", other.id, wanted))
+            house.tell("seat_taken", other.id, wanted)
             ask(house, other.id, AgentInput.SIGN_OUT, now)
         leave_seat(house, other.id, now)
     if moves:
         if known.state is not AgentState.OFFLINE:
-            house.notices.append(Notice(now, "moved", agent, wanted))
+            house.tell("moved", agent, wanted)
             ask(house, agent, AgentInput.SIGN_OUT, now)
         seats.sit(agent, wanted)
         house.published.pop(agent, None)
@@ -274,8 +275,16 @@ def reason_overrun(house: House, event: TimeIsUp, now: float) -> None:
     """An agent is not ready for longer than his reason allows: said once, and nothing else (he may have a cause)."""
     known = house.agent(AgentId(event.key))
     limit = house.plan.agent_rules.limit_of(known) if known is not None else None
-    if known is not None and limit is not None and now >= known.since + limit - 0.001:  # else a stale timer
-        house.notices.append(Notice(now, "overrun", known.id, known.reason))
+    if known is None or limit is None or now < known.since + limit - 0.001:
+        return  # a stale timer
+    told = (one.agent == known.id and one.what == "overrun" and one.at >= known.since for one in house.notices)
+    if not any(told):  # a restarted controller sets its clocks anew, and knows what the one before has said
+        house.tell("overrun", known.id, known.reason)
+
+
+def notices_restored(house: House, event: DeskNoticesRestored, now: float) -> None:
+    """What the controller before has shown is shown on."""
+    house.notices.extendleft(reversed(event.notices))
 
 
 def phone_changed(house: House, event: PhoneChanged, now: float) -> None:

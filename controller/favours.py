@@ -19,7 +19,14 @@ from pbx.ids import AgentId, QueueId
 NORMAL_CAUSES = frozenset({16, 17, 31})
 """Q.850 causes of a call that somebody ended: normal clearing, user busy, normal unspecified. Else the line was cut."""
 
-_AT_WORK = (AgentState.READY, AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.WRAP_UP)
+_AT_WORK = (
+    AgentState.READY,
+    AgentState.RESERVED,
+    AgentState.RINGING,
+    AgentState.TALKING,
+    AgentState.HOLDING,
+    AgentState.WRAP_UP,
+)
 
 
 REMEMBER_S = 86_400.0

@@ -14,8 +14,8 @@ from agents.moves import AgentInput, AgentState
 from controller import desk, offers
 from controller.house import Consulting, Holding, House, LiveCall
 from controller.recorded import reached
-from controller.targets import TRANSFER, Target, resolve
-from pbx.call import CallInput, CallState, HoldSpan, TransferRecord
+from controller.targets import ATTENDED, THREE_WAY, TRANSFER, Target, resolve
+from pbx.call import CallInput, CallRecord, CallState, HoldSpan, TransferRecord
 from pbx.commands import CancelOffer, Consult, DropParty, HoldTalk, Join, Reply
 from pbx.events import (
     ConsultAsked,
@@ -146,6 +146,20 @@ def span_over(house: House, live: LiveCall, at: float) -> None:
         house.note(live, holds=(*holds[:-1], replace(holds[-1], ended_at=at)))
 
 
+def record_over(record: CallRecord, at: float) -> CallRecord:
+    """The record of a call that has ended: whatever was still asked or on hold then has an end too."""
+    holds = tuple(
+        one if one.ended_at is not None else replace(one, ended_at=max(at, one.began_at)) for one in record.holds
+    )
+    transfers = tuple(
+        one if one.outcome != "asked" else replace(one, outcome="cancelled", detail="caller_gone", ended_at=at)
+        for one in record.transfers
+    )
+    if (holds, transfers) == (record.holds, record.transfers):
+        return record
+    return replace(record, holds=holds, transfers=transfers)
+
+
 # ---------------------------------------------------------------- consult, attended transfer
 
 
@@ -178,7 +192,7 @@ def _consult(house: House, live: LiveCall, event: ConsultAsked, now: float) -> s
     if target.agent is not None:
         desk.change(house, target.agent, AgentInput.RESERVE, now, call=live.call)
     live.consult = Consulting(target.endpoint, target.agent, target.name)
-    asked = TransferRecord(event.agent, "attended", target.name, now)
+    asked = TransferRecord(event.agent, ATTENDED, target.name, now)
     house.note(live, transfers=(*live.record.transfers, asked))
     return ""
 
@@ -233,19 +247,19 @@ def consult_over(house: House, live: LiveCall, outcome: str, detail: str, at: fl
     if consult is None:
         return
     live.consult = None
-    mark_transfer(house, live, consult.name, outcome, detail, at)
+    mark_transfer(house, live, ATTENDED, consult.name, outcome, detail, at)
     if let_go and consult.leg is not None:
         house.emit(CancelOffer(live.call, consult.leg))
     elif let_go and consult.agent is not None:  # no leg yet: Dial ends with the agent's part in it
         desk.change(house, consult.agent, AgentInput.OFFER_FAILED, house.now, call=live.call)
 
 
-def mark_transfer(house: House, live: LiveCall, name: str, outcome: str, detail: str, at: float) -> None:
-    """Write into the record what became of the newest hand-over to `name` that is still open."""
+def mark_transfer(house: House, live: LiveCall, way: str, name: str, outcome: str, detail: str, at: float) -> None:
+    """Write into the record what became of the newest hand-over of this `way` to `name` that is still open."""
     transfers = list(live.record.transfers)
     for index in range(len(transfers) - 1, -1, -1):
         one = transfers[index]
-        if one.target == name and one.outcome in ("asked", "joined"):
+        if (one.way, one.target) == (way, name) and one.outcome in ("asked", "joined"):
             transfers[index] = replace(one, outcome=outcome, detail=detail, ended_at=at)
             house.note(live, transfers=tuple(transfers))
             return
@@ -281,7 +295,7 @@ def resumes(house: House, live: LiveCall, leg: ChannelName, at: float, now: floa
     live.lost = 0
     if consult is not None and consult.leg == leg:
         live.legs = {leg: consult.endpoint}
-        mark_transfer(house, live, consult.name, "done", "", at)
+        mark_transfer(house, live, ATTENDED, consult.name, "done", "", at)
         if consult.agent is not None:
             desk.joined(house, consult.agent, live.call, leg, now)
             house.note(live, agent=consult.agent)
@@ -400,5 +414,5 @@ def drop_thirds(house: House, live: LiveCall) -> None:
     """Stop ringing third parties: the talk that they were asked into is over."""
     for endpoint, name in live.thirds.items():
         house.emit(DropParty(live.call, endpoint))
-        mark_transfer(house, live, name, "cancelled", "", house.now)
+        mark_transfer(house, live, THREE_WAY, name, "cancelled", "", house.now)
     live.thirds.clear()

@@ -12,7 +12,7 @@ from controller.plan import CALL_BACK
 from controller.waiting_words import spoken
 from ivr.prompts import prompt_name, say_digits
 from pbx.call import CallInput, CallState, Outcome
-from pbx.callback import CallbackRequest
+from pbx.callback import CallbackKind, CallbackRequest
 from pbx.commands import Ask
 from pbx.events import CallbackStored, HoldKeyPressed
 from pbx.ids import QueueId
@@ -30,6 +30,7 @@ def pressed(house: House, event: HoldKeyPressed, now: float) -> None:
     live = house.calls.get(event.call)
     if live is None or live.state is not CallState.WAITING or event.step < live.oldest_news:
         return
+    live.lost = 0  # he is there, and under music
     wanted = house.queue(live.record.queue or QueueId("")).keys.get(event.key, "")
     if event.key == notices.KEY and not wanted:
         notices.pressed(house, live, event.at)
@@ -41,6 +42,7 @@ def pressed(house: House, event: HoldKeyPressed, now: float) -> None:
     elif wanted == MENU and house.number(live.record.dialled).menu is not None:
         offers.leave_line(house, live)
         live.announce_at = live.comfort_at = None
+        live.stood = live.record
         house.note(live, queue=None, queued_at=None, place_at=None, favours=())
         caller.begin(house, live, event.at)
     elif wanted.startswith(QUEUE):
@@ -119,12 +121,30 @@ def stored(house: House, event: CallbackStored, now: float) -> None:
     request = house.callbacks.get(event.id)
     live = _asking(house, request) if request is not None else None
     if live is not None:
-        live.dialog = None
-        house.note(live, outcome=Outcome.CALLBACK)
-        language = spoken(live)
-        pieces = ("callback-keep-place", "callback-accepted", "goodbye")
-        caller.release(house, live, tuple(prompt_name(language, piece) for piece in pieces))
+        _told(house, live)
     callbacks.stored(house, event, now)
+
+
+def _told(house: House, live: LiveCall) -> None:
+    """He hears that he will be called, and is let go."""
+    live.dialog = None
+    house.note(live, outcome=Outcome.CALLBACK)
+    language = spoken(live)
+    pieces = ("callback-keep-place", "callback-accepted", "goodbye")
+    caller.release(house, live, tuple(prompt_name(language, piece) for piece in pieces))
+
+
+def found_registered(house: House, live: LiveCall) -> bool:
+    """Whether a caller found after a restart has asked in this very call to be called back, and the store has it: he is
+    told so now, and does not stand in the line twice.
+    """
+    if live.dialog is not None or live.releasing:
+        return False
+    if not any(one.of_call == live.call and one.kind is CallbackKind.ASKED for one in house.callbacks.values()):
+        return False
+    live.state = CallState.ASKING
+    _told(house, live)
+    return True
 
 
 def _asking(house: House, request: CallbackRequest) -> LiveCall | None:
@@ -132,6 +152,20 @@ def _asking(house: House, request: CallbackRequest) -> LiveCall | None:
     return next(
         (one for one in house.calls.values() if one.dialog is not None and one.dialog.request == request.id), None
     )
+
+
+def unheard(house: House, live: LiveCall) -> None:
+    """What he was to be asked in the line did not reach him, so often that nothing more is tried: he hears its music
+    still, and goes on waiting at his place. Whoever stands elsewhere is taken by the safety net.
+    """
+    stood, live.stood = live.stood, None
+    if stood is not None:
+        house.note(live, queue=stood.queue, queued_at=stood.queued_at, place_at=stood.place_at, favours=stood.favours)
+    waits = live.record.queue is not None and not live.away and not live.releasing
+    registered = live.dialog is not None and live.dialog.request
+    if waits and not registered and house.move(live, CallInput.QUEUE):
+        live.dialog = None
+        offers.stand_in_line(house, live)
 
 
 def back_to_line(house: House, live: LiveCall) -> None:

@@ -27,28 +27,11 @@ from pbx.call import CallInput, CallMark, CallRecord, CallState, moved
 from pbx.callback import CallbackRequest
 from pbx.commands import Command, SaveCall
 from pbx.ids import AgentId, CallId, ChannelName, QueueId
+from pbx.memory import NOTICES_KEPT, DeskNotice, SaveDeskNotice
 from pbx.notice import Incident, Registration
 from recordings.policy import Milestone
 
 log = logging.getLogger(__name__)
-
-NOTICES_KEPT = 100
-"""So many notices are at hand; the journal has every event from which they came."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that a supervisor should see and that nobody asked for.
-
-    `what`: ``missed`` (not ready after calls left unanswered), ``moved`` (signed in at another seat, `detail`, and out
-    where he was), ``seat_taken`` (signed out because somebody else signed in at his seat, `detail`), ``overrun`` (not
-    ready for longer than the reason, `detail`, allows).
-    """
-
-    at: float
-    what: str
-    agent: AgentId
-    detail: str = ""
 
 
 @dataclass(slots=True)
@@ -154,6 +137,7 @@ class LiveCall:
     announce_at: float | None = None  #: when he is told his place next
     comfort_at: float | None = None  #: when he hears the next word of comfort
     dialog: Dialog | None = None  #: he is being asked about a call-back
+    stood: CallRecord | None = None  #: as he stood in the line, until he hears the menu to which he wanted to go back
     away: str = ""  #: he cannot be served now, and is given this instead (`controller.turned_away`)
     told: tuple[str, ...] = ()  #: the notices that he has heard, oldest first
     saying: str | None = None  #: what the exchange is saying to him (`controller.notices`)
@@ -184,6 +168,7 @@ class LiveCall:
             record.queue or "",
             self.priority,
             record.queued_at or 0.0,
+            record.place_at or 0.0,
         ).encode()
 
 
@@ -224,7 +209,7 @@ class House:
         self.talks = {queue.id: Talks(queue.expected_talk_s) for queue in plan.queues.values()}
         self.patience = {queue: Patience() for queue in plan.queues}
         self.published: dict[AgentId, str] = {}  #: agents' marks as the exchange has them
-        self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
+        self.notices: deque[DeskNotice] = deque(maxlen=NOTICES_KEPT)  #: what a supervisor should see of agents
         self.unheld: dict[CallId, None] = {}  #: waiting calls that have not been told to hold yet, in order
         self.ending = False  #: the exchange is being stopped with us
         self.dirty = False  #: the line or an agent changed: distribute before the step ends
@@ -257,8 +242,12 @@ class House:
 
     def priority(self, live: LiveCall) -> int:
         """A caller's priority: his own, or that of his queue where it was raised for now."""
-        changed = self.supervision.queues.get(live.record.queue or QueueId(""))
-        return max(live.priority, (changed.priority or 0) if changed is not None else 0)
+        return self.raised(live.record.queue or QueueId(""), live.priority)
+
+    def raised(self, queue: QueueId, priority: int) -> int:
+        """A priority in a queue, or that of everybody in it where a supervisor has put it higher for now."""
+        changed = self.supervision.queues.get(queue)
+        return max(priority, (changed.priority or 0) if changed is not None else 0)
 
     def waiting(self) -> Iterable[LiveCall]:
         """Calls in the line, in its order."""
@@ -269,6 +258,12 @@ class House:
     def emit(self, command: Command) -> None:
         """Add a command to this step's outcome."""
         self.out.append(command)
+
+    def tell(self, what: str, agent: AgentId, detail: str = "") -> None:
+        """Show supervisors a notice of an agent, now and after a restart."""
+        notice = DeskNotice(self.now, what, agent, detail)
+        self.notices.append(notice)
+        self.emit(SaveDeskNotice(notice))
 
     def add(self, record: CallRecord) -> LiveCall:
         """A new live call."""

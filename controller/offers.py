@@ -179,6 +179,7 @@ def leg_started(house: House, event: LegStarted, now: float) -> None:
     if live is None or held.leg_started(house, live, event, now):
         return
     live.running = max(live.running, event.step)
+    transfers.begun(house, live, event.step)
     given_up = live.state is CallState.WAITING and event.step >= live.oldest_news  # it has arrived all the same
     if not given_up and not _ours(live, event):
         return

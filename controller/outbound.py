@@ -1,10 +1,10 @@
 """Calls that the hotline places: an agent's follow-up (回访) or call-back (回拨), and the queue's own call-back. Pure.
 
 Agent first (`outbound_asked`): his phone rings; when he has answered, the citizen is called; when that one has answered
-he hears the recording notice, then fetches the agent (`Join`). Citizen first (`place` without an agent): when he has
-answered he hears the notice and joins the line of `queue`, like one who has called. In both the citizen's channel is
-the call's channel, so that keys, hold, transfer, recording and restart are as for everybody. It ends with
-`Outcome.ANSWERED`, or with `Outcome.UNREACHED` where nobody answered (`talk.call_ended`).
+he hears the recording notice, then fetches the agent (`Join`). Citizen first: the queue's own call-back
+(`callbacks.py`), whose agent is kept and rung when the citizen has answered. Both are placed by `PlaceCall`; in both
+the citizen's channel is the call's channel, so that keys, hold, transfer, recording and restart are as for everybody.
+An agent's ends with `Outcome.ANSWERED`, or with `Outcome.UNREACHED` where nobody answered (`talk.call_ended`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from agents.moves import AgentInput, AgentState
-from controller import desk, held, offers, talk
+from controller import callbacks, desk, held, offers, talk
 from controller.house import Holding, House, LiveCall, Outbound
 from controller.targets import Target, number, shown
 from ivr.prompts import prompt_name
@@ -23,6 +23,7 @@ from pbx.ids import AgentId, CallId, ChannelName, QueueId
 from recordings.policy import Milestone
 
 OUTBOUND = "outbound"  #: `CallRecord.direction`
+_ID = "out-"  #: how the id of an agent's call begins
 
 _PURPOSE = re.compile(r"[a-z0-9_-]{1,32}")
 
@@ -30,7 +31,7 @@ _PURPOSE = re.compile(r"[a-z0-9_-]{1,32}")
 def new_call(house: House, now: float) -> CallId:
     """An id for a call of ours: the instant in milliseconds, counted on where two begin in the same one."""
     instant = int(now * 1000)
-    while (call := CallId(f"out-{instant}")) in house.calls or call in house.finishing:
+    while (call := CallId(f"{_ID}{instant}")) in house.calls or call in house.finishing:
         instant += 1
     return call
 
@@ -75,15 +76,9 @@ def _dials(house: House, agent: AgentId) -> bool:
     return any(one.outbound is not None and one.outbound.agent == agent for one in house.calls.values())
 
 
-def place(house: House, wanted: str, queue: QueueId, purpose: str, now: float) -> LiveCall | str:
-    """Call a citizen for a queue; when he answers he joins its line. The live call, or the code of a refusal."""
-    target = number(house, None, wanted)
-    if isinstance(target, str):
-        return target
-    live = _record(house, target, queue, purpose, None, now)
-    live.after_notice = queue
-    _call_citizen(house, live)
-    return live
+def is_agents(call: CallId) -> bool:
+    """Whether an agent's call has this id; the others that we place are call-backs."""
+    return call.startswith(_ID)
 
 
 def _record(house: House, target: Target, queue: str, purpose: str, agent: AgentId | None, now: float) -> LiveCall:
@@ -111,8 +106,11 @@ def _call_citizen(house: House, live: LiveCall) -> None:
         return
     live.outbound.placed = True
     plan, record = house.plan.outbound, live.record
+    dial = f"PJSIP/{record.caller}@{plan.trunk}"
     house.emit(
-        PlaceCall(live.call, record.caller, plan.trunk, record.dialled, plan.ring_s, record.language, live.mark())
+        PlaceCall(
+            live.call, record.caller, dial, record.dialled, plan.ring_s, record.language, live.mark(), record.purpose
+        )
     )
 
 
@@ -129,7 +127,7 @@ def agent_waits(house: House, event: AgentWaits, now: float) -> None:
 
 
 def answered(house: House, event: OutboundAnswered, now: float) -> None:
-    """The citizen has answered: the notice first, where his call is recorded."""
+    """The citizen has answered an agent's call: the notice first, where it is recorded."""
     live = house.calls.get(event.call)
     if live is None or live.state is not CallState.DIALLING:
         return
@@ -173,7 +171,10 @@ def notice_over(house: House, live: LiveCall, at: float) -> None:
 def failed(house: House, event: OutboundFailed, now: float) -> None:
     """The citizen did not answer."""
     live = house.calls.get(event.call)
-    if live is not None and live.state is CallState.DIALLING:
+    if live is None:
+        callbacks.failed(house, event, now)
+    elif live.state is CallState.DIALLING:
+        house.note(live, unreached=event.reason)
         over(house, live, event.at, now)
 
 

@@ -36,6 +36,7 @@ from pbx.commands import (
 )
 from pbx.events import CallbackStored, Event, TicketOpened
 from pbx.ids import CallId, RequestId, TicketNumber
+from pbx.memory import SaveDeskNotice
 from pbx.notice import NoticeRegistered, Registration, SaveNotice, SaveRegistration
 from pbx.supervision import Audit, SaveOverrides
 from recordings import files
@@ -115,6 +116,8 @@ class Performer:
                 self._records.save_listing(command.entry)
             case DropListing():
                 self._records.drop_listing(command.number)
+            case SaveDeskNotice():
+                self._records.save_desk_notice(command.notice)
             case FinishRecording():
                 self._start(self._finish(command))
             case Audit():

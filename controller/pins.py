@@ -1,8 +1,9 @@
 """Agents' PINs: hashes in one file of mode 0600, checked beside the loop, and locked after too many wrong tries.
 
 A PIN travels from the phone's channel to `SignInDesk` and no further: the event that the switchboard (and so the
-journal) gets says only whether it was right. The hash is scrypt (RFC 7914) of the standard library; a check costs some
-50 ms and 16 MB, so checks run one at a time in a thread, and a locked agent or phone costs nothing.
+journal) gets says only whether it was right. Wrong tries and locks outlive the controller, in a file beside the hashes.
+The hash is scrypt (RFC 7914) of the standard library; a check costs some 50 ms and 16 MB, so checks run one at a time
+in a thread, and a locked agent or phone costs nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,9 @@ COST, BLOCK, PARALLEL = 2**14, 8, 1
 
 PINS = "pins.json"
 """The file's name in the data folder."""
+
+TRIES = "pin-tries.json"
+"""The file of the wrong tries, beside it: numbers of phones and agents, no PIN."""
 
 SHORTEST, LONGEST = 4, 12
 """Digits of a PIN."""
@@ -93,13 +97,7 @@ class PinFile:
             hashes.pop(agent, None)
         else:
             hashes[agent] = hashed(accepted(agent, pin))
-        part = self.file.with_name(f".{self.file.name}.part")
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-            json.dump(hashes, out, indent=1, sort_keys=True)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(self.file)
+        _replace(self.file, hashes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +115,22 @@ class Throttle:
         self._rules = rules
         self._wrong: dict[str, int] = {}
         self._until: dict[str, float] = {}
+
+    def kept(self) -> dict[str, dict[str, float]]:
+        """What must be known after a restart: the wrong tries so far, and until when is locked."""
+        return {"wrong": dict(self._wrong), "until": dict(self._until)}
+
+    def restore(self, kept: Mapping[str, Mapping[str, float]], now: float) -> None:
+        """Go on from what was `kept`. No lock is longer than the rules' from now on: the clock may have been set back.
+
+        Raises ValueError for something that `kept` did not make.
+        """
+        try:
+            wrong = {str(key): int(count) for key, count in kept["wrong"].items()}
+            until = {str(key): min(float(at), now + self._rules.lock_s) for key, at in kept["until"].items()}
+        except (AttributeError, KeyError, TypeError):
+            raise ValueError("these are no wrong tries") from None
+        self._wrong, self._until = wrong, {key: at for key, at in until.items() if at > now}
 
     def locked(self, key: str, now: float) -> bool:
         """Whether this agent or phone is locked at `now`."""
@@ -138,6 +152,45 @@ class Throttle:
         self._wrong.pop(key, None)
 
 
+class TryFile:
+    """The wrong tries and locks, in a JSON file that only its owner may read: a restart opens no lock.
+
+    It is written before anybody is told that his PIN was wrong, so that no try is forgotten that its maker knows of.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def load(self, throttle: Throttle, now: float) -> None:
+        """Let the throttle go on from the file. One that cannot be read counts as empty, and is an error in the log."""
+        try:
+            throttle.restore(json.loads(self.file.read_text(encoding="utf-8")), now)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            action = {"action": "agent.pin_tries_unreadable"}
+            log.error("the wrong PINs of before cannot be read: %s", type(error).__name__, extra=action)
+
+    def keep(self, throttle: Throttle) -> None:
+        """Write the throttle's state. A disk that refuses is an error in the log: this process still knows it."""
+        try:
+            _replace(self.file, throttle.kept())
+        except OSError as error:
+            action = {"action": "agent.pin_tries_unwritten"}
+            log.error("a wrong PIN cannot be kept for after a restart: %s", error.strerror, extra=action)
+
+
+def _replace(file: Path, content: object) -> None:
+    """Put a file of mode 0600 in the place of the one before; durable when it returns. Raises OSError."""
+    part = file.with_name(f".{file.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        json.dump(content, out, indent=1, sort_keys=True)
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(file)
+
+
 class SignInDesk:
     """Takes the codes that phones dial, checks the PIN where one belongs to it, and posts `CodeDialled`."""
 
@@ -152,6 +205,8 @@ class SignInDesk:
         """`agents`: a number that is none of theirs is not passed on: it might be a PIN, typed too early."""
         self._pins, self._agents, self._post, self._clock = pins, agents, post, clock
         self._throttle = Throttle(rules or PinRules())
+        self._tries = TryFile(pins.file.with_name(TRIES))
+        self._tries.load(self._throttle, clock())
         self._one_at_a_time = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -184,11 +239,16 @@ class SignInDesk:
             keys.append(f"agent {dialled.agent}")
         if any(self._throttle.locked(key, self._clock()) for key in keys):
             return PinVerdict.LOCKED
+        before = self._throttle.kept()
         if await asyncio.to_thread(self._right, dialled):
             for key in keys:
                 self._throttle.right(key)
+            if self._throttle.kept() != before:
+                await asyncio.to_thread(self._tries.keep, self._throttle)
             return PinVerdict.RIGHT
-        if any([self._throttle.wrong(key, self._clock()) for key in keys]):
+        locked = any([self._throttle.wrong(key, self._clock()) for key in keys])
+        await asyncio.to_thread(self._tries.keep, self._throttle)
+        if locked:
             log.warning("phone %s: too many wrong PINs", dialled.phone, extra={"action": "agent.pin_locked"})
             return PinVerdict.LOCKED
         return PinVerdict.WRONG

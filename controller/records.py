@@ -17,8 +17,9 @@ import acd.callback_sql as callback_rows
 import acd.sql as listing_rows
 import metrics.sql as call_rows
 import recordings.sql as recording_rows
+import tickets.list_sql as list_rows
 import tickets.sql as ticket_rows
-from controller import audit_rows, notice_rows, override_rows
+from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
 from controller.spool import Operation
 from controller.writer import Store
@@ -27,13 +28,16 @@ from pbx.callback import CallbackRequest
 from pbx.commands import OpenTicket
 from pbx.events import CallerEntry
 from pbx.ids import CallId, TicketNumber
+from pbx.memory import CallLesson, DeskNotice
 from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, QueueOverride, SaveOverrides, SkillOverride
 from recordings.sql import RecordingRow
 from recordings.transcript import Transcript
+from tickets.approvals import Approval
 from tickets.flow import Intake
 from tickets.given import Move
 from tickets.moves import Actor
+from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
 
 
@@ -116,6 +120,8 @@ class Operations:
         self.save_registration = Operation(
             "save_registration", notice_rows.save_registration, TypeAdapter(Registration)
         )
+
+        self.save_desk_notice = Operation("save_desk_notice", desk_notice_rows.save, TypeAdapter(DeskNotice))
 
         def open_ticket(connection: Connection, opening: OpenTicket) -> TicketNumber:
             return ticket_rows.open_ticket(connection, opening, policy)
@@ -205,6 +211,20 @@ class Records:
         """The requests made in [since, until), epoch seconds, oldest first."""
         return await self._store.read(callback_rows.list_callbacks, since, until)
 
+    # ------------------------------------------------------------ what a start must know
+
+    def save_desk_notice(self, notice: DeskNotice) -> None:
+        """Write an agent's notice."""
+        self._store.put(self._do.save_desk_notice, notice)
+
+    async def desk_notices(self) -> tuple[DeskNotice, ...]:
+        """The latest notices of agents, oldest first."""
+        return await self._store.read(desk_notice_rows.latest)
+
+    async def lessons(self, most: int) -> list[CallLesson]:
+        """What the latest `most` ended calls teach of their queues, oldest first."""
+        return await self._store.read(call_rows.latest_lessons, most)
+
     # ------------------------------------------------------------ incident notices
 
     def save_notice(self, notice: Incident) -> None:
@@ -278,6 +298,14 @@ class Records:
     async def tickets(self, since: float, until: float) -> list[Ticket]:
         """The tickets opened in [since, until), epoch seconds, oldest first."""
         return await self._store.read(ticket_rows.list_tickets, since, until)
+
+    async def page_of_tickets(self, wanted: TicketFilter) -> TicketPage:
+        """The next tickets of a list. Raises `TicketRefused` for an `after` that is no ticket."""
+        return await self._store.read(list_rows.page_of_tickets, wanted)
+
+    async def decided_requests(self, since: float, until: float) -> list[tuple[TicketNumber, Approval]]:
+        """The requests (退单, 延期, …) decided in [since, until), epoch seconds, with their tickets."""
+        return await self._store.read(list_rows.decided_requests, since, until)
 
     async def ticket_moves(self, number: TicketNumber) -> list[TicketMove]:
         """Everything that was done to a ticket, in order."""

@@ -13,13 +13,26 @@ from acd.line import HIGHEST_PRIORITY
 from agents.agent import Agent
 from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
-from controller import callbacks, caller, desk, listen, notices, offers, talk, turned_away
+from controller import (
+    callbacks,
+    caller,
+    desk,
+    held,
+    hold_keys,
+    lessons,
+    listen,
+    notices,
+    offers,
+    talk,
+    transfers,
+    turned_away,
+)
 from controller.house import Consulting, CurrentOffer, Holding, House, LiveCall, Outbound
 from controller.outbound import OUTBOUND
 from controller.recorded import finish_if_complete
 from ivr.menu import Message, Question, again, restore
 from pbx.call import CallMark, CallRecord, CallState, HoldSpan, Outcome
-from pbx.commands import CancelOffer, SaveCall, Wake
+from pbx.commands import CancelOffer, HangUp, SaveCall, Wake
 from pbx.events import (
     Answer,
     CallEnded,
@@ -139,8 +152,9 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     """One live caller: adopt him if he is new to us, then act on where he stands."""
     live = house.calls.get(row.call)
     if live is None:
-        if not row.mark and row.context not in _OUR_CONTEXTS:
-            return  # just being answered: `CallArrived` comes after this snapshot
+        rung = row.context not in _OUR_CONTEXTS
+        if rung and (not row.mark or callbacks.of_call(house, row.call) is not None):
+            return  # just being answered, or about to be: `CallArrived` or `OutboundAnswered` comes after this snapshot
         live = _adopt(house, row, at)
     ran_newest = 0 < live.step <= row.step
     news = row.answer if live.step <= row.step else None  # what we commanded since was in answer to it
@@ -162,6 +176,8 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     elif waiting and row.context in ("p-hold", "p-join") and not row.bridged:
         _held(house, live, row, waiting[0], legs, at, now)
         return
+    if live.leaving is not None and row.bridged and any(leg.channel in live.leaving.legs for leg in others):
+        transfers.undo(house, live, at)  # it never reached him: the talk goes on
     if not placed:
         live.holding = live.consult = live.leaving = None
         _let_go(house, waiting)  # he has been given away, or was, and nobody has told them
@@ -184,10 +200,15 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     elif row.context == "p-record":
         offers.leave_line(house, live)
         turned_away.message_found(house, live, at)
+    elif row.context in ("p-ask", "p-play", "p-idle") and hold_keys.found_registered(house, live):
+        offers.leave_line(house, live)
     elif row.context in ("p-ask", "p-play"):
         offers.leave_line(house, live)
         live.state = CallState.ASKING if row.context == "p-ask" else CallState.PLAYING
         live.notice_playing = live.notice_playing if ran_newest else _notice_due(house, live)
+        if _has_place(live):
+            _waiting(house, live, at, now)
+            offers.hold_or_offer(house, live)
     elif placed:
         live.state = CallState.ARRIVED  # he has answered, and waits for the notice or his agent
         caller.resume(house, live, at)
@@ -229,7 +250,8 @@ def _gone(house: House, gone: CallGone) -> None:
     _talk_seen(live, gone.talk, gone.ended_at)
     offers.close_offer(live, "lost", gone.ended_at)
     ended = replace(live.record, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
-    ended = turned_away.message_over(ended, gone.ended_at)
+    ended = held.record_over(turned_away.message_over(ended, gone.ended_at), gone.ended_at)
+    lessons.learned_of(house, ended)
     house.emit(SaveCall(ended, unless_ended=True))
 
 
@@ -329,7 +351,8 @@ def _call_of(
         record = replace(record, language=mark.language)
     if mark is not None and mark.queue and record.queue is None:  # the store may lag behind the mark
         queue = house.queue(QueueId(mark.queue)).id
-        record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at)
+        place_at = mark.place_at or None
+        record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at, place_at=place_at)
     return LiveCall(replace(record, channel=channel))
 
 
@@ -439,6 +462,10 @@ def _standing(house: House, live: LiveCall, found: Answer | None, step: int, at:
         live.state = CallState.ASKING
         caller.resume(house, live, at)
         return
+    if live.releasing:  # he has heard the last that there was to hear
+        live.state = CallState.PLAYING
+        house.emit(HangUp(live.call, live.channel))
+        return
     if live.record.queue is not None:
         _waiting(house, live, at, now)
         offers.hold_or_offer(house, live)
@@ -452,6 +479,13 @@ def _standing(house: House, live: LiveCall, found: Answer | None, step: int, at:
         caller.keys_pressed(house, KeysPressed(live.call, found.step, found.keys, found.status, at), now)
         return
     caller.resume(house, live, at)
+
+
+def _has_place(live: LiveCall) -> bool:
+    """Whether somebody who is being asked or told something stands in a line by right: what he hears is a question that
+    he has answered already, or one of a dialogue that nobody remembers. He waits where his instants say.
+    """
+    return live.record.queue is not None and live.dialog is None and not live.away and not live.releasing
 
 
 def _is_asked(live: LiveCall) -> bool:
@@ -471,16 +505,18 @@ def _never_seen_again(house: House, record: CallRecord, at: float) -> None:
         released_at=record.released_at or (at if record.joined_at else None),
         outcome=talk.outcome_of(live, unseen=True),
     )
-    house.emit(SaveCall(turned_away.message_over(ended, at)))
+    house.emit(SaveCall(held.record_over(turned_away.message_over(ended, at), at)))
 
 
 def _free_agents(house: House, channels: Iterable[LiveChannel], now: float, *, talking: bool) -> None:
     """Free the agents whom we think in a call for which they have no leg in the exchange.
 
-    Those who `talking` thought to talk first, so that they can be found in another talk; those who were kept or rung
-    last, when it is known which offers have outlived the connection.
+    Those who `talking` thought to talk first, so that they can be found in another talk, or rung anew for the same
+    caller; those who were kept or rung last, when it is known which offers have outlived the connection.
     """
-    legs: set[tuple[AgentId | None, CallId]] = {(row.agent, row.call) for row in channels}
+    legs: set[tuple[AgentId | None, CallId]] = {
+        (row.agent, row.call) for row in channels if not talking or row.bridged or row.context in _AGENT_WAITS
+    }
     offered = {(live.offer.agent, live.call) for live in house.calls.values() if live.offer is not None}
     for known in list(house.roster.agents()):
         if known.call is None or (known.state in (AgentState.TALKING, AgentState.HOLDING)) is not talking:

@@ -18,7 +18,7 @@ from acd.skills import HIGHEST_LEVEL, LOWEST_LEVEL, fits
 from agents.agent import Agent
 from agents.moves import AgentInput, AgentState
 from agents.rights import SYSTEM, Action, Actor, refusal
-from controller import desk, offers
+from controller import callbacks, desk, offers
 from controller import supervise_words as words
 from controller.house import House, LiveCall
 from controller.plan import QueuePlan
@@ -444,6 +444,10 @@ def _put_queue(house: House, queue: QueueId, change: QueueOverride | None, *, sa
             house.changed_queues[queue] = with_needs(configured, change.needs)
     now_so = house.queue(queue)
     for entry in [one for one in house.line.ordered(house.now) if one.queue == queue]:
+        request = house.callbacks.get(entry.call)
+        if request is not None:
+            callbacks.stand(house, request, house.now)
+            continue
         live = house.calls[entry.call]
         waited_s = house.now - (live.record.queued_at or live.record.arrived_at)
         wanted = requirement_at(now_so.requirement, now_so.relax, waited_s)

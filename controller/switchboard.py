@@ -18,6 +18,7 @@ from controller import (
     favours,
     held,
     hold_keys,
+    lessons,
     listen,
     notices,
     offers,
@@ -31,7 +32,7 @@ from controller import (
 )
 from controller.house import House
 from controller.plan import Plan
-from pbx import events, notice
+from pbx import events, memory, notice
 from pbx import supervision as orders
 from pbx.commands import Command
 from pbx.events import Event, TimeIsUp, TimerKind
@@ -71,7 +72,6 @@ RULES: dict[type[Any], Rule] = {
     events.HoldKeyPressed: hold_keys.pressed,
     events.CallbackAsked: callbacks.asked,
     events.CallbackCancelled: callbacks.cancel,
-    events.CallbackFailed: callbacks.failed,
     events.CallbackStored: hold_keys.stored,
     events.CallbacksRestored: callbacks.restored,
     events.LegStarted: offers.leg_started,
@@ -83,7 +83,7 @@ RULES: dict[type[Any], Rule] = {
     events.JoinEnded: talk.join_ended,
     events.ConsultEnded: held.consult_ended,
     events.PhoneHeld: held.phone_held,
-    events.OutboundAnswered: outbound.answered,
+    events.OutboundAnswered: caller.picked_up,
     events.OutboundFailed: outbound.failed,
     events.AgentWaits: outbound.agent_waits,
     events.LegEnded: talk.leg_ended,
@@ -130,6 +130,8 @@ RULES: dict[type[Any], Rule] = {
     orders.SpyStopped: listen.spy_stopped,
     events.CallsRestored: resync.calls_restored,
     events.CallersRemembered: favours.restored,
+    memory.DeskNoticesRestored: desk.notices_restored,
+    memory.LessonsRestored: lessons.restored,
     events.CallerListed: favours.caller_listed,
     events.CallerUnlisted: favours.caller_unlisted,
     events.ExchangeConnected: resync.exchange_connected,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agents.moves import AgentInput
-from controller import callbacks, desk, favours, held, offers, outbound, transfers, turned_away
+from controller import callbacks, desk, favours, held, lessons, offers, outbound, transfers, turned_away
 from controller.house import House, LiveCall
 from controller.recorded import finish_if_complete, reached
-from controller.waiting_words import learn, spoken
+from controller.waiting_words import spoken
 from ivr.prompts import prompt_name, say_ticket
 from pbx.call import CallInput, CallState, Outcome
 from pbx.commands import CancelOffer, OpenTicket, PrepareEnd, ToSurvey
@@ -307,7 +307,7 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
     outbound.release(house, live)
     if dialling:
         live.record = replace(live.record, outcome=Outcome.UNREACHED)
-    live.record = turned_away.message_over(live.record, event.at)
+    live.record = held.record_over(turned_away.message_over(live.record, event.at), event.at)
     span_ends(live, event.at)
     offers.close_offer(live, "caller_gone", event.at)
     if live.offer is not None and (unseen or live.offer.leg is None or live.offer.leg_ended):
@@ -323,7 +323,7 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
     if released is None and live.record.joined_at is not None:
         released = live.talks[-1][1] if live.talks else event.at
     house.note(live, ended_at=event.at, released_at=released, outcome=outcome_of(live, unseen=unseen or house.ending))
-    learn(house, live.record)
+    lessons.learned_of(house, live.record)
     callbacks.call_ended(house, live, now)
     finish_if_complete(house, live)
 

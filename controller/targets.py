@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 TRANSFER, THREE_WAY, TICKET = "transfer", "three_way", "ticket"
 """The ways in which a call is handed over to another service (`domain.md` 3.5: 一键转接, 三方通话, 工单流转)."""
 
+BLIND, ATTENDED = "blind", "attended"
+"""The ways of a transfer, in the call's record (`pbx.call.TransferRecord`), beside `THREE_WAY` and `TICKET`."""
+
 _NUMBER = re.compile(r"\+?[0-9*#]{2,31}")
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from agents.moves import AgentInput, AgentState
 from controller import desk, held, offers
 from controller.house import CurrentOffer, House, Leaving, LiveCall
-from controller.targets import THREE_WAY, TICKET, TRANSFER, Target, party, resolve
+from controller.targets import BLIND, THREE_WAY, TICKET, TRANSFER, Target, party, resolve
 from pbx.call import CallInput, CallState, OfferRecord, TransferRecord
 from pbx.commands import AddParty, CancelOffer, DropParty, Mute, Offer, SendDigits
 from pbx.events import (
@@ -51,14 +51,14 @@ def _transfer(house: House, live: LiveCall, agent: AgentId, kind: TargetKind, wa
     if live.state is CallState.TALKING:
         live.leaving = Leaving(0, agent, tuple(live.legs))
     live.given_by = agent
-    asked = TransferRecord(agent, "blind", target.name, now)
+    asked = TransferRecord(agent, BLIND, target.name, now)
     house.note(live, transfers=(*live.record.transfers, asked))
     if live.state is CallState.HELD:
         held.release(house, live, now)
         live.holding = None
     held.drop_thirds(house, live)
     if target.queue is not None:
-        _to_queue(house, live, target, target.queue, now)
+        _to_queue(house, live, target.queue, now)
     else:
         _to_phone(house, live, target, now)
     return ""
@@ -76,12 +76,14 @@ def _free_to_go(live: LiveCall, agent: AgentId) -> str:
     return "in_conference" if len(live.legs) > 1 else ""
 
 
-def _to_queue(house: House, live: LiveCall, target: Target, queue: QueueId, now: float) -> None:
+def _to_queue(house: House, live: LiveCall, queue: QueueId, now: float) -> None:
     """Into another line, with the wait that he has behind him: his place is that of his first arrival."""
     house.move(live, CallInput.QUEUE)
     live.refused = frozenset()
     house.note(live, queue=queue, queued_at=live.record.queued_at or now)
-    held.mark_transfer(house, live, target.name, "done", "", now)
+    live.given_by = None  # whoever is free takes him: nobody is to answer in the giver's stead
+    if live.leaving is None:
+        _over(house, live, "done", "", now)
     offers.stand_in_line(house, live)
     offers.hold_or_offer(house, live)
 
@@ -109,6 +111,8 @@ def begun(house: House, live: LiveCall, step: int) -> None:
         house.emit(CancelOffer(live.call, leg))
         live.legs.pop(leg, None)
     live.in_bridge = False
+    if live.given_by is None:  # into a line: he is there
+        _over(house, live, "done", "", house.now)
 
 
 def undo(house: House, live: LiveCall, at: float) -> None:
@@ -153,8 +157,8 @@ def failed(house: House, live: LiveCall, outcome: str, now: float) -> None:
 def _over(house: House, live: LiveCall, outcome: str, detail: str, at: float) -> None:
     """Close the newest blind transfer in the record."""
     for one in reversed(live.record.transfers):
-        if one.way == "blind" and one.outcome == "asked":
-            held.mark_transfer(house, live, one.target, outcome, detail, at)
+        if one.way == BLIND and one.outcome == "asked":
+            held.mark_transfer(house, live, BLIND, one.target, outcome, detail, at)
             return
 
 
@@ -192,7 +196,7 @@ def third_joined(house: House, live: LiveCall, endpoint: AgentId, at: float) -> 
     """A third party is in the talk."""
     name = live.thirds.pop(endpoint, None)
     if name is not None:
-        held.mark_transfer(house, live, name, "joined", "", at)
+        held.mark_transfer(house, live, THREE_WAY, name, "joined", "", at)
 
 
 def third_ended(house: House, live: LiveCall, event: LegEnded) -> None:
@@ -201,7 +205,7 @@ def third_ended(house: House, live: LiveCall, event: LegEnded) -> None:
         return
     name = live.thirds.pop(event.agent, None)
     if name is not None:
-        held.mark_transfer(house, live, name, "failed", str(event.cause), event.at)
+        held.mark_transfer(house, live, THREE_WAY, name, "failed", str(event.cause), event.at)
 
 
 def third_party_dropped(house: House, event: ThirdPartyDropped, now: float) -> None:
@@ -218,7 +222,7 @@ def _drop(house: House, live: LiveCall, event: ThirdPartyDropped, now: float) ->
     name = live.thirds.pop(endpoint, None)
     if name is not None:
         house.emit(DropParty(live.call, endpoint))
-        held.mark_transfer(house, live, name, "cancelled", "", now)
+        held.mark_transfer(house, live, THREE_WAY, name, "cancelled", "", now)
         return ""
     leg = held.his_leg(live, endpoint)
     if leg is None or endpoint == event.agent:

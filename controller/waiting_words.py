@@ -14,7 +14,7 @@ from agents.moves import AgentState
 from controller.house import House, LiveCall
 from controller.plan import QueuePlan
 from ivr.prompts import Language, prompt_name, say_position, say_wait
-from pbx.call import CallRecord, Estimate, Outcome
+from pbx.call import Estimate
 from pbx.commands import Announce, Wake
 from pbx.events import TimerKind
 from pbx.ids import AgentId, QueueId
@@ -188,19 +188,3 @@ def _busy(house: House, agent: Agent, cycle_s: float, wrap_up_s: float, now: flo
     if talk is None or talks is None:
         return Busy(cycle_s)
     return Busy(talks.remaining(now - (talk.record.joined_at or agent.since)) + wrap_up_s)
-
-
-# ---------------------------------------------------------------- what a call that is over teaches
-
-
-def learn(house: House, record: CallRecord) -> None:
-    """An ended call: how long its talk was, how long its caller waited, and whether he gave up."""
-    if record.queue is None or record.queued_at is None:
-        return
-    queue = house.queue(record.queue).id
-    if record.joined_at is not None:
-        house.patience[queue].add(record.joined_at - record.queued_at, gave_up=False)
-        if record.released_at is not None:
-            house.talks[queue].add(record.released_at - record.joined_at)
-    elif record.outcome is Outcome.ABANDONED and record.ended_at is not None:
-        house.patience[queue].add(record.ended_at - record.queued_at, gave_up=True)

@@ -39,6 +39,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.call import CallRecord, OfferRecord, Outcome
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, TicketNumber
+from pbx.memory import CallLesson
 
 metadata = MetaData()
 
@@ -156,6 +157,25 @@ def get_call(connection: Connection, call: CallId) -> CallRecord | None:
 def list_calls(connection: Connection, since: float, until: float) -> list[CallRecord]:
     """The calls that arrived in [since, until), epoch seconds, oldest first."""
     return _find(connection, calls.c.arrived_at >= since, calls.c.arrived_at < until)
+
+
+def latest_lessons(connection: Connection, most: int) -> list[CallLesson]:
+    """What the latest `most` calls that have ended teach of their queues, oldest first."""
+    names = ("call", "queue", "queued_at", "joined_at", "released_at", "ended_at", "outcome")
+    ended = select(*(calls.c[name] for name in names)).where(calls.c.ended_at.is_not(None))
+    return [
+        CallLesson(
+            CallId(row.call),
+            QueueId(row.queue),
+            row.queued_at,
+            row.joined_at,
+            row.released_at,
+            row.ended_at,
+            Outcome(row.outcome) if row.outcome is not None else None,
+        )
+        for row in reversed(connection.execute(ended.order_by(calls.c.ended_at.desc()).limit(most)).all())
+        if row.queue is not None and row.queued_at is not None
+    ]
 
 
 def _find(connection: Connection, *where: ColumnElement[bool]) -> list[CallRecord]:

@@ -27,7 +27,14 @@ from pbx.wire import Message
 log = logging.getLogger(__name__)
 
 _REASONS = {"5": "busy", "3": "no_answer", "1": "no_answer"}
-"""Words for the ``Reason`` of a failed Originate, a control frame's number: 5 busy, 3 still ringing, 1 hung up."""
+"""Words for the ``Reason`` of a failed Originate, a control frame's number: 5 busy, 3 still ringing, 1 hung up. It is 0
+for what a SIP phone or trunk answers (486 too): then the channel's end has the cause."""
+
+_CAUSES = {17: "busy", 18: "no_answer", 19: "no_answer"}
+"""Words for the Q.850 cause of the channel that a call of ours had; Asterisk makes 17 of a 486 and a 600."""
+
+CAUSE_S = 1.0
+"""So long after a failed Originate the end of its channel is waited for; Asterisk reports it within milliseconds."""
 
 _MARK = ("Variable", "Q")
 _MEANINGLESS = ("Hangup", "QueueAdd", "QueueRemove", "QueuePause")  # their errors: gone, or already so
@@ -74,9 +81,9 @@ class Orders:
         self._timers: dict[CallId, asyncio.TimerHandle] = {}
         self._net: dict[str, tuple[AgentId, order.NetMembership]] = {}  # by phone: who sits there, and how
         self._recorded: set[CallId] = set()
-        self._called: set[CallId] = set()
         self._third: dict[str, tuple[CallId, AgentId, event.Role]] = {}  #: phones that are rung by Originate
         self._placed: set[CallId] = set()  #: calls of ours that nobody has answered yet
+        self._ending: dict[CallId, asyncio.TimerHandle] = {}  #: those of them that failed, and nobody knows why yet
         self._ends: dict[CallId, set[Action]] = {}  #: what each caller's channel holds for the end of his call
         self._token = secrets.token_hex(4)
         self._serial = 0
@@ -107,9 +114,11 @@ class Orders:
         self._net.clear()
         self._recorded.clear()
         self._third.clear()
-        self._called.clear()
         self._ends.clear()
         self._placed.clear()
+        for timer in self._ending.values():
+            timer.cancel()
+        self._ending.clear()
 
     # ------------------------------------------------------------ commands
 
@@ -260,8 +269,6 @@ class Orders:
         elif isinstance(command, order.MarkAgent):
             if command.net is not order.NetMembership.NOWHERE:
                 self._net[command.phone or command.agent] = (command.agent, command.net)
-        elif isinstance(command, order.CallBack):
-            self._called.add(command.call)
         elif isinstance(command, order.StartRecording):
             self._recorded.add(command.call)
 
@@ -282,8 +289,6 @@ class Orders:
             self._placed_over(command.call, "failed", self._wall())
         elif isinstance(command, Spy):
             self._give(SpyStopped(command.spy, self._wall()))
-        elif isinstance(command, order.CallBack):
-            self._call_failed(command.call, "failed", self._wall())
 
     # ------------------------------------------------------------ what becomes of them
 
@@ -299,7 +304,8 @@ class Orders:
                 self._outbox.bridged(call, True)
             case event.PartyLeft(call=call, role=event.Role.CALLER):
                 self._outbox.bridged(call, False)
-            case event.CallEnded(call=call):
+            case event.CallEnded(call=call, cause=cause, at=at):
+                self._placed_over(call, _CAUSES.get(cause, "failed"), at)
                 self._stop_timer(call)
                 self._outbox.ended(call)
                 self._ends.pop(call, None)
@@ -342,22 +348,28 @@ class Orders:
                 self._give(SpyStopped(SpyId(channel_id), at))
             else:
                 self._third_over(channel_id, at)
-                reason = _REASONS.get(message.get("Reason"), "failed")
-                self._placed_over(CallId(channel_id), reason, at)
-                self._call_failed(CallId(channel_id), reason, at)
+                self._place_failed(CallId(channel_id), _REASONS.get(message.get("Reason"), ""), at)
+
+    def _place_failed(self, call: CallId, reason: str, at: float) -> None:
+        """A call of ours was not answered. Where Originate does not say why, the end of its channel does, just after.
+
+        A call that could not even be rung has no channel, so the end is waited for no longer than `CAUSE_S`.
+        """
+        if call not in self._placed:
+            return
+        if reason:
+            self._placed_over(call, reason, at)
         else:
-            self._called.discard(CallId(message.get("Uniqueid")))
+            loop = asyncio.get_running_loop()
+            self._ending[call] = loop.call_later(CAUSE_S, self._placed_over, call, "failed", at)
 
     def _placed_over(self, call: CallId, reason: str, at: float) -> None:
+        timer = self._ending.pop(call, None)
+        if timer is not None:
+            timer.cancel()
         if call in self._placed:
             self._placed.discard(call)
             self._give(event.OutboundFailed(call, reason, at))
-
-    def _call_failed(self, call: CallId, reason: str, at: float) -> None:
-        """A call that `CallBack` placed was not answered; said once."""
-        if call in self._called:
-            self._called.discard(call)
-            self._give(event.CallbackFailed(call, reason, at))
 
     def _third_over(self, channel_id: str, at: float) -> None:
         third = self._third.pop(channel_id, None)

@@ -144,6 +144,7 @@ class CallMark:
     queue: str = ""
     priority: int = 0
     queued_at: float = 0.0
+    place_at: float = 0.0  #: `CallRecord.place_at`; 0 = his place is that of `queued_at`, and the field is left out
 
     def encode(self) -> str:
         """The mark as one channel variable: fields joined by ``|`` (no comma, quote or backslash may occur in
@@ -157,7 +158,8 @@ class CallMark:
             self.queue,
             str(self.priority),
         )
-        return "|".join((*fields, f"{self.queued_at:.3f}"))
+        place = (f"{self.place_at:.3f}",) if self.place_at else ()
+        return "|".join((*fields, f"{self.queued_at:.3f}", *place))
 
     @staticmethod
     def decode(text: str) -> CallMark | None:
@@ -165,10 +167,12 @@ class CallMark:
         arrived).
         """
         parts = text.split("|")
-        if len(parts) != 7:
+        if len(parts) not in (7, 8):
             return None
         try:
-            return CallMark(parts[0], parts[1], float(parts[2]), parts[3], parts[4], int(parts[5]), float(parts[6]))
+            place_at = float(parts[7]) if len(parts) == 8 else 0.0
+            queued_at, priority = float(parts[6]), int(parts[5])
+            return CallMark(parts[0], parts[1], float(parts[2]), parts[3], parts[4], priority, queued_at, place_at)
         except ValueError:
             return None
 
@@ -294,6 +298,7 @@ class CallRecord:
     transfers: tuple[TransferRecord, ...] = ()
     direction: str = "inbound"  #: or ``outbound``: the hotline called; `caller` is then the one who was called
     placed_by: AgentId | None = None  #: whose call that was
+    unreached: str = ""  #: why nobody answered it: ``busy``, ``no_answer``, ``failed``; empty where that is not known
     purpose: str = ""  #: what for: ``follow_up`` (回访), ``call_back`` (回拨), …
     estimates: tuple[Estimate, ...] = ()
     callback: str = ""

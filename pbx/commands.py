@@ -13,6 +13,7 @@ from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
 from pbx.events import CallerEntry, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
+from pbx.memory import SaveDeskNotice
 from pbx.notice import SaveNotice, SaveRegistration
 from pbx.supervision import Audit, SaveOverrides, Spy, StopSpy, SwitchSpy
 
@@ -234,22 +235,24 @@ class SendDigits:
 
 @dataclass(frozen=True, slots=True)
 class PlaceCall:
-    """Call `number` over `trunk` for at most `ring_s` seconds, showing `caller_id`.
+    """Call `number` at the whole address `dial` (PJSIP/…) for at most `ring_s` seconds, showing `caller_id`.
 
-    `call` is chosen by who commands it (`controller.outbound.new_call`) and becomes the id of the citizen's channel, so
-    that everything about it (keys, hold, transfer, recording, survey, resync) is as with a citizen who has called.
-    When he answers he stands still like one who has just arrived: `OutboundAnswered` follows, and the next command
-    (`Play` of the notice, `Offer`, `Join`) is step 1. Or `OutboundFailed` follows; or `CallEnded`, where the call was
-    cut while it rang; whichever comes first is the end. `HangUp` with ``channel = call`` cancels it while it rings.
+    `call` is chosen by who commands it and becomes the id of the citizen's channel, so that everything about it (keys,
+    hold, transfer, recording, survey, resync) is as with a citizen who has called. When he answers he stands still like
+    one who has just arrived: `OutboundAnswered` follows, and the next command (`Play` of the notice, `Offer`, `Join`)
+    is step 1. Or `OutboundFailed` follows; or `CallEnded`, where the call was cut while it rang; whichever comes first
+    is the end. `HangUp` with ``channel = call`` cancels it while it rings. `mark` is written to the channel; `purpose`
+    goes to the phone of whoever is rung for him, as header ``X-Purpose``.
     """
 
     call: CallId
     number: str
-    trunk: str
+    dial: str
     caller_id: str
     ring_s: int
     language: str
     mark: str
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,24 +285,6 @@ class StartRecording:
     call: CallId
     channel: ChannelName
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallBack:
-    """Call a citizen for at most `ring_s` seconds, showing `caller_id`; `dial` is the whole address (PJSIP/…).
-
-    His channel gets `call` as its id. When he answers, `CallArrived` follows with that id; else `CallbackFailed`.
-    `purpose` goes to the agent's phone as header ``X-Purpose``.
-    """
-
-    call: CallId
-    number: str
-    dial: str
-    caller_id: str
-    ring_s: int
-    dialled: str
-    language: str
-    purpose: str
 
 
 # ---------------------------------------------------------------- agents, as the exchange knows them
@@ -432,7 +417,6 @@ ExchangeCommand = (
     | Announce
     | PrepareEnd
     | AddParty
-    | CallBack
     | DropParty
     | ToSurvey
     | Mute
@@ -457,6 +441,7 @@ Command = (
     | OpenTicket
     | FinishRecording
     | SaveListing
+    | SaveDeskNotice
     | DropListing
     | Audit
     | SaveOverrides

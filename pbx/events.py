@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
+from pbx.memory import DeskNoticesRestored, LessonsRestored
 from pbx.notice import NoticeRegistered, NoticesRestored
 from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
 
@@ -278,11 +279,17 @@ class PhoneHeld:
 
 @dataclass(frozen=True, slots=True)
 class OutboundAnswered:
-    """The citizen has answered a call that `PlaceCall` placed; he stands still and waits for the first command."""
+    """The citizen has answered a call that `PlaceCall` placed; he stands still and waits for the first command.
+
+    `number` is his, `dialled` the number of ours with which he was called: who has forgotten why he was called treats
+    him like one who has called it.
+    """
 
     call: CallId
     channel: ChannelName
     at: float
+    dialled: str = ""
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -689,15 +696,6 @@ class CallerUnlisted:
 
 
 @dataclass(frozen=True, slots=True)
-class CallbackFailed:
-    """A call that `CallBack` placed was not answered: `reason` is ``busy``, ``no_answer`` or ``failed``."""
-
-    call: CallId
-    reason: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
 class CallbackStored:
     """The store has committed the request as it is after so many attempts, in state `state`; it may be acted on."""
 
@@ -857,7 +855,6 @@ Event = (
     | SpyStarted
     | SpyStopped
     | SupervisorRequest
-    | CallbackFailed
     | CallbackStored
     | CallbackAsked
     | CallbackCancelled
@@ -865,6 +862,8 @@ Event = (
     | CallerListed
     | CallerUnlisted
     | CallersRemembered
+    | DeskNoticesRestored
+    | LessonsRestored
     | NoticeRegistered
     | NoticesRestored
 )

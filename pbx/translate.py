@@ -189,7 +189,9 @@ _USER_EVENTS: dict[str, Callable[[Fields, CallId, float], Event]] = {
     ),
     "JoinEnd": lambda f, call, at: event.JoinEnded(call, _step(f), f.get("R") == "SUCCESS", at),
     "ConsultEnd": _consult_end,
-    "OutStart": lambda f, call, at: event.OutboundAnswered(call, ChannelName(f.get("Chan", "")), at),
+    "OutStart": lambda f, call, at: event.OutboundAnswered(
+        call, ChannelName(f.get("Chan", "")), at, f.get("Did", ""), f.get("Cli", "")
+    ),
     "AgentUp": _agent_up,
     "NetTalkEnd": lambda f, call, at: event.NetTalkEnded(call, AgentId(f.get("Agent", "")) or None, at),
     "Score": _score,
@@ -579,8 +581,6 @@ def actions(
             ]
         case order.AddParty():
             return [_add_party(command, channel_id)]
-        case order.CallBack():
-            return [_call_back(command)]
         case order.DropParty():
             return [Action("Hangup", (("Channel", _checked(_NAME, channel_id, "channel_id")), ("Cause", "16")))]
         case order.ToSurvey():
@@ -665,28 +665,6 @@ def _add_party(command: order.AddParty, channel_id: str) -> Action:
 _DIAL = re.compile(r"(PJSIP|Local)/[A-Za-z0-9@._+*#/-]+\Z")
 
 
-def _call_back(command: order.CallBack) -> Action:
-    """The citizen's channel gets the call's own id, so that everything about it is as of one who has called."""
-    call, language = _checked(_NAME, command.call, "call"), _checked(_NAME, command.language, "language")
-    dialled = _checked(_NAME, command.dialled, "dialled")
-    return Action(
-        "Originate",
-        (
-            ("Channel", _checked(_DIAL, command.dial, "dial")),
-            ("Context", "p-callback"),
-            ("Exten", dialled),
-            ("Priority", "1"),
-            ("Async", "true"),
-            ("Timeout", str(command.ring_s * 1000)),
-            ("CallerID", _checked(_NAME, command.caller_id, "caller_id")),
-            ("Variable", f"ROLE=caller,__CALLID={call},LANG={language}"),
-            ("Variable", f"__PURPOSE={_checked(_NAME, command.purpose, 'purpose')}"),
-            ("Variable", f"CLI={_checked(_NAME, command.number, 'number')}"),
-            ("ChannelId", call),
-        ),
-    )
-
-
 def _target(endpoint: str, number: str) -> str:
     """What to dial: an endpoint of ours, or a number at a trunk."""
     _checked(_NUMBER, number, "number")
@@ -733,14 +711,15 @@ def _send_digits(command: order.SendDigits) -> Action:
 def _place_call(command: order.PlaceCall) -> Action:
     """The citizen's channel gets the call's own id, so that it is his by `whose`."""
     call = _checked(_NAME, command.call, "call")
-    trunk, language = _checked(_NAME, command.trunk, "trunk"), _checked(_NAME, command.language, "language")
+    purpose = _checked(_NAME, command.purpose, "purpose") if command.purpose else ""
     given = (
-        f"ROLE=caller,__CALLID={call},LANG={language}",
+        f"ROLE=caller,__CALLID={call},LANG={_checked(_NAME, command.language, 'language')}",
         f"Q={_checked(_MARK, command.mark, 'mark')}",
         f"CLI={_checked(_NUMBER, command.number, 'number')}",
+        *((f"__PURPOSE={purpose}",) if purpose else ()),
     )
     headers = (
-        ("Channel", _target(trunk, command.number)),
+        ("Channel", _checked(_DIAL, command.dial, "dial")),
         ("Context", "p-out"),
         ("Exten", "s"),
         ("Priority", "1"),

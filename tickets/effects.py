@@ -419,6 +419,10 @@ def _archive(do: Doing) -> Ticket:
     return replace(do.ticket, archived_at=do.at)
 
 
+def _withdraw(do: Doing) -> Ticket:
+    return replace(_lapsed(do.ticket, do), resolved_at=do.at, pauses=_ended(do.ticket, do.at))
+
+
 def _judge(do: Doing) -> Ticket:
     request = next((one for one in do.ticket.approvals if one.seq == do.move.approval), None)
     if request is None:
@@ -495,6 +499,7 @@ EFFECTS: Mapping[TicketInput, Callable[[Doing], Ticket]] = MappingProxyType(
         _I.ARCHIVE: _archive,
         _I.JUDGE: _judge,
         _I.ATTACH: _attach,
+        _I.WITHDRAW: _withdraw,
     }
 )
 

@@ -165,7 +165,7 @@ def allow(ticket: Ticket, move: Move, actor: Actor, policy: TicketPolicy) -> Non
         raise TicketRefused("not_allowed", "This is not the right of your role.")
     if actor.role is Role.UNIT:
         if actor.unit not in policy.units:
-            raise TicketRefused("unknown_unit", "Your handling unit is not in the register any more.")
+            raise TicketRefused("unit_gone", "Your handling unit is not in the register any more.")
         if actor.unit not in ticket.units:
             raise TicketRefused("not_your_ticket", "Your unit neither leads nor co-handles this ticket.")
     if move.version is not None and move.version != ticket.version:

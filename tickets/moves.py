@@ -77,6 +77,7 @@ class TicketInput(enum.Enum):
     ARCHIVE = "archive"  #: 归档
     JUDGE = "judge"  #: 复核: whether a request was rightly granted or refused
     ATTACH = "attach"  #: 附件: a file belongs to it
+    WITHDRAW = "withdraw"  #: 撤回: whoever asked for it wants nothing any more, or has it back
 
     @property
     def chinese(self) -> str:
@@ -131,6 +132,7 @@ _TABLE: dict[TicketInput, tuple[TicketState | None, ...]] = {
     _I.ARCHIVE: (_NO, _NO, _NO, _NO, _NO, _A, _NO, _NO),
     _I.JUDGE: (_NO, _R, _D, _N, _P, _V, _A, _M),
     _I.ATTACH: (_O, _R, _D, _N, _P, _NO, _NO, _NO),
+    _I.WITHDRAW: (_V, _V, _V, _V, _V, _NO, _NO, _NO),
 }
 
 TICKET_MOVES: Mapping[tuple[TicketState, TicketInput], TicketState | None] = MappingProxyType(
@@ -198,7 +200,7 @@ RIGHTS: Mapping[Role, frozenset[TicketInput]] = MappingProxyType(
         Role.SUPERVISOR: frozenset(
             _TAKE_DOWN
             | {_I.ANSWER, _I.CLOSE, _I.REFER, _I.ASSIGN, _I.REDISPATCH, _I.ADD_UNIT, _I.SUPERVISE, _I.REMIND}
-            | {_I.ESCALATE, _I.RESUME, _I.SETTLE, _I.FOLLOW_UP, _I.REDO, _I.ARCHIVE}
+            | {_I.ESCALATE, _I.RESUME, _I.SETTLE, _I.FOLLOW_UP, _I.REDO, _I.ARCHIVE, _I.WITHDRAW}
             | _REVIEW
             | _DECIDE_RETURN
             | _DECIDE_EXTENSION
@@ -216,7 +218,8 @@ RIGHTS: Mapping[Role, frozenset[TicketInput]] = MappingProxyType(
             | _DECIDE_OBJECTION
         ),
         Role.SYSTEM: frozenset(
-            {_I.REMIND, _I.ESCALATE, _I.RESUME, _I.ARCHIVE, _I.SETTLE, _I.JOIN, _I.ATTACH, _I.FOLLOW_UP}
+            {_I.AMEND, _I.REGISTER, _I.ATTACH, _I.JOIN, _I.REMIND, _I.ESCALATE, _I.RESUME, _I.SETTLE}
+            | {_I.FOLLOW_UP, _I.ARCHIVE, _I.WITHDRAW, _I.REDO}
         ),
         Role.ADMIN: frozenset(TicketInput),
     }
@@ -301,4 +304,5 @@ _INPUT_WORDS: dict[TicketInput, str] = {
     _I.ARCHIVE: "归档",
     _I.JUDGE: "复核",
     _I.ATTACH: "附件",
+    _I.WITHDRAW: "撤回",
 }

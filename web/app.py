@@ -31,7 +31,7 @@ from web import (
     tickets,
     voice_messages,
 )
-from web.auth import ACCESS, GUARD, Access, Guard, ViewFrom, auth_middleware
+from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, ViewFrom, auth_middleware
 from web.backend import Backend
 from web.errors import Handler, errors_middleware
 from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
@@ -114,9 +114,13 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", f"{_CALL}/why", calls.show_why, Access.TOKEN),
         ("GET", f"{_CALL}/recording", recordings.show_recording, Access.TOKEN),
         ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
-        ("GET", "/api/tickets", tickets.list_tickets, Access.TOKEN),
-        ("GET", _TICKET, tickets.show_ticket, Access.TOKEN),
-        ("PATCH", _TICKET, tickets.change_ticket, Access.TOKEN),
+        ("GET", "/api/tickets", tickets.list_tickets, Access.TICKETS),
+        ("POST", "/api/tickets", tickets.take_ticket, Access.TICKETS),
+        ("GET", "/api/tickets/accuracy", tickets.show_accuracy, Access.TICKETS),
+        ("GET", _TICKET, tickets.show_ticket, Access.TICKETS),
+        ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),
+        ("GET", f"{_TICKET}/moves", tickets.show_moves, Access.TICKETS),
+        ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
     ]
 
 
@@ -140,8 +144,10 @@ def create_app(
     definitions: Mapping[str, Definition] = DEFINITIONS,
     clock: Callable[[], float] = time.time,
     supervisors: Mapping[ActorId, str] | None = None,
+    holders: Holders | None = None,
 ) -> web.Application:
-    """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own.
+    """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
+    `holders` those of the people who work on tickets.
 
     Blocking for a moment: it reads the pages. ValueError for a token too short.
     """
@@ -151,6 +157,7 @@ def create_app(
     app[LIMITS] = limits
     app[CLOCK] = clock
     app[GUARD] = Guard(token, view_from, supervisors)
+    app[HOLDERS] = holders or NoHolders()
     app[scrape.METRICS] = metrics
     app[static.PAGE_FILES] = static.load_pages()
     app[live.BROADCASTER] = live.Broadcaster(backend, live_rules or live.LiveRules(), definitions)

@@ -1,7 +1,8 @@
 """Who may see what: the API token is the administrator's, each supervisor has his own, and some is open without any.
 
 Deny is the default: a route that is not named otherwise needs the API token. A supervisor's token opens the routes of
-supervision; what he may do there is decided by his rights (`agents/rights.py`), in the switchboard. Views (overview,
+supervision; what he may do there is decided by his rights (`agents/rights.py`), in the switchboard. An access token
+opens the tickets; what its bearer may do to one is decided by the ticket's rule (`tickets/flow.py`). Views (overview,
 live stream, metrics) show no caller's number or words; they are open to this machine only, unless configured
 otherwise.
 """
@@ -13,11 +14,14 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Mapping
+from typing import Protocol
 
 from aiohttp import web
 
 from agents.rights import ADMIN
 from pbx.ids import ActorId
+from tickets.moves import ADMIN as TICKET_ADMIN
+from tickets.moves import Actor as TicketActor
 from web.errors import ApiError, Handler
 from web.token import SHORTEST_TOKEN
 
@@ -28,6 +32,7 @@ class Access(enum.Enum):
     OPEN = "open"  #: anybody: it holds nothing of anybody
     VIEW = "view"  #: the figures without caller data: see `ViewFrom`
     SUPERVISOR = "supervisor"  #: a supervisor's token, or the API token
+    TICKETS = "tickets"  #: an access token of somebody who works on tickets, or the API token
     TOKEN = "token"  # noqa: S105  #: the API token, always
 
 
@@ -57,13 +62,21 @@ class Guard:
         self._digests = {actor: _digest(one) for actor, one in tokens.items()}
         self._view_from = view_from
 
-    def check(self, request: web.Request, access: Access) -> ActorId | None:
-        """Who asks, None for somebody without a token. ApiError 401 or 403 unless the request may pass."""
-        actor = self._bearer(request)
+    def check(
+        self, request: web.Request, access: Access, actor: ActorId | None, holder: TicketActor | None
+    ) -> ActorId | None:
+        """Who asks, None for somebody without a token of ours; `holder`: whose access token it is.
+
+        ApiError 401 or 403 unless the request may pass.
+        """
         if access is Access.OPEN or actor == ADMIN:
             return actor
+        if holder is not None:
+            if access not in (Access.TICKETS, Access.VIEW):
+                raise ApiError(403, "not_allowed")
+            return None
         if actor is not None:
-            if access is Access.TOKEN:
+            if access in (Access.TOKEN, Access.TICKETS):
                 raise ApiError(403, "not_allowed")
             return actor
         if access is Access.VIEW:
@@ -73,14 +86,21 @@ class Guard:
                 return None
         raise ApiError(401, "unauthorized", headers={"WWW-Authenticate": 'Bearer realm="hotline"'})
 
-    def _bearer(self, request: web.Request) -> ActorId | None:
-        kind, _, given = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer":
+    def bearer(self, request: web.Request) -> ActorId | None:
+        """Whose token the request bears, None for one that is not of the configuration."""
+        given = _token(request)
+        if not given:
             return None
-        digest = _digest(given.strip())
+        digest = _digest(given)
         # Digests have one length, and compare_digest takes the same time wherever they differ; all are compared.
         found = [actor for actor, mine in self._digests.items() if hmac.compare_digest(digest, mine)]
         return found[0] if found else None
+
+
+def _token(request: web.Request) -> str:
+    """The bearer token of the request; empty when there is none."""
+    kind, _, given = request.headers.get("Authorization", "").partition(" ")
+    return given.strip() if kind.lower() == "bearer" else ""
 
 
 def _digest(token: str) -> bytes:
@@ -119,6 +139,27 @@ ACCESS: web.AppKey[dict[tuple[str, str], Access]] = web.AppKey("access", dict)
 GUARD: web.AppKey[Guard] = web.AppKey("guard", Guard)
 
 
+class Holders(Protocol):
+    """Whose the access tokens are."""
+
+    async def find(self, token: str) -> TicketActor | None:
+        """Who bears this token; None when nobody does."""
+        ...
+
+
+class NoHolders:
+    """Nobody has an access token."""
+
+    async def find(self, token: str) -> TicketActor | None:
+        """Nobody."""
+        return None
+
+
+HOLDERS: web.AppKey[Holders] = web.AppKey("holders", Holders)
+
+HOLDER: web.RequestKey[TicketActor] = web.RequestKey("holder", TicketActor)
+"""Who acts on tickets, by his access token; the administrator for the API token."""
+
 ACTOR: web.RequestKey[ActorId | None] = web.RequestKey("actor", object)  # type: ignore[arg-type]
 """Who asks, by his token; None for somebody without one."""
 
@@ -130,5 +171,10 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
     if resource is not None:
         method = "GET" if request.method == "HEAD" else request.method
         access = request.app[ACCESS].get((method, resource.canonical), Access.TOKEN)
-        request[ACTOR] = request.app[GUARD].check(request, access)
+        guard = request.app[GUARD]
+        actor, holder = guard.bearer(request), None
+        if actor is None and (given := _token(request)):
+            holder = await request.app[HOLDERS].find(given)
+        request[ACTOR] = guard.check(request, access, actor, holder)
+        request[HOLDER] = holder or TICKET_ADMIN  # read only behind `Access.TICKETS`, which lets nobody else pass
     return await handler(request)

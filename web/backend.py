@@ -17,13 +17,13 @@ from agents.rights import Actor
 from pbx.call import CallRecord, CallState, Outcome
 from pbx.callback import CallbackRequest
 from pbx.events import CallerEntry, TargetKind
-from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId, TicketNumber
+from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import QueueOverride, SkillOverride, SpyMode, SupervisorRequest
 
 if TYPE_CHECKING:
     from recordings.transcript import Transcript
-    from tickets.ticket import Ticket
+    from web.desk import TicketDesk
 
 
 # ---------------------------------------------------------------- the overview: what is going on now
@@ -396,18 +396,9 @@ class Backend(Protocol):
         """One call's record."""
         ...
 
-    async def tickets(self, since: float, until: float) -> Sequence[Ticket]:
-        """The tickets opened in [since, until), oldest first."""
-        ...
-
-    async def ticket(self, number: TicketNumber) -> Ticket | None:
-        """One ticket by its public number."""
-        ...
-
-    async def update_ticket(
-        self, number: TicketNumber, *, type: str | None, title: str | None, text: str | None, actor: str
-    ) -> Ticket:
-        """Fill in a ticket; None leaves a field as it is. Returns it as stored, after the commit."""
+    @property
+    def desk(self) -> TicketDesk:
+        """The hotline's tickets."""
         ...
 
     async def recording_path(self, call: CallId) -> Path | None:

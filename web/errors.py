@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from tickets.deadlines import CalendarError
 from tickets.texts import TicketRefused
 from web.backend import NotFound, Refused, Unavailable
 
@@ -82,6 +83,83 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "text_too_long": ("内容过长", "the text is too long"),
     "bad_title": ("标题含有不允许的字符", "the title has characters that are not allowed"),
     "bad_text": ("内容含有不允许的字符", "the text has characters that are not allowed"),
+    # tickets
+    "conflict": (
+        "工单刚刚已被他人变更, 请按最新状态重试",
+        "somebody else has just changed the ticket; look at it again",
+    ),
+    "registered": ("工单已登记", "the ticket is registered already"),
+    "not_dispatched": ("工单尚未派出", "the ticket is with the hotline; no unit has it"),
+    "not_signed": ("工单已派出, 尚未签收", "the ticket has been dispatched and is not signed for"),
+    "in_handling": ("工单正在办理", "the ticket is being handled"),
+    "under_review": ("工单已答复, 正在审核", "the ticket has been answered; the answer is being reviewed"),
+    "archived": ("工单已归档", "the ticket is archived"),
+    "merged": ("工单已并入另一工单, 请在该工单办理", "the ticket has been merged into another; go on there"),
+    "not_your_ticket": ("贵单位不是该工单的主办或协办单位", "your unit neither leads nor co-handles this ticket"),
+    "not_lead": ("仅主办单位可以进行此操作", "only the unit that leads the ticket may do this"),
+    "unit_gone": ("贵单位已不在承办单位名录中", "your handling unit is not in the register any more"),
+    "own_ticket": (
+        "不得审核、评价本单位或本人办理的工单",
+        "nobody reviews or judges what he or his own unit has handled",
+    ),
+    "own_request": ("不得审批、复核本人或本单位的申请", "nobody decides or judges what he or his unit has asked for"),
+    "nothing_asked": ("没有待审核的此类申请", "there is no such request that waits for a decision"),
+    "asked_already": ("已有同类申请待审核", "such a request waits for a decision already"),
+    "needs_supervisor": (
+        "多次派单后须由班长或值班领导指定承办单位",
+        "after so many dispatches a supervisor designates the unit",
+    ),
+    "designated": (
+        "该工单为指定承办, 不得退单, 可提出派单异议",
+        "the unit is designated; it can object, not return the ticket",
+    ),
+    "return_too_late": ("已超过退单时限", "the time to return the ticket is over"),
+    "extension_too_late": ("须在到期前申请延期", "an extension is asked for before the deadline has passed"),
+    "too_many_extensions": ("延期次数已达上限", "the ticket has been extended as often as may be"),
+    "bad_until": ("时间不在允许范围内", "that instant is not in the range allowed"),
+    "unknown_pause": ("没有此暂停计时事由", "there is no such reason to stop the clock"),
+    "paused": ("工单暂停计时, 请先恢复", "the clock of this ticket stands still; let it run again first"),
+    "not_paused": ("工单并未暂停计时", "the clock of this ticket runs"),
+    "hard_case_already": ("工单已认定为疑难", "the ticket is a hard case already"),
+    "same_unit": ("该单位已在办理此工单", "this unit has the ticket already"),
+    "redo_exhausted": ("重办次数已达上限, 请提级办理", "it has been handled again as often as may be; escalate it"),
+    "joined_already": ("工单已归入一个事件", "the ticket belongs to an incident already"),
+    "not_joined": ("工单未归入事件", "the ticket belongs to no incident"),
+    "not_contacted": ("未联系上诉求人, 不能记录其意见", "whom nobody has reached has said nothing"),
+    "bad_into": ("不能并入该工单", "it cannot be merged into that ticket"),
+    "unknown_target": ("没有此工单", "there is no such ticket"),
+    "unknown_request": ("没有此申请", "the ticket has no such request"),
+    "not_decided": ("该申请尚未审批", "nobody has decided this request"),
+    "judged_already": ("该审批已复核", "this decision has been judged already"),
+    "too_many_attachments": ("附件数量已达上限", "the ticket has as many files as it may have"),
+    "caller_hidden": ("诉求人信息保密, 无权修改", "the caller of this ticket is hidden from you"),
+    "unknown_urgency": ("没有此紧急程度", "there is no such urgency"),
+    "unknown_channel": ("没有此受理渠道", "there is no such channel"),
+    "unknown_role": ("没有此角色", "there is no such role"),
+    "unknown_move": ("没有此操作", "there is no such move"),
+    "unknown_word": ("没有此取值", "there is no such value"),
+    "not_names": ("须为编号列表", "must be a list of ids"),
+    "bad_place": ("坐标有误", "that is no place on earth"),
+    "bad_time": ("时间有误", "that is no instant"),
+    "bad_class_code": ("分类编码有误", "that is no code of a class"),
+    "bad_region": ("地区编码有误", "that is no code of a region"),
+    "reason_too_long": ("理由过长", "the reason is too long"),
+    "bad_reason": ("理由含有不允许的字符", "the reason has characters that are not allowed"),
+    "caller_too_long": ("内容过长", "is too long"),
+    "bad_caller": ("含有不允许的字符", "has characters that are not allowed"),
+    "caller_name_too_long": ("内容过长", "is too long"),
+    "bad_caller_name": ("含有不允许的字符", "has characters that are not allowed"),
+    "caller_region_too_long": ("内容过长", "is too long"),
+    "bad_caller_region": ("含有不允许的字符", "has characters that are not allowed"),
+    "address_too_long": ("内容过长", "is too long"),
+    "bad_address": ("含有不允许的字符", "has characters that are not allowed"),
+    "incident_too_long": ("内容过长", "is too long"),
+    "bad_incident": ("含有不允许的字符", "has characters that are not allowed"),
+    "bad_score": ("满意度须为 1 至 5", "satisfaction is a number from 1 to 5"),
+    "calendar": (
+        "工作日历缺少该年度的数据, 请补充节假日安排",
+        "the working calendar has no data for that year; enter the notice",
+    ),
     # problems of one field
     "out_of_range": ("超出允许范围", "is out of range"),
     "unknown_field": ("未知字段", "unknown field"),
@@ -229,6 +307,8 @@ def answer_for(error: Exception) -> ApiError:
             return ApiError(404, f"unknown_{error.what}")
         case TicketRefused() if error.field:
             return ApiError(422, error.code, [Problem(error.field, error.code)])
+        case CalendarError():
+            return ApiError(409, "calendar")
         case Refused() | TicketRefused():
             return refusal(error.code)
         case Unavailable():

@@ -134,9 +134,23 @@ class Levels:
         return isinstance(level, int) and not isinstance(level, bool) and abs(level) < 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A field that holds a list of ids, at most `most`."""
+
+    most: int
+    required: bool = False
+
+    def problem(self, value: object) -> str:
+        """The code of what is wrong with `value`; empty when nothing is."""
+        if not isinstance(value, list) or len(value) > self.most:
+            return "not_names"
+        return "" if all(isinstance(one, str) and Text(64).problem(one) == "" for one in value) else "not_names"
+
+
 _LEVEL_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
-Field = Text | Whole | Number | Instant | Flag | Levels
+Field = Text | Whole | Number | Instant | Flag | Levels | Names
 """What a field of a body may be."""
 
 

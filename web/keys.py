@@ -19,6 +19,7 @@ class WebLimits:
     text_length: int = 10_000
     usual_window_s: float = 24 * 3600.0
     longest_window_s: float = 31 * 24 * 3600.0
+    ticket_window_s: float = 3660 * 24 * 3600.0  #: lists of tickets come in pages, so they may reach back far
 
 
 BACKEND: web.AppKey[Backend] = web.AppKey("backend", Backend)

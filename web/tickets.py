@@ -1,64 +1,360 @@
-"""Tickets (工单): list, show, fill in. Caller data: token only."""
+"""Tickets (工单): list, show, take down, fill in, move. Who may do what is the ticket's own rule (`tickets/flow.py`).
+
+A bearer of an access token acts as himself. The bearer of the hotline's own token acts for the hotline, or for whom he
+names: ``by``, ``by_role`` and ``by_unit``; ``agent`` names an agent.
+"""
 
 from __future__ import annotations
 
+import enum
 import re
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from pbx.ids import TicketNumber
+from tickets.accuracy import accuracy
+from tickets.approvals import ApprovalKind
+from tickets.flow import Intake, TicketConflict, may
+from tickets.given import Move
+from tickets.moves import ADMIN, OVER, Actor, Role, TicketInput, TicketState
+from tickets.search import PAGE_MAX, TicketFilter
+from tickets.shown import sees_ticket, shown, shown_move
+from tickets.ticket import Channel, Ticket, TicketChange, TicketType, Urgency
+from web.auth import HOLDER
 from web.backend import NotFound
-from web.errors import ApiError, Problem
-from web.fields import Text, read_body, read_window
-from web.keys import BACKEND, CLOCK, LIMITS
+from web.desk import TicketDesk
+from web.errors import ApiError, Problem, message
+from web.fields import Field, Flag, Instant, Names, Number, Text, Whole, instant, read_body, read_window
+from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
 from web.shape import answer
 
-_CHANGES = ("type", "title", "text")
+W = TypeVar("W", bound=enum.Enum)
+
+_WORD = re.compile(r"[a-z_]+")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NUMBER = re.compile(r"[0-9]{1,32}")
+
+
+def _about(limits: WebLimits) -> dict[str, Field]:
+    """The fields of a ticket that people write."""
+    line = Text(limits.title_length, may_be_empty=True)
+    return {
+        "type": Text(32, pattern=_WORD),
+        "title": line,
+        "text": Text(limits.text_length, may_be_empty=True),
+        "class_code": Text(64, may_be_empty=True),
+        "region": Text(64, may_be_empty=True),
+        "address": line,
+        "lat": Number(-90.0, 90.0),
+        "lon": Number(-180.0, 180.0),
+        "event_at": Instant(),
+        "urgency": Text(32, pattern=_WORD),
+        "proposed_unit": Text(64, pattern=_NAME),
+        "caller": line,
+        "caller_name": line,
+        "caller_region": line,
+        "anonymous": Flag(),
+        "confidential": Flag(),
+    }
+
+
+def _acting(own: Actor) -> dict[str, Field]:
+    """The fields by which the hotline's own token speaks for somebody; nobody else may."""
+    if own.role is not Role.ADMIN:
+        return {}
+    return {"by": Text(32, pattern=_NAME), "by_role": Text(32, pattern=_WORD), "by_unit": Text(64, pattern=_NAME)}
+
+
+def _actor(request: web.Request, body: dict[str, Any]) -> Actor:
+    """Who acts. ApiError 400 for a role that there is not, 404 for an agent whom nobody knows."""
+    own = request[HOLDER]
+    if own.role is not Role.ADMIN:
+        return own
+    id, role, unit = body.get("by"), body.get("by_role"), body.get("by_unit", "")
+    if body.get("agent") is not None:
+        id, role = body["agent"], Role.AGENT.value
+    if id is None and role is None:
+        return Actor(ADMIN.id, ADMIN.role, unit)
+    try:
+        found = Actor(id or "", Role(role), unit)
+    except ValueError:
+        raise ApiError(400, "bad_request", [Problem("by_role", "unknown_role")]) from None
+    if not found.id or found.role is Role.ADMIN and found.id != ADMIN.id:
+        raise ApiError(400, "bad_request", [Problem("by", "missing")])
+    if found.role is Role.AGENT and not _desk(request).knows_agent(found.id):
+        raise NotFound("agent")
+    return found
+
+
+def _desk(request: web.Request) -> TicketDesk:
+    return request.app[BACKEND].desk
+
+
+def _one(request: web.Request, ticket: Ticket, viewer: Actor, status: int = 200) -> web.Response:
+    """A ticket as `viewer` may see it, with what he can do to it now."""
+    return answer({**shown(ticket, viewer), "may": may(ticket, viewer, _desk(request).policy)}, status)
+
+
+def _conflict(conflict: TicketConflict, viewer: Actor) -> web.Response:
+    """409 with the ticket as it is now: nothing of what the second one wanted was written, nothing of it is lost."""
+    body = {"error": conflict.code, "message": message(conflict.code), "ticket": shown(conflict.ticket, viewer)}
+    return answer(body, 409)
+
+
+async def _seen(request: web.Request) -> Ticket:
+    """The ticket of the path, if the bearer may look at it; a unit is told nothing of those that are not its own."""
+    ticket = await _desk(request).ticket(TicketNumber(request.match_info["number"]))
+    if ticket is None or not sees_ticket(ticket, request[HOLDER]):
+        raise NotFound("ticket")
+    return ticket
+
+
+# ---------------------------------------------------------------- looking
 
 
 async def list_tickets(request: web.Request) -> web.Response:
-    """GET /api/tickets?since=&until=: the tickets opened in the window, oldest first."""
+    """GET /api/tickets?since=&until=: the tickets opened in the window, oldest first, a page at a time.
+
+    Beside the window: ``state`` (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``,
+    ``region``, ``agent``, ``unit``, ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits),
+    ``supervised`` (true, false), ``after`` (the ``next`` of the page before), ``limit``. A unit sees its own.
+    """
     limits = request.app[LIMITS]
     window = read_window(
         request,
         now=request.app[CLOCK](),
         usual_s=limits.usual_window_s,
-        longest_s=limits.longest_window_s,
+        longest_s=limits.ticket_window_s,
+        also=_FILTERS,
     )
-    found = await request.app[BACKEND].tickets(window.since, window.until)
-    return answer({"since": window.since, "until": window.until, "tickets": list(found)})
+    given = _texts(request)
+    problems: list[Problem] = []
+
+    def kind(name: str, words: type[W]) -> W | None:
+        try:
+            return words(given[name]) if name in given else None
+        except ValueError:
+            problems.append(Problem(name, "unknown_word"))
+            return None
+
+    states = None
+    if (wanted := given.get("state")) is not None:
+        try:
+            states = (
+                frozenset(TicketState) - OVER if wanted == "open" else frozenset(map(TicketState, wanted.split(",")))
+            )
+        except ValueError:
+            problems.append(Problem("state", "unknown_word"))
+    viewer = request[HOLDER]
+    units = frozenset({given["unit"]}) if "unit" in given else None
+    if viewer.role is Role.UNIT:
+        units = frozenset({viewer.unit}) & (units if units is not None else frozenset({viewer.unit}))
+    limit = given.get("limit", str(PAGE_MAX))
+    if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= PAGE_MAX:
+        problems.append(Problem("limit", "out_of_range"))
+        limit = "1"
+    if (marked := given.get("supervised")) not in (None, "true", "false"):
+        problems.append(Problem("supervised", "not_true_or_false"))
+    if "after" in given and not _NUMBER.fullmatch(given["after"]):
+        problems.append(Problem("after", "bad_characters"))
+    found = TicketFilter(
+        window.since,
+        window.until,
+        states,
+        kind("type", TicketType),
+        kind("urgency", Urgency),
+        kind("channel", Channel),
+        given.get("class_code"),
+        given.get("region"),
+        given.get("agent"),
+        units,
+        given.get("incident"),
+        given.get("repeat_of"),
+        kind("asked", ApprovalKind),
+        None if marked is None else marked == "true",
+        TicketNumber(given["after"]) if "after" in given else None,
+        int(limit),
+    )
+    if problems:
+        raise ApiError(400, "bad_request", problems)
+    page = await _desk(request).page(found)
+    tickets = [shown(ticket, viewer) for ticket in page.tickets]
+    return answer({"since": window.since, "until": window.until, "tickets": tickets, "next": page.next})
+
+
+_FILTERS = ("state", "type", "urgency", "channel", "class_code", "region", "agent", "unit", "incident", "repeat_of") + (
+    "asked",
+    "supervised",
+    "after",
+    "limit",
+)
+
+
+def _texts(request: web.Request) -> dict[str, str]:
+    """The filters that were given. ApiError 400 for one that stands there twice, is too long or cannot be stored."""
+    problems = []
+    for name in _FILTERS:
+        values = request.query.getall(name, [])
+        if len(values) > 1:
+            problems.append(Problem(name, "doubled_field"))
+        elif values and (code := Text(300, may_be_empty=True).problem(values[0])):
+            problems.append(Problem(name, code))
+    if problems:
+        raise ApiError(400, "bad_request", problems)
+    return {name: request.query[name] for name in _FILTERS if name in request.query}
 
 
 async def show_ticket(request: web.Request) -> web.Response:
-    """GET /api/tickets/{number}."""
-    ticket = await request.app[BACKEND].ticket(TicketNumber(request.match_info["number"]))
-    if ticket is None:
-        raise NotFound("ticket")
-    return answer(ticket)
+    """GET /api/tickets/{number}, with what the bearer can do to it now (``may``)."""
+    return _one(request, await _seen(request), request[HOLDER])
+
+
+async def show_moves(request: web.Request) -> web.Response:
+    """GET /api/tickets/{number}/moves: everything that was done to it, in order."""
+    ticket = await _seen(request)
+    moves = await _desk(request).moves(ticket.number)
+    return answer({"ticket": ticket.number, "moves": [shown_move(move, ticket, request[HOLDER]) for move in moves]})
+
+
+async def show_accuracy(request: web.Request) -> web.Response:
+    """GET /api/tickets/accuracy?since=&until=: how accurate the decisions of the window are, and the tickets behind."""
+    if request[HOLDER].role not in (Role.ADMIN, Role.SUPERVISOR, Role.INSPECTOR, Role.LEADER):
+        raise ApiError(403, "not_allowed")
+    limits = request.app[LIMITS]
+    window = read_window(
+        request, now=request.app[CLOCK](), usual_s=limits.longest_window_s, longest_s=limits.ticket_window_s
+    )
+    figures = accuracy(await _desk(request).decided(window.since, window.until))
+    return answer(
+        {
+            "since": window.since,
+            "until": window.until,
+            "accuracy": [
+                {
+                    "kind": one.kind,
+                    "value": one.value,
+                    "target": one.target,
+                    "met": one.met,
+                    "right": one.right,
+                    "wrong": one.wrong,
+                    "unjudged": one.unjudged,
+                }
+                for one in figures.values()
+            ],
+        }
+    )
+
+
+# ---------------------------------------------------------------- writing
+
+
+async def take_ticket(request: web.Request) -> web.Response:
+    """POST /api/tickets: take down a ticket that no call opened, with whatever is known of it; 201.
+
+    ``channel`` is ``api`` unless it says otherwise, and never ``phone``: a call opens its own.
+    """
+    own = request[HOLDER]
+    fields: dict[str, Field] = {
+        **_about(request.app[LIMITS]),
+        "channel": Text(32, pattern=_WORD),
+        "language": Text(8, pattern=re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")),
+        **_acting(own),
+    }
+    if own.role is Role.ADMIN:
+        fields["agent"] = Text(32, pattern=_NAME)
+    body = await read_body(request, fields)
+    try:
+        channel = Channel(body.get("channel", "api"))
+    except ValueError:
+        channel = Channel.PHONE
+    if channel in (Channel.PHONE, Channel.EXCHANGE):
+        raise ApiError(400, "bad_request", [Problem("channel", "unknown_channel")])
+    actor = _actor(request, body)
+    intake = Intake(channel, request.app[CLOCK](), body.get("language", "zh"))
+    ticket = await _desk(request).take(intake, _change(body), actor)
+    return _one(request, ticket, actor, 201)
+
+
+def _change(body: dict[str, Any]) -> TicketChange:
+    names = TicketChange.__dataclass_fields__
+    values = {name: value for name, value in body.items() if name in names}
+    if "event_at" in values:
+        values["event_at"] = instant(values["event_at"])
+    return TicketChange(**values)
 
 
 async def change_ticket(request: web.Request) -> web.Response:
-    """PATCH /api/tickets/{number} with any of ``type``, ``title``, ``text``, and the ``agent`` who fills it in.
+    """PATCH /api/tickets/{number} with any of the ticket's fields; with the hotline's token, the ``agent`` who does.
 
-    Answers with the ticket as stored, after its commit.
+    ``version`` is the one that the person saw; without it the change is made to the ticket as it is. Answers with the
+    ticket as stored, after its commit.
     """
+    own = request[HOLDER]
+    fields: dict[str, Field] = {**_about(request.app[LIMITS]), "version": Whole(0, 10**9)}
+    if own.role is Role.ADMIN:
+        fields["agent"] = Text(longest=32, required=True, pattern=_NAME)
+    body = await read_body(request, fields)
+    wanted = _change(body)
+    if wanted == TicketChange():
+        raise ApiError(400, "bad_request", [Problem("", "nothing_to_change")])
+    actor = _actor(request, body)
+    if own.role is Role.UNIT:
+        await _seen(request)
+    number = TicketNumber(request.match_info["number"])
+    try:
+        ticket = await _desk(request).change(number, wanted, actor, body.get("version"))
+    except TicketConflict as conflict:
+        return _conflict(conflict, own)
+    return _one(request, ticket, own)
+
+
+async def move_ticket(request: web.Request) -> web.Response:
+    """POST /api/tickets/{number}/moves ``{"move": "refer", "version": 3, "unit": "water", …}``.
+
+    Which fields a move needs stands in `tickets.given.GIVEN` and `docs/tickets.md`. Answers with the ticket as stored,
+    after its commit; 409 with ``conflict`` and the ticket as it is when somebody else was faster.
+    """
+    own = request[HOLDER]
     limits = request.app[LIMITS]
     body = await read_body(
         request,
         {
-            "type": Text(longest=32, pattern=re.compile(r"[a-z_]+")),
-            "title": Text(longest=limits.title_length),
-            "text": Text(longest=limits.text_length, may_be_empty=True),
-            "agent": Text(longest=32, required=True, pattern=re.compile(r"[A-Za-z0-9_-]+")),
+            "move": Text(32, required=True, pattern=_WORD),
+            "version": Whole(0, 10**9, required=True),
+            "reason": Text(limits.text_length, may_be_empty=True),
+            "text": Text(limits.text_length, may_be_empty=True),
+            "unit": Text(64),
+            "co_units": Names(50),
+            "until": Instant(),
+            "pause": Text(64),
+            "approval": Whole(1, 10**6),
+            "right": Flag(),
+            "into": Text(32, pattern=_NUMBER),
+            "incident": Text(64),
+            "contacted": Flag(),
+            "solved": Flag(),
+            "satisfied": Flag(),
+            **_acting(own),
         },
     )
-    if not any(name in body for name in _CHANGES):
-        raise ApiError(400, "bad_request", [Problem("", "nothing_to_change")])
-    ticket = await request.app[BACKEND].update_ticket(
-        TicketNumber(request.match_info["number"]),
-        type=body.get("type"),
-        title=body.get("title"),
-        text=body.get("text"),
-        actor=body["agent"],
-    )
-    return answer(ticket)
+    try:
+        what = TicketInput(body["move"])
+    except ValueError:
+        raise ApiError(400, "bad_request", [Problem("move", "unknown_move")]) from None
+    actor = _actor(request, body)
+    values = {name: body[name] for name in Move.__dataclass_fields__ if name in body}
+    if "until" in values:
+        values["until"] = instant(values["until"])
+    if "co_units" in values:
+        values["co_units"] = tuple(values["co_units"])
+    if actor.role is Role.UNIT:
+        found = await _desk(request).ticket(TicketNumber(request.match_info["number"]))
+        if found is None or not sees_ticket(found, actor):
+            raise NotFound("ticket")
+    number = TicketNumber(request.match_info["number"])
+    try:
+        ticket = await _desk(request).move(number, Move(what, **values), actor)
+    except TicketConflict as conflict:
+        return _conflict(conflict, own)
+    return _one(request, ticket, own)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.verify.facts import Facts, Rank, score
-from controller.verify.follow import EVENTS, of_agents
+from controller.verify.follow import AGENTS_CALL, EVENTS, begins, of_agents
 from controller.verify.report import Finding, Report
 from controller.verify.scene import SOMEBODY, Caller, Held, Kind, Profile, Scene, Word, mark_of
 
@@ -107,7 +107,7 @@ class Checker:
                     self._marked(command, before=True)
         event = of_agents(scene, event)
         gone = self._expected_ends(event)
-        if word == "CallArrived" and event["call"] not in scene.callers:
+        if begins(event) and event["call"] not in scene.callers:
             self.report.calls += 1
         follow = EVENTS.get(word)
         if follow is not None:
@@ -249,7 +249,7 @@ class Checker:
             self._asks(command["call"], command["endpoint"])
         elif word == "RingAgent":
             self._asks(command["call"], command["agent"])
-        elif word == "PlaceCall":
+        elif word == "PlaceCall" and command["call"].startswith(AGENTS_CALL):
             self.report.calls += 1
             scene.callers[command["call"]] = Caller(command["call"], arrived_at=self._now)
         elif word in _STEP_COMMANDS:

@@ -23,9 +23,25 @@ def _caller(scene: Scene, event: Word) -> Caller | None:
 # ---------------------------------------------------------------- the caller's own channel
 
 
+AGENTS_CALL = "out-"
+"""How the id of a call begins that an agent places: it begins when it is placed. A call-back begins when answered."""
+
+
+def begins(event: Word) -> bool:
+    """Whether a call begins with this event."""
+    word = event["is"]
+    return word == "CallArrived" or (word == "OutboundAnswered" and not event["call"].startswith(AGENTS_CALL))
+
+
 def arrived(scene: Scene, event: Word, now: float) -> None:
     """A call begins."""
     scene.callers[event["call"]] = Caller(event["call"], arrived_at=event["at"])
+
+
+def answered(scene: Scene, event: Word, now: float) -> None:
+    """A citizen whom we called has answered; a call-back begins here."""
+    if begins(event) and event["call"] not in scene.callers:
+        arrived(scene, event, now)
 
 
 def step_lost(scene: Scene, event: Word, now: float) -> None:
@@ -360,6 +376,7 @@ def _rung(scene: Scene, caller: Caller, ringing: Word, step: int) -> None:
 
 EVENTS: dict[str, Callable[[Scene, Word, float], None]] = {
     "CallArrived": arrived,
+    "OutboundAnswered": answered,
     "StepLost": step_lost,
     "StepRefused": step_refused,
     "StepStarted": step_started,

@@ -466,8 +466,16 @@ async def test_a_call_of_ours(hotline: Hotline) -> None:
     assert (record.direction, record.outcome, record.caller) == ("outbound", Outcome.ANSWERED, "13900002222")
 
 
-@pytest.mark.parametrize("policy", [AnswerPolicy.busy(), AnswerPolicy.decline()], ids=["busy", "decline"])
-async def test_a_citizen_who_does_not_answer(hotline: Hotline, policy: AnswerPolicy) -> None:
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [
+        (AnswerPolicy.busy(), "busy"),
+        (AnswerPolicy.reject(480), "no_answer"),
+        (AnswerPolicy.decline(), "failed"),
+    ],
+    ids=["busy", "unavailable", "decline"],
+)
+async def test_a_citizen_who_does_not_answer(hotline: Hotline, policy: AnswerPolicy, why: str) -> None:
     await hotline.carrier(policy)
     agent = await hotline.agent(A1)
     assert not hotline.ask(event.OutboundAsked, A1, "13900002222", "follow_up", "")
@@ -477,7 +485,7 @@ async def test_a_citizen_who_does_not_answer(hotline: Hotline, policy: AnswerPol
     await hotline.empty()
     # An earlier test's call may have left a note in the Asterisk that they share.
     record = max((one.record for one in hotline.records.values()), key=lambda record: record.arrived_at)
-    assert record.outcome is Outcome.UNREACHED
+    assert (record.outcome, record.unreached) == (Outcome.UNREACHED, why)
     assert hotline.where(A1) is AgentState.READY
 
 

@@ -93,11 +93,18 @@ words = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz0123456789:-"), max_s
 instants = st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000)
 
 
-@given(words, words, instants, words, words, st.integers(0, 9), instants)
+@given(words, words, instants, words, words, st.integers(0, 9), instants, st.just(0.0) | instants)
 def test_a_call_is_read_from_its_mark_as_it_was_written(
-    dialled: str, language: str, arrived_at: float, node: str, queue: str, priority: int, queued_at: float
+    dialled: str,
+    language: str,
+    arrived_at: float,
+    node: str,
+    queue: str,
+    priority: int,
+    queued_at: float,
+    place_at: float,
 ) -> None:
-    mark = CallMark(dialled, language, arrived_at, node, queue, priority, queued_at)
+    mark = CallMark(dialled, language, arrived_at, node, queue, priority, queued_at, place_at)
     text = mark.encode()
     assert not set(text) & set(',"\\ ')
     assert CallMark.decode(text) == mark

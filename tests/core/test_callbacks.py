@@ -17,9 +17,10 @@ from ivr.hours import parse_hours
 from pbx import events as event
 from pbx.call import CallState, Outcome
 from pbx.callback import CallbackKind, CallbackRequest, CallbackState
-from pbx.commands import Ask, CallBack, Command, HangUp, Hold, Offer, Play, Reply, SaveCallback
+from pbx.commands import Ask, Command, HangUp, Hold, Offer, PlaceCall, Play, Reply, SaveCallback
 from pbx.events import TimerKind
-from pbx.ids import AgentId, CallId, ChannelName, RequestId
+from pbx.ids import AgentId, CallId, ChannelName, RequestId, SkillId
+from pbx.supervision import QueueChanged
 from tests.builders import A1, A2, A3, ENGLISH, GENERAL, ONE, TWO, Hall, caller_channel, none, only, row, wakes
 
 pytestmark = pytest.mark.core
@@ -68,16 +69,16 @@ def waiting_request(hall: Hall) -> CallbackRequest:
 
 
 def answers(hall: Hall, call: CallId) -> list[Command]:
-    return hall.step(event.CallArrived(call, caller_channel(call), "12345", NUMBER, hall.now))
+    return hall.step(event.OutboundAnswered(call, caller_channel(call), hall.now, "12345", NUMBER))
 
 
 def fails(hall: Hall, call: CallId, reason: str = "no_answer") -> list[Command]:
-    return commit(hall, hall.step(event.CallbackFailed(call, reason, hall.now)))
+    return commit(hall, hall.step(event.OutboundFailed(call, reason, hall.now)))
 
 
-def dialled(hall: Hall, agent: AgentId = A1) -> CallBack:
+def dialled(hall: Hall, agent: AgentId = A1) -> PlaceCall:
     """An agent comes; the request is stored, and its number is called."""
-    return only(commit(hall, hall.ready(agent)), CallBack)
+    return only(commit(hall, hall.ready(agent)), PlaceCall)
 
 
 # ---------------------------------------------------------------- asking for it
@@ -131,6 +132,25 @@ def test_star_and_silence_lead_back_to_the_same_place() -> None:
         only(hall.press(keys), Hold)
         assert [entry.call for entry in hall.house.line.ordered(hall.now)] == [ONE, TWO]
         assert hall.house.callbacks == {}
+
+
+@pytest.mark.parametrize("digit", ["1", "9"])
+def test_who_cannot_be_asked_goes_on_waiting_at_his_place(digit: str) -> None:
+    """The question is lost again and again; he hears music still, so the safety net would never take him."""
+    hall = desk()
+    hall.queued(ONE)
+    queued_at = hall.call().record.queued_at
+    hall.later(1)
+    hall.queued(TWO)
+    hall.started(ONE)
+    key(hall, digit)
+    for _ in range(4):
+        hall.later(1.5)
+        hall.step_lost()
+    assert hall.state() is CallState.WAITING
+    assert (hall.call().record.queue, hall.call().record.queued_at) == (GENERAL, queued_at)
+    assert [entry.call for entry in hall.house.line.ordered(hall.now)] == [ONE, TWO]
+    assert only(key(hall, "1"), Ask).call == ONE, "and may press a key again"
 
 
 def test_another_number_may_be_given_if_it_is_allowed() -> None:
@@ -216,13 +236,13 @@ def test_an_agent_is_kept_and_only_then_and_only_once_the_number_is_called() -> 
     hall = desk()
     request = waiting_request(hall)
     commands = hall.ready(A1)
-    assert none(commands, CallBack), "first it is stored"
+    assert none(commands, PlaceCall), "first it is stored"
     assert (hall.where(), hall.agent().call) == (AgentState.RESERVED, f"{request.id}-1")
-    call = only(commit(hall, commands), CallBack)
+    call = only(commit(hall, commands), PlaceCall)
     assert (call.call, call.number, call.dial) == (f"{request.id}-1", NUMBER, f"PJSIP/{NUMBER}@trunk")
     assert call.purpose == "callback"
     assert commit(hall, commands) == [], "a doubled word of the store calls nobody again"
-    assert none(commit(hall, hall.ready(A2)), CallBack), "one call at a time"
+    assert none(commit(hall, hall.ready(A2)), PlaceCall), "one call at a time"
 
 
 def test_when_he_answers_he_hears_who_calls_and_then_his_agent_rings() -> None:
@@ -284,7 +304,7 @@ def test_no_answer_is_tried_again_after_the_pause_and_given_up_in_the_end() -> N
     assert hall.house.callbacks == {}
     last = [one.callback for one in hall.said if isinstance(one, SaveCallback)][-1]
     assert (last.state, [one.outcome for one in last.attempts]) == (CallbackState.GIVEN_UP, ["no_answer"] * 3)
-    assert sum(isinstance(one, CallBack) for one in hall.said) == 3
+    assert sum(isinstance(one, PlaceCall) for one in hall.said) == 3
 
 
 def test_who_answers_and_hangs_up_before_the_agent_is_tried_again() -> None:
@@ -301,11 +321,11 @@ def test_who_answers_and_hangs_up_before_the_agent_is_tried_again() -> None:
 def test_nobody_is_called_outside_the_hours() -> None:
     hall = desk(hours=parse_hours({"mon-sun": ["08:00-08:01"]}, "test"))
     request = waiting_request(hall)
-    assert none(commit(hall, hall.ready(A1)), CallBack)
+    assert none(commit(hall, hall.ready(A1)), PlaceCall)
     assert request.id not in hall.house.line
     wake = [one for one in wakes(hall.said, TimerKind.CALLBACK) if one.key == request.id][-1]
     assert hall.now < wake.at <= hall.now + 86_400
-    assert only(commit(hall, hall.time_is_up(wake)), CallBack).number == NUMBER
+    assert only(commit(hall, hall.time_is_up(wake)), PlaceCall).number == NUMBER
 
 
 def test_a_request_that_is_too_old_is_given_up() -> None:
@@ -341,7 +361,7 @@ def test_while_the_store_is_away_nobody_is_called_and_no_agent_is_kept_for_long(
     hall.time_is_up(wake)
     assert hall.where() is AgentState.READY
     assert hall.house.callbacks[request.id].attempts == ()
-    assert none(hall.said, CallBack)
+    assert none(hall.said, PlaceCall)
 
 
 def test_who_calls_again_and_is_served_need_not_be_called() -> None:
@@ -362,6 +382,18 @@ def test_who_calls_again_and_is_served_need_not_be_called() -> None:
 
 
 # ---------------------------------------------------------------- people
+
+
+def test_a_queue_that_a_supervisor_changes_is_changed_for_its_call_backs_too() -> None:
+    hall = desk()
+    request = waiting_request(hall)
+    assert hall.replied(QueueChanged, GENERAL, ((SkillId("english"), 3),), 4, None) == ""
+    (entry,) = hall.house.line.ordered(hall.now)
+    assert (entry.call, entry.priority, entry.requirement.needs) == (request.id, 4, ((SkillId("english"), 3),))
+    hall.ready(A3)
+    assert hall.where(A3) is AgentState.READY, "he speaks no English"
+    hall.ready(A1)
+    assert hall.where(A1) is AgentState.RESERVED
 
 
 def test_a_missed_caller_is_called_for_somebody_of_the_hotline() -> None:
@@ -419,7 +451,7 @@ def test_a_request_survives_with_its_place() -> None:
     hall = after_crash(before, request)
     assert [entry.call for entry in hall.house.line.ordered(hall.now)] == [request.id]
     assert hall.house.line.get(CallId(request.id)).queued_at == request.place_at  # type: ignore[union-attr]
-    assert only(commit(hall, hall.ready(A1)), CallBack).call == f"{request.id}-1"
+    assert only(commit(hall, hall.ready(A1)), PlaceCall).call == f"{request.id}-1"
 
 
 def test_an_attempt_in_doubt_counts_and_is_not_made_again_at_once() -> None:
@@ -430,7 +462,7 @@ def test_an_attempt_in_doubt_counts_and_is_not_made_again_at_once() -> None:
     hall = after_crash(before, request)
     kept = hall.house.callbacks[request.id]
     assert (kept.state, kept.attempts[0].outcome) == (CallbackState.WAITING, "in_doubt")
-    assert none(commit(hall, hall.ready(A1)), CallBack)
+    assert none(commit(hall, hall.ready(A1)), PlaceCall)
 
 
 def test_a_call_that_still_rings_is_found_by_its_id_and_its_agent_is_kept_again() -> None:
@@ -443,7 +475,7 @@ def test_a_call_that_still_rings_is_found_by_its_id_and_its_agent_is_kept_again(
     )
     hall = after_crash(before, request, ringing)
     assert hall.house.callbacks[request.id].state is CallbackState.DIALLING
-    assert none(hall.said, CallBack)
+    assert none(hall.said, PlaceCall)
     greeting = only(answers(hall, call), Play)
     assert greeting.prompts[0].endswith("callback-greeting")
 
@@ -513,7 +545,7 @@ def test_never_more_calls_than_kept_agents_and_one_for_a_request(deeds: list[tup
             for wake in due[-6:]:
                 commands += hall.time_is_up(wake)
         elif deed == 4 and ringing:
-            commands = hall.step(event.CallbackFailed(ringing[which % len(ringing)], "busy", hall.now))
+            commands = hall.step(event.OutboundFailed(ringing[which % len(ringing)], "busy", hall.now))
         elif deed == 5 and ringing:
             call = ringing[which % len(ringing)]
             up.add(call)
@@ -535,7 +567,7 @@ def test_never_more_calls_than_kept_agents_and_one_for_a_request(deeds: list[tup
         else:
             commands, unsaved = commit(hall, unsaved), []
         unsaved += [one for one in commands if isinstance(one, SaveCallback)]
-        placed += [one.call for one in commands if isinstance(one, CallBack)]
+        placed += [one.call for one in commands if isinstance(one, PlaceCall)]
         dialling = [one for one in hall.house.callbacks.values() if one.state is CallbackState.DIALLING]
         unanswered = [one for one in dialling if one.call not in hall.house.calls]
         kept = [one for one in hall.house.roster.agents() if one.state is AgentState.RESERVED]
@@ -544,7 +576,7 @@ def test_never_more_calls_than_kept_agents_and_one_for_a_request(deeds: list[tup
         assert len({(one.number, one.queue) for one in hall.house.callbacks.values()}) == len(hall.house.callbacks)
         for one in dialling:
             assert CallId(one.id) not in hall.house.line
-    every = [one.call for one in hall.said if isinstance(one, CallBack)]
+    every = [one.call for one in hall.said if isinstance(one, PlaceCall)]
     assert len(every) == len(set(every)), "no call was placed twice"
 
 
@@ -582,3 +614,37 @@ def test_a_request_moves_by_its_rules_alone() -> None:
 def test_rules_by_which_nobody_would_be_called_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         CallbackRules(**wrong)
+
+
+@pytest.mark.parametrize("context", ["p-ask", "p-idle", "p-play"])
+def test_who_had_registered_as_the_controller_died_is_told_so_and_stands_in_no_line_twice(context: str) -> None:
+    """The store has his request; it had not been said to him, or its record was behind."""
+    before = desk()
+    before.queued(ONE)
+    queued_at = before.call().record.queued_at
+    key(before, "1")
+    before.press("1")
+    (request,) = before.house.callbacks.values()
+    hall = after_crash(before, request, row(ONE, context, step=4, mark=before.call().mark()))
+    told = only(hall.said, Play)
+    assert [prompt.rsplit("/", 1)[1] for prompt in told.prompts][:2] == ["callback-keep-place", "callback-accepted"]
+    assert [entry.call for entry in hall.house.line.ordered(hall.now)] == [request.id]
+    assert request.place_at == queued_at
+    only(hall.played(), HangUp)
+    hall.hung_up()
+    assert hall.saved().outcome is Outcome.CALLBACK
+
+
+def test_who_has_heard_that_he_will_be_called_is_let_go_after_a_restart() -> None:
+    before = desk()
+    request = waiting_request(before)
+    record = replace(before.saved(), ended_at=None)
+    hall = desk()
+    hall.board.__init__(hall.plan)  # type: ignore[misc]
+    hall.house, hall.now = hall.board.house, before.now + 3
+    hall.said.clear()
+    hall.step(event.CallbacksRestored((request,), hall.now))
+    hall.step(event.CallsRestored((record,), hall.now))
+    hall.connected(row(ONE, "p-idle", step=5, mark=f"12345|zh|{hall.now}||general|0|{hall.now}"))
+    only(hall.said, HangUp)
+    assert ONE not in hall.house.line

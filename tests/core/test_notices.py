@@ -250,9 +250,9 @@ def test_who_registered_is_called_without_an_agent_and_told() -> None:
     assert dict(only(over, order.Reply).detail) == {"registered": "1"}
     dialling = only(commit(hall, over), SaveCallback).callback
     assert (dialling.state, dialling.attempts[0].agent) == (CallbackState.DIALLING, None)
-    placed = only(commit(hall, [SaveCallback(dialling)]), order.CallBack)
+    placed = only(commit(hall, [SaveCallback(dialling)]), order.PlaceCall)
     assert placed.purpose == "notice"
-    arrived = hall.step(event.CallArrived(placed.call, caller_channel(placed.call), "12345", "x", hall.now))
+    arrived = hall.step(event.OutboundAnswered(placed.call, caller_channel(placed.call), hall.now, "12345", "x"))
     assert only(arrived, Play).prompts == ("hotline/zh/notice-over",)
     done = hall.played(placed.call)
     assert only(done, SaveCallback).callback.state is CallbackState.DONE
@@ -282,8 +282,8 @@ def test_so_many_at_a_time_as_allowed_and_one_who_is_gone_too_early_is_tried_aga
         hall.hung_up(call)
     waiting = commit(hall, hall.asked(NoticeEnded, identity(hall)))
     dialling = only(waiting, SaveCallback).callback  # one of two
-    placed = only(commit(hall, waiting), order.CallBack)
-    hall.step(event.CallArrived(placed.call, caller_channel(placed.call), "12345", "x", hall.now))
+    placed = only(commit(hall, waiting), order.PlaceCall)
+    hall.step(event.OutboundAnswered(placed.call, caller_channel(placed.call), hall.now, "12345", "x"))
     again = [one.callback for one in hall.hung_up(placed.call) if isinstance(one, SaveCallback)]
     assert [(one.id, one.state, one.attempts[0].outcome) for one in again] == [
         (dialling.id, CallbackState.WAITING, "hung_up")
@@ -461,7 +461,7 @@ def test_a_restart_while_he_hears_that_it_is_over_calls_nobody_twice() -> None:
     hall = Hall(connected=False, callback=CALLING)
     hall.step(event.CallbacksRestored((dialling,), hall.now))
     found = hall.connected(row(call, "p-play", mark=f"12345|zh|{hall.now}|||0|0.0"))
-    assert none(found, order.CallBack, SaveCallback)
+    assert none(found, order.PlaceCall, SaveCallback)
     done = hall.step(event.PromptPlayed(call, hall.call(call).step, hall.now))
     assert only(done, SaveCallback).callback.state is CallbackState.DONE
     assert only(done, HangUp).call == call

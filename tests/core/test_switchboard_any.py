@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pbx import events as event
-from pbx import notice
+from pbx import memory, notice
 from pbx import supervision as word
 from pbx.call import CallState
 from pbx.events import Event, KeyStatus, LiveChannel, PhoneCode, PinVerdict, Role, TargetKind, TimerKind
@@ -61,7 +61,6 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.Recorded(call, step, at - 3.0, event.MessageEnd.KEY, at),
         event.Announced(call, step, at),
         event.HoldKeyPressed(call, step, "1", at),
-        event.CallbackFailed(call, "busy", at),
         event.CallbackStored("cb1", 0, "waiting", at),
         event.CallbackAsked("13800001111", QueueId("general"), None, at, "zh", "web", RequestId("r"), at),
         event.CallbackCancelled("cb1", "web", RequestId("r"), at),
@@ -157,6 +156,8 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         notice.NoticesRestored((INCIDENT,), (notice.Registration("n0", "138", "zh", GENERAL, call, at),), at),
         event.TimeIsUp(TimerKind.NOTICE, "n0", 0, at),
         event.CallersRemembered((LISTED,), (("13800001111", GENERAL, at - 9, at, "returning"),), (("1", A1, at),), at),
+        memory.DeskNoticesRestored((memory.DeskNotice(at - 9, "overrun", agent, "break"),), at),
+        memory.LessonsRestored((memory.QueueLessons(GENERAL, (60.0, 90.0), 2.0, 900.0),), at),
         event.CallerListed(LISTED, request, at),
         event.CallerUnlisted("13800001111", "1001", request, at),
     ]

@@ -9,6 +9,7 @@ from agents.moves import AgentState
 from pbx.commands import Reply, SayToPhone
 from pbx.events import CodeDialled, PhoneCode, PinVerdict, TimerKind
 from pbx.ids import AgentId, ChannelName
+from pbx.memory import DeskNotice, DeskNoticesRestored, SaveDeskNotice
 from tests.builders import A1, A2, A3, Hall, only, wakes
 
 pytestmark = pytest.mark.core
@@ -131,6 +132,18 @@ def test_the_clock_of_a_reason_that_is_over_means_nothing() -> None:
     assert not here.house.notices
     here.time_is_up(later)
     assert len(here.house.notices) == 1
+
+
+def test_what_was_said_of_a_reason_before_a_restart_is_shown_on_and_not_said_again() -> None:
+    here = Hall(connected=False, agent_rules=LIMITED)
+    here.step(DeskNoticesRestored((DeskNotice(here.now - 50, "overrun", A1, "break"),), here.now))
+    (wake,) = wakes(here.connected(marks={A1: f"not_ready|{here.now - 650:.3f}|break|0.000||"}), TimerKind.REASON_LIMIT)
+    here.time_is_up(wake)
+    assert len(here.house.notices) == 1
+    here.ready(A1)
+    (again,) = wakes(here.not_ready(), TimerKind.REASON_LIMIT)
+    assert only(here.time_is_up(again), SaveDeskNotice).notice == here.house.notices[-1]
+    assert len(here.house.notices) == 2
 
 
 def test_the_clock_of_a_reason_goes_on_after_a_restart() -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 from agents.moves import AgentState
-from controller import outbound
 from metrics.kpi import compute
 from metrics.servicelevel import Tally
 from pbx.call import CallState, Outcome
-from pbx.commands import CancelOffer, HangUp, Hold, Join, Offer, PlaceCall, Play, PrepareEnd, Reply, RingAgent
+from pbx.commands import CancelOffer, HangUp, Join, Offer, PlaceCall, Play, PrepareEnd, Reply, RingAgent
 from pbx.events import CallsRestored, StepLost
 from pbx.ids import CallId, ChannelName
-from tests.builders import A1, A2, GENERAL, MENU, Hall, caller_channel, leg_of, leg_row, none, only, row
+from tests.builders import A1, A2, MENU, Hall, caller_channel, leg_of, leg_row, none, only, row
 
 pytestmark = pytest.mark.core
 
@@ -40,7 +39,7 @@ def test_the_agents_phone_first_then_the_citizens_then_the_notice_then_both() ->
     hall, call = dialled()
     assert (hall.state(call), hall.where()) == (CallState.DIALLING, AgentState.RESERVED)
     placed = only(hall.waits(A1, call), PlaceCall)
-    assert (placed.number, placed.caller_id, placed.trunk) == (CITIZEN, MENU, "carrier")
+    assert (placed.number, placed.caller_id, placed.dial) == (CITIZEN, MENU, f"PJSIP/{CITIZEN}@carrier")
     assert only(hall.citizen_answers(call), Play).prompts == ("hotline/zh/recording-notice",)
     commands = hall.played(call)
     assert only(commands, Join).leg == leg_of(A1, call)
@@ -147,15 +146,11 @@ def test_an_agent_who_dials_out_is_offered_to_nobody() -> None:
     assert none(hall.queued(), Offer)
 
 
-def test_citizen_first_joins_the_line_after_the_notice() -> None:
-    hall = Hall()
-    hall.board.house.out = []
-    live = outbound.place(hall.house, CITIZEN, GENERAL, "call_back", hall.now)
-    assert not isinstance(live, str)
-    assert only(hall.house.out, PlaceCall).number == CITIZEN
-    hall.citizen_answers(live.call)
-    assert only(hall.played(live.call), Hold)
-    assert only(hall.ready(A1), Offer).call == live.call
+def test_why_nobody_answered_stands_in_the_record() -> None:
+    hall, call = dialled()
+    hall.waits(A1, call)
+    hall.unreached(call, "busy")
+    assert (hall.saved(call).outcome, hall.saved(call).unreached) == (Outcome.UNREACHED, "busy")
 
 
 def test_two_calls_in_one_instant_have_two_ids() -> None:

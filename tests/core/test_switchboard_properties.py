@@ -14,13 +14,15 @@ from controller.codec import as_object, decode_event, encode_command, encode_eve
 from controller.switchboard import Switchboard
 from pbx import events as event
 from pbx.call import CallState
+from pbx.callback import CallbackState
 from pbx.events import Event
 from tests.fakes.town import Town, Weather
+from tests.fakes.town_busy import BusyTown, busy_day, wishful
 
 pytestmark = pytest.mark.core
 
 DAYS = int(os.environ.get("HOTLINE_DAYS", "40"))
-BUSY = (AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING)
+BUSY = (AgentState.RESERVED, AgentState.RINGING, AgentState.TALKING, AgentState.HOLDING)
 quick = settings(  # a day cannot be shrunk: its chances come from one seed
     max_examples=DAYS,
     deadline=None,
@@ -48,7 +50,9 @@ weathers = st.builds(
 def holds(town: Town, found: Event) -> None:
     """The invariants of the house."""
     house = town.board.house
-    rung = [live.offer.agent for live in house.calls.values() if live.offer is not None]
+    rung = [
+        one.offer.agent for one in house.calls.values() if one.offer is not None and one.offer.agent in house.roster
+    ]
     assert len(rung) == len(set(rung)) or not town.weather.clear, "an agent is rung for two callers"
     for live in house.calls.values():
         waits = live.state is CallState.WAITING
@@ -58,19 +62,27 @@ def holds(town: Town, found: Event) -> None:
         assert live.state in (CallState.WAITING, CallState.OFFERED) or live.call not in house.unheld
         if live.state in (CallState.TALKING, CallState.SURVEY):
             assert live.record.joined_at is not None
+        assert (live.state is CallState.HELD) == (live.holding is not None), f"on hold, and {live.state}"
+        if live.holding is not None and not live.holding.leg_gone:
+            holder = house.roster.get(live.holding.agent)
+            assert (holder.state, holder.call) == (AgentState.HOLDING, live.call), "on hold without an agent"
     for entry in house.line.ordered():
-        assert entry.call in house.calls, "a caller who is gone stands in the line"
+        known = entry.call in house.calls or entry.call in house.callbacks
+        assert known, "a caller who is gone stands in the line"
     if house.connected:
         assert not house.unheld, "a waiting caller was told nothing"
         for entry in house.line.ordered():
             for profile, agent in house.roster.ready_candidates():
                 fitting = fits(profile.skills, entry.requirement) and agent.id not in entry.refused
                 assert not fitting, "a free agent stands beside a caller who fits him"
+    dialled = {request.call for request in house.callbacks.values() if request.call is not None}
     for agent in house.roster.agents():
         if agent.state in BUSY:
             assert agent.call is not None
-        if agent.state is AgentState.RESERVED and agent.call not in house.calls:
+        if agent.state is AgentState.RESERVED and agent.call not in house.calls and agent.call not in dialled:
             assert town.third_pending(agent.id), "an agent is kept for a caller who is gone"
+    for request in house.callbacks.values():
+        assert (request.id in house.line) <= (request.state is CallbackState.WAITING), "he is called, and waits"
     if isinstance(found, event.CallEnded) and found.call in town.records:
         record = town.records[found.call]
         assert record.ended_at is not None
@@ -123,6 +135,35 @@ def test_whatever_happens_nobody_is_forgotten_and_nobody_is_kept(seed: int, weat
         assert record.outcome is not None
         assert all(offer.ended_at is not None for offer in record.offers), f"an offer without an end: {record}"
         assert record.released_at is not None or record.joined_at is None
+
+
+@settings(quick, max_examples=DAYS * 3 // 4)
+@given(seed=st.integers(0, 10**6), weather=weathers)
+def test_whatever_is_asked_for_everything_has_an_end(seed: int, weather: Weather) -> None:
+    """Call-backs, voice messages, hold, consult, transfers, third parties and supervisors' orders, with mishaps."""
+    town = BusyTown(seed, weather, wishful(), 8)
+    town.check = holds
+    busy_day(town)
+    house = town.board.house
+    replays(town)
+    assert not town.calls, f"a caller was never served: {[one.context for one in town.calls.values()]}"
+    assert not house.calls
+    assert not len(house.line)
+    assert not house.callbacks, "somebody waits for ever to be called"
+    assert not house.placed
+    assert not town.apart, "an agent waits on hold for nobody"
+    assert not [agent for agent in house.roster.agents() if agent.state in BUSY]
+    for record in town.records.values():
+        assert record.ended_at is not None
+        assert record.outcome is not None
+        ends = [*record.offers, *record.holds, *((record.message,) if record.message is not None else ())]
+        assert all(one.ended_at is not None for one in ends), f"something without an end: {record}"
+        assert all(one.outcome != "asked" for one in record.transfers), f"a transfer without an end: {record}"
+        assert record.released_at is not None or record.joined_at is None
+    for request in town.requests.values():
+        assert request.ended_at is not None
+        assert all(attempt.ended_at is not None for attempt in request.attempts)
+        assert len({attempt.call for attempt in request.attempts}) == len(request.attempts)
 
 
 @quick

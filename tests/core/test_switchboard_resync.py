@@ -92,6 +92,39 @@ def test_a_caller_in_the_menu_is_waited_for(context: str, state: CallState) -> N
     assert none(hall.said, StepCommand)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("context", ["p-ask", "p-play", "p-idle"])
+def test_who_has_a_place_in_a_line_is_not_asked_again_and_keeps_it(context: str, stored: bool) -> None:
+    """Asked about a call-back, or by a command older than his place: the new controller knows no such question."""
+    place_at = START - 300
+    records = (record(queue=GENERAL, queued_at=START - 40, place_at=place_at, favours=("returning",)),)
+    mark = f"{MENU}|zh|{START - 100:.3f}||general|3|{START - 40:.3f}|{place_at:.3f}"
+    hall = restarted(row(context=context, step=4, mark=mark), records=records if stored else ())
+    assert hall.state() is CallState.WAITING
+    assert only(hall.said, Hold).mark == mark
+    assert (hall.call().record.queued_at, hall.call().record.place_at) == (START - 40, place_at)
+    assert (hall.call().priority, hall.call().record.queue) == (3, GENERAL)
+    hall.queued(TWO)
+    assert hall.press("1", step=4) == [], "an answer to the old question"
+    assert [entry.call for entry in hall.house.line.ordered(hall.now)] == [ONE, TWO]
+    assert only(hall.ready(A1), Offer).call == ONE
+
+
+@pytest.mark.parametrize("context", ["p-ask", "p-play"])
+def test_who_had_answered_already_as_the_connection_broke_keeps_his_place(context: str) -> None:
+    """He was to wait under music; the command did not reach him, so he hears the question once more."""
+    hall = Hall()
+    hall.queued()
+    queued_at = hall.call().record.queued_at
+    hall.lost_exchange()
+    hall.later(20)
+    hall.connected(row(context=context, step=2, mark=IN_MENU))
+    assert hall.state() is CallState.WAITING
+    assert hall.press("0", step=2) == []
+    assert hall.call().record.queued_at == queued_at
+    assert only(hall.ready(A1), Offer).call == ONE
+
+
 def test_his_answer_counts_from_where_he_was() -> None:
     hall = restarted(row(context="p-ask", step=3, mark=IN_MENU))
     assert only(hall.press("1", step=3), Play).step == 4
@@ -365,3 +398,14 @@ def test_who_was_told_to_wait_and_stands_still_is_told_again() -> None:
     hall = Hall()
     hall.queued()
     assert only(reconnected(hall, row(context="p-idle", step=2)), Hold).step == 4  # type: ignore[arg-type]
+
+
+def test_who_had_his_caller_on_hold_and_is_rung_by_the_net_for_him_has_no_talk() -> None:
+    """Both went unseen: the caller to the net, the agent's leg to its end; the net rings the same agent for him."""
+    hall = Hall()
+    hall.talking()
+    hall.hold()
+    hall.parted()
+    reconnected(hall, row(context="fallback", step=hall.call().step), leg_row(A1, number=2))
+    assert hall.where() is not AgentState.HOLDING
+    assert only(hall.leg_ended(A1, number=2), Offer).agent == A1, "he is free, and his caller waits"

@@ -10,7 +10,22 @@ from pbx.call import CallState, Outcome
 from pbx.commands import AddParty, CancelOffer, Hold, Mute, Offer, Reply, SendDigits
 from pbx.events import DigitsAsked, MuteAsked, TargetKind
 from pbx.ids import AgentId, RequestId
-from tests.builders import A1, A2, A3, DEPARTMENT, ENGLISH, ONE, TWO, Hall, caller_channel, leg_of, none, only
+from tests.builders import (
+    A1,
+    A2,
+    A3,
+    DEPARTMENT,
+    ENGLISH,
+    ONE,
+    TWO,
+    Hall,
+    caller_channel,
+    leg_of,
+    leg_row,
+    none,
+    only,
+    row,
+)
 
 pytestmark = pytest.mark.core
 
@@ -249,3 +264,61 @@ def test_mute_is_of_the_agents_own_leg() -> None:
     hall.talking()
     command = only(hall.step(MuteAsked(A1, True, RequestId("r"), hall.now)), Mute)
     assert (command.leg, command.on) == (leg_of(A1), True)
+
+
+def test_each_hand_over_to_the_same_one_has_its_own_end() -> None:
+    """He was asked first, and is given the caller then: the asking is over, the transfer is not."""
+    hall = Hall()
+    hall.talking()
+    hall.hold()
+    hall.parted()
+    hall.consult(DEPARTMENT, kind=K.EXTENSION)
+    hall.leg_started(DEPARTMENT, step=0)
+    hall.transfer(DEPARTMENT, kind=K.EXTENSION)
+    assert [(one.way, one.outcome) for one in hall.saved().transfers] == [("attended", "cancelled"), ("blind", "asked")]
+    hall.started()
+    hall.hung_up()
+    assert [(one.way, one.outcome) for one in hall.saved().transfers] == [
+        ("attended", "cancelled"), ("blind", "cancelled")
+    ]  # fmt: skip
+    assert all(one.ended_at is not None for one in hall.saved().transfers)
+
+
+def test_who_was_given_to_a_line_is_not_the_givers_again_when_a_phone_is_not_answered() -> None:
+    """Into a line means: whoever is free. `transfer_failed` is about somebody who was named."""
+    hall = Hall()
+    hall.talking()
+    hall.ready(A2, A3)
+    offer = only(hall.transfer("general", kind=K.QUEUE), Offer)
+    hall.left(None)
+    hall.left(A1)
+    hall.started()
+    assert hall.saved().transfers[0].outcome == "done"
+    hall.leg_ended(A1)
+    hall.leg_started(offer.agent)
+    other = A3 if offer.agent == A2 else A2
+    assert only(hall.offer_failed(offer.agent), Offer).agent == other
+    assert hall.where(A1) is AgentState.WRAP_UP
+
+
+def test_a_transfer_into_a_line_that_never_reached_the_talk_was_none() -> None:
+    hall = Hall()
+    hall.talking()
+    hall.transfer("general", kind=K.QUEUE)
+    hall.step_lost()
+    assert hall.state() is CallState.TALKING
+    assert (hall.saved().transfers[0].outcome, hall.saved().transfers[0].detail) == ("failed", "lost")
+
+
+def test_a_transfer_that_the_connection_lost_was_none() -> None:
+    """Both still talk when the exchange is there again: nobody is kept for him, and the record says so."""
+    hall = Hall()
+    hall.talking()
+    hall.ready(A2)
+    hall.transfer(A2)
+    hall.lost_exchange()
+    hall.later(2)
+    hall.connected(row(context="p-dial", step=hall.call().step - 1, bridged=True), leg_row(A1, up=True))
+    assert (hall.state(), hall.where(), hall.where(A2)) == (CallState.TALKING, AgentState.TALKING, AgentState.READY)
+    assert hall.saved().transfers[0].outcome == "failed"
+    assert hall.saved().agent == A1

@@ -73,14 +73,16 @@ def refused(story: Story, actor: Actor, what: TicketInput, **given: object) -> s
 # ---------------------------------------------------------------- the tables
 
 OPEN_INPUTS = {
-    S.OPENED: "amend register join leave merge attach",
-    S.REGISTERED: "amend answer close refer assign supervise remind escalate join leave settle merge judge attach",
+    S.OPENED: "amend register join leave merge attach withdraw",
+    S.REGISTERED: "amend answer close refer assign supervise remind escalate join leave settle merge judge attach"
+    " withdraw",
     S.DISPATCHED: """amend redispatch sign ask_return grant_return refuse_return object uphold_objection
-        overrule_objection add_unit supervise remind escalate join leave settle merge judge attach""",
+        overrule_objection add_unit supervise remind escalate join leave settle merge judge attach withdraw""",
     S.SIGNED: """amend redispatch handle reply ask_return grant_return refuse_return ask_extension grant_extension
         refuse_extension ask_hard_case grant_hard_case refuse_hard_case ask_pause grant_pause refuse_pause resume object
-        uphold_objection overrule_objection add_unit supervise remind escalate join leave settle merge judge attach""",
-    S.REPLIED: "amend accept_reply reject_reply supervise remind escalate join leave settle judge attach",
+        uphold_objection overrule_objection add_unit supervise remind escalate join leave settle merge judge
+        attach withdraw""",
+    S.REPLIED: "amend accept_reply reject_reply supervise remind escalate join leave settle judge attach withdraw",
     S.RESOLVED: "follow_up redo archive judge",
     S.ARCHIVED: "judge",
     S.MERGED: "judge",
@@ -89,6 +91,7 @@ LEADS_TO = {
     "register": S.REGISTERED,
     "answer": S.RESOLVED,
     "close": S.RESOLVED,
+    "withdraw": S.RESOLVED,
     "settle": S.RESOLVED,
     "refer": S.DISPATCHED,
     "assign": S.DISPATCHED,
@@ -117,13 +120,14 @@ def test_every_cell_of_the_table(state: TicketState, cause: TicketInput) -> None
 
 
 ROLES = {
-    "amend": "agent dispatcher supervisor",
-    "register": "agent dispatcher supervisor",
+    "amend": "agent dispatcher supervisor system",
+    "register": "agent dispatcher supervisor system",
     "answer": "agent supervisor",
     "close": "agent dispatcher supervisor",
     "refer": "dispatcher supervisor",
     "assign": "supervisor leader",
     "redispatch": "dispatcher supervisor leader",
+    "withdraw": "supervisor system",
     "sign": "unit",
     "handle": "unit",
     "reply": "unit",
@@ -153,7 +157,7 @@ ROLES = {
     "leave": "agent dispatcher supervisor",
     "settle": "supervisor leader system",
     "follow_up": "agent supervisor inspector system",
-    "redo": "supervisor inspector leader",
+    "redo": "supervisor inspector leader system",
     "merge": "agent dispatcher supervisor",
     "archive": "dispatcher supervisor system",
     "judge": "inspector",
@@ -358,7 +362,7 @@ def test_a_unit_that_no_longer_exists() -> None:
     story = Story()
     story.to(S.SIGNED)
     story.policy = dataclasses.replace(POLICY, units=UnitRegister(one for one in POLICY.units if one.id != "water"))
-    assert refused(story, WATER, I.REPLY) == "unknown_unit"
+    assert refused(story, WATER, I.REPLY) == "unit_gone"
     assert refused(story, BOSS, I.ADD_UNIT, unit="water") == "unknown_unit"
     moved_on = story.do(DESK, I.REDISPATCH, unit="roads")
     assert (moved_on.state, moved_on.lead_unit, moved_on.signed_at) == (S.DISPATCHED, "roads", None)

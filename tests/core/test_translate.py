@@ -100,6 +100,10 @@ REPORTS = [
         event.ConsultEnded(CALL, AGENT, "BUSY", 17, AT),
     ),
     (report("OutStart", f"Chan: {CHANNEL}"), event.OutboundAnswered(CALL, CHANNEL, AT)),
+    (
+        report("OutStart", f"Chan: {CHANNEL}", "Did: 12345", "Cli: 13800001111"),
+        event.OutboundAnswered(CALL, CHANNEL, AT, "12345", "13800001111"),
+    ),
     (report("AgentUp", "Agent: 1002", f"Leg: {LEG}"), event.AgentWaits(CALL, AGENT, LEG, AT)),
     (report("SomethingElse"), None),
 ]
@@ -484,7 +488,7 @@ def test_every_command_has_its_actions() -> None:
     """A new word in `pbx/commands.py` must be met here: match without a case returns nothing."""
     known = {"Ask", "Play", "Hold", "Offer", "CancelOffer", "Announce", "PrepareEnd", "AddParty", "HangUp"}
     known |= {"Record", "StartRecording", "MarkAgent", "HoldTalk", "Join", "Consult", "DropParty", "ToSurvey", "Mute"}
-    known |= {"CallBack", "SendDigits", "PlaceCall", "RingAgent", "SayToPhone", "Spy", "SwitchSpy", "StopSpy"}
+    known |= {"SendDigits", "PlaceCall", "RingAgent", "SayToPhone", "Spy", "SwitchSpy", "StopSpy"}
     assert {kind.__name__ for kind in order.ExchangeCommand.__args__} == known
     assert all(fields(kind) for kind in order.ExchangeCommand.__args__)
 
@@ -515,13 +519,15 @@ def test_an_offer_at_a_trunk_carries_the_number_and_who_calls() -> None:
 @pytest.mark.parametrize("number", ["110&1001", "110,99", "11 0", "sip:x@y", "1" * 33])
 def test_a_number_that_would_break_the_dialplan_is_never_sent(number: str) -> None:
     with pytest.raises(BadCommand):
-        sent(order.PlaceCall(CALL, number, "carrier", "12345", 30, "zh", "m"))
+        sent(order.PlaceCall(CALL, number, f"PJSIP/{number}@carrier", "12345", 30, "zh", "m"))
     with pytest.raises(BadCommand):
         sent(order.AddParty(CALL, CHANNEL, AgentId("carrier"), 20, number))
 
 
 def test_a_call_of_ours_gets_its_own_id_as_its_channels() -> None:
-    (action,) = sent(order.PlaceCall(CALL, "13900002222", "carrier", "12345", 30, "zh", "12345|zh|1.0|||0|0"))
+    (action,) = sent(
+        order.PlaceCall(CALL, "13900002222", "PJSIP/13900002222@carrier", "12345", 30, "zh", "12345|zh|1.0|||0|0")
+    )
     assert (action["Channel"], action["ChannelId"]) == ("PJSIP/13900002222@carrier", CALL)
     assert (action["CallerID"], action["Timeout"]) == ("12345", "30000")
 
@@ -585,13 +591,13 @@ def test_a_supervisor_s_channel_is_in_the_snapshot_with_its_mark() -> None:
 
 
 def test_a_call_back_is_a_call_with_an_id_of_its_own() -> None:
-    command = order.CallBack(
-        CallId("cb1-1"), "13800001111", "PJSIP/13800001111@trunk", "12345", 30, "12345", "zh", "callback"
+    command = order.PlaceCall(
+        CallId("cb1-1"), "13800001111", "PJSIP/13800001111@trunk", "12345", 30, "zh", "12345|zh|1.0|||0|0", "callback"
     )
     (action,) = actions(command, spool="/spool")
     headers = dict(action.headers)
-    assert (action.name, headers["ChannelId"], headers["Context"]) == ("Originate", "cb1-1", "p-callback")
-    assert (headers["Channel"], headers["Exten"], headers["Timeout"]) == ("PJSIP/13800001111@trunk", "12345", "30000")
+    assert (action.name, headers["ChannelId"], headers["Context"]) == ("Originate", "cb1-1", "p-out")
+    assert (headers["Channel"], headers["Timeout"]) == ("PJSIP/13800001111@trunk", "30000")
     given = [value for name, value in action.headers if name == "Variable"]
     assert "ROLE=caller,__CALLID=cb1-1,LANG=zh" in given
     assert "__PURPOSE=callback" in given

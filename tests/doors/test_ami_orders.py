@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pbx import ami_orders
 from pbx import commands as order
 from pbx import events as event
 from pbx.ami import AmiDoor
@@ -337,6 +338,52 @@ async def test_a_third_party_that_cannot_be_rung_is_told_too(door: AmiDoor, fake
         "PJSIP/3009",
         call.id,
     )
+
+
+OURS = CallId("cb1-1")
+PLACED = order.PlaceCall(OURS, "13800001111", "PJSIP/13800001111@trunk", "12345", 30, "zh", "12345|zh|1.0|||0|0")
+
+
+def _not_answered(fake: FakeExchange, reason: str) -> None:
+    fake.emit("OriginateResponse", Response="Failure", Channel=PLACED.dial, Uniqueid=OURS, Reason=reason)
+
+
+def _channel_ends(fake: FakeExchange, cause: int) -> None:
+    variables = ("ROLE=caller", f"CALLID={OURS}", "STEP=", "CTX=", "Q=")
+    headers = {"Channel": "PJSIP/trunk-01", "Uniqueid": OURS, "Cause": str(cause)}
+    fake.emit("Hangup", *(("ChanVariable", one) for one in variables), *headers.items())
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause", "told"),
+    [("0", 17, "busy"), ("0", 19, "no_answer"), ("0", 21, "failed"), ("3", 16, "no_answer")],
+)
+@pytest.mark.parametrize("channel_first", [False, True])
+async def test_why_a_call_of_ours_was_not_answered_is_told_once_in_any_order(
+    door: AmiDoor, fake: FakeExchange, inbox: Inbox, reason: str, cause: int, told: str, channel_first: bool
+) -> None:
+    door.perform(PLACED)
+    await fake.saw("Originate")
+    if channel_first:
+        _channel_ends(fake, 19 if told == "no_answer" else cause)
+        _not_answered(fake, reason)
+    else:
+        _not_answered(fake, reason)
+        _channel_ends(fake, cause)
+    assert (await inbox.next(event.OutboundFailed)).reason == told
+    await inbox.next(event.CallEnded)
+    await door.action("Ping")
+    assert len(inbox.of(event.OutboundFailed)) == 1
+
+
+async def test_a_call_of_ours_that_could_not_even_be_rung_has_failed(
+    door: AmiDoor, fake: FakeExchange, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ami_orders, "CAUSE_S", 0.01)
+    door.perform(PLACED)
+    await fake.saw("Originate")
+    _not_answered(fake, "0")
+    assert (await inbox.next(event.OutboundFailed)).reason == "failed"
 
 
 async def test_a_recording_is_told_to_have_stopped_once(door: AmiDoor, fake: FakeExchange, inbox: Inbox) -> None:

@@ -8,13 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from controller.database import METADATAS, StoreError, make_engine
+from controller.database import METADATAS, StoreError, make_engine, prepare_place
 from controller.database import database_url as where
-from controller.schema import current, head, require_head, upgrade
+from controller.schema import MIGRATIONS, current, head, require_head, upgrade
+from tests.ticket_story import WANG
+from tickets.moves import TicketState
+from tickets.sql import change_ticket, list_moves, list_tickets
+from tickets.ticket import Channel, TicketChange, TicketPolicy
 
 pytestmark = pytest.mark.doors
 
@@ -57,6 +63,56 @@ def test_upgrade_again_changes_nothing(database_url: str) -> None:
     engine = make_engine(where(database_url))
     with engine.begin() as connection:
         assert connection.execute(text("SELECT last FROM ticket_days")).scalar_one() == 7
+    engine.dispose()
+
+
+def test_tickets_of_before_the_flow_are_kept(database_url: str) -> None:
+    """0007 makes the table anew: a closed ticket is a resolved one, with its moves, its call and its version."""
+    upgrade_to(database_url, "0006")
+    for statement in (
+        "INSERT INTO tickets (number, call, caller, dialled, language, queue, agent, opened_at, sign_due, handle_due, "
+        "state, type, title, text, unit, transcript) VALUES ('2026112200001', 'c-1', '138', '12345', 'zh', 'general', "
+        "'1001', 1, 2, 3, 'closed', 'help', 't', 'x', 'water', true), ('2026112200002', 'c-2', '139', '12345', 'zh', "
+        "'general', '1001', 2, 3, 4, 'opened', NULL, '', '', NULL, false)",
+        "INSERT INTO ticket_moves (ticket, seq, before, after, cause, actor, at, reason) VALUES "
+        "('2026112200001', 0, NULL, 'opened', 'open', '1001', 1, ''), "
+        "('2026112200001', 1, 'opened', 'registered', 'register', '1001', 5, 'type,text'), "
+        "('2026112200001', 2, 'registered', 'closed', 'close', '1002', 9, 'done'), "
+        "('2026112200002', 0, NULL, 'opened', 'open', '1001', 2, '')",
+    ):
+        _execute(database_url, statement)
+    upgrade(database_url)
+    engine = make_engine(where(database_url))
+    with engine.begin() as connection:
+        closed, opened = list_tickets(connection, 0.0, 10.0)
+        moves = list_moves(connection, closed.number)
+        after = change_ticket(connection, opened.number, TicketChange(type="help", text="x"), WANG, 7.0, TicketPolicy())
+    engine.dispose()
+    assert (closed.state, closed.version, closed.resolved_at, closed.proposed_unit) == (
+        TicketState.RESOLVED,
+        2,
+        9.0,
+        "water",
+    )
+    assert (closed.call, closed.transcript, closed.channel, closed.co_units) == ("c-1", True, Channel.PHONE, ())
+    assert [(one.cause, one.before, one.after, one.role) for one in moves] == [
+        ("open", None, TicketState.OPENED, None),
+        ("register", TicketState.OPENED, TicketState.REGISTERED, None),
+        ("close", TicketState.REGISTERED, TicketState.RESOLVED, None),
+    ]
+    assert (after.version, after.state) == (1, TicketState.REGISTERED)
+
+
+def upgrade_to(url: str, revision: str) -> None:
+    """Bring an empty database to an older revision."""
+    prepare_place(where(url))
+    engine = make_engine(where(url))
+    config = Config(output_buffer=None)
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
     engine.dispose()
 
 

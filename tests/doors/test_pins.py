@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.pins import BadPin, PinFile, PinRules, SignInDesk, Throttle, accepted, hashed, matches
+from controller.pins import TRIES, BadPin, PinFile, PinRules, SignInDesk, Throttle, TryFile, accepted, hashed, matches
 from pbx.events import CodeDialled, Event, PhoneCode, PinVerdict
 from pbx.ids import AgentId, ChannelName
 from pbx.translate import DialledCode
@@ -66,8 +66,8 @@ def test_wrong_tries_in_a_row_lock_for_a_while_and_a_right_one_forgives() -> Non
 class Desk:
     """A sign-in desk, its clock and what it has posted."""
 
-    def __init__(self, folder: Path, tries: int = 3) -> None:
-        self.now = 0.0
+    def __init__(self, folder: Path, tries: int = 3, now: float = 0.0) -> None:
+        self.now = now
         self.posted: asyncio.Queue[Event] = asyncio.Queue()
         self.pins = PinFile(folder / "pins.json")
         self.pins.put(A1, PIN)
@@ -105,6 +105,56 @@ async def test_an_agent_is_locked_at_every_phone_and_a_phone_for_every_agent(
     assert "4915" not in caplog.text
     desk.now = 61.0
     assert (await desk.dial("1001", PIN)).pin is PinVerdict.RIGHT
+
+
+async def test_neither_a_lock_nor_the_tries_before_it_are_escaped_by_a_restart(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.pins.put(A2, "4915")
+    assert (await desk.dial("1001", "4915")).pin is PinVerdict.WRONG
+    assert (await desk.dial("1001", "4915", OTHER)).pin is PinVerdict.WRONG
+    tries = tmp_path / TRIES
+    assert tries.stat().st_mode & 0o777 == 0o600
+    assert "4915" not in tries.read_text()
+    desk = Desk(tmp_path)
+    assert (await desk.dial("1001", "4916", AgentId("8003"))).pin is PinVerdict.LOCKED, "the third, whoever counted"
+    desk = Desk(tmp_path, now=59.0)
+    assert (await desk.dial("1001", PIN)).pin is PinVerdict.LOCKED
+    assert (await desk.dial("1002", "4915")).pin is PinVerdict.RIGHT, "the phone had one wrong try, now forgiven"
+    desk = Desk(tmp_path, now=61.0)
+    assert (await desk.dial("1001", PIN)).pin is PinVerdict.RIGHT
+    desk = Desk(tmp_path, now=62.0)
+    verdicts = [(await desk.dial("1001", "4915")).pin for _ in range(3)]
+    assert verdicts == [PinVerdict.WRONG, PinVerdict.WRONG, PinVerdict.LOCKED], "a right one was kept as well"
+
+
+def test_a_clock_that_was_set_back_makes_no_lock_longer_than_the_rules(tmp_path: Path) -> None:
+    throttle, file = Throttle(PinRules(tries=1, lock_s=60.0)), TryFile(tmp_path / TRIES)
+    throttle.wrong("phone 8001", 10_000.0)
+    file.keep(throttle)
+    again = Throttle(PinRules(tries=1, lock_s=60.0))
+    file.load(again, 100.0)
+    assert (again.locked("phone 8001", 159.9), again.locked("phone 8001", 160.0)) == (True, False)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"wrong": 1}', '{"wrong": {"a": "x"}, "until": {}}'])
+async def test_a_damaged_file_of_tries_is_said_and_nothing_more(
+    content: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / TRIES).write_text(content)
+    desk = Desk(tmp_path)
+    assert "cannot be read" in caplog.text
+    assert (await desk.dial("1001", "4915")).pin is PinVerdict.WRONG
+    assert "wrong" in (tmp_path / TRIES).read_text()
+
+
+async def test_a_disk_that_refuses_the_tries_lets_the_lock_hold_in_this_process(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(tmp_path)
+    (tmp_path / f".{TRIES}.part").mkdir()
+    verdicts = [(await desk.dial("1001", "4915")).pin for _ in range(3)]
+    assert verdicts[-1] is PinVerdict.LOCKED
+    assert "cannot be kept" in caplog.text
 
 
 async def test_a_flood_is_turned_away_without_a_hash(tmp_path: Path) -> None:

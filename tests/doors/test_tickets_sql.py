@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+
 import pytest
 
-from controller.records import Records
+from controller.records import Operations, Records
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
-from tests.ticket_story import LI, WANG
-from tickets.moves import Actor, Role, TicketState
+from tests.ticket_story import BOSS, DESK, LI, MONDAY, POLICY, QUALITY, ROADS, WANG, WATER, I, wish
+from tickets.accuracy import accuracy
+from tickets.approvals import ApprovalKind
+from tickets.flow import Intake, TicketConflict
+from tickets.given import Move
+from tickets.log import replayed
+from tickets.moves import SYSTEM, Actor, Role, TicketInput, TicketState
+from tickets.search import TicketFilter
 from tickets.texts import TicketRefused
-from tickets.ticket import TicketChange, TicketPolicy, TicketType
+from tickets.ticket import Channel, Ticket, TicketChange, TicketPolicy, TicketType
 
 pytestmark = pytest.mark.doors
 
@@ -115,3 +124,125 @@ async def test_tickets_of_a_time_in_order(records: Records) -> None:
         await records.open_ticket(opening(name, at))
     assert [ticket.call for ticket in await records.tickets(1000.0, 3000.0)] == ["a", "b"]
     assert [ticket.call for ticket in await records.tickets(0.0, 1e10)] == ["a", "b", "c"]
+
+
+# ---------------------------------------------------------------- the whole flow
+
+
+@pytest.fixture
+def operations() -> Operations:
+    """Every kind of write, with the units of the stories."""
+    return Operations(POLICY)
+
+
+async def do(records: Records, ticket: Ticket, actor: Actor, what: TicketInput, at: float, **given: object) -> Ticket:
+    move = dataclasses.replace(wish(what, ticket), **given)  # type: ignore[arg-type]
+    return await records.move_ticket(ticket.number, move, actor, at=at)
+
+
+async def test_what_is_stored_is_what_the_moves_make(records: Records) -> None:
+    number = await records.open_ticket(opening("a", MONDAY))
+    ticket = await records.ticket(number)
+    assert ticket is not None
+    steps: list[tuple[Actor, TicketInput, dict[str, object]]] = [
+        (WANG, I.REGISTER, {}),
+        (WANG, I.ATTACH, {}),
+        (DESK, I.REFER, {"co_units": ("roads",)}),
+        (WATER, I.ASK_RETURN, {"unit": "heat"}),
+        (DESK, I.GRANT_RETURN, {}),
+        (DESK, I.REFER, {"unit": "roads", "co_units": ("water",)}),
+        (ROADS, I.SIGN, {}),
+        (ROADS, I.ASK_PAUSE, {}),
+        (BOSS, I.GRANT_PAUSE, {}),
+        (ROADS, I.RESUME, {}),
+        (ROADS, I.ASK_EXTENSION, {}),
+        (BOSS, I.REFUSE_EXTENSION, {}),
+        (QUALITY, I.JUDGE, {"approval": 1, "right": True}),
+        (QUALITY, I.JUDGE, {"approval": 3, "right": False}),
+        (WANG, I.JOIN, {}),
+        (ROADS, I.REPLY, {"text": "已修复 👷‍♀️ שלום"}),
+        (DESK, I.ACCEPT_REPLY, {}),
+        (LI, I.FOLLOW_UP, {}),
+        (BOSS, I.REDO, {}),
+    ]
+    for turn, (actor, what, given) in enumerate(steps, start=1):
+        ticket = await do(records, ticket, actor, what, MONDAY + 600.0 * turn, **given)
+        assert ticket == await records.ticket(number)
+        assert ticket.version == turn
+    assert replayed(await records.ticket_moves(number)) == ticket
+    page = await records.page_of_tickets(TicketFilter(0.0, 4e9, units=frozenset({"water"})))
+    assert page.tickets == (ticket,)
+    assert (await records.page_of_tickets(TicketFilter(0.0, 4e9, units=frozenset({"heat"})))).tickets == ()
+    figures = accuracy(await records.decided_requests(0.0, 4e9))
+    assert figures[ApprovalKind.RETURN].right == ((number, 1),)
+    assert (figures[ApprovalKind.RETURN].value, figures[ApprovalKind.RETURN].met) == (1.0, True)
+    assert (figures[ApprovalKind.EXTENSION].wrong, figures[ApprovalKind.EXTENSION].met) == (((number, 3),), False)
+    assert figures[ApprovalKind.PAUSE].unjudged == ((number, 2),)
+    assert await records.decided_requests(0.0, MONDAY) == []
+
+
+async def test_two_people_move_one_ticket_at_once_and_the_second_sees_the_first(records: Records) -> None:
+    number = await records.open_ticket(opening("a", MONDAY))
+    seen = await records.change_ticket(number, TicketChange(type="help", text="x"), WANG, at=MONDAY)
+    both = await asyncio.gather(
+        records.move_ticket(number, Move(I.REFER, seen.version, unit="water"), DESK, at=MONDAY + 1),
+        records.move_ticket(number, Move(I.REFER, seen.version, unit="roads"), BOSS, at=MONDAY + 1),
+        return_exceptions=True,
+    )
+    first, second = both
+    assert isinstance(first, Ticket)
+    assert isinstance(second, TicketConflict)
+    assert second.ticket == first == await records.ticket(number)
+    assert [one.actor for one in await records.ticket_moves(number)] == ["1001", "1001", "desk"]
+
+
+async def test_a_ticket_without_a_call_is_taken_down_whole_or_not_at_all(records: Records) -> None:
+    wanted = TicketChange(type="report", text="超载", caller="13900000000", anonymous=True, lat=31.0, lon=120.0)
+    first = await records.take_ticket(Intake(Channel.WEB, MONDAY), wanted, DESK)
+    second = await records.take_ticket(Intake(Channel.API, MONDAY), TicketChange(), SYSTEM)
+    assert (first.call, first.state, first.channel, first.anonymous) == (
+        None,
+        TicketState.REGISTERED,
+        Channel.WEB,
+        True,
+    )
+    assert (second.call, second.state) == (None, TicketState.OPENED)
+    assert [first, second] == await records.tickets(0.0, 4e9)
+    with pytest.raises(TicketRefused):
+        await records.take_ticket(Intake(Channel.WEB, MONDAY), TicketChange(type="help", text="\0"), DESK)
+    assert len(await records.tickets(0.0, 4e9)) == 2
+    third = await records.take_ticket(Intake(Channel.WEB, MONDAY), TicketChange(), DESK)
+    assert third.number == "2026112300003", "what was refused took no number"
+    assert replayed(await records.ticket_moves(first.number)) == first
+
+
+async def test_a_repeat_goes_into_a_ticket_that_is_there_and_goes_on(records: Records) -> None:
+    numbers = [await records.open_ticket(opening(name, MONDAY)) for name in "abc"]
+    tickets = [await records.change_ticket(one, TicketChange(type="help", text="x"), WANG, at=1.0) for one in numbers]
+    with pytest.raises(TicketRefused) as error:
+        await do(records, tickets[0], DESK, I.MERGE, MONDAY, into="20261123999")
+    assert (error.value.code, error.value.field) == ("unknown_target", "into")
+    merged = await do(records, tickets[0], DESK, I.MERGE, MONDAY, into=numbers[1])
+    assert (merged.state, merged.repeat_of) == (TicketState.MERGED, numbers[1])
+    with pytest.raises(TicketRefused) as error:
+        await do(records, tickets[1], DESK, I.MERGE, MONDAY, into=numbers[0])
+    assert error.value.code == "bad_into", "never in a circle"
+    await do(records, tickets[2], DESK, I.MERGE, MONDAY, into=numbers[1])
+    page = await records.page_of_tickets(TicketFilter(0.0, 4e9, repeat_of=numbers[1]))
+    assert [one.number for one in page.tickets] == [numbers[0], numbers[2]]
+
+
+async def test_a_list_comes_in_pages_without_a_gap_or_a_double(records: Records) -> None:
+    for turn in range(7):
+        await records.open_ticket(opening(f"c-{turn}", MONDAY + turn // 3))  # several in one instant
+    found: list[str] = []
+    after = None
+    while True:
+        page = await records.page_of_tickets(TicketFilter(MONDAY, MONDAY + 10, after=after, limit=2))
+        found += [one.number for one in page.tickets]
+        if page.next is None:
+            break
+        after = page.next
+    assert found == [one.number for one in await records.tickets(0.0, 4e9)]
+    with pytest.raises(TicketRefused):
+        await records.page_of_tickets(TicketFilter(0.0, 1.0, after=TicketNumber("1")))

@@ -13,6 +13,7 @@ import pytest
 from pbx.ids import ActorId
 from tests.fakes.backend import CALLER
 from tests.fakes.website import TOKEN, Site, site
+from tickets.moves import Actor, Role
 from web.app import create_app
 from web.auth import ACCESS, Access, ViewFrom
 from web.token import TokenError, load_or_make_token
@@ -29,9 +30,6 @@ PROTECTED = [
     ("GET", f"{CALL}/why"),
     ("GET", f"{CALL}/recording"),
     ("GET", f"{CALL}/transcript"),
-    ("GET", "/api/tickets"),
-    ("GET", "/api/tickets/2026112200001"),
-    ("PATCH", "/api/tickets/2026112200001"),
     ("POST", "/api/agents/1001/sign-in"),
     ("POST", "/api/agents/1001/ready"),
     ("POST", "/api/agents/1001/not-ready"),
@@ -61,6 +59,15 @@ PROTECTED = [
     ("POST", "/api/callbacks"),
     ("POST", "/api/callbacks/cb1/cancel"),
     ("GET", "/api/notices/n1"),
+]
+TICKETS = [
+    ("GET", "/api/tickets"),
+    ("POST", "/api/tickets"),
+    ("GET", "/api/tickets/accuracy"),
+    ("GET", "/api/tickets/2026112200001"),
+    ("PATCH", "/api/tickets/2026112200001"),
+    ("GET", "/api/tickets/2026112200001/moves"),
+    ("POST", "/api/tickets/2026112200001/moves"),
 ]
 SUPERVISION = [
     ("POST", "/api/agents/1001/force-ready"),
@@ -98,7 +105,7 @@ async def status(hotline: Site, method: str, path: str, headers: dict[str, str] 
         return answer.status
 
 
-@pytest.mark.parametrize(("method", "path"), PROTECTED + SUPERVISION)
+@pytest.mark.parametrize(("method", "path"), PROTECTED + TICKETS + SUPERVISION)
 async def test_what_changes_or_shows_a_caller_s_data_needs_the_token(hotline: Site, method: str, path: str) -> None:
     for wrong in (
         {},
@@ -122,7 +129,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
     patterns = {(route.method, route.resource) for route in app.router.routes() if route.method != "HEAD"}
     views = {"/api/overview", "/api/live", "/metrics"}
     anybody = {"/", "/healthz", "/static/{name}"}
-    protected, supervision = set(), set()
+    found: dict[Access, set[tuple[str, str]]] = {Access.TOKEN: set(), Access.TICKETS: set(), Access.SUPERVISOR: set()}
     for method, resource in patterns:
         assert resource is not None
         asked = app[ACCESS].get((method, resource.canonical))
@@ -131,24 +138,43 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
         elif resource.canonical in views:
             assert asked is Access.VIEW
         else:
-            assert asked in (Access.TOKEN, Access.SUPERVISOR)
-            whose = protected if asked is Access.TOKEN else supervision
-            whose.add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
-    for found, paths in ((protected, PROTECTED), (supervision, SUPERVISION)):
+            assert asked in found
+            found[asked].add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
+    named = {Access.TOKEN: PROTECTED, Access.TICKETS: TICKETS, Access.SUPERVISOR: SUPERVISION}
+    for asked, paths in named.items():
         ids = r"/(hotline-[^/]+|1001|cb1|n1|2026112200001|general)"
-        assert found == {(method, re.sub(ids, "/*", path)) for method, path in paths}
+        assert found[asked] == {(method, re.sub(ids, "/*", path)) for method, path in paths}
 
 
 SUPERVISOR_TOKEN = "a-supervisor-s-token-0123456789"
 
 
-@pytest.mark.parametrize(("method", "path"), PROTECTED)
+@pytest.mark.parametrize(("method", "path"), PROTECTED + TICKETS)
 async def test_a_supervisor_s_token_opens_no_caller_s_data(method: str, path: str) -> None:
     async with site(supervisors={ActorId("lin"): SUPERVISOR_TOKEN}) as running:
         bearer = {"Authorization": f"Bearer {SUPERVISOR_TOKEN}"}
         async with running.session.request(method, running.url(path), headers=bearer) as answer:
             assert (answer.status, (await answer.json())["error"]) == (403, "not_allowed")
         assert running.backend.requests == []
+
+
+class OneHolder:
+    """A dispatcher has a token."""
+
+    async def find(self, token: str) -> Actor | None:
+        return Actor("desk", Role.DISPATCHER) if token == "an-access-token-0123456789" else None
+
+
+@pytest.mark.parametrize(("method", "path"), PROTECTED + SUPERVISION)
+async def test_an_access_token_opens_tickets_and_views_and_nothing_else(method: str, path: str) -> None:
+    async with site(holders=OneHolder()) as running:
+        bearer = {"Authorization": "Bearer an-access-token-0123456789"}
+        async with running.session.request(method, running.url(path), headers=bearer) as answer:
+            assert (answer.status, (await answer.json())["error"]) == (403, "not_allowed")
+        assert running.backend.requests == []
+        foreign = {**bearer, "Host": "hotline.example.org"}
+        assert await status(running, "GET", "/api/overview", foreign) == 200
+        assert await status(running, "GET", "/api/tickets", bearer) == 200
 
 
 def test_two_bearers_never_share_a_token(hotline: Site) -> None:

@@ -196,6 +196,9 @@ class Actions(ABC):
             self.refuse(legs[0].agent, "NOANSWER", 16)
 
     def _do_originate(self, session: Session, action: Headers) -> None:
+        if action.get("Context") == "p-out":  # what becomes of it is the test's to say
+            session.answer(action, "Success", Message="Originate successfully queued")
+            return
         agent = action["Channel"].removeprefix("PJSIP/")
         unique_id = action["ChannelId"]
         call = self._by_channel(action["Data"])

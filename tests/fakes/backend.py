@@ -23,16 +23,11 @@ from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, Voi
 from pbx.callback import CallbackRequest
 from pbx.commands import OpenTicket
 from pbx.events import CallerEntry, PhoneUse, TargetKind
-from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
+from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
-from tickets.flow import apply, opened
-from tickets.given import Move
-from tickets.moves import Actor as TicketActor
-from tickets.moves import Role, TicketInput
-from tickets.texts import TicketRefused
-from tickets.ticket import Ticket, TicketChange, TicketPolicy, number_of
+from tests.fakes.desk import MemoryDesk
 from web.backend import (
     AgentView,
     CallView,
@@ -68,7 +63,8 @@ class MemoryBackend:
         self.tally = Tally()
         self.recordings: dict[CallId, Path] = {}
         self.transcripts: dict[CallId, Transcript] = {}
-        self.requests: list[tuple[str, ...]] = []
+        self.desk = MemoryDesk(self.names, clock, self._check_store)
+        self.requests = self.desk.requests
         self.orders: list[SupervisorRequest] = []
         self.incidents: list[IncidentView] = []
         self.given: dict[str, Incident] = {}
@@ -78,10 +74,8 @@ class MemoryBackend:
         self.seats: dict[AgentId, AgentId] = {}  # of those who sit elsewhere than at their own phones
         self.notices: list[NoticeView] = []
         self.unserved: set[QueueId] = set()
-        self._policy = TicketPolicy()
         self._records: dict[CallId, CallRecord] = {}
         self._states: dict[CallId, tuple[CallState, float]] = {}
-        self._tickets: dict[TicketNumber, Ticket] = {}
         self._agents = {agent: Agent(agent, phone=True, since=clock()) for agent in self.names}
 
     # ------------------------------------------------------------ what happens on the telephone
@@ -119,12 +113,11 @@ class MemoryBackend:
         """The agent answers."""
         self._move(call, CallInput.JOIN)
         self._agent(agent, AgentInput.JOIN, call)
-        number = number_of("20261122", len(self._tickets) + 1)
         now = self.clock()
-        record = replace(self._records[call], agent=AgentId(agent), joined_at=now, ticket=number)
+        record = replace(self._records[call], agent=AgentId(agent), joined_at=now)
         queue = record.queue or GENERAL
         opening = OpenTicket(call, record.caller, record.dialled, record.language, queue, AgentId(agent), now)
-        self._tickets[number], _ = opened(number, opening, TicketActor(agent, Role.AGENT), self._policy)
+        record = replace(record, ticket=self.desk.open_for(opening))
         self._save(record)
 
     def agent_leaves(self, call: CallId) -> None:
@@ -336,27 +329,6 @@ class MemoryBackend:
     async def call(self, call: CallId) -> CallRecord | None:
         self._check_store()
         return self._records.get(call)
-
-    async def tickets(self, since: float, until: float) -> Sequence[Ticket]:
-        self._check_store()
-        return [ticket for ticket in self._tickets.values() if since <= ticket.opened_at < until]
-
-    async def ticket(self, number: TicketNumber) -> Ticket | None:
-        self._check_store()
-        return self._tickets.get(number)
-
-    async def update_ticket(
-        self, number: TicketNumber, *, type: str | None, title: str | None, text: str | None, actor: str
-    ) -> Ticket:
-        self._check_store()
-        if number not in self._tickets:
-            raise TicketRefused("unknown_ticket", "There is no such ticket.")
-        wanted = TicketChange(type, title, text)
-        move = Move(TicketInput.AMEND, change=wanted)
-        by = TicketActor(actor, Role.AGENT)
-        self._tickets[number], _ = apply(self._tickets[number], move, by, self.clock(), self._policy)
-        self.requests.append(("update_ticket", number, actor))
-        return self._tickets[number]
 
     async def recording_path(self, call: CallId) -> Path | None:
         return self.recordings.get(call)
