@@ -1,11 +1,10 @@
-"""``hotline bench restart``: the controller killed with 500 channels live, and how long until it owns all of them again.
+"""``hotline bench restart``: the controller killed with 500 channels live, and how long until it owns them all again.
 
 One real Asterisk with as many talks as agents (two channels each) and callers who wait (one channel each). The
-controller is killed with SIGKILL and started again, several times. Of each round are told, from the instant at which the
-new process is made:
+controller is killed with SIGKILL and started again, several times. Of each round are told, from the making of the new
+process:
 
-* *owned*: the exchange's snapshot is read and every call of before has its state again (the controller's own log), and
-  how much of that was the interpreter's start, imports and configuration, before it spoke to the exchange;
+* *owned*: the exchange's snapshot is read and every call of before has its state again, by the controller's own log;
 * *serving*: the first answer to a page;
 * what a restart may not do: talks that ended, callers who lost their place, phones rung a second time.
 """
@@ -31,7 +30,7 @@ from benchmarks.live import HOME, facts, load, spread, stage
 from benchmarks.queue import NUMBER, configuration
 from benchmarks.report import Report
 from benchmarks.sip_load import Habits, Load
-from controller.asterisk_prepare import PrepareError
+from controller.debian import PrepareError
 from controller.demo.stage import Stage, StageError
 
 AGENTS = 225

@@ -44,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--standby", action="store_true", help="wait while another one serves, and take over when it ends")
     add("check", "validate the configuration and say what is wrong, file and line", "check")
+    calendar = add("calendar", "a month's working days and who says so; check a year's notice", "calendar")
+    calendar.add_argument("month", nargs="?", help="such as 2027-02, or a year; default: this month")
+    calendar.add_argument("--check", type=Path, metavar="FILE", help="a notice as TOML or CSV: faults, sums, doubts")
 
     asterisk = add("asterisk", "find or prepare an Asterisk", "asterisk", config=False)
     asterisk.add_argument("action", choices=("prepare", "version"))
@@ -124,7 +127,10 @@ def parser() -> argparse.ArgumentParser:
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)
     bench.add_argument(
         "name",
-        choices=("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
+        choices=(
+            *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
+            "deadlines",
+        ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--quick", action="store_true", help="a smaller run, where the benchmark has one")

@@ -19,6 +19,7 @@ from agents.rights import ADMIN, EVERY_QUEUE, SYSTEM, Actor, Right
 from agents.roster import AgentProfile
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
 from controller.config_sections import HotlineFile, NumberSection, QueueSection, ReasonSection
+from controller.config_tickets import ticket_policy
 from controller.database import StoreError, database_url
 from controller.hold_keys import MENU, QUEUE
 from controller.notices import WORDS as NOTICE_WORDS
@@ -44,8 +45,7 @@ from ivr.menu_check import check_menu
 from ivr.menu_file import MenuError, parse_menu
 from pbx.ids import ActorId, AgentId, QueueId, SkillId
 from recordings.policy import RecordingPolicy, StartAt
-from tickets.deadlines import ChineseCalendar, DeadlineRules, Limit, Unit, WorkingHours
-from tickets.ticket import TicketPolicy, TicketType
+from tickets.ticket import TicketPolicy
 
 HOME = Path(__file__).resolve().parent.parent
 """The folder of the program: menus and sounds that come with it are found from here."""
@@ -554,31 +554,7 @@ class PlanReader:
 
     def tickets(self) -> TicketPolicy | None:
         """The rules for tickets; None after noting what contradicts itself."""
-        section = self.raw.tickets
-        for name in section.close_working_days:
-            if name not in {kind.value for kind in TicketType}:
-                known = ", ".join(kind.value for kind in TicketType)
-                self.wrong(("tickets", "close_working_days", name), f"is no type of ticket; there are: {known}")
-        both = set(section.holidays) & set(section.workdays)
-        if both:
-            self.wrong(("tickets", "workdays"), f"{min(both)} stands in holidays too")
-        spans = tuple(
-            (time.fromisoformat(begin), time.fromisoformat(end))
-            for begin, end in (span.split("-") for span in section.working_hours)
-        )
-        try:
-            hours = WorkingHours(spans, self.raw.hotline.timezone)
-        except (ValueError, KeyError) as error:
-            self.wrong(("tickets", "working_hours"), str(error))
-            return None
-        days = {day: False for day in section.holidays} | {day: True for day in section.workdays}
-        where = f"{self.file.name}, [tickets]"
-        rules = DeadlineRules(
-            Limit(section.sign_working_hours, Unit.WORKING_HOURS, where),
-            {name: Limit(days, Unit.WORKING_DAYS, where) for name, days in section.close_working_days.items()},
-            Limit(section.close_other_working_days, Unit.WORKING_DAYS, where),
-        )
-        return TicketPolicy(hours, ChineseCalendar(days), rules)
+        return ticket_policy(self.raw, self.file, self.wrong)
 
     def _recording(self) -> RecordingPolicy | None:
         section = self.raw.recording

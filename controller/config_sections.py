@@ -17,6 +17,7 @@ Dialled = Annotated[str, Field(pattern=r"^[0-9]{3,20}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 SPAN = r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d)$"
+WORK_SPAN = r"^([01]\d|2[0-3]):[0-5]\d-((([01]\d|2[0-3]):[0-5]\d)|24:00)$"
 
 
 class Section(BaseModel):
@@ -314,10 +315,58 @@ class SpeechSection(Section):
     package_model: bool = False  # fall back to a model that a Python package carries (the demo's)
 
 
+class AmountSection(Section):
+    """A span of time, in exactly one of these units; see `tickets.deadlines.Unit`."""
+
+    minutes: Annotated[float, Field(gt=0, le=100_000)] | None = None  # by the clock, as hours are
+    hours: Annotated[float, Field(gt=0, le=9000)] | None = None
+    working_hours: Annotated[float, Field(gt=0, le=9000)] | None = None
+    working_days: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+
+ClockName = Literal["dispatch", "sign", "return", "handle"]
+
+
+class LimitSection(AmountSection):
+    """[[tickets.limits]]: see `tickets.deadlines.LimitRule`."""
+
+    clock: ClockName
+    types: list[str] = Field(default_factory=list)
+    classes: list[str] = Field(default_factory=list)
+    urgencies: list[str] = Field(default_factory=list)
+    hard: bool = False
+    source: str = ""
+
+
+class StepSection(AmountSection):
+    """[[tickets.steps]]: see `tickets.schedule.StepRule`."""
+
+    id: Id
+    clock: ClockName
+    when: Literal["before", "at", "after"]
+    act: Literal["soon", "remind", "escalate"]
+    to: list[str] = Field(default_factory=list)
+    types: list[str] = Field(default_factory=list)
+    urgencies: list[str] = Field(default_factory=list)
+    source: str = ""
+
+
+class PauseSection(Section):
+    """[[tickets.pauses]]: see `tickets.clock.PauseReason`."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]
+    name_zh: str
+    name_en: str
+    granted_by: list[str] = Field(default_factory=lambda: ["supervisor", "leader"], min_length=1)
+    stops: Annotated[list[ClockName], Field(min_length=1)] = ["handle"]
+    longest: AmountSection | None = None
+    source: str = ""
+
+
 class TicketsSection(Section):
     """[tickets]: deadlines (`domain.md` D5, D7) and the working time in which they run."""
 
-    working_hours: list[Annotated[str, Field(pattern=SPAN)]] = Field(
+    working_hours: list[Annotated[str, Field(pattern=WORK_SPAN)]] = Field(
         default_factory=lambda: ["08:30-12:00", "13:30-18:00"], min_length=1
     )
     sign_working_hours: Annotated[float, Field(gt=0, le=1000)] = 4.0
@@ -326,6 +375,14 @@ class TicketsSection(Section):
     holidays: list[date] = Field(default_factory=list)  # beside the statutory ones: a newer notice, a local closure
     workdays: list[date] = Field(default_factory=list)  # make-up working days (调休) of a newer notice
     classes: str | None = None  # file of the classification tree; default: the sample that comes along
+    calendars: list[str] = Field(default_factory=list)  # files with a year's notice each, TOML or CSV
+    redispatch: Literal["runs_on", "restarts"] = "runs_on"  # what 改派 does to the clock to close
+    redo: AmountSection | None = None  # the limit of a second handling; default: as the first
+    extension_max: AmountSection | None = None  # default: 5 working days
+    extensions_max: Annotated[int, Field(ge=0, le=100)] = 1
+    limits: list[LimitSection] = Field(default_factory=list)
+    steps: list[StepSection] | None = None  # None = `tickets.schedule.USUAL_STEPS`
+    pauses: list[PauseSection] | None = None  # None = `tickets.clock.USUAL_REASONS`
 
 
 OrgId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
+from tickets.deadlines import due
 from tickets.flow import apply, opened
 from tickets.given import Move
 from tickets.moves import ADMIN, SYSTEM, Actor, Role, TicketInput, TicketState
-from tickets.ticket import Attachment, Ticket, TicketChange, TicketMove, TicketPolicy
+from tickets.ticket import Attachment, Ticket, TicketChange, TicketMove, TicketPolicy, TicketType
 from tickets.units import HandlingUnit, UnitRegister
 
 I, S = TicketInput, TicketState  # noqa: E741
@@ -35,6 +36,18 @@ WATER_BOSS = Actor("water-boss", Role.SUPERVISOR, "water")
 QUALITY = Actor("quality", Role.INSPECTOR)
 LEADER = Actor("leader", Role.LEADER)
 PEOPLE = (WANG, LI, DESK, WATER, WATER_2, ROADS, HEAT, BOSS, WATER_BOSS, QUALITY, LEADER, SYSTEM, ADMIN)
+
+
+def sign_due(start: float) -> float:
+    """Until when a ticket that was dispatched at `start` must be signed for."""
+    return due(start, POLICY.deadlines.sign, POLICY.hours, POLICY.calendar)
+
+
+def handle_due(start: float, type_: TicketType | None) -> float:
+    """Until when one whose clock runs from `start` must be closed."""
+    limit = POLICY.deadlines.handle_limit(type_.value if type_ else None)
+    return due(start, limit, POLICY.hours, POLICY.calendar)
+
 
 NUMBER = TicketNumber("2026112300001")
 
@@ -64,7 +77,7 @@ def wish(what: TicketInput, ticket: Ticket, *, unit: str = "water", right: bool 
         I.REPLY: {"text": "已修复"},
         I.REJECT_REPLY: {"reason": reason},
         I.ASK_EXTENSION: {"reason": reason, "until": ticket.handle_due + 3600.0},
-        I.ASK_PAUSE: {"reason": reason, "pause": "inspection"},
+        I.ASK_PAUSE: {"reason": reason, "pause": "appraisal"},
         I.ADD_UNIT: {"unit": "heat"},
         I.JOIN: {"incident": "burst-1"},
         I.SETTLE: {"text": "主管道已修复"},

@@ -100,9 +100,10 @@ class ClassTree:
         """The kind of unit that handles such a matter: the class's own, or the nearest one above; empty = none."""
         return next((self._all[one].sort for one in self._line(code) if self._all[one].sort), "")
 
-    def limits(self, code: str) -> str:
-        """The key of its deadlines: the class's own, or the nearest one above; empty = none."""
-        return next((self._all[one].limits for one in self._line(code) if self._all[one].limits), "")
+    def limit_line(self, code: str) -> tuple[str, ...]:
+        """Under which names its deadlines may stand: each class of `line` with its key `limits`, from below."""
+        keys = ((one, self._all[one].limits if one in self._all else "") for one in self.line(code))
+        return tuple(name for pair in keys for name in pair if name)
 
 
 def parse_classes(data: Mapping[str, object]) -> ClassTree:

@@ -1,119 +1,36 @@
-"""When a ticket must be signed for (签收) and closed (办结): working hours and days, with statutory holidays and 调休.
+"""When a ticket must be signed for (签收) and closed (办结): the table of limits, and one limit's due instant.
 
 Two kinds of time are counted (`domain.md` D5, D7): the working hour (工作小时), which runs only within the working
 hours of a working day, and the working day (工作日), of which the day of the event itself is not counted and the last
-one ends with the working hours (民法典 art. 201 and 203). Whether a day is a working day is asked of a `Calendar`.
-All instants that go in and come out are epoch seconds.
+one ends with the working hours (民法典 art. 201 and 203). A third, the hour by the clock, is for hard limits (D9). The
+`Calendar` knows which days work; `tickets.clock` counts pauses and extensions. Instants here are epoch seconds.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
 from types import MappingProxyType
-from typing import Protocol
-from zoneinfo import ZoneInfo
 
-import chinese_calendar
+from tickets.calendars import Calendar, CalendarError, ChineseCalendar, Outside
+from tickets.worktime import SECOND, WorkingHours, micros, worktime
 
-LONGEST_CLOSURE_DAYS = 60
-"""No calendar of offices is closed for so long; one that says so is wrong, and the search for a working day ends."""
-
-FIXED_HOLIDAYS = frozenset({(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)})
-"""Statutory holidays with a fixed date, month and day (全国年节及纪念日放假办法, as of 2025)."""
-
-
-class CalendarError(ValueError):
-    """The calendar cannot say whether a day is a working day, or never finds one; the text says what to do."""
-
-
-class Calendar(Protocol):
-    """Whether a date is a working day."""
-
-    def is_workday(self, day: date) -> bool:
-        """True for a working day, make-up days included; raises `CalendarError` where it cannot know."""
-
-
-class Outside(enum.Enum):
-    """What holds in years for which the State Council's yearly notice (节假日安排) is not yet in the data."""
-
-    WEEKENDS = "weekends"  #: Saturdays, Sundays and `FIXED_HOLIDAYS` are free: provisional, but a ticket gets a date
-    ERROR = "error"  #: refuse
-
-
-@dataclass(frozen=True, slots=True)
-class ChineseCalendar:
-    """Mainland China's working days by the data of the library `chinesecalendar`.
-
-    `days` comes first: dates that the hotline entered itself (True = working day), such as a notice that is newer than
-    the library or a local closure. `outside` says what holds in years that neither knows.
-    """
-
-    days: Mapping[date, bool] = field(default_factory=lambda: MappingProxyType({}))
-    outside: Outside = Outside.WEEKENDS
-
-    def is_workday(self, day: date) -> bool:
-        """True for a working day, make-up working weekends included; raises `CalendarError` if `outside` says so."""
-        entered = self.days.get(day)
-        if entered is not None:
-            return entered
-        published = _published(day)
-        if published is not None:
-            return published
-        if self.outside is Outside.ERROR:
-            raise CalendarError(
-                f"The holiday data end before {day.year}: update the package chinesecalendar, or enter the days of "
-                f"the State Council's notice for {day.year} in the configuration."
-            )
-        return day.weekday() < 5 and (day.month, day.day) not in FIXED_HOLIDAYS
-
-    def known(self, day: date) -> bool:
-        """Whether the day's standing is published: False where only the weekend rule speaks."""
-        return day in self.days or _published(day) is not None
-
-
-@lru_cache(maxsize=4096)
-def _published(day: date) -> bool | None:
-    """What the library's data say; None for a year that they do not have."""
-    try:
-        return bool(chinese_calendar.is_workday(day))
-    except NotImplementedError:
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class WorkingHours:
-    """The spans of a working day in which working hours run, as local times in order, and the time zone.
-
-    The default adds up to eight hours, the legal day (国务院关于职工工作时间的规定 art. 3); when units begin and end
-    is local custom (GK in `domain.md`'s sense), so it is configuration. Raises ValueError for spans that are empty, out
-    of order or overlap.
-    """
-
-    spans: tuple[tuple[time, time], ...] = ((time(8, 30), time(12, 0)), (time(13, 30), time(18, 0)))
-    zone: str = "Asia/Shanghai"
-
-    def __post_init__(self) -> None:
-        """Refuse hours that no day can have."""
-        edges = [edge for span in self.spans for edge in span]
-        if not edges or any(later <= earlier for earlier, later in zip(edges, edges[1:], strict=False)):
-            raise ValueError("working hours must be spans from earlier to later, in order and apart from each other")
-
-    def of(self, day: date) -> Iterator[tuple[datetime, datetime]]:
-        """The spans of one day as instants in UTC."""
-        zone = ZoneInfo(self.zone)
-        for begin, end in self.spans:
-            yield (
-                datetime.combine(day, begin, zone).astimezone(UTC),
-                datetime.combine(day, end, zone).astimezone(UTC),
-            )
-
-    def local_day(self, at: float) -> date:
-        """The date at the hotline at epoch second `at`."""
-        return datetime.fromtimestamp(at, ZoneInfo(self.zone)).date()
+__all__ = [
+    "Calendar",
+    "CalendarError",
+    "ChineseCalendar",
+    "ClockKind",
+    "DeadlineRules",
+    "Facts",
+    "Limit",
+    "LimitRule",
+    "Outside",
+    "Redispatch",
+    "Unit",
+    "WorkingHours",
+    "due",
+]
 
 
 class Unit(enum.Enum):
@@ -139,8 +56,31 @@ class Limit:
         if self.unit is Unit.WORKING_DAYS and self.amount != int(self.amount):
             raise ValueError(f"working days are counted whole, not {self.amount}")
 
+    def length(self, hours: WorkingHours) -> int:
+        """How much it is in microseconds, on the scale that it is counted on; a working day as its working hours."""
+        if self.unit is Unit.WORKING_DAYS:
+            return int(self.amount) * hours.length
+        return round(self.amount * 3600 * SECOND)
+
+
+class ClockKind(enum.Enum):
+    """What is being waited for; each has limits of its own, and its own start and end (`tickets.clock`)."""
+
+    DISPATCH = "dispatch"  #: 派单: from the opening until the hotline has dispatched it
+    SIGN = "sign"  #: 签收: from each dispatch until that unit has signed
+    RETURN = "return"  #: 退单: from each dispatch; later the unit has taken the ticket as its own
+    HANDLE = "handle"  #: 办结: from the first dispatch until the reply that was accepted
+
+
+class Redispatch(enum.Enum):
+    """What a dispatch to another unit (改派) does to the clock of handling."""
+
+    RUNS_ON = "runs_on"  #: the citizen's time goes on; a unit that bounces a ticket wins none ([P55])
+    RESTARTS = "restarts"  #: the new unit has the whole limit
+
 
 SIGN_LIMIT = Limit(4, Unit.WORKING_HOURS, "domain.md D5: 簽收時限 4 個工作小時")
+RETURN_LIMIT = Limit(1, Unit.WORKING_DAYS, "domain.md 3.1 [P38]: a wrong unit returns it in 1 working day")
 HANDLE_LIMIT = Limit(5, Unit.WORKING_DAYS, "domain.md D7: 非咨詢類訴求 5 個工作日")
 HANDLE_LIMITS: Mapping[str, Limit] = MappingProxyType(
     {"inquiry": Limit(3, Unit.WORKING_DAYS, "domain.md D7: 咨詢類訴求 3 個工作日")}
@@ -148,16 +88,83 @@ HANDLE_LIMITS: Mapping[str, Limit] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What decides a ticket's limits: its type's value, its class with those above it (leaf first), its urgency."""
+
+    type: str | None = None
+    classes: Sequence[str] = ()
+    urgency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRule:
+    """A limit for some tickets: of the `types`, `classes` (or below them) and `urgencies` named; none named = all.
+
+    A `hard` limit is a ceiling: it holds beside every other one, and neither a pause nor an extension moves it.
+    """
+
+    clock: ClockKind
+    limit: Limit
+    types: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    urgencies: tuple[str, ...] = ()
+    hard: bool = False
+
+    def fits(self, facts: Facts) -> bool:
+        """Whether it is for a ticket of which this is known."""
+        return (
+            (not self.types or facts.type in self.types)
+            and (not self.urgencies or facts.urgency in self.urgencies)
+            and (not self.classes or not set(self.classes).isdisjoint(facts.classes))
+        )
+
+    def precedence(self, facts: Facts) -> tuple[int, int, int]:
+        """How closely it is meant for such a ticket: the nearer class first, then the urgency, then the type."""
+        near = [len(facts.classes) - place for place, code in enumerate(facts.classes) if code in self.classes]
+        return max(near, default=0), int(bool(self.urgencies)), int(bool(self.types))
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineRules:
-    """The table of limits: to sign, to close by type of ticket (the value of `TicketType`), and to close any other."""
+    """The table of limits: to sign, to close by type of ticket (the value of `TicketType`), and to close any other.
+
+    `limits` go before these three where they fit. `redo` is the limit of a second handling (重办), None = as the first.
+    `extension_max` is the most that one extension (延期) may add, `extensions_max` how many there may be.
+    """
 
     sign: Limit = SIGN_LIMIT
     handle: Mapping[str, Limit] = field(default_factory=lambda: HANDLE_LIMITS)
     handle_other: Limit = HANDLE_LIMIT
+    limits: tuple[LimitRule, ...] = ()
+    redispatch: Redispatch = Redispatch.RUNS_ON
+    redo: Limit | None = None
+    extension_max: Limit = Limit(5, Unit.WORKING_DAYS, "GK: as much as the usual limit")
+    extensions_max: int = 1
+    return_: Limit = RETURN_LIMIT
 
     def handle_limit(self, type_: str | None) -> Limit:
         """The limit to close a ticket of this type; a ticket without a type yet has the one of every other type."""
         return self.handle.get(type_ or "", self.handle_other)
+
+    def limit(self, clock: ClockKind, facts: Facts) -> Limit | None:
+        """The ordinary limit: of those that fit the one that is most closely meant, else the base; None = no limit.
+
+        Of two that are equally close the first of the table (`equally_close` finds them when the table is read).
+        """
+        fitting = [rule for rule in self.limits if rule.clock is clock and not rule.hard and rule.fits(facts)]
+        if fitting:
+            return max(fitting, key=lambda rule: rule.precedence(facts)).limit
+        if clock is ClockKind.SIGN:
+            return self.sign
+        if clock is ClockKind.HANDLE:
+            return self.handle_limit(facts.type)
+        if clock is ClockKind.RETURN:
+            return self.return_
+        return None
+
+    def ceilings(self, clock: ClockKind, facts: Facts) -> tuple[Limit, ...]:
+        """Every hard limit that fits."""
+        return tuple(rule.limit for rule in self.limits if rule.clock is clock and rule.hard and rule.fits(facts))
 
 
 def due(start: float, limit: Limit, hours: WorkingHours, calendar: Calendar) -> float:
@@ -166,42 +173,36 @@ def due(start: float, limit: Limit, hours: WorkingHours, calendar: Calendar) -> 
     Working hours: the first instant by which so many of them have run. Working days: the end of the working hours of
     the n-th working day after the day of `start`.
     """
+    return due_micros(micros(start), limit, hours, calendar) / SECOND
+
+
+def due_micros(start: int, limit: Limit, hours: WorkingHours, calendar: Calendar) -> int:
+    """The same in microseconds of the epoch."""
     if limit.unit is Unit.HOURS:
-        return start + limit.amount * 3600.0
+        return start + limit.length(hours)
+    work = worktime(hours, calendar)
     if limit.unit is Unit.WORKING_DAYS:
-        return _after_days(start, int(limit.amount), hours, calendar)
-    return _after_hours(start, timedelta(hours=limit.amount), hours, calendar)
+        return work.close_of(start, int(limit.amount))
+    return work.after(start, limit.length(hours))
 
 
-def _after_hours(start: float, left: timedelta, hours: WorkingHours, calendar: Calendar) -> float:
-    cursor = datetime.fromtimestamp(start, UTC)
-    for day in _workdays(hours.local_day(start), calendar):
-        for begin, end in hours.of(day):
-            begin = max(begin, cursor)
-            if begin >= end:
-                continue
-            if left <= end - begin:
-                return (begin + left).timestamp()
-            left -= end - begin
-    raise AssertionError("the working days never end")
+def equally_close(rules: Iterable[LimitRule]) -> list[tuple[LimitRule, LimitRule]]:
+    """Pairs of ordinary limits of one clock that can fit the same ticket and are equally close: the order would decide.
 
-
-def _after_days(start: float, count: int, hours: WorkingHours, calendar: Calendar) -> float:
-    for day in _workdays(hours.local_day(start) + timedelta(days=1), calendar):
-        count -= 1
-        if count == 0:
-            *_, (_, close) = hours.of(day)
-            return close.timestamp()
-    raise AssertionError("the working days never end")
-
-
-def _workdays(day: date, calendar: Calendar) -> Iterator[date]:
-    free = 0
-    while free < LONGEST_CLOSURE_DAYS:
-        if calendar.is_workday(day):
-            free = 0
-            yield day
-        else:
-            free += 1
-        day += timedelta(days=1)
-    raise CalendarError(f"The calendar has no working day in {LONGEST_CLOSURE_DAYS} days up to {day}: correct it.")
+    Only pairs that name the same kinds of things can be; classes count as equal only where one names the other's.
+    """
+    ordinary = [rule for rule in rules if not rule.hard]
+    found = []
+    for place, one in enumerate(ordinary):
+        for other in ordinary[place + 1 :]:
+            same = one.clock is other.clock and all(
+                bool(mine) == bool(its) and (not mine or not set(mine).isdisjoint(its))
+                for mine, its in (
+                    (one.types, other.types),
+                    (one.classes, other.classes),
+                    (one.urgencies, other.urgencies),
+                )
+            )
+            if same:
+                found.append((one, other))
+    return found

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from types import MappingProxyType
 
 from pbx.ids import TicketNumber
 from tickets.approvals import ASKS, DECIDES, Approval, ApprovalKind, Outcome, open_request
-from tickets.deadlines import Limit, Unit, due
+from tickets.clock import pause_ends
+from tickets.deadlines import ClockKind, Redispatch, due
 from tickets.given import Move
-from tickets.moves import DESIGNATES, Actor, TicketInput
+from tickets.moves import DESIGNATES, Actor, Role, TicketInput, TicketState
 from tickets.organisations import NoWay
 from tickets.shown import sees_caller
 from tickets.texts import TicketRefused, cleaned
 from tickets.ticket import CALLER_FIELDS, Pause, Ticket, TicketPolicy, changed, known_unit
+from tickets.times import ended, extensions, facts, hard, started, timed
 
 _I = TicketInput
 
@@ -46,16 +47,9 @@ def _amend(do: Doing) -> Ticket:
         before, do.actor
     ):
         raise TicketRefused("caller_hidden", "The caller of this ticket is hidden from you.", "caller")
-    if after == before:
+    if facts(after, do.policy) == facts(before, do.policy):
         return after
-    if before.dispatched_at is None:
-        sign, handle = do.policy.deadlines_of(after, before.opened_at)
-        return replace(after, sign_due=sign, handle_due=handle)
-    if before.extension_until is None and not before.pauses:
-        # Counted from the dispatch as ever, and never later than it was: a change of the type cannot win time.
-        _, handle = do.policy.deadlines_of(after, before.dispatched_at)
-        return replace(after, handle_due=min(before.handle_due, handle))
-    return after
+    return timed(after, do.policy)
 
 
 def _answer(do: Doing) -> Ticket:
@@ -65,7 +59,7 @@ def _answer(do: Doing) -> Ticket:
         answered_by=do.actor.id,
         replied_at=do.at,
         resolved_at=do.at,
-        pauses=_ended(do.ticket, do.at),
+        pauses=ended(do.ticket.pauses, do.at),
     )
 
 
@@ -112,39 +106,31 @@ def _dispatch(do: Doing) -> Ticket:
             "needs_supervisor",
             f"The ticket has been dispatched {before.dispatch_count} times; now a supervisor designates the unit.",
         )
-    return _started(
+    return started(
         replace(
             _lapsed(before, do),
             lead_unit=unit,
             co_units=_units(do, do.move.co_units or (), unit),
             designated=designated,
             dispatch_count=before.dispatch_count + 1,
+            pauses=ended(before.pauses, do.at),
         ),
-        do,
+        do.at,
+        policy,
+        anew=False,
     )
 
 
 def _handed_on(do: Doing, unit: str) -> Ticket:
     """A hotline that was given it hands it on: no dispatch of its own, and its time to close is not begun anew."""
-    before = do.ticket
+    before, policy = do.ticket, do.policy
     more = (*before.co_units, *(do.move.co_units or ()))
     on = replace(_lapsed(before, do), lead_unit=unit, co_units=_units(do, more, unit), designated=False)
-    until = before.extension_until
-    return replace(_started(on, do), handle_due=before.handle_due, extension_until=until, pauses=before.pauses)
-
-
-def _started(ticket: Ticket, do: Doing) -> Ticket:
-    """The ticket with its clocks running from now."""
-    sign, handle = do.policy.deadlines_of(ticket, do.at)
-    return replace(
-        ticket,
-        first_dispatched_at=do.at if ticket.first_dispatched_at is None else ticket.first_dispatched_at,
-        dispatched_at=do.at,
-        sign_due=sign,
-        handle_due=handle,
-        signed_at=None,
-        extension_until=None,
-        pauses=_ended(do.ticket, do.at),
+    return started(
+        on,
+        do.at,
+        replace(policy, deadlines=replace(policy.deadlines, redispatch=Redispatch.RUNS_ON)),
+        anew=False,
     )
 
 
@@ -192,7 +178,8 @@ def _check_return(do: Doing) -> None:
     if ticket.designated:
         raise TicketRefused("designated", "The hotline has designated this unit; it can object, not return the ticket.")
     assert ticket.dispatched_at is not None
-    if do.at > due(ticket.dispatched_at, policy.return_limit, policy.hours, policy.calendar):
+    limit = policy.deadlines.limit(ClockKind.RETURN, facts(ticket, policy))
+    if limit is not None and do.at > due(ticket.dispatched_at, limit, policy.hours, policy.calendar):
         raise TicketRefused("return_too_late", "The time to return the ticket is over; it is this unit's matter now.")
 
 
@@ -201,16 +188,17 @@ def _check_extension(do: Doing) -> None:
     _refuse_paused(ticket)
     if do.at >= ticket.handle_due:
         raise TicketRefused("extension_too_late", "An extension is asked for before the deadline has passed.")
-    granted = [one for one in ticket.approvals if one.kind is ApprovalKind.EXTENSION and one.outcome is Outcome.GRANTED]
-    if len([one for one in granted if one.asked_at >= (ticket.dispatched_at or 0.0)]) >= policy.extensions_max:
+    if hard(ticket, policy):
+        raise TicketRefused("hard_limit", "A hard deadline is not extended.")
+    if len(extensions(ticket)) >= policy.deadlines.extensions_max:
         raise TicketRefused("too_many_extensions", "The ticket has been extended as often as may be.")
     _extended(do, do.move.until)
 
 
 def _check_pause(do: Doing) -> None:
     _refuse_paused(do.ticket)
-    if do.move.pause not in do.policy.pause_reasons:
-        known = ", ".join(do.policy.pause_reasons)
+    if do.move.pause not in do.policy.reasons:
+        known = ", ".join(do.policy.reasons)
         raise TicketRefused("unknown_pause", f"The clock stands still only for a named reason: {known}.", "pause")
     _future(do, do.move.until)
 
@@ -231,9 +219,12 @@ _ASK_CHECKS: Mapping[ApprovalKind, Callable[[Doing], None]] = MappingProxyType(
 
 
 def _extended(do: Doing, until: float | None) -> float:
-    """A new deadline that may be: later than the present one, and no later than the longest extension."""
+    """A new deadline that may be: later than the present one, and no later than the longest extension.
+
+    A hard deadline is moved by no extension.
+    """
     ticket, policy = do.ticket, do.policy
-    latest = due(ticket.handle_due, policy.extension_limit, policy.hours, policy.calendar)
+    latest = due(ticket.handle_due, policy.deadlines.extension_max, policy.hours, policy.calendar)
     if until is None or not ticket.handle_due < until <= latest:
         raise TicketRefused(
             "bad_until", "An extension ends after the deadline and within the longest extension.", "until"
@@ -243,7 +234,7 @@ def _extended(do: Doing, until: float | None) -> float:
 
 def _future(do: Doing, until: float | None) -> float | None:
     if until is not None and not do.at < until < do.at + 366 * 86_400.0:
-        raise TicketRefused("bad_until", "A pause ends in the future, within a year.", "until")
+        raise TicketRefused("bad_until", "This ends in the future, within a year.", "until")
     return until
 
 
@@ -272,15 +263,14 @@ def _grant_return(do: Doing, granted: Approval) -> Ticket:
         co_units=(),
         designated=False,
         signed_at=None,
-        extension_until=None,
         return_count=do.ticket.return_count + 1,
-        pauses=_ended(do.ticket, do.at),
+        pauses=ended(do.ticket.pauses, do.at),
     )
 
 
 def _grant_extension(do: Doing, granted: Approval) -> Ticket:
     until = _extended(do, granted.until)
-    return replace(do.ticket, handle_due=until, extension_until=until)
+    return timed(replace(do.ticket, extension_until=until), do.policy)
 
 
 def _grant_hard_case(do: Doing, granted: Approval) -> Ticket:
@@ -292,7 +282,15 @@ def _grant_pause(do: Doing, granted: Approval) -> Ticket:
     if granted.until is not None and granted.until <= do.at:
         raise TicketRefused("bad_until", "The pause that was asked for is over already; name a later end.", "until")
     _future(do, do.move.until)
-    return replace(do.ticket, pauses=(*do.ticket.pauses, Pause(do.at, None, granted.detail)))
+    policy, reason = do.policy, do.policy.reasons.get(granted.detail)
+    ends = granted.until
+    if reason is not None:
+        if do.actor.role is not Role.ADMIN and do.actor.role.value not in reason.granted_by:
+            who = ", ".join(sorted(reason.granted_by))
+            raise TicketRefused("not_authorised", f"A pause for this reason is granted by: {who}.", "pause")
+        longest = pause_ends(do.at, reason, policy.hours, policy.calendar)
+        ends = min((one for one in (ends, longest) if one is not None), default=None)
+    return timed(replace(do.ticket, pauses=(*do.ticket.pauses, Pause(do.at, None, granted.detail, ends))), policy)
 
 
 _GRANTS: Mapping[ApprovalKind, Callable[[Doing, Approval], Ticket]] = MappingProxyType(
@@ -310,25 +308,7 @@ def _resume(do: Doing) -> Ticket:
     ticket = do.ticket
     if not ticket.paused:
         raise TicketRefused("not_paused", "The clock of this ticket runs.")
-    later = after_pause(ticket.handle_due, ticket.pauses[-1].since, do.at, do.policy)
-    return replace(ticket, pauses=_ended(ticket, do.at), handle_due=later)
-
-
-def after_pause(handle_due: float, since: float, until: float, policy: TicketPolicy) -> float:
-    """The deadline after a pause: what was left of the working time at its beginning is left at its end.
-
-    One that had passed before the pause stays where it is. Raises `CalendarError`.
-    """
-    left = 0.0
-    day, last = policy.hours.local_day(since), policy.hours.local_day(max(since, handle_due))
-    while day <= last:
-        if policy.calendar.is_workday(day):
-            for begin, end in policy.hours.of(day):
-                left += max(0.0, min(end.timestamp(), handle_due) - max(begin.timestamp(), since))
-        day += timedelta(days=1)
-    if left <= 0.0:
-        return handle_due
-    return max(handle_due, due(until, Limit(left / 3600.0, Unit.WORKING_HOURS), policy.hours, policy.calendar))
+    return timed(replace(ticket, pauses=ended(ticket.pauses, do.at)), do.policy)
 
 
 def _add_unit(do: Doing) -> Ticket:
@@ -340,7 +320,12 @@ def _add_unit(do: Doing) -> Ticket:
 
 
 def _supervise(do: Doing) -> Ticket:
-    return replace(do.ticket, supervised_at=do.at)
+    """Watch over it (督办); with a deadline, that is a hard one (「要求在12小时之内,全部整改」, `domain.md` D9)."""
+    after = replace(do.ticket, supervised_at=do.at)
+    if do.move.until is None:
+        return after
+    _future(do, do.move.until)
+    return timed(replace(after, ordered_until=do.move.until), do.policy)
 
 
 def _remind(do: Doing) -> Ticket:
@@ -388,9 +373,10 @@ def _redo(do: Doing) -> Ticket:
     if unit is None:
         raise TicketRefused("missing", "No unit has handled it; name the one that shall.", "unit")
     known_unit(unit, "unit", policy)
-    return _started(
+    return started(
         replace(
             before,
+            state=TicketState.DISPATCHED,  # whose clocks run: they are counted from here
             lead_unit=unit,
             co_units=tuple(one for one in before.co_units if one != unit),
             redo_count=before.redo_count + 1,
@@ -404,7 +390,9 @@ def _redo(do: Doing) -> Ticket:
             solved=None,
             satisfied=None,
         ),
-        do,
+        do.at,
+        policy,
+        anew=True,
     )
 
 
@@ -412,7 +400,7 @@ def _merge(do: Doing) -> Ticket:
     into = do.move.into or ""
     if into == do.ticket.number or not into.isdecimal() or len(into) > 32:
         raise TicketRefused("bad_into", "A ticket is merged into another one.", "into")
-    return replace(_lapsed(do.ticket, do), repeat_of=TicketNumber(into), pauses=_ended(do.ticket, do.at))
+    return replace(_lapsed(do.ticket, do), repeat_of=TicketNumber(into), pauses=ended(do.ticket.pauses, do.at))
 
 
 def _archive(do: Doing) -> Ticket:
@@ -420,7 +408,7 @@ def _archive(do: Doing) -> Ticket:
 
 
 def _withdraw(do: Doing) -> Ticket:
-    return replace(_lapsed(do.ticket, do), resolved_at=do.at, pauses=_ended(do.ticket, do.at))
+    return replace(_lapsed(do.ticket, do), resolved_at=do.at, pauses=ended(do.ticket.pauses, do.at))
 
 
 def _judge(do: Doing) -> Ticket:
@@ -457,11 +445,6 @@ def _lapsed(ticket: Ticket, do: Doing) -> Ticket:
         if one.outcome is Outcome.ASKED:
             ticket = _with(ticket, replace(one, outcome=Outcome.LAPSED, decided_by=do.actor.id, decided_at=do.at))
     return ticket
-
-
-def _ended(ticket: Ticket, at: float) -> tuple[Pause, ...]:
-    """The pauses, none of them open any more."""
-    return tuple(replace(one, until=at) if one.until is None else one for one in ticket.pauses)
 
 
 def _refuse_paused(ticket: Ticket) -> None:

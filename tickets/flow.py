@@ -17,6 +17,7 @@ from tickets.log import changes, plain
 from tickets.moves import MAY_OPEN, REFUSALS, RIGHTS, TICKET_MOVES, Actor, Role, TicketInput, TicketState
 from tickets.texts import TicketRefused
 from tickets.ticket import Channel, Ticket, TicketChange, TicketMove, TicketPolicy, changed
+from tickets.times import timed
 
 OPENED = "open"
 """The cause of a ticket's first move, the opening (受理)."""
@@ -81,11 +82,12 @@ def opened(
         queue=call.queue if call else "",
         agent=taken_by,
         opened_at=opening.at,
-        sign_due=policy.sign_due(opening.at),
-        handle_due=policy.handle_due(opening.at, None),
+        sign_due=opening.at,
+        handle_due=opening.at,
         channel=channel,
         region=policy.numbers.get(dialled, ""),
     )
+    ticket = timed(ticket, policy)
     first = TicketMove(
         number,
         0,

@@ -78,7 +78,7 @@ GIVEN: Mapping[TicketInput, tuple[frozenset[str], frozenset[str]]] = MappingProx
         _I.UPHOLD_OBJECTION: _NOTHING,
         _I.OVERRULE_OBJECTION: _REASON,
         _I.ADD_UNIT: _given("unit"),
-        _I.SUPERVISE: _REASON,
+        _I.SUPERVISE: _given("reason", "until"),
         _I.REMIND: _NOTHING,
         _I.ESCALATE: _REASON,
         _I.JOIN: _given("incident"),

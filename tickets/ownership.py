@@ -2,8 +2,8 @@
 
 「健全权属资料库并合理运用,为案卷派遣提供有效依据」. A row says whose matter a class is at a place. It is measured:
 every suggestion is kept, and compared with the unit that handled the ticket in the end. Objections that a reviewer has
-upheld (派单异议审核制度, 国办函〔2025〕66号) teach it: the row that misled counts a miss, and the unit named gets a row of
-its own, which wins as soon as it is right more often than the row that stood there.
+upheld (派单异议审核制度, 国办函〔2025〕66号) teach it: the row that misled counts a miss, and the unit named gets a
+row of its own, which wins as soon as it is right more often than the row that stood there.
 """
 
 from __future__ import annotations

@@ -57,8 +57,11 @@ tickets = Table(
     Column("return_count", Integer, nullable=False),
     Column("first_dispatched_at", Double),
     Column("dispatched_at", Double),
+    Column("handle_from", Double),
     Column("signed_at", Double),
     Column("extension_until", Double),
+    Column("ordered_until", Double),
+    Column("provisional", Boolean, nullable=False),
     Column("pauses", JSON, nullable=False),
     Column("hard_case", Boolean, nullable=False),
     Column("supervised_at", Double),
@@ -143,6 +146,25 @@ units = Table(
     Index("ix_ticket_units_ticket", "ticket"),
 )
 """Which units act on which ticket now, for their lists; what it says stands in the ticket too."""
+
+steps = Table(
+    "ticket_steps",
+    metadata,
+    Column("ticket", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("to", JSON, nullable=False),
+    Column("due", Double, nullable=False),
+    Column("planned_at", Double, nullable=False),
+    Column("made_at", Double, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("told_at", Double),
+    PrimaryKeyConstraint("ticket", "key", name="pk_ticket_steps"),
+    ForeignKeyConstraint(["ticket"], ["tickets.number"], name="fk_ticket_steps_ticket_tickets"),
+    Index("ix_ticket_steps_told_at", "told_at"),
+)
+"""Reminders and escalations that were made, each once (`tickets/schedule.py`); `told_at` null = nobody knows yet."""
 
 days = Table(
     "ticket_days",

@@ -17,9 +17,11 @@ from typing import Any
 from pbx.ids import AgentId, CallId, TicketNumber
 from tickets.approvals import Approval
 from tickets.classes import ClassTree
-from tickets.deadlines import Calendar, ChineseCalendar, DeadlineRules, Limit, Unit, WorkingHours, due
+from tickets.clock import USUAL_REASONS, PauseReason
+from tickets.deadlines import Calendar, ChineseCalendar, DeadlineRules, WorkingHours
 from tickets.moves import Role, TicketState
 from tickets.organisations import OrganisationTree
+from tickets.schedule import USUAL_STEPS, StepRule
 from tickets.texts import TicketRefused, cleaned, one_line
 from tickets.units import UnitRegister
 
@@ -68,11 +70,15 @@ class Urgency(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A span in which the clock to close stands still, and its named reason; `until` None = still paused."""
+    """A span in which clocks stand still, and its named reason; `until` None = still paused.
+
+    `ends`: when it ends by itself, whether or not anybody says so then; None = when somebody lets the clock run again.
+    """
 
     since: float
     until: float | None
     reason: str
+    ends: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,8 @@ class Ticket:
     """A ticket as it is.
 
     `agent` took it down (受理人), empty where nobody did. Until the first dispatch the two deadlines are what they
-    would be had it been dispatched at once; from then on they run from `dispatched_at`, the latest dispatch. `version`
+    would be had it been dispatched at once; from then on `sign_due` runs from `dispatched_at`, the latest dispatch, and
+    `handle_due` from `handle_from` (`tickets/times.py`); while the clock stands still it is what it was. `version`
     counts its moves: whoever moves it names the version that he saw.
     """
 
@@ -132,8 +139,11 @@ class Ticket:
     return_count: int = 0
     first_dispatched_at: float | None = None
     dispatched_at: float | None = None
+    handle_from: float | None = None  #: since when the clock to close runs
     signed_at: float | None = None
     extension_until: float | None = None
+    ordered_until: float | None = None  #: a hard deadline that somebody set for this one ticket
+    provisional: bool = False  #: a deadline rests on a year whose holiday notice is not known
     pauses: tuple[Pause, ...] = ()
     hard_case: bool = False  #: 疑难
     approvals: tuple[Approval, ...] = ()
@@ -227,16 +237,6 @@ class TicketChange:
 CALLER_FIELDS = ("caller", "caller_name", "caller_region", "anonymous", "confidential")
 """Fields of a change that only somebody may write who sees the caller."""
 
-PAUSE_REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "requester": ("待诉求人补充材料", "waiting for the requester"),
-        "litigation": ("诉讼或复议期间", "a court or review body decides"),
-        "inspection": ("检验检测鉴定", "a test or expert's finding is awaited"),
-        "force_majeure": ("不可抗力", "force majeure"),
-    }
-)
-"""Named reasons for which the clock may stand still (GK in `domain.md`'s sense; a hotline configures its own)."""
-
 
 @dataclass(frozen=True, slots=True)
 class TicketPolicy:
@@ -259,30 +259,19 @@ class TicketPolicy:
     attachments_max: int = 20
     dispatches_max: int = 3
     """After so many dispatches the hotline designates the unit (天津办法 draft, `domain.md` 3.1 [P38])."""
-    return_limit: Limit = Limit(1, Unit.WORKING_DAYS, "domain.md 3.1 [P38]: a wrong unit returns it in 1 working day")
-    extensions_max: int = 1
-    extension_limit: Limit = Limit(5, Unit.WORKING_DAYS, "as much again as to close, D7; (GK)")
     redo_max: int = 2
     """「redo twice and still dissatisfied -> published criticism」 (`domain.md` 3.5 [P57])."""
-    pause_reasons: Mapping[str, tuple[str, str]] = field(default_factory=lambda: PAUSE_REASONS)
+    reasons: Mapping[str, PauseReason] = field(default_factory=lambda: USUAL_REASONS)
+    steps: tuple[StepRule, ...] = USUAL_STEPS
+
+    def class_line(self, code: str) -> tuple[str, ...]:
+        """A class and those above it, leaf first, each with the name under which its limits stand, if it has one."""
+        return self.classes.limit_line(code)
 
     def of(self, region: str, dialled: str) -> TicketPolicy:
         """The rules for a ticket of `region`, or of the city of the number `dialled`: the city's own, or these."""
         city = self.organisations.hotline(region or self.numbers.get(dialled, "")) if self.local else None
         return self.local.get(city, self) if city is not None else self
-
-    def sign_due(self, start: float) -> float:
-        """Until when a ticket dispatched at `start` must be signed for. Raises `CalendarError`."""
-        return due(start, self.deadlines.sign, self.hours, self.calendar)
-
-    def handle_due(self, start: float, type_: TicketType | None) -> float:
-        """Until when one dispatched at `start` must be closed. Raises `CalendarError`."""
-        limit = self.deadlines.handle_limit(type_.value if type_ else None)
-        return due(start, limit, self.hours, self.calendar)
-
-    def deadlines_of(self, ticket: Ticket, start: float) -> tuple[float, float]:
-        """To sign and to close `ticket`, if the clocks start at `start`. Raises `CalendarError`."""
-        return self.sign_due(start), self.handle_due(start, ticket.type)
 
 
 def number_of(day: str, sequence: int) -> TicketNumber:

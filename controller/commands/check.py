@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import date, timedelta
+import time
 from pathlib import Path
 
 from controller.config import ConfigError, Settings, load
-from tickets.deadlines import ChineseCalendar
+from controller.config_tickets import calendar_notes
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -21,21 +21,9 @@ def main(arguments: argparse.Namespace) -> int:
         f"{arguments.config}: good. {len(plan.numbers)} numbers, {len(plan.queues)} queues, "
         f"{len(plan.agents)} agents, {len(plan.menus)} menus; version {plan.version}."
     )
-    for days_ahead in (0, 60):
-        day = date.today() + timedelta(days=days_ahead)
-        if not calendar_known(settings, day):
-            print(
-                f"note: no holiday notice for {day.year} is known; deadlines there count plain weekends and fixed "
-                "holidays. Enter the notice's days in [tickets] holidays and workdays."
-            )
-            break
+    for note in calendar_notes(settings.tickets, time.time()):
+        print(f"note: {note}")
     return 0
-
-
-def calendar_known(settings: Settings, day: date) -> bool:
-    """Whether the State Council's notice for that day's year is in the data, or its days were entered."""
-    calendar = settings.tickets.calendar
-    return not isinstance(calendar, ChineseCalendar) or calendar.known(day)
 
 
 def checked(file: Path) -> Settings | None:

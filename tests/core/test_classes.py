@@ -16,7 +16,7 @@ def test_the_sample_is_a_tree_and_says_that_it_is_no_standard() -> None:
     assert len(tree) > 30
     assert tree.line("UTIL-WATER-CUT") == ("UTIL-WATER-CUT", "UTIL-WATER", "UTIL")
     assert tree.sort("UTIL-WATER-CUT") == "water"
-    assert tree.limits("UTIL-WATER-CUT") == "utilities"
+    assert tree.limit_line("UTIL-WATER-CUT") == ("UTIL-WATER-CUT", "UTIL-WATER", "UTIL", "utilities")
     assert tree.sort("OTHER") == ""
     assert tree.sort("nothing") == ""
     assert "NOT GB/T 39666" in SAMPLE.read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ticket_story import MONDAY, NUMBER, WANG, opening
+from tests.ticket_story import MONDAY, NUMBER, WANG, opening, sign_due
 from tickets.flow import apply, opened
 from tickets.given import Move
 from tickets.moves import TicketInput, TicketState
@@ -80,7 +80,7 @@ def test_none_leaves_a_field_and_the_same_again_changes_nothing(wanted: TicketCh
 
 
 def test_the_deadline_follows_the_type_and_is_counted_from_the_opening_until_it_is_dispatched() -> None:
-    assert POLICY.sign_due(MONDAY) == MONDAY + 5.5 * 3600  # 3 h to lunch, 1.5 h of it, 1 h after it
+    assert sign_due(MONDAY) == MONDAY + 5.5 * 3600  # 3 h to lunch, 1.5 h of it, 1 h after it
     day = 86_400
     close_of_monday = MONDAY + 9 * 3600
     assert ticket().handle_due == close_of_monday + 7 * day  # five working days, a weekend between

@@ -13,6 +13,7 @@ from pbx.ids import AgentId, CallId, TicketNumber
 from tests.ticket_story import BOSS, DESK, LI, MONDAY, POLICY, QUALITY, ROADS, WANG, WATER, I, wish
 from tickets.accuracy import accuracy
 from tickets.approvals import ApprovalKind
+from tickets.deadlines import due
 from tickets.flow import Intake, TicketConflict
 from tickets.given import Move
 from tickets.log import replayed
@@ -55,8 +56,8 @@ async def test_a_ticket_carries_what_the_call_knew(records: Records) -> None:
     assert (ticket.call, ticket.caller, ticket.dialled, ticket.language) == ("a", "13800001111", "12345", "zh")
     assert (ticket.queue, ticket.agent, ticket.opened_at) == ("general", "1001", MIDNIGHT - 3600)
     assert (ticket.state, ticket.type, ticket.title, ticket.text) == (TicketState.OPENED, None, "", "")
-    assert ticket.sign_due == policy.sign_due(MIDNIGHT - 3600)
-    assert ticket.handle_due == policy.handle_due(MIDNIGHT - 3600, None)
+    assert ticket.sign_due == due(MIDNIGHT - 3600, policy.deadlines.sign, policy.hours, policy.calendar)
+    assert ticket.handle_due == due(MIDNIGHT - 3600, policy.deadlines.handle_other, policy.hours, policy.calendar)
     assert (ticket.satisfaction, ticket.recording, ticket.transcript) == (None, None, False)
 
 

@@ -261,8 +261,8 @@ class Exchange(Legs):
                     self._caller_leaves(one)
                 self._parted(one)
                 self._survey(one)
-            case order.CallBack():
-                self._call_back(command)
+            case order.PlaceCall():
+                self._place(command)
             case order.Announce(call=call) if call in self.calls:
                 one = self.calls[call]
                 step = one.step
@@ -315,7 +315,7 @@ class Exchange(Legs):
 
     # ------------------------------------------------------------ citizens whom we call
 
-    def _call_back(self, command: order.CallBack) -> None:
+    def _place(self, command: order.PlaceCall) -> None:
         call, session = command.call, self._session
         self.ringing[call] = command
         if self.calm or self.random.random() < self.weather.answers:
@@ -324,12 +324,14 @@ class Exchange(Legs):
             reason = self.random.choice(["busy", "no_answer", "failed"])
             self.at(self.random.random() * command.ring_s, lambda: self._not_reached(call, reason, session))
 
-    def _reached(self, command: order.CallBack) -> None:
+    def _reached(self, command: order.PlaceCall) -> None:
         if self.ringing.pop(command.call, None) is None:
             return
-        mark = f"{command.dialled}|{command.language}|{self.now:.3f}|||0|0"
-        one = Citizen(command.call, command.dialled, mark, command.number)
-        self.arrives(one)
+        one = Citizen(command.call, command.caller_id, command.mark, command.number)
+        self.calls[one.id] = one
+        channel = caller_channel(one.id)
+        self.tell(event.OutboundAnswered(one.id, channel, self.now, one.dialled, one.number))
+        self._idle(one)
         if self.random.random() < self._chance(self.weather.impatient):
             self.at(self.random.expovariate(1 / 10), lambda: self.hang_up(one))
 
@@ -337,7 +339,7 @@ class Exchange(Legs):
         if self.ringing.pop(call, None) is None:
             return
         if session == self._session:  # another connection does not know why
-            self.tell(event.CallbackFailed(call, reason, self.now))
+            self.tell(event.OutboundFailed(call, reason, self.now))
         self.tell(event.CallEnded(call, 16, self.now))
 
     # ------------------------------------------------------------ on hold

@@ -58,7 +58,7 @@ class Legs(Loop):
         super().__init__(*given, **more)
         self.calls: dict[CallId, Citizen] = {}
         self.apart: list[Leg] = []  #: agents whose callers are on hold, and whom they ask
-        self.ringing: dict[CallId, order.CallBack] = {}  #: citizens who are being called
+        self.ringing: dict[CallId, order.PlaceCall] = {}  #: citizens who are being called
 
     def channels(self) -> list[LiveChannel]:
         """The snapshot's rows."""

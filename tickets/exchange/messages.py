@@ -142,13 +142,8 @@ def decode(raw: bytes) -> Message:
         raise MessageRefused("not_a_message")
     if data.get("version") != VERSION:
         raise MessageRefused("wrong_version")
-    texts = [data.get(name) for name in ("from", "to", "thread", "kind")]
-    counts = [data.get(name) for name in ("seq", "turn")]
-    if not all(isinstance(one, str) for one in texts) or not all(
-        isinstance(one, int) and not isinstance(one, bool) and 1 <= one < 2**31 for one in counts
-    ):
-        raise MessageRefused("not_a_message")
-    sender, receiver, thread, kind = texts
+    sender, receiver, thread, kind = (_text(data, name) for name in ("from", "to", "thread", "kind"))
+    seq, turn = _count(data, "seq"), _count(data, "turn")
     if not (_NAME.fullmatch(sender) and _NAME.fullmatch(receiver) and _THREAD.fullmatch(thread)):
         raise MessageRefused("not_a_message")
     at, body = _number(data.get("at")), data.get("body")
@@ -159,19 +154,35 @@ def decode(raw: bytes) -> Message:
     if kind not in {one.value for one in Kind}:
         raise MessageRefused("unknown_kind")
     found = Kind(kind)
-    return Message(sender, receiver, thread, *counts, found, at, checked_body(found, body))
+    return Message(sender, receiver, thread, seq, turn, found, at, checked_body(found, body))
+
+
+def _text(data: Mapping[str, Any], name: str) -> str:
+    value = data.get(name)
+    if not isinstance(value, str):
+        raise MessageRefused("not_a_message")
+    return value
+
+
+def _count(data: Mapping[str, Any], name: str) -> int:
+    value = data.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**31:
+        raise MessageRefused("not_a_message")
+    return value
 
 
 def checked_body(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
-    """What `kind` knows of `body`. Raises `MessageRefused` (bad_body) for a wrong type, a long text, a missing field."""
+    """What `kind` knows of `body`. Raises `MessageRefused` (bad_body): a wrong type, a long text, a missing field."""
     kept: dict[str, Any] = {}
     for name, (type_, longest) in BODIES[kind].items():
-        value = body.get(name)
+        value: Any = body.get(name)
         if value is None:
             continue
         if type_ is float:
             value = _number(value)
-        if not isinstance(value, type_) or (type_ is str and (len(value) > longest or _halved(value))):
+        if not isinstance(value, type_):
+            raise MessageRefused("bad_body")
+        if isinstance(value, str) and (len(value) > longest or _halved(value)):
             raise MessageRefused("bad_body")
         kept[name] = value
     if any(kept.get(name) in (None, "") for name in NEEDED[kind]):

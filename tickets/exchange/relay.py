@@ -1,8 +1,8 @@
 """Between a ticket's moves and the messages of the exchange: what a move says to whom, and what a message does. Pure.
 
 A ticket that is dispatched to an organisation behind another installation is offered there; what that installation says
-comes back as the moves of its unit, so that every rule of tickets holds for it too. A ticket that was offered to us tells
-its offerer what happens to it. So a province that hands a matter on from one city to another relays both ways and
+comes back as the moves of its unit, so that every rule of tickets holds for it too. A ticket that was offered to us
+tells its offerer what happens to it. So a province that hands a matter on from one city to another relays both ways and
 sees everything (`domain.md` D10: 「跟蹤辦理」).
 """
 

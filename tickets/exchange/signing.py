@@ -1,8 +1,8 @@
-"""Who speaks: every message and every answer is signed with HMAC-SHA256 (RFC 2104) and a key that both sides have. Pure.
+"""Who speaks: every message and answer is signed with HMAC-SHA256 (RFC 2104) and a key that both sides have. Pure.
 
 What is signed is this text, its parts divided by line feeds: the scheme, what it is (``message`` or ``answer``), the
-key's id, the time or status, the nonce, the SHA-256 of the body in hexadecimal. A message counts only within a window of
-time around the receiver's clock, and its nonce only once in it: somebody who has recorded it cannot say it again. An
+key's id, the time or status, the nonce, the SHA-256 of the body in hexadecimal. A message counts only within a window
+of time around the receiver's clock, and its nonce only once in it: somebody who has recorded it cannot say it again. An
 answer is signed over the nonce of its message, so that no other answer can be put in its place.
 """
 

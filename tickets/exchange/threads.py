@@ -76,7 +76,7 @@ def may_say(thread: Thread, kind: Kind) -> bool:
 
 
 def say(thread: Thread, kind: Kind) -> Thread:
-    """The thread after we said `kind`, as number ``said`` of turn ``turn``. Raises ValueError where `may_say` is not."""
+    """The thread after we said `kind`, as number ``said`` of turn ``turn``. Raises ValueError unless `may_say`."""
     if not may_say(thread, kind):
         raise ValueError(f"{kind.value} cannot be said now")
     state = THREAD_MOVES[thread.state, kind]
