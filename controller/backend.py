@@ -20,6 +20,7 @@ from controller.house import House, LiveCall
 from controller.performer import Performer
 from controller.records import Records
 from controller.ticket_desk import HotlineDesk, from_store
+from controller.ticket_office import HotlineOffice
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor
 from pbx.call import CallRecord, CallState, Outcome
@@ -100,6 +101,7 @@ class HotlineBackend:
         door: AmiDoor,
         recordings: Path,
         desk: HotlineDesk,
+        office: HotlineOffice,
         clock: Callable[[], float],
         answer_s: float = 5.0,
     ) -> None:
@@ -110,6 +112,7 @@ class HotlineBackend:
         self._door = door
         self._recordings = recordings
         self.desk = desk
+        self.office = office
         self._clock = clock
         self._answer_s = answer_s
         self._zone = ZoneInfo(house.plan.timezone)

@@ -32,12 +32,14 @@ from controller.journal import JournalWriter
 from controller.journal_file import fresher, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
+from controller.peers import PeerExchange, peers_of
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.records import Operations, Records
 from controller.schema import upgrade
 from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
+from controller.ticket_office import HotlineOffice
 from controller.tokens import ACCESS, AccessFile, Holders
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
@@ -174,6 +176,7 @@ class Hotline:
             timezone=plan.timezone,
             clock=self.clock,
         )
+        peers = await self._peers(records)
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -182,6 +185,7 @@ class Hotline:
             door=exchange.door,
             recordings=data / "recordings",
             desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock),
+            office=HotlineOffice(records, peers, self.clock),
             clock=self.clock,
         )
         engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
@@ -349,6 +353,20 @@ class Hotline:
             self._failed.set_result(str(error) if error else "the connection to Asterisk has ended")
 
     # ---------------------------------------------------------------- parts
+
+    async def _peers(self, records: Records) -> PeerExchange | None:
+        """The exchange with other installations, where there is one."""
+        section = self.settings.raw.exchange
+        if section.name is None or not section.peers:
+            return None
+        try:
+            peers, rules = await asyncio.to_thread(peers_of, section, self.settings.file.parent)
+        except ValueError as error:
+            raise StartError(str(error)) from None
+        exchange = PeerExchange(section.name, peers, records, self.clock, rules)
+        await exchange.start()
+        self._stack.push_async_callback(exchange.stop)
+        return exchange
 
     async def _exchange(self) -> _Attached:
         raw = self.settings.raw.asterisk

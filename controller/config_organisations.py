@@ -35,7 +35,10 @@ def ticket_policy(reader: PlanReader) -> TicketPolicy | None:
     numbers = _numbers(reader, tree) if tree is not None else {}
     if usual is None or tree is None or classes is None:
         return None
-    common = replace(usual, units=tree.register(), organisations=tree, classes=classes, numbers=numbers)
+    name = _exchange(reader, tree)
+    common = replace(
+        usual, units=tree.register(), organisations=tree, classes=classes, numbers=numbers, installation=name
+    )
     local = {}
     for index, one in enumerate(reader.raw.organisations):
         if one.tickets is None:
@@ -48,9 +51,39 @@ def ticket_policy(reader: PlanReader) -> TicketPolicy | None:
         reader.problems += city.problems
         if own is not None:
             local[one.id] = replace(
-                own, units=common.units, organisations=tree, classes=classes, numbers=numbers, local={}
+                common,
+                hours=own.hours,
+                calendar=own.calendar,
+                deadlines=own.deadlines,
+                reasons=own.reasons,
+                steps=own.steps,
+                local={},
             )
     return replace(common, local=local)
+
+
+def _exchange(reader: PlanReader, tree: OrganisationTree) -> str:
+    """Our name in the exchange; empty where there is none."""
+    section = reader.raw.exchange
+    known = {one.id for one in section.peers}
+    if section.peers and section.name is None:
+        reader.wrong(("exchange", "name"), "is missing: how the peers know this installation")
+    for index, one in enumerate(section.peers):
+        if one.id == section.name:
+            reader.wrong(("exchange", "peers", index, "id"), "is this installation's own name")
+    ids = [one.id for one in section.peers]
+    for index, peer in enumerate(ids):
+        if peer in ids[:index]:
+            reader.wrong(("exchange", "peers", index, "id"), f"{peer} stands twice")
+    keys = [key.id for one in section.peers for key in one.keys]
+    if len(set(keys)) < len(keys):
+        reader.wrong(("exchange", "peers"), "two keys have the same id; every key needs its own")
+    if section.retry_last_s < section.retry_first_s:
+        reader.wrong(("exchange", "retry_last_s"), "is shorter than retry_first_s")
+    for index, org in enumerate(reader.raw.organisations):
+        if org.peer and org.peer not in known:
+            reader.wrong(("organisations", index, "peer"), f"{org.peer} is not among [[exchange.peers]]")
+    return section.name or ""
 
 
 def _tree(reader: PlanReader) -> OrganisationTree | None:

@@ -405,6 +405,35 @@ class OrganisationSection(Section):
     tickets: TicketsSection | None = None  # a city's own rules; what it leaves out is as in [tickets]
 
 
+PeerId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+class PeerKeySection(Section):
+    """One of `keys` of [[exchange.peers]]."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    file: str  # of mode 0600, with at least 32 characters
+
+
+class PeerSection(Section):
+    """[[exchange.peers]]: another installation."""
+
+    id: PeerId
+    url: Annotated[str, Field(pattern=r"^https?://[^\s?#]{1,300}$")]  # where its pages are
+    keys: list[PeerKeySection] = Field(min_length=1)  # the first signs, all are accepted
+
+
+class ExchangeSection(Section):
+    """[exchange]: tickets between installations, see docs/exchange.md."""
+
+    name: PeerId | None = None  # ours, as the others know it
+    peers: list[PeerSection] = Field(default_factory=list)
+    window_s: Annotated[float, Field(ge=10, le=3600)] = 300.0  # so far two clocks may be apart
+    timeout_s: Annotated[float, Field(ge=0.1, le=120)] = 10.0
+    retry_first_s: Annotated[float, Field(ge=0.01, le=3600)] = 1.0
+    retry_last_s: Annotated[float, Field(ge=0.01, le=86400)] = 300.0
+
+
 class HotlineFile(Section):
     """The whole file."""
 
@@ -432,3 +461,4 @@ class HotlineFile(Section):
     speech: SpeechSection = Field(default_factory=SpeechSection)
     tickets: TicketsSection = Field(default_factory=TicketsSection)
     organisations: list[OrganisationSection] = Field(default_factory=list)
+    exchange: ExchangeSection = Field(default_factory=ExchangeSection)

@@ -21,6 +21,8 @@ import acd.callback_sql
 import acd.sql
 import metrics.sql
 import recordings.sql
+import tickets.exchange.tables
+import tickets.ownership_sql
 import tickets.sql
 from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 
@@ -33,6 +35,8 @@ METADATAS: tuple[MetaData, ...] = (
     metrics.sql.metadata,
     recordings.sql.metadata,
     tickets.sql.metadata,
+    tickets.ownership_sql.metadata,
+    tickets.exchange.tables.metadata,
     audit_rows.metadata,
     override_rows.metadata,
     notice_rows.metadata,

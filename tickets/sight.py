@@ -1,4 +1,4 @@
-"""What an organisation sees of a ticket: `part_of` decides, `view` shows just that. Pure.
+"""What an organisation sees of a ticket: `part_of` decides; `tickets/shown.py` shows just that. Pure.
 
 The hotline whose ticket it is, and the province that tracks it across cities, see the whole (`domain.md` D10:
 「由省級平臺轉辦,跟蹤辦理」). The unit that leads it sees the matter and its own side; one that co-handles it (D11:
@@ -10,15 +10,10 @@ anything: another city's internal doings are not its business, and the fewer peo
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Mapping
 
-from tickets.approvals import Approval
-from tickets.moves import Actor
 from tickets.organisations import OrganisationTree
-from tickets.shown import sees_caller
-from tickets.ticket import PRIVATE, Ticket, TicketMove
+from tickets.ticket import Ticket, TicketMove
 
 
 class Part(enum.Enum):
@@ -27,15 +22,6 @@ class Part(enum.Enum):
     WHOLE = "whole"  #: everything
     LEAD = "lead"  #: 主办: the matter, the caller, its own side
     CO = "co"  #: 协办: the matter and its own side
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A ticket and its moves as one organisation sees them."""
-
-    part: Part
-    ticket: Ticket
-    moves: tuple[TicketMove, ...]
 
 
 def home_of(tree: OrganisationTree, ticket: Ticket, numbers: Mapping[str, str]) -> str:
@@ -72,55 +58,11 @@ def _stands_for(tree: OrganisationTree, org: str, other: str) -> bool:
     return hotline is None or line.index(org) <= line.index(hotline)
 
 
-def view(
-    tree: OrganisationTree, viewer: Actor, ticket: Ticket, moves: Sequence[TicketMove], numbers: Mapping[str, str]
-) -> View | None:
-    """The ticket as `viewer` sees it, None for one that he does not see at all.
-
-    The one place that leaves things out: the caller for those who may not know him, and the side of others.
-    """
-    part = part_of(tree, viewer.unit, ticket, numbers)
-    if part is None:
-        return None
-    caller = part is not Part.CO and sees_caller(ticket, viewer)
-    shown, done = ticket, tuple(moves)
-    if part is not Part.WHOLE:
-        mine = tuple(one for one in ticket.approvals if _own_side(tree, viewer.unit, one.asked_unit))
-        shown = replace(ticket, approvals=mine)
-        done = tuple(one for one in done if _told(tree, viewer.unit, one))
-    if not caller:
-        shown = replace(shown, **{one.name: _BLANK[one.name] for one in fields(Ticket) if one.name in PRIVATE})
-        done = tuple(_without_caller(one) for one in done)
-    return View(part, shown, tuple(_with_requests(one, shown.approvals) for one in done))
-
-
-_BLANK: Mapping[str, Any] = {one.name: False if one.name == "transcript" else "" for one in fields(Ticket)} | {
-    "recording": None
-}
-
-
-def _own_side(tree: OrganisationTree, org: str, unit: str) -> bool:
+def own_side(tree: OrganisationTree, org: str, unit: str) -> bool:
+    """Whether what `unit` does is of the side of `org`: it stands above or below it, up to their hotline."""
     return bool(unit) and (_stands_for(tree, org, unit) or unit in tree.line(org))
 
 
-def _told(tree: OrganisationTree, org: str, move: TicketMove) -> bool:
+def told(tree: OrganisationTree, org: str, move: TicketMove) -> bool:
     """Whether a move is shown to those who see a part: their own, and what the hotlines did; not other units'."""
-    return not move.unit or tree.is_hotline(move.unit) or _own_side(tree, org, move.unit)
-
-
-def _without_caller(move: TicketMove) -> TicketMove:
-    changes = move.details.get("changes")
-    if not isinstance(changes, Mapping):
-        return move
-    kept = {name: value for name, value in changes.items() if name not in PRIVATE}
-    return replace(move, details={**move.details, "changes": kept})
-
-
-def _with_requests(move: TicketMove, seen: Sequence[Approval]) -> TicketMove:
-    """The move with only those requests in its changes that are shown in the ticket too."""
-    changes = move.details.get("changes")
-    if not isinstance(changes, Mapping) or "approvals" not in changes:
-        return move
-    known = {one.seq for one in seen}
-    kept = [one for one in changes["approvals"] if one["seq"] in known]
-    return replace(move, details={**move.details, "changes": {**changes, "approvals": kept}})
+    return not move.unit or tree.is_hotline(move.unit) or own_side(tree, org, move.unit)

@@ -16,7 +16,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
+from tickets import ownership_sql
 from tickets.approvals import Approval, ApprovalKind, Outcome
+from tickets.exchange import outbox as exchange_outbox
 from tickets.flow import Intake, apply, opened
 from tickets.given import Move
 from tickets.log import attachments, pauses, plain
@@ -112,6 +114,8 @@ def move_ticket(
     _keep_approvals(connection, before, after)
     _keep_units(connection, before, after)
     _keep_move(connection, kept)
+    ownership_sql.follow(connection, before, after, kept, policy)
+    exchange_outbox.follow(connection, before, after, kept, policy)
     return after
 
 

@@ -253,6 +253,8 @@ class TicketPolicy:
     """The city of each dialled number, by the organisation's id."""
     local: Mapping[str, TicketPolicy] = field(default_factory=lambda: MappingProxyType({}))
     """The rules of cities that have their own, by the organisation's id."""
+    installation: str = ""
+    """Our name in the exchange with other installations; empty = there is none."""
     title_max: int = 120
     text_max: int = 10_000
     reason_max: int = 1000

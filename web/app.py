@@ -22,8 +22,10 @@ from web import (
     callbacks,
     callers,
     calls,
+    exchange,
     live,
     notices,
+    ownership,
     recordings,
     scrape,
     static,
@@ -121,6 +123,17 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),
         ("GET", f"{_TICKET}/moves", tickets.show_moves, Access.TICKETS),
         ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
+        ("GET", f"{_TICKET}/units", ownership.suggest_for_ticket, Access.TICKETS),
+        ("GET", f"{_TICKET}/exchange", exchange.show_talks, Access.TICKETS),
+        ("POST", f"{_TICKET}/give-back", exchange.give_back, Access.TICKETS),
+        ("GET", "/api/ownership", ownership.list_rows, Access.TICKETS),
+        ("POST", "/api/ownership", ownership.add_row, Access.TICKETS),
+        ("GET", "/api/ownership/suggest", ownership.suggest_unit, Access.TICKETS),
+        ("GET", "/api/ownership/hit-rate", ownership.show_rate, Access.TICKETS),
+        ("PUT", "/api/ownership/{id:[1-9][0-9]{0,9}}", ownership.change_row, Access.TICKETS),
+        ("DELETE", "/api/ownership/{id:[1-9][0-9]{0,9}}", ownership.drop_row, Access.TICKETS),
+        ("GET", "/api/exchange", exchange.show_exchange, Access.TICKETS),
+        ("POST", "/api/exchange/messages", exchange.take_message, Access.OPEN),  # signed: see `tickets.exchange`
     ]
 
 

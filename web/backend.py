@@ -24,6 +24,7 @@ from pbx.supervision import QueueOverride, SkillOverride, SpyMode, SupervisorReq
 if TYPE_CHECKING:
     from recordings.transcript import Transcript
     from web.desk import TicketDesk
+    from web.offices import TicketOffice
 
 
 # ---------------------------------------------------------------- the overview: what is going on now
@@ -399,6 +400,11 @@ class Backend(Protocol):
     @property
     def desk(self) -> TicketDesk:
         """The hotline's tickets."""
+        ...
+
+    @property
+    def office(self) -> TicketOffice:
+        """The ownership register, and other installations."""
         ...
 
     async def recording_path(self, call: CallId) -> Path | None:

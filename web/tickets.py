@@ -19,7 +19,7 @@ from tickets.flow import Intake, TicketConflict, may
 from tickets.given import Move
 from tickets.moves import ADMIN, OVER, Actor, Role, TicketInput, TicketState
 from tickets.search import PAGE_MAX, TicketFilter
-from tickets.shown import sees_ticket, shown, shown_move
+from tickets.shown import sees_ticket, shown, shown_moves
 from tickets.ticket import Channel, Ticket, TicketChange, TicketType, Urgency
 from web.auth import HOLDER
 from web.backend import NotFound
@@ -91,21 +91,23 @@ def _desk(request: web.Request) -> TicketDesk:
     return request.app[BACKEND].desk
 
 
-def _one(request: web.Request, ticket: Ticket, viewer: Actor, status: int = 200) -> web.Response:
+def shown_ticket(request: web.Request, ticket: Ticket, viewer: Actor, status: int = 200) -> web.Response:
     """A ticket as `viewer` may see it, with what he can do to it now."""
-    return answer({**shown(ticket, viewer), "may": may(ticket, viewer, _desk(request).policy)}, status)
+    policy = _desk(request).policy
+    return answer({**shown(ticket, viewer, policy), "may": may(ticket, viewer, policy)}, status)
 
 
-def _conflict(conflict: TicketConflict, viewer: Actor) -> web.Response:
+def _conflict(request: web.Request, conflict: TicketConflict, viewer: Actor) -> web.Response:
     """409 with the ticket as it is now: nothing of what the second one wanted was written, nothing of it is lost."""
-    body = {"error": conflict.code, "message": message(conflict.code), "ticket": shown(conflict.ticket, viewer)}
+    policy = _desk(request).policy
+    body = {"error": conflict.code, "message": message(conflict.code), "ticket": shown(conflict.ticket, viewer, policy)}
     return answer(body, 409)
 
 
-async def _seen(request: web.Request) -> Ticket:
+async def seen(request: web.Request) -> Ticket:
     """The ticket of the path, if the bearer may look at it; a unit is told nothing of those that are not its own."""
     ticket = await _desk(request).ticket(TicketNumber(request.match_info["number"]))
-    if ticket is None or not sees_ticket(ticket, request[HOLDER]):
+    if ticket is None or not sees_ticket(ticket, request[HOLDER], _desk(request).policy):
         raise NotFound("ticket")
     return ticket
 
@@ -179,7 +181,8 @@ async def list_tickets(request: web.Request) -> web.Response:
     if problems:
         raise ApiError(400, "bad_request", problems)
     page = await _desk(request).page(found)
-    tickets = [shown(ticket, viewer) for ticket in page.tickets]
+    policy = _desk(request).policy
+    tickets = [shown(ticket, viewer, policy) for ticket in page.tickets if sees_ticket(ticket, viewer, policy)]
     return answer({"since": window.since, "until": window.until, "tickets": tickets, "next": page.next})
 
 
@@ -207,14 +210,16 @@ def _texts(request: web.Request) -> dict[str, str]:
 
 async def show_ticket(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}, with what the bearer can do to it now (``may``)."""
-    return _one(request, await _seen(request), request[HOLDER])
+    return shown_ticket(request, await seen(request), request[HOLDER])
 
 
 async def show_moves(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}/moves: everything that was done to it, in order."""
-    ticket = await _seen(request)
+    ticket = await seen(request)
     moves = await _desk(request).moves(ticket.number)
-    return answer({"ticket": ticket.number, "moves": [shown_move(move, ticket, request[HOLDER]) for move in moves]})
+    return answer(
+        {"ticket": ticket.number, "moves": shown_moves(ticket, moves, request[HOLDER], _desk(request).policy)}
+    )
 
 
 async def show_accuracy(request: web.Request) -> web.Response:
@@ -273,7 +278,7 @@ async def take_ticket(request: web.Request) -> web.Response:
     actor = _actor(request, body)
     intake = Intake(channel, request.app[CLOCK](), body.get("language", "zh"))
     ticket = await _desk(request).take(intake, _change(body), actor)
-    return _one(request, ticket, actor, 201)
+    return shown_ticket(request, ticket, actor, 201)
 
 
 def _change(body: dict[str, Any]) -> TicketChange:
@@ -299,14 +304,14 @@ async def change_ticket(request: web.Request) -> web.Response:
     if wanted == TicketChange():
         raise ApiError(400, "bad_request", [Problem("", "nothing_to_change")])
     actor = _actor(request, body)
-    if own.role is Role.UNIT:
-        await _seen(request)
+    if own.unit:
+        await seen(request)
     number = TicketNumber(request.match_info["number"])
     try:
         ticket = await _desk(request).change(number, wanted, actor, body.get("version"))
     except TicketConflict as conflict:
-        return _conflict(conflict, own)
-    return _one(request, ticket, own)
+        return _conflict(request, conflict, own)
+    return shown_ticket(request, ticket, own)
 
 
 async def move_ticket(request: web.Request) -> web.Response:
@@ -348,13 +353,13 @@ async def move_ticket(request: web.Request) -> web.Response:
         values["until"] = instant(values["until"])
     if "co_units" in values:
         values["co_units"] = tuple(values["co_units"])
-    if actor.role is Role.UNIT:
+    if actor.unit:
         found = await _desk(request).ticket(TicketNumber(request.match_info["number"]))
-        if found is None or not sees_ticket(found, actor):
+        if found is None or not sees_ticket(found, actor, _desk(request).policy):
             raise NotFound("ticket")
     number = TicketNumber(request.match_info["number"])
     try:
         ticket = await _desk(request).move(number, Move(what, **values), actor)
     except TicketConflict as conflict:
-        return _conflict(conflict, own)
-    return _one(request, ticket, own)
+        return _conflict(request, conflict, own)
+    return shown_ticket(request, ticket, own)

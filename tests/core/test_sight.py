@@ -27,7 +27,8 @@ from tickets.given import Move
 from tickets.log import replayed
 from tickets.moves import ADMIN, Actor, Role, TicketInput
 from tickets.organisations import OrganisationTree
-from tickets.sight import Part, part_of, view
+from tickets.shown import view
+from tickets.sight import Part, part_of
 from tickets.texts import TicketRefused
 from tickets.ticket import PRIVATE, TicketChange, TicketPolicy
 
@@ -122,7 +123,7 @@ def test_two_cities_co_handle_one_ticket_and_each_sees_its_part() -> None:
     one.do(ZJ_DESK, Move(I.ADD_UNIT, unit="zj-water"))
     one.do(ZJ_WATER, Move(I.HANDLE, text="我市段已修"))
     assert one.sees(ZJ_WATER) is one.sees(ZJ_DESK) is Part.CO
-    theirs = view(TREE, ZJ_WATER, one.ticket, one.moves, NUMBERS)
+    theirs = view(one.ticket, one.moves, ZJ_WATER, one.policy)
     assert theirs is not None
     assert theirs.part is Part.CO
     assert (theirs.ticket.caller, theirs.ticket.caller_name, theirs.ticket.text) == ("", "", "沿江路漏水")
@@ -133,16 +134,16 @@ def test_two_cities_co_handle_one_ticket_and_each_sees_its_part() -> None:
     assert "权属不清" not in told
     assert "13800001111" not in told
     assert "王五" not in told
-    mine = view(TREE, CZ_WATER, one.ticket, one.moves, NUMBERS)
+    mine = view(one.ticket, one.moves, CZ_WATER, one.policy)
     assert mine is not None and mine.part is Part.WHOLE or mine is not None and mine.part is Part.LEAD
     assert mine.ticket.caller == "13800001111"
     assert mine.ticket.approvals
     assert "我市段已修" not in repr(mine)
-    all_of_it = view(TREE, JS_DESK, one.ticket, one.moves, NUMBERS)
+    all_of_it = view(one.ticket, one.moves, JS_DESK, one.policy)
     assert all_of_it is not None
     assert all_of_it.moves == tuple(one.moves)
     assert all_of_it.ticket == one.ticket
-    assert view(TREE, CZ_ROADS, one.ticket, one.moves, NUMBERS) is None
+    assert view(one.ticket, one.moves, CZ_ROADS, one.policy) is None
 
 
 def test_a_hidden_caller_is_hidden_in_the_moves_too() -> None:
@@ -151,12 +152,12 @@ def test_a_hidden_caller_is_hidden_in_the_moves_too() -> None:
     one.do(boss, Move(I.AMEND, change=TicketChange(anonymous=True)))
     one.do(CZ_DESK, Move(I.REFER, unit="cz-water"))
     for viewer in (CZ_DESK, CZ_WATER):
-        seen = view(TREE, viewer, one.ticket, one.moves, NUMBERS)
+        seen = view(one.ticket, one.moves, viewer, one.policy)
         assert seen is not None
         assert "13800001111" not in repr(seen)
         assert "王五" not in repr(seen)
         assert not any(getattr(seen.ticket, name) for name in PRIVATE)
-    seen = view(TREE, boss, one.ticket, one.moves, NUMBERS)
+    seen = view(one.ticket, one.moves, boss, one.policy)
     assert seen is not None
     assert seen.ticket.caller == "13800001111"
 

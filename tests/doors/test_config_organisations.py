@@ -119,5 +119,28 @@ def test_an_installation_with_one_city_needs_no_number_that_says_so(tmp_path: Pa
     text = CITIES.partition("[[organisations]]")[0].replace('city = "zj"\n', "").replace('"cz", "zj"', '"cz"')
     text = text.replace('city = "cz"\n', "")
     one = f'[[organisations]]\nid = "cz"\nname = "常州市"\nkind = "city"\n{NAMES}'
+    text += '[exchange]\nname = "cz"\n[[exchange.peers]]\nid = "zhenjiang"\nurl = "https://zj.example"\n'
+    text += 'keys = [{ id = "k", file = "key" }]\n'
     other = f'[[organisations]]\nid = "zj"\nname = "镇江市"\nkind = "city"\npeer = "zhenjiang"\n{NAMES}'
     assert load(written(tmp_path, text + one + other)).tickets.numbers == {"051912345": "cz", "051112345": "cz"}
+
+
+def test_the_exchange_has_names_peers_and_keys(tmp_path: Path) -> None:
+    text = CITIES.replace('name = "镇江市"\n', 'name = "镇江市"\npeer = "zhenjiang"\n').replace('city = "zj"\n', "")
+    wrong = """[exchange]
+retry_first_s = 5.0
+retry_last_s = 1.0
+[[exchange.peers]]
+id = "other"
+url = "https://a.example"
+keys = [{ id = "k", file = "key" }, { id = "k", file = "key" }]
+[[exchange.peers]]
+id = "other"
+url = "https://b.example"
+keys = [{ id = "l", file = "key" }]
+"""
+    with pytest.raises(ConfigError) as refused:
+        load(written(tmp_path, text + wrong))
+    told = str(refused.value)
+    for words in ("zhenjiang is not among", "name is missing", "other stands twice", "same id", "shorter than"):
+        assert words in told, words

@@ -18,8 +18,8 @@ from typing import Any
 VERSION = 1
 """Of the form; a message of another version is refused."""
 
-LONGEST = 256 * 1024
-"""Bytes of a message at most: a text of 10 000 characters takes 40 000."""
+LONGEST = 64 * 1024
+"""Bytes of a message at most: a text of 10 000 characters takes 40 000, and no request may be longer."""
 
 
 class Kind(enum.Enum):

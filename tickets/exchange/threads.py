@@ -102,22 +102,23 @@ def hear(thread: Thread, message: Message) -> tuple[Thread, Outcome]:
 
 def arrive(
     thread: Thread, waiting: Mapping[int, Message], message: Message
-) -> tuple[Thread, dict[int, Message], list[tuple[Message, Outcome]]]:
-    """A message has come: the thread, those that still wait for an earlier one, and those whose turn has come.
+) -> tuple[dict[int, Message], list[tuple[Message, Outcome, Thread]]]:
+    """A message has come: those that still wait for an earlier one, and those whose turn has come.
 
-    One that was heard or waits already changes nothing. Raises ValueError for one that is too far ahead.
+    Each of the latter with what became of it and the thread after it. One that was heard or waits already changes
+    nothing. Raises ValueError for one that is too far ahead.
     """
     left = dict(waiting)
     if message.seq <= thread.heard or message.seq in left:
-        return thread, left, []
+        return left, []
     if message.seq > thread.heard + AHEAD:
         raise ValueError("too far ahead")
     left[message.seq] = message
     done = []
     while (following := left.pop(thread.heard + 1, None)) is not None:
         thread, outcome = hear(thread, following)
-        done.append((following, outcome))
-    return thread, left, done
+        done.append((following, outcome, thread))
+    return left, done
 
 
 @dataclass(frozen=True, slots=True)
