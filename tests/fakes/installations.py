@@ -6,6 +6,7 @@ A line is a proxy that understands just enough HTTP to lose, double, hold back a
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -102,20 +103,31 @@ class Line:
         return answer
 
 
+def empty_database(folder: Path) -> Path:
+    """A database as a new installation has it. Blocks."""
+    upgrade(f"sqlite:///{folder / 'empty.db'}")
+    return folder / "empty.db"
+
+
 class Installation:
     """One hotline's tickets: database, web server, exchange."""
 
-    def __init__(self, name: str, folder: Path, organisations: Sequence[Organisation], lines: dict[str, str]) -> None:
+    def __init__(
+        self, name: str, folder: Path, empty: Path, organisations: Sequence[Organisation], lines: dict[str, str]
+    ) -> None:
+        """`empty`: a database of the right shape, made once for all (`empty_database`)."""
         tree = OrganisationTree(organisations)
         self.name = name
         self.policy = TicketPolicy(units=tree.register(), organisations=tree, installation=name)
         self._url = f"sqlite:///{folder / name}.db"
-        self._folder, self._lines = folder, lines
+        self._folder, self._empty, self._lines = folder, empty, lines
         self.peers: PeerExchange | None = None
         self.server: Server | None = None
 
     async def start(self) -> int:
-        await asyncio.to_thread(upgrade, self._url)
+        file = self._folder / f"{self.name}.db"
+        if not file.exists():
+            await asyncio.to_thread(shutil.copy, self._empty, file)
         operations = Operations(self.policy)
         rules = StoreRules(window_s=0.001, calm_s=0.001)
         self.store = Store(
