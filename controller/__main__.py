@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
         "name",
         choices=(
             *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
-            "deadlines",
+            *("deadlines", "knowledge"),
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")

@@ -24,6 +24,7 @@ from controller.asterisk_settings import ExchangeSettings
 from controller.asterisk_tree import AsteriskBinary, find_asterisk, service_account, settle
 from controller.backend import HotlineBackend
 from controller.config import Settings
+from controller.config_tickets import calendar_notes
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
@@ -36,6 +37,7 @@ from controller.peers import PeerExchange, peers_of
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.records import Operations, Records
+from controller.reminders import Reminders
 from controller.schema import upgrade
 from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
@@ -161,6 +163,10 @@ class Hotline:
         await store.start()
         self._stack.push_async_callback(store.stop)
         records = Records(store, operations)
+        reminders = Reminders(store, settings.tickets, self.clock)
+        records.on_ticket, records.on_opened = reminders.note, reminders.opened
+        for note in calendar_notes(settings.tickets, self.clock()):
+            log.warning("%s", note, extra={"action": "calendar.unknown"})
 
         exchange = await self._exchange()
         switchboard = Switchboard(plan)
@@ -238,6 +244,7 @@ class Hotline:
         self._run(self._transcriber(performer))
         self._stack.push_async_callback(performer.close, DRAIN_S)
         self._run(engine.run())
+        self._run(reminders.run())
         self.progress("exchange: log in")
         self._run(exchange.door.run(), fatal=True)
         if not await exchange.door.wait_ready(LOGIN_S):
@@ -252,6 +259,10 @@ class Hotline:
         self.progress("web")
         # Only now: its libraries take longer to load than all else, and until here callers waited for us.
         pages = await asyncio.to_thread(importlib.import_module, "web.app")
+        desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
+        knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
+        self._run(knowledge.keep())
+        public = settings.raw.knowledge
         app = pages.create_app(
             backend,
             token=token,
@@ -259,6 +270,8 @@ class Hotline:
             clock=self.clock,
             supervisors=supervisors,
             holders=Holders(AccessFile(data / ACCESS)),
+            knowledge_desk=knowledge,
+            public_rate=pages.RateRules(public.public_burst, public.public_per_minute, public.public_all_per_s),
         )
         web = settings.raw.web
         try:

@@ -54,6 +54,9 @@ _STORED_WITHIN_S, _STORE_AWAY_S = 5.0, 30.0
 _TURN_S = 5.0
 """So often somebody whose turn has not come is looked at again, who is called for a message only."""
 
+_SAME_S = 0.001
+"""Instants that differ by less are the same."""
+
 _LOST_AFTER_S = 15.0
 """So long after its ringing time a call of which nothing is heard is given up."""
 
@@ -208,7 +211,10 @@ def _due(house: House, request: CallbackRequest, now: float) -> float:
     due = max(request.next_at, now)
     zone = ZoneInfo(house.plan.timezone)
     opens = house.plan.callback.hours.next_opening(datetime.fromtimestamp(due, zone))
-    return max(due, opens.timestamp()) if opens is not None else due + 86_400.0
+    if opens is None:
+        return due + 86_400.0
+    at = opens.timestamp()
+    return at if at > due + _SAME_S else due  # the calendar rounds to whole microseconds, upwards too
 
 
 def _wake(house: House, request: CallbackRequest, at: float) -> None:

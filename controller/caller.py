@@ -13,7 +13,7 @@ from controller.plan import VOICE_MESSAGE
 from controller.recorded import reached
 from ivr.menu import Action, Enqueue, Message, Question, Release, again, answer, enter, played
 from ivr.prompts import prompt_name
-from pbx.call import CallInput, CallRecord, CallState
+from pbx.call import CallInput, CallRecord, CallState, Outcome
 from pbx.commands import Ask, HangUp, Play
 from pbx.events import (
     CallArrived,
@@ -205,6 +205,8 @@ def resume(house: House, live: LiveCall, at: float) -> None:
         case CallState.ASKING | CallState.PLAYING:
             if live.dialog is not None:
                 hold_keys.ask_again(house, live)
+            elif live.releasing and live.record.outcome is Outcome.CALLBACK and not live.record.callback:
+                hold_keys.tell(house, live)
             elif live.menu is not None and live.position is not None:
                 _apply(house, live, again(live.menu, live.position), at)
             else:

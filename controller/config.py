@@ -20,6 +20,7 @@ from controller.config_faults import ConfigError, Problem, dotted, fault_at, par
 from controller.config_organisations import ticket_policy
 from controller.config_plan import HOME, PlanReader
 from controller.config_sections import HotlineFile
+from controller.knowledge_plan import KnowledgePlan, knowledge_plan
 from controller.plan import Plan
 from controller.toml_lines import TomlLines, scan
 from tickets.ticket import TicketPolicy
@@ -35,6 +36,7 @@ class Settings:
     raw: HotlineFile
     plan: Plan
     tickets: TicketPolicy
+    knowledge: KnowledgePlan
     data: Path
     database_url: str
     sounds: Path
@@ -81,9 +83,10 @@ def settings_of(
     reader = PlanReader(file, lines, raw, sounds)
     plan = reader.plan(version)
     tickets = ticket_policy(reader)
+    knowledge = knowledge_plan(raw.knowledge, file.parent, reader.wrong)
     problems += reader.problems
     if problems or plan is None or tickets is None:
         raise ConfigError(problems)
     data = (file.parent / raw.hotline.data).resolve()
     url = raw.database.url or f"sqlite:///{data / 'hotline.db'}"
-    return Settings(file, raw, plan, tickets, data, url, sounds)
+    return Settings(file, raw, plan, tickets, knowledge, data, url, sounds)

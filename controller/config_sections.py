@@ -380,9 +380,24 @@ class TicketsSection(Section):
     redo: AmountSection | None = None  # the limit of a second handling; default: as the first
     extension_max: AmountSection | None = None  # default: 5 working days
     extensions_max: Annotated[int, Field(ge=0, le=100)] = 1
+    dispatches_max: Annotated[int, Field(ge=1, le=100)] = 3  # after so many the hotline designates (`domain.md` 3.1)
+    redo_max: Annotated[int, Field(ge=0, le=100)] = 2  # 重办 (`domain.md` 3.5)
     limits: list[LimitSection] = Field(default_factory=list)
     steps: list[StepSection] | None = None  # None = `tickets.schedule.USUAL_STEPS`
     pauses: list[PauseSection] | None = None  # None = `tickets.clock.USUAL_REASONS`
+
+
+class KnowledgeSection(Section):
+    """[knowledge]: see `knowledge.entry.KnowledgeRules` and `web.rate.RateRules`."""
+
+    vocabulary: str | None = None  # a file like knowledge/synonyms.toml in place of it
+    warn_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    review_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    answer_working_days: Annotated[int, Field(ge=1, le=365)] = 3
+    import_rows: Annotated[int, Field(ge=1, le=20_000)] = 5_000
+    public_burst: Annotated[int, Field(ge=1, le=10_000)] = 30
+    public_per_minute: Annotated[float, Field(gt=0, le=100_000)] = 60.0
+    public_all_per_s: Annotated[float, Field(ge=1, le=10_000)] = 50.0
 
 
 OrgId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -460,5 +475,6 @@ class HotlineFile(Section):
     database: DatabaseSection = Field(default_factory=DatabaseSection)
     speech: SpeechSection = Field(default_factory=SpeechSection)
     tickets: TicketsSection = Field(default_factory=TicketsSection)
+    knowledge: KnowledgeSection = Field(default_factory=KnowledgeSection)
     organisations: list[OrganisationSection] = Field(default_factory=list)
     exchange: ExchangeSection = Field(default_factory=ExchangeSection)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable
+from datetime import time
 from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from controller.config_sections import AmountSection, HotlineFile, TicketsSection
 from controller.toml_lines import Path as TomlPath
-from tickets.calendars import CalendarError, ChineseCalendar, YearDays, unknown_years, year_from
+from tickets.calendars import CalendarError, ChineseCalendar, YearDays, year_from
 from tickets.clock import USUAL_REASONS, PauseReason
 from tickets.deadlines import ClockKind, DeadlineRules, Limit, LimitRule, Redispatch, Unit, WorkingHours, equally_close
 from tickets.schedule import USUAL_STEPS, Act, StepRule, When
 from tickets.ticket import TicketPolicy, TicketType
-from tickets.worktime import micros, worktime
+from tickets.times import missing_years
 
 Wrong = Callable[[TomlPath, str], None]
 """Notes what is wrong at a place of the file."""
-
-NOTICE_AHEAD = timedelta(days=60)
-"""So long before the end of the data it is said: the notices appear in October or November."""
 
 EXTENSION = Limit(5, Unit.WORKING_DAYS, "GK: as much as the usual limit")
 
@@ -55,6 +52,8 @@ def ticket_policy(raw: HotlineFile, file: Path, wrong: Wrong) -> TicketPolicy | 
         _rules(section, f"{file.name}, [tickets]", wrong),
         reasons=_reasons(section, wrong),
         steps=_steps(section, wrong),
+        dispatches_max=section.dispatches_max,
+        redo_max=section.redo_max,
     )
 
 
@@ -187,22 +186,6 @@ def _reasons(section: TicketsSection, wrong: Wrong) -> MappingProxyType[str, Pau
 # ---------------------------------------------------------------- years that nobody knows
 
 
-def reach(policy: TicketPolicy, now: float) -> date:
-    """The last day to which a ticket dispatched at `now` may be counted: the longest limit, extended, escalated."""
-    work = worktime(policy.hours, policy.calendar)
-    rules = policy.deadlines
-    limits = [rules.sign, rules.handle_other, *rules.handle.values(), *(one.limit for one in rules.limits)]
-    longest = max(_in_days(limit, policy.hours) for limit in limits)
-    more = rules.extensions_max * _in_days(rules.extension_max, policy.hours)
-    after = max((_in_days(one.amount, policy.hours) for one in policy.steps if one.amount), default=0)
-    return policy.hours.local_day(work.close_of(micros(now), longest + more + after) / 1_000_000)
-
-
-def _in_days(limit: Limit, hours: WorkingHours) -> int:
-    """A limit as working days, rounded up; for hours by the clock no more than as if they were working hours."""
-    return -(-limit.length(hours) // hours.length)
-
-
 def calendar_notes(policy: TicketPolicy, now: float) -> list[str]:
     """What somebody who runs the hotline must be told about its calendar at `now`, each a sentence."""
     notes = []
@@ -217,9 +200,3 @@ def calendar_notes(policy: TicketPolicy, now: float) -> list[str]:
         for entered in policy.calendar.years.values():
             notes.extend(f"{entered.source}: {doubt}" for doubt in entered.doubts())
     return notes
-
-
-def missing_years(policy: TicketPolicy, now: float) -> Sequence[int]:
-    """The years without a notice that deadlines counted from `now` can reach, or soon will."""
-    today = datetime.fromtimestamp(now, ZoneInfo(policy.hours.zone)).date()
-    return unknown_years(policy.calendar, today, max(reach(policy, now), today + NOTICE_AHEAD))

@@ -19,6 +19,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 import acd.callback_sql
 import acd.sql
+import knowledge.index
+import knowledge.sql  # noqa: F401 - its tables join those of the room
+import knowledge.tasks_sql  # noqa: F401 - its tables join those of the room
 import metrics.sql
 import recordings.sql
 import tickets.exchange.tables
@@ -35,6 +38,7 @@ METADATAS: tuple[MetaData, ...] = (
     metrics.sql.metadata,
     recordings.sql.metadata,
     tickets.sql.metadata,
+    knowledge.index.metadata,  # its entries and tasks are in it too
     tickets.ownership_sql.metadata,
     tickets.exchange.tables.metadata,
     audit_rows.metadata,

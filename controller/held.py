@@ -368,14 +368,6 @@ def _to_line(house: House, live: LiveCall, at: float) -> None:
     live.holding = live.consult = None
     live.in_bridge = False
     live.legs.clear()
-    to_line(house, live, at)
-
-
-def to_line(house: House, live: LiveCall, at: float) -> None:
-    """Put a caller who has been talking into the line: of his queue, or of the first where he never had one."""
-    if live.record.queue is None:
-        number = house.number(live.record.dialled)
-        house.note(live, queue=number.direct or next(iter(house.plan.queues)), queued_at=at)
     offers.stand_in_line(house, live)
 
 

@@ -41,11 +41,12 @@ def pressed(house: House, event: HoldKeyPressed, now: float) -> None:
         ask_again(house, live)
     elif wanted == MENU and house.number(live.record.dialled).menu is not None:
         offers.leave_line(house, live)
+        live.refused, live.only = frozenset(), None
         live.announce_at = live.comfort_at = None
         live.stood = live.record
         house.note(live, queue=None, queued_at=None, place_at=None, favours=())
         caller.begin(house, live, event.at)
-    elif wanted.startswith(QUEUE):
+    elif wanted.startswith(QUEUE) and wanted.removeprefix(QUEUE) != live.record.queue:
         offers.leave_line(house, live)
         live.refused, live.only = frozenset(), None
         house.note(live, queue=house.queue(QueueId(wanted.removeprefix(QUEUE))).id)
@@ -121,11 +122,11 @@ def stored(house: House, event: CallbackStored, now: float) -> None:
     request = house.callbacks.get(event.id)
     live = _asking(house, request) if request is not None else None
     if live is not None:
-        _told(house, live)
+        tell(house, live)
     callbacks.stored(house, event, now)
 
 
-def _told(house: House, live: LiveCall) -> None:
+def tell(house: House, live: LiveCall) -> None:
     """He hears that he will be called, and is let go."""
     live.dialog = None
     house.note(live, outcome=Outcome.CALLBACK)
@@ -143,7 +144,7 @@ def found_registered(house: House, live: LiveCall) -> bool:
     if not any(one.of_call == live.call and one.kind is CallbackKind.ASKED for one in house.callbacks.values()):
         return False
     live.state = CallState.ASKING
-    _told(house, live)
+    tell(house, live)
     return True
 
 

@@ -45,7 +45,13 @@ def queue_up(house: House, live: LiveCall, queue: QueueId, priority: int, at: fl
 
 
 def stand_in_line(house: House, live: LiveCall) -> None:
-    """Put a waiting call into the line at the place that its instants give it."""
+    """Put a waiting call into the line at the place that its instants give it.
+
+    Who never stood in one (the safety net had found him an agent) joins that of his number, or the first.
+    """
+    if live.record.queue is None:
+        queue_id = house.number(live.record.dialled).direct or next(iter(house.plan.queues))
+        house.note(live, queue=queue_id, queued_at=house.now)
     record = live.record
     queue = house.queue(record.queue or QueueId(""))
     queued_at = record.queued_at or record.arrived_at

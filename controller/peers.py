@@ -84,7 +84,7 @@ class PeerExchange:
         timeout = aiohttp.ClientTimeout(total=self._rules.timeout_s)
         self._client = aiohttp.ClientSession(timeout=timeout)
         self._news = {peer: asyncio.Event() for peer in self.peers}
-        self._records.on_ticket_moved = self.wake
+        self._records.on_moved = self.wake
         self._tasks = [asyncio.create_task(self._serve(one), name=f"peer-{one.id}") for one in self.peers.values()]
 
     async def stop(self) -> None:
@@ -116,7 +116,6 @@ class PeerExchange:
             raise MessageRefused("wrong_parties")
         until = signed.at + 2 * self._rules.window_s  # after it the time alone refuses the same request
         receipt = await self._records.receive_message(Arrival(message, signed.key.id, signed.nonce, until, now))
-        self.wake()
         return receipt, lambda status, body: sign_answer(signed.key, status, body, signed.nonce)
 
     # ------------------------------------------------------------ out

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
@@ -46,8 +46,6 @@ from tickets.moves import Actor
 from tickets.ownership import Concern, HitRate, OwnershipRow, Suggestion
 from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,14 +204,12 @@ class Records:
     def __init__(self, store: Store, operations: Operations) -> None:
         self._store = store
         self._do = operations
-        self.on_ticket_moved: Callable[[], None] | None = None  #: called on the loop after the commit of a move
-
-    def _moving(self, work: asyncio.Future[T]) -> asyncio.Future[T]:
-        """`work`, after which a ticket may have moved."""
-        if self.on_ticket_moved is not None:
-            told = self.on_ticket_moved
-            work.add_done_callback(lambda _: told())
-        return work
+        self.on_ticket: Callable[[Ticket], None] = lambda ticket: None
+        """Called on the loop with every ticket that was moved, after the commit."""
+        self.on_opened: Callable[[TicketNumber], None] = lambda number: None
+        """Called on the loop with the number of every ticket that a call opened, after the commit."""
+        self.on_moved: Callable[[], None] = lambda: None
+        """Called on the loop when tickets may have moved, after the commit: something may have to be said to peers."""
 
     # ------------------------------------------------------------ calls
 
@@ -311,7 +307,14 @@ class Records:
         The same call again gives the same number. The future raises `StoreError` (``lost``): the ticket is opened when
         the database is back, but nobody can be told its number now.
         """
-        return self._store.submit(self._do.open_ticket, opening)
+        future = self._store.submit(self._do.open_ticket, opening)
+
+        def opened(done: asyncio.Future[TicketNumber]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self.on_opened(done.result())
+
+        future.add_done_callback(opened)
+        return future
 
     def change_ticket(
         self, number: TicketNumber, wanted: TicketChange, actor: Actor, *, at: float, version: int | None = None
@@ -320,24 +323,35 @@ class Records:
 
         Raises `TicketConflict` unless its version is `version` (None = whatever it is), `TicketRefused`, `StoreError`.
         """
-        return self._moving(self._store.submit(self._do.change_ticket, _Change(number, wanted, actor, at, version)))
+        return self._watched(self._store.submit(self._do.change_ticket, _Change(number, wanted, actor, at, version)))
 
     def move_ticket(self, number: TicketNumber, move: Move, actor: Actor, *, at: float) -> asyncio.Future[Ticket]:
         """Do one thing to a ticket; gives it as stored, after the commit.
 
         Raises `TicketConflict`, `TicketRefused`, `StoreError`.
         """
-        return self._moving(self._store.submit(self._do.move_ticket, _Move(number, move, actor, at)))
+        return self._watched(self._store.submit(self._do.move_ticket, _Move(number, move, actor, at)))
 
     def take_ticket(self, intake: Intake, wanted: TicketChange, actor: Actor) -> asyncio.Future[Ticket]:
         """Take down a ticket that no call opened; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
-        return self._moving(self._store.submit(self._do.take_ticket, _Take(intake, wanted, actor)))
+        return self._watched(self._store.submit(self._do.take_ticket, _Take(intake, wanted, actor)))
 
     def close_ticket(
         self, number: TicketNumber, actor: Actor, *, at: float, reason: str = ""
     ) -> asyncio.Future[Ticket]:
         """Close a ticket that no unit has; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
-        return self._moving(self._store.submit(self._do.close_ticket, _Close(number, actor, at, reason)))
+        return self._watched(self._store.submit(self._do.close_ticket, _Close(number, actor, at, reason)))
+
+    def _watched(self, future: asyncio.Future[Ticket]) -> asyncio.Future[Ticket]:
+        """The same future; when it gives a ticket, whoever watches is told of it."""
+
+        def moved(done: asyncio.Future[Ticket]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self.on_ticket(done.result())
+                self.on_moved()
+
+        future.add_done_callback(moved)
+        return future
 
     def score_ticket(self, call: CallId, score: int) -> None:
         """Store the caller's satisfaction in his call's ticket, if it has one. Raises `TicketRefused` (bad_score)."""
@@ -391,11 +405,20 @@ class Records:
 
     def receive_message(self, arrival: Arrival) -> asyncio.Future[Receipt]:
         """Take a peer's message in; resolves after the commit. Raises `NotTrusted`, `MessageRefused`, `StoreError`."""
-        return self._store.submit(self._do.receive, arrival)
+        future = self._store.submit(self._do.receive, arrival)
+
+        def came(done: asyncio.Future[Receipt]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                for number in done.result().tickets:
+                    self.on_opened(number)
+                self.on_moved()
+
+        future.add_done_callback(came)
+        return future
 
     def give_back(self, number: TicketNumber, reason: str, actor: Actor, *, at: float) -> asyncio.Future[Ticket]:
         """Return a ticket to the installation that offered it. Raises `TicketRefused`, `StoreError`."""
-        return self._moving(self._store.submit(self._do.give_back, _Return(number, reason, actor, at)))
+        return self._watched(self._store.submit(self._do.give_back, _Return(number, reason, actor, at)))
 
     async def due_messages(self, peer: str, now: float) -> list[Waiting]:
         """What is to be sent to a peer now."""

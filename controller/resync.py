@@ -180,6 +180,8 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         transfers.undo(house, live, at)  # it never reached him: the talk goes on
     if not placed:
         live.holding = live.consult = live.leaving = None
+        if not row.bridged:
+            held.span_over(house, live, at)
         _let_go(house, waiting)  # he has been given away, or was, and nobody has told them
     ringing = next((leg for leg in legs if not leg.bridged and leg.role is Role.AGENT and leg.agent), None)
     dialling = row.context == "p-dial" and live.offer is not None and live.offer.step == row.step
@@ -312,6 +314,9 @@ def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
     """A call that an earlier controller, or nobody, knew."""
     mark = CallMark.decode(row.mark)
     live = _call_of(house, row.call, row.channel, row.mark, row.caller, house.restored.get(row.call), at)
+    request = callbacks.of_call(house, row.call)
+    if request is not None:  # the store may know the request, and not yet the call
+        live.record = replace(live.record, callback=request.id, caller=request.number)
     record = live.record
     house.calls[row.call] = live
     house.emit(SaveCall(record))
@@ -381,8 +386,10 @@ def _talking(house: House, live: LiveCall, row: LiveChannel, others: list[LiveCh
             _rung_in_wrap_up(house, leg.agent, now)
             desk.joined(house, leg.agent, live.call, leg.channel, now)
     if live.state is not CallState.TALKING:
-        known = live.record.agent or next((leg.agent for leg in others if leg.role is Role.AGENT), None)
-        agent = known or next((leg.agent for leg in others), None)
+        there = next(
+            (leg.agent for leg in others if leg.role is Role.AGENT), None
+        )  # he may have talked with others before
+        agent = there or live.record.agent or next((leg.agent for leg in others), None)
         live.state = CallState.OFFERED if row.context != "fallback" else CallState.NET
         noted = row.talk.joined_at if row.talk is not None else at
         talk.talk_begins(house, live, agent, live.record.joined_at or noted)

@@ -434,6 +434,13 @@ def _attach(do: Doing) -> Ticket:
     return replace(do.ticket, attachments=(*do.ticket.attachments, do.move.attachment))
 
 
+def _recount(do: Doing) -> Ticket:
+    after = timed(do.ticket, do.policy)
+    if after == do.ticket:
+        raise TicketRefused("nothing_to_change", "The deadlines are so already.")
+    return after
+
+
 def _with(ticket: Ticket, request: Approval) -> Ticket:
     """The ticket with one of its requests as it is now."""
     return replace(ticket, approvals=tuple(request if one.seq == request.seq else one for one in ticket.approvals))
@@ -482,6 +489,7 @@ EFFECTS: Mapping[TicketInput, Callable[[Doing], Ticket]] = MappingProxyType(
         _I.ARCHIVE: _archive,
         _I.JUDGE: _judge,
         _I.ATTACH: _attach,
+        _I.RECOUNT: _recount,
         _I.WITHDRAW: _withdraw,
     }
 )

@@ -147,17 +147,21 @@ _KEPT = frozenset(
 """What is kept of a move beside its reason and the fields that it changed."""
 
 
+_ORDER = {one: place for place, one in enumerate(TicketInput)}
+
+
 def may(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> tuple[TicketInput, ...]:
     """What `actor` can do to `ticket` now, as far as that does not hang on what he gives with it."""
     found = []
-    for one in TicketInput:
+    for one in RIGHTS[actor.role]:
+        if TICKET_MOVES[ticket.state, one] is None:
+            continue
         try:
             allow(ticket, Move(one), actor, policy)
-            moved(ticket.state, one)
         except TicketRefused:
             continue
         found.append(one)
-    return tuple(found)
+    return tuple(sorted(found, key=_ORDER.__getitem__))
 
 
 def allow(ticket: Ticket, move: Move, actor: Actor, policy: TicketPolicy) -> None:

@@ -90,6 +90,7 @@ GIVEN: Mapping[TicketInput, tuple[frozenset[str], frozenset[str]]] = MappingProx
         _I.ARCHIVE: _NOTHING,
         _I.JUDGE: _given("approval right"),
         _I.ATTACH: _given("attachment", "reason"),
+        _I.RECOUNT: _NOTHING,
         _I.WITHDRAW: _REASON,
     }
 )

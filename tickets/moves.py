@@ -77,6 +77,7 @@ class TicketInput(enum.Enum):
     ARCHIVE = "archive"  #: 归档
     JUDGE = "judge"  #: 复核: whether a request was rightly granted or refused
     ATTACH = "attach"  #: 附件: a file belongs to it
+    RECOUNT = "recount"  #: 重算时限: the holiday notice on which its deadlines rest has come
     WITHDRAW = "withdraw"  #: 撤回: whoever asked for it wants nothing any more, or has it back
 
     @property
@@ -132,6 +133,7 @@ _TABLE: dict[TicketInput, tuple[TicketState | None, ...]] = {
     _I.ARCHIVE: (_NO, _NO, _NO, _NO, _NO, _A, _NO, _NO),
     _I.JUDGE: (_NO, _R, _D, _N, _P, _V, _A, _M),
     _I.ATTACH: (_O, _R, _D, _N, _P, _NO, _NO, _NO),
+    _I.RECOUNT: (_O, _R, _D, _N, _P, _NO, _NO, _NO),
     _I.WITHDRAW: (_V, _V, _V, _V, _V, _NO, _NO, _NO),
 }
 
@@ -219,7 +221,7 @@ RIGHTS: Mapping[Role, frozenset[TicketInput]] = MappingProxyType(
         ),
         Role.SYSTEM: frozenset(
             {_I.AMEND, _I.REGISTER, _I.ATTACH, _I.JOIN, _I.REMIND, _I.ESCALATE, _I.RESUME, _I.SETTLE}
-            | {_I.FOLLOW_UP, _I.ARCHIVE, _I.WITHDRAW, _I.REDO}
+            | {_I.FOLLOW_UP, _I.ARCHIVE, _I.RECOUNT, _I.WITHDRAW, _I.REDO}
         ),
         Role.ADMIN: frozenset(TicketInput),
     }
@@ -304,5 +306,6 @@ _INPUT_WORDS: dict[TicketInput, str] = {
     _I.ARCHIVE: "归档",
     _I.JUDGE: "复核",
     _I.ATTACH: "附件",
+    _I.RECOUNT: "重算时限",
     _I.WITHDRAW: "撤回",
 }

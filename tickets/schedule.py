@@ -12,7 +12,7 @@ meanwhile is made then, unless something later has overtaken it: nobody is told 
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
@@ -202,6 +202,11 @@ class Schedule:
             self._heap = [(self._steps[name][0].at, stamp, name) for name, stamp in self._stamps.items()]
             heapify(self._heap)
 
+    def put_back(self, step: Step) -> None:
+        """A step that was taken and could not be made: it stays planned, beside what is planned for its ticket."""
+        others = [one for one in self._steps.get(step.ticket, ()) if one.key != step.key]
+        self.plan(step.ticket, sorted((step, *others)))
+
     def next_at(self) -> float | None:
         """The next instant at which something is due, epoch seconds; None = nothing is planned."""
         while self._heap:
@@ -218,7 +223,3 @@ class Schedule:
             step, *rest = self._steps[ticket]
             self.plan(ticket, rest)
             yield step
-
-    def planned(self) -> Mapping[str, tuple[Step, ...]]:
-        """Everything that is planned, by ticket: for tests and for people who ask."""
-        return dict(self._steps)

@@ -7,17 +7,21 @@ calendar of that moment; a rule that is changed later changes no ticket that is 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from tickets.approvals import Approval, ApprovalKind, Outcome
+from tickets.calendars import unknown_years
 from tickets.clock import ClockRun, PauseReason, Reading, reading
 from tickets.clock import Pause as Stop
-from tickets.deadlines import ClockKind, Facts, Limit, Redispatch
+from tickets.deadlines import ClockKind, Facts, Limit, Redispatch, WorkingHours
 from tickets.lamps import Lamp, due_soon, lamp
 from tickets.moves import OVER, TicketState
 from tickets.schedule import Act, Step, soon_at, steps
 from tickets.ticket import Pause, Ticket, TicketPolicy
+from tickets.worktime import SECOND, micros, worktime
 
 PAUSE_OVER = "pause-over"
 """The step with which a pause ends by itself."""
@@ -251,3 +255,31 @@ def steps_of(ticket: Ticket, policy: TicketPolicy, made: Collection[str] = ()) -
         return planned
     over = Step(ends, ticket.number, PAUSE_OVER, ClockKind.HANDLE, ends, Act.RESUME, ())
     return tuple(sorted((*planned, over), key=lambda step: (step.at, step.rule))) if over.key not in made else planned
+
+
+# ---------------------------------------------------------------- years that nobody knows
+
+NOTICE_AHEAD = timedelta(days=60)
+"""So long before the end of the data it is said: the notices appear in October or November."""
+
+
+def reach(policy: TicketPolicy, now: float) -> date:
+    """The last day to which a ticket dispatched at `now` may be counted: the longest limit, extended, escalated."""
+    work = worktime(policy.hours, policy.calendar)
+    rules = policy.deadlines
+    limits = [rules.sign, rules.handle_other, *rules.handle.values(), *(one.limit for one in rules.limits)]
+    longest = max(_in_days(limit, policy.hours) for limit in limits)
+    more = rules.extensions_max * _in_days(rules.extension_max, policy.hours)
+    after = max((_in_days(one.amount, policy.hours) for one in policy.steps if one.amount), default=0)
+    return policy.hours.local_day(work.close_of(micros(now), longest + more + after) / SECOND)
+
+
+def _in_days(limit: Limit, hours: WorkingHours) -> int:
+    """A limit as working days, rounded up; for hours by the clock no more than as if they were working hours."""
+    return -(-limit.length(hours) // hours.length)
+
+
+def missing_years(policy: TicketPolicy, now: float) -> Sequence[int]:
+    """The years without a notice that deadlines counted from `now` can reach, or soon will."""
+    today = datetime.fromtimestamp(now, ZoneInfo(policy.hours.zone)).date()
+    return unknown_years(policy.calendar, today, max(reach(policy, now), today + NOTICE_AHEAD))

@@ -79,14 +79,20 @@ def _of_day(at: time) -> int:
 
 @dataclass(slots=True)
 class _Year:
-    """The working spans of a local year, in order; each list has one entry for a span."""
+    """A local year from its first midnight to the next one's: its working spans in order, one entry of a list for each.
 
+    No question needs a date: a day is known by its midnight.
+    """
+
+    first: int
+    last: int
     begins: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     before: list[int] = field(default_factory=list)  #: working time of the year before the span
     after: list[int] = field(default_factory=list)  #: and with it
-    days: list[int] = field(default_factory=list)  #: ordinals of the working days
-    unknown: list[int] = field(default_factory=list)  #: ordinals of the days of which only a rule speaks
+    days: list[int] = field(default_factory=list)  #: midnights with which working days begin
+    unknown: list[int] = field(default_factory=list)  #: midnights with which days begin of which only a rule speaks
+    unknown_ends: list[int] = field(default_factory=list)
     stop: CalendarError | None = None  #: the calendar knows no day after the last of these
 
     @property
@@ -116,7 +122,7 @@ class WorkTime:
         """How much working time lies between the two. Raises `CalendarError`; ValueError if `end` is before `start`."""
         if end < start:
             raise ValueError("the end lies before the start")
-        first, last = self._local(start).year, self._local(end).year
+        first, last = self._number(start), self._number(end)
         between = sum(self._year(year).total for year in range(first, last))
         return between + self._year(last).worked(end) - self._year(first).worked(start)
 
@@ -124,7 +130,7 @@ class WorkTime:
         """The first instant by which `amount` of working time has run since `start`. Raises `CalendarError`."""
         if amount <= 0:
             return start
-        number = self._local(start).year
+        number = self._number(start)
         year = self._year(number)
         target = year.worked(start) + amount
         while target > year.total:
@@ -140,7 +146,7 @@ class WorkTime:
         """The last instant from which `amount` of working time runs until `end`: always within the working hours."""
         if amount <= 0:
             return end
-        number = self._local(end).year
+        number = self._number(end)
         target = self._year(number).worked(end) - amount
         while target < 0:
             number -= 1
@@ -154,10 +160,9 @@ class WorkTime:
 
         The day of the event is not counted, and the last one ends when business does (民法典 art. 201, 203).
         """
-        day = self._local(start)
-        number = day.year
+        number = self._number(start)
         year = self._year(number)
-        index = bisect_right(year.days, day.toordinal()) + days - 1
+        index = bisect_right(year.days, start) + days - 1
         while index >= len(year.days):
             if year.stop is not None:
                 raise year.stop
@@ -168,15 +173,23 @@ class WorkTime:
 
     def provisional(self, start: int, end: int) -> bool:
         """Whether a day from that of `start` to that of `end` is one of which only a rule for unknown years speaks."""
-        first, last = self._local(start), self._local(end)
-        for number in range(first.year, last.year + 1):
-            unknown = self._year(number).unknown
-            if unknown and bisect_left(unknown, first.toordinal()) < bisect_right(unknown, last.toordinal()):
+        for number in range(self._number(start), self._number(end) + 1):
+            year = self._year(number)
+            if year.unknown and bisect_right(year.unknown_ends, start) < bisect_right(year.unknown, end):
                 return True
         return False
 
-    def _local(self, at: int) -> date:
-        return datetime.fromtimestamp(at / SECOND, self._zone).date()
+    def _number(self, at: int) -> int:
+        """The local year of an instant: guessed by the mean length of a year, and put right at its ends."""
+        number = 1970 + at // _MEAN_YEAR
+        while at >= self._year(number).last:
+            number += 1
+        while at < self._year(number).first:
+            number -= 1
+        return number
+
+    def _midnight(self, day: date) -> int:
+        return micros(datetime.combine(day, _MIDNIGHT, self._zone).timestamp())
 
     def _year(self, number: int) -> _Year:
         found = self._years.get(number)
@@ -185,7 +198,7 @@ class WorkTime:
         return found
 
     def _lay_out(self, number: int) -> _Year:
-        year = _Year()
+        year = _Year(self._midnight(date(number, 1, 1)), self._midnight(date(number + 1, 1, 1)))
         total = free = 0
         day = date(number, 1, 1)
         while day.year == number:
@@ -195,14 +208,15 @@ class WorkTime:
                 year.stop = error
                 break
             if not self.calendar.known(day):
-                year.unknown.append(day.toordinal())
+                year.unknown.append(self._midnight(day))
+                year.unknown_ends.append(self._midnight(day + timedelta(days=1)))
             free = 0 if works else free + 1
             if free > LONGEST_CLOSURE_DAYS:
                 raise CalendarError(
                     f"The calendar has no working day in {LONGEST_CLOSURE_DAYS} days up to {day}: correct it."
                 )
             if works:
-                year.days.append(day.toordinal())
+                year.days.append(self._midnight(day))
                 for begin, end in self.hours.of(day, self._zone):
                     year.begins.append(begin)
                     year.ends.append(end)
@@ -213,12 +227,15 @@ class WorkTime:
         return year
 
 
-_kept: OrderedDict[tuple[WorkingHours, int], WorkTime] = OrderedDict()
+_MEAN_YEAR = 31_556_952 * SECOND
+"""A year of the calendar on average: 365.2425 days."""
+
+_kept: OrderedDict[tuple[int, int], WorkTime] = OrderedDict()
 
 
 def worktime(hours: WorkingHours, calendar: Calendar) -> WorkTime:
     """The working time by these hours and this calendar, with the tables that earlier questions have made."""
-    key = (hours, id(calendar))  # the kept object holds the calendar, so its id stays its own
+    key = (id(hours), id(calendar))  # both are held by what is kept, so the ids stay theirs
     found = _kept.get(key)
     if found is None:
         found = _kept[key] = WorkTime(hours, calendar)

@@ -19,13 +19,16 @@ from metrics.servicelevel import DEFINITIONS, Definition
 from pbx.ids import ActorId
 from web import (
     agents,
+    calendar,
     callbacks,
     callers,
     calls,
     exchange,
+    knowledge,
     live,
     notices,
     ownership,
+    public,
     recordings,
     scrape,
     static,
@@ -36,7 +39,9 @@ from web import (
 from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, ViewFrom, auth_middleware
 from web.backend import Backend
 from web.errors import Handler, errors_middleware
-from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
+from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, WebLimits
+from web.knowledge_backend import KnowledgeBackend
+from web.rate import RateLimit, RateRules
 from web.shape import answer
 
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
@@ -118,6 +123,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
         ("GET", "/api/tickets", tickets.list_tickets, Access.TICKETS),
         ("POST", "/api/tickets", tickets.take_ticket, Access.TICKETS),
+        ("GET", "/api/calendar", calendar.show_calendar, Access.TICKETS),
         ("GET", "/api/tickets/accuracy", tickets.show_accuracy, Access.TICKETS),
         ("GET", _TICKET, tickets.show_ticket, Access.TICKETS),
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),
@@ -134,6 +140,33 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("DELETE", "/api/ownership/{id:[1-9][0-9]{0,9}}", ownership.drop_row, Access.TICKETS),
         ("GET", "/api/exchange", exchange.show_exchange, Access.TICKETS),
         ("POST", "/api/exchange/messages", exchange.take_message, Access.OPEN),  # signed: see `tickets.exchange`
+        ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
+        *((method, path, knowledge.conflicts(handler), Access.TOKEN) for method, path, handler in _knowledge()),
+    ]
+
+
+def _knowledge() -> list[tuple[str, str, Handler]]:
+    entry = "/api/knowledge/entries/{id:K[0-9]{6,9}}"
+    task = "/api/knowledge/tasks/{id:Q[0-9]{6,9}}"
+    return [
+        ("GET", "/api/knowledge/search", knowledge.search),
+        ("GET", "/api/knowledge/entries", knowledge.list_entries),
+        ("POST", "/api/knowledge/entries", knowledge.begin_entry),
+        ("GET", entry, knowledge.show_entry),
+        ("PATCH", entry, knowledge.write_entry),
+        ("POST", f"{entry}/revise", knowledge.revise_entry),
+        ("POST", f"{entry}/{{move:{knowledge.MOVES}}}", knowledge.move_entry),
+        ("POST", "/api/knowledge/from-ticket", knowledge.take_inquiry),
+        ("GET", "/api/knowledge/expiring", knowledge.list_ending),
+        ("GET", "/api/knowledge/completeness", knowledge.show_completeness),
+        ("GET", "/api/knowledge/tasks", knowledge.list_tasks),
+        ("POST", "/api/knowledge/tasks", knowledge.ask),
+        ("GET", task, knowledge.show_task),
+        ("POST", f"{task}/answer", knowledge.answer_task),
+        ("POST", f"{task}/assign", knowledge.assign_task),
+        ("POST", f"{task}/dismiss", knowledge.dismiss_task),
+        ("GET", "/api/knowledge/export", knowledge.export),
+        ("POST", "/api/knowledge/import", knowledge.take_in),
     ]
 
 
@@ -158,6 +191,8 @@ def create_app(
     clock: Callable[[], float] = time.time,
     supervisors: Mapping[ActorId, str] | None = None,
     holders: Holders | None = None,
+    knowledge_desk: KnowledgeBackend | None = None,
+    public_rate: RateRules | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -169,6 +204,8 @@ def create_app(
     app[BACKEND] = backend
     app[LIMITS] = limits
     app[CLOCK] = clock
+    app[KNOWLEDGE] = knowledge_desk
+    app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()
     app[scrape.METRICS] = metrics

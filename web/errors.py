@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from knowledge.entry import KnowledgeRefused
 from tickets.deadlines import CalendarError
 from tickets.texts import TicketRefused
 from web.backend import NotFound, Refused, Unavailable
@@ -182,6 +183,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "incident_too_long": ("内容过长", "is too long"),
     "bad_incident": ("含有不允许的字符", "has characters that are not allowed"),
     "bad_score": ("满意度须为 1 至 5", "satisfaction is a number from 1 to 5"),
+    "hard_limit": ("硬性时限不得延期", "a hard deadline cannot be extended"),
+    "not_authorised": ("无权批准此暂停事由", "your role may not grant a pause for this reason"),
     "calendar": (
         "工作日历缺少该年度的数据, 请补充节假日安排",
         "the working calendar has no data for that year; enter the notice",
@@ -235,6 +238,38 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "over_already": ("截止时间已过", "its end is past already"),
     "needs_queue": ("骚扰号码须指定接听专席, 不得静默拦截", "a nuisance needs the queue of a desk; nobody is blocked"),
     "bad_listing": ("名单内容有误", "the entry cannot be followed"),
+    # the knowledge base
+    "unknown_entry": ("没有此知识条目", "there is no such entry"),
+    "unknown_version": ("没有此版本", "there is no such version"),
+    "unknown_task": ("没有此待答问题", "there is no such question"),
+    "unknown_state": ("没有此状态", "there is no such state"),
+    "unknown_language": ("不支持此语言", "entries are written in zh or en"),
+    "unknown_format": ("只支持 CSV 或 XLSX 文件", "the file must be CSV or XLSX"),
+    "knowledge_not_now": ("当前状态下不允许此操作", "the version's state does not allow this"),
+    "knowledge_incomplete": (
+        "送审前须填写问题、答复、责任单位和来源",
+        "it needs question, answer, unit and source",
+    ),
+    "knowledge_conflict": ("内容已被他人更新, 请核对最新内容 (见 present)", "it was changed meanwhile; see present"),
+    "task_not_now": ("当前状态下不允许此操作", "the question's state does not allow this"),
+    "not_your_unit": ("不属于您的单位", "this is another unit's"),
+    "own_entry": ("不能审核自己编写或送审的内容", "nobody reviews what he has written or submitted himself"),
+    "reason_needed": ("请说明理由", "a reason is needed"),
+    "not_an_inquiry": ("只有咨询类工单的答复可以入库", "only the answers to inquiries become entries"),
+    "ticket_not_closed": ("工单尚未办结", "the ticket is not closed yet"),
+    "taken_already": ("该工单的答复已入库", "there is an entry from this ticket already"),
+    "bad_file": ("文件无法读取", "the file cannot be read"),
+    "no_rows": ("文件没有内容", "the file has no rows below its headings"),
+    "too_many_rows": ("文件行数过多, 请拆分", "the file has too many rows; divide it"),
+    "file_too_large": ("文件过大", "the file is too large"),
+    "missing_column": (
+        "首行须为列名, 且包含“问题”",
+        "the first line must name the columns, question among them",
+    ),
+    "doubled_column": ("列名重复", "a column stands twice"),
+    "stands_twice": ("编号重复", "stands twice in the file"),
+    "not_a_day": ("须为日期 (如 2026-11-22)", "must be a day, such as 2026-11-22"),
+    "too_many_requests": ("请求过于频繁, 请稍后再试", "too many requests; try again later"),
     "nothing_to_change": ("没有要修改的内容", "nothing to change was given"),
 }
 """What people read, by code.
@@ -308,7 +343,7 @@ def refusal(code: str, detail: Mapping[str, str] | None = None) -> ApiError:
 
     403 for want of a right, 404, 422 for a field, 503, or 409 for all that the state forbids.
     """
-    if code in ("not_allowed", "not_your_queue"):
+    if code in ("not_allowed", "not_your_queue", "not_your_unit", "own_entry"):
         return ApiError(403, code)
     if code in _FIELD_AT_FAULT:
         return ApiError(422, code, [Problem(_FIELD_AT_FAULT[code], code)])
@@ -320,6 +355,8 @@ def refusal(code: str, detail: Mapping[str, str] | None = None) -> ApiError:
         return ApiError(503, code)
     return ApiError(409, code, detail=detail)
 
+
+_BAD_FILES = frozenset({"bad_file", "no_rows", "too_many_rows", "file_too_large", "missing_column", "doubled_column"})
 
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
@@ -335,7 +372,11 @@ def answer_for(error: Exception) -> ApiError:
             return ApiError(422, error.code, [Problem(error.field, error.code)])
         case CalendarError():
             return ApiError(409, "calendar")
-        case Refused() | TicketRefused():
+        case KnowledgeRefused() if error.field:
+            return ApiError(422, error.code, [Problem(error.field, error.code)])
+        case KnowledgeRefused() if error.code in _BAD_FILES:
+            return ApiError(422, error.code)
+        case Refused() | TicketRefused() | KnowledgeRefused():
             return refusal(error.code)
         case Unavailable():
             return ApiError(503, f"{error.what}_unavailable")

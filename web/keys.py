@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from web.backend import Backend
+from web.knowledge_backend import KnowledgeBackend
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +26,5 @@ class WebLimits:
 BACKEND: web.AppKey[Backend] = web.AppKey("backend", Backend)
 LIMITS: web.AppKey[WebLimits] = web.AppKey("limits", WebLimits)
 CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("clock", Callable[[], float])  # type: ignore[arg-type]
+KNOWLEDGE: web.AppKey[KnowledgeBackend | None] = web.AppKey("knowledge", KnowledgeBackend)
+"""None where the hotline serves no knowledge base (a stage without a store)."""

@@ -7,9 +7,11 @@ cannot be decided from the journal alone (who fits whom) needs the facts of the 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from controller.verify import parted
+from controller.verify.callbacks import Requests
 from controller.verify.facts import Facts, Rank, score
 from controller.verify.follow import AGENTS_CALL, EVENTS, begins, of_agents
 from controller.verify.report import Finding, Report
@@ -80,6 +82,7 @@ class Checker:
         self._fresh = False
         self._saved: dict[str, Word] = {}
         self._idle_anew: dict[str, None] = {}
+        self._requests = Requests(self.scene, self._add)
 
     # ---------------------------------------------------------------- steps
 
@@ -90,6 +93,7 @@ class Checker:
         self._restored, self._fresh = {}, True
         self._pair = self._told = None
         self._kept.clear()
+        self._requests.begin()
         self.report.starts += 1
 
     def take(self, at: Place, now: float, event: Word, commands: Sequence[Word], error: str = "") -> None:
@@ -106,16 +110,23 @@ class Checker:
                 if command["is"] == "MarkAgent":
                     self._marked(command, before=True)
         event = of_agents(scene, event)
-        gone = self._expected_ends(event)
+        gone, attempt = self._expected_ends(event), self._requests.ends(event)
         if begins(event) and event["call"] not in scene.callers:
             self.report.calls += 1
         follow = EVENTS.get(word)
         if follow is not None:
             follow(scene, event, now)
+        self._requests.follow(event, now)
         self._saved = {}
         made: list[_Made] = []
         for command in commands:
             self._command(event, command, made)
+        if word in ("StepLost", "StepRefused"):
+            self._not_fetched(event, commands)
+        if scene.settled:
+            self._on_hold()
+        if attempt:
+            self._requests.ended(attempt)
         if self._idle_anew:
             self._idle_since()
         for one in made:
@@ -135,6 +146,7 @@ class Checker:
 
     def finish(self) -> Report:
         """The journals have ended; the report."""
+        self._requests.forgotten(self._now)
         for caller in [*self._carried.values(), *self.scene.callers.values()]:
             if self._now - caller.arrived_at > self._bounds.call_s:
                 age = (self._now - caller.arrived_at) / 3600
@@ -224,9 +236,26 @@ class Checker:
                     "the channel is gone, the record has no end" if record else "the channel is gone, nothing is stored"
                 )
                 self._add("call-end", call, "", found, "a record with its end and its outcome, in the same step")
-            elif any(offer["ended_at"] is None for offer in record["offers"]):
-                agent = next(offer["agent"] for offer in record["offers"] if offer["ended_at"] is None)
-                self._add("offer-end", call, agent, "the call has ended, the offer has not", "every offer has an end")
+                continue
+            for promise, agent, what in unended(record):
+                self._add(promise, call, agent, f"the call has ended, the {what} has not", f"every {what} has an end")
+
+    def _not_fetched(self, event: Word, commands: Sequence[Word]) -> None:
+        """A command for a caller on hold was lost: he is fetched again in this step, or not at all."""
+        caller = self.scene.callers.get(event["call"])
+        if caller is None or caller.stage != "held" or not caller.hold_begun or not caller.joining:
+            return
+        if not any(one["is"] == "Join" and one["call"] == caller.name for one in commands):
+            parted.not_fetched(self.scene, caller, self._now)
+
+    def _on_hold(self) -> None:
+        """Whose agent is gone stands in the line again in the same step: his time on hold has ended."""
+        for call in self.scene.settled:
+            record = self._saved.get(call)
+            if record is None or any(one["ended_at"] is None for one in record.get("holds", ())):
+                found = "his agent is gone, and he is on hold still"
+                self._add("hold-agent", call, "", found, "he stands in the line again, in the same step")
+        self.scene.settled.clear()
 
     # ---------------------------------------------------------------- commands
 
@@ -245,13 +274,17 @@ class Checker:
             caller = scene.callers.get(command["key"])
             if caller is not None:
                 self._wakes(caller, command["kind"])
+        elif word == "SaveCallback":
+            self._calls_back(command["callback"], made)
         elif word in ("AddParty", "Consult"):
-            self._asks(command["call"], command["endpoint"])
+            self._asks(command["call"], command["endpoint"], asked=word == "Consult")
         elif word == "RingAgent":
             self._asks(command["call"], command["agent"])
         elif word == "PlaceCall" and command["call"].startswith(AGENTS_CALL):
             self.report.calls += 1
             scene.callers[command["call"]] = Caller(command["call"], arrived_at=self._now)
+        elif word in ("PlaceCall", "CallBack"):  # journals of before call-backs and agents' calls had one command
+            self._requests.placed(command)
         elif word in _STEP_COMMANDS:
             caller = scene.callers.get(command["call"])
             if caller is None:
@@ -261,11 +294,17 @@ class Checker:
                 self._add("step-order", caller.name, "", found, "a higher number")
             caller.step = caller.oldest_news = command["step"]
             caller.commanded_at = self._now
-            if word in ("HoldTalk", "Join"):
-                scene.leave(caller)
-                caller.stage = "held"
+            if word == "HoldTalk":
+                parted.holds(scene, caller, command)
                 if command.get("endpoint"):
-                    self._asks(caller.name, command["endpoint"])
+                    self._asks(caller.name, command["endpoint"], asked=True)
+            elif word == "Join":
+                parted.joins(scene, caller, command)
+            elif word in ("Ask", "Play", "Record"):
+                if caller.stage == "line":  # a key in the line: he is asked something, at his place
+                    scene.leave(caller)
+                    caller.stage = "menu"
+                    scene.dirty = True
             elif word == "Hold":
                 self._holds(event, caller, command)
             elif word == "Offer":
@@ -288,12 +327,24 @@ class Checker:
                 self._add("best-agent", "", name, found, "his idle time begins after his work")
         self._idle_anew.clear()
 
-    def _asks(self, call: str, endpoint: str) -> None:
+    def _asks(self, call: str, endpoint: str, *, asked: bool = False) -> None:
         """Somebody is rung beside the caller: a third party, a colleague who is asked, who calls out."""
         name = self.scene.named(endpoint)
         if self.scene.is_agent(name):
             self._free_for(call, name)
-            self.scene.hold(name, Held(call, third=True))
+            self.scene.hold(name, Held(call, third=True, asked=asked))
+
+    def _calls_back(self, data: Word, made: list[_Made]) -> None:
+        """A request is saved; with a new attempt an agent is kept for it, by the rules by which one is offered."""
+        request, begins = self._requests.saved(data)
+        if not begins:
+            return
+        name, caller = request.agent, request.caller
+        if name:
+            self._free_for(request.call, name)
+            agent = self.scene.agent(name)
+            made.append(_Made(caller, caller.kind, name, agent.since, agent.profile, "", False))
+        self._requests.dialled(request)
 
     def _wakes(self, caller: Caller, kind: str) -> None:
         """A clock was set that says how a caller waits: who is not to be rung for him now."""
@@ -311,8 +362,13 @@ class Checker:
         self._saved[record["call"]] = record
         caller = self.scene.callers.get(record["call"])
         queue, queued_at = record.get("queue"), record.get("queued_at")
+        if caller is not None and queue is None and caller.queue:  # he has left the line of his own will
+            caller.left, caller.queue = (caller.queue, caller.place_at), ""
+            caller.refused.clear()
         if caller is None or queue is None or queued_at is None:
             return
+        if record.get("callback") and not caller.queue and event["is"] != "PromptPlayed":
+            self._requests.any_will_do(caller.name)
         place_at, favours = record.get("place_at") or queued_at, frozenset(record.get("favours") or ())
         before = (caller.queue, caller.place_at)
         if caller.queue and (queue != caller.queue or abs(place_at - caller.place_at) > NEAR_S):
@@ -321,13 +377,19 @@ class Checker:
                 self._add("place", caller.name, "", found, f"{before[0]}, as of {before[1]:.3f}, or a named rule")
         elif not caller.queue and not favours and event["is"] != "ExchangeConnected":
             joined = event.get("at", place_at)
-            if abs(place_at - joined) > NEAR_S:
+            if record.get("callback"):
+                joined = self._requests.place_of(record["callback"]) or place_at
+            again = caller.left[0] == queue and abs(place_at - caller.left[1]) <= NEAR_S
+            if min(abs(place_at - joined), abs(place_at - self._now)) > NEAR_S and not again:
                 found = f"he joined at {joined:.3f} and stands as of {place_at:.3f}"
                 self._add("place", caller.name, "", found, "the instant at which he joined, or a named rule")
         caller.favours, caller.queued_at = favours, queued_at
-        caller.given = caller.given or bool(record.get("transfers"))
-        if before[0] and queue != before[0]:
+        transfers = record.get("transfers", ())
+        caller.given = any(one["way"] == "blind" and one["outcome"] == "asked" and _named(one) for one in transfers)
+        into_lines = sum(one["way"] == "blind" and not _named(one) for one in transfers)
+        if (before[0] and queue != before[0]) or into_lines > caller.into_lines:
             caller.refused.clear()  # whoever left the phone unanswered did so for another queue
+        caller.into_lines = into_lines
         if before != (queue, place_at):
             caller.queue, caller.place_at = queue, place_at
             if caller.stage == "line":
@@ -338,14 +400,14 @@ class Checker:
         place = mark_of(command["mark"])
         if place is None:
             return False
-        queue, priority, queued_at = place
+        queue, priority, queued_at, place_at = place
         if caller.kind is not None and priority != caller.priority and not _may_move(event):
             found = f"priority {priority}"
             self._add("place", caller.name, "", found, f"priority {caller.priority}, or a person's request")
         same = (queue, priority) == (caller.queue, caller.priority)
         caller.priority = priority
         if queue != caller.queue:  # no record of it was seen
-            caller.queue, caller.queued_at, caller.place_at = queue, queued_at, queued_at
+            caller.queue, caller.queued_at, caller.place_at = queue, queued_at, place_at
         return not same
 
     def _holds(self, event: Word, caller: Caller, command: Word) -> None:
@@ -356,7 +418,15 @@ class Checker:
             )
             self.scene.take_back(caller, self._now)
         elif moved or caller.stage != "line" or caller.kind is None:
+            self._given_away(caller, command)
             self.scene.wait(caller, self._now)
+
+    def _given_away(self, caller: Caller, command: Word) -> None:
+        """He is taken out of his talk, or from hold; whoever was to be asked meanwhile is not."""
+        if command.get("from_talk"):
+            parted.gives_away(caller, command)
+        if caller.stage == "held":
+            parted.nobody_asked(self.scene, caller.name)
 
     def _offers(self, event: Word, caller: Caller, command: Word) -> _Made:
         scene, name = self.scene, self.scene.named(command["agent"])
@@ -368,6 +438,7 @@ class Checker:
         elif caller.stage == "talk" and not command.get("from_talk"):
             self._add("one-agent-per-caller", caller.name, name, "offered while he talks", "one agent at a time")
         self._free_for(caller.name, name)
+        self._given_away(caller, command)
         if self._placed(event, caller, command) or caller.stage != "line" or caller.kind is None:
             scene.wait(caller, self._now)
         agent = scene.agent(name)
@@ -376,9 +447,9 @@ class Checker:
         )
         scene.leave(caller)
         caller.stage = "offered"
-        caller.given = caller.given or bool(command.get("from_talk"))
-        caller.legs.clear()
-        caller.in_bridge = False
+        if not caller.leaving:
+            caller.legs.clear()
+            caller.in_bridge = False
         scene.ring(caller, name, command["step"], "")
         scene.hold(name, Held(caller.name, command["step"]))
         return one
@@ -404,8 +475,11 @@ class Checker:
         """Who was passed over by this offer: callers ahead, and better agents."""
         if one.kind is None or one.profile is None or self.scene.facts is None:
             return
-        if one.caller.given:
+        if one.caller.given or one.reason.startswith("returned:"):
             self.report.overtakings["transfer"] += 1
+            return
+        if one.reason.startswith("call-back"):  # his agent was chosen before he was called
+            self.report.overtakings["callback"] += 1
             return
         if one.reason.startswith("moved to him by supervisor"):
             self.report.overtakings["supervisor"] += 1
@@ -454,17 +528,17 @@ class Checker:
         caller = one.caller
         first = other.first_come.first()
         if caller.favours and first is not None and caller.place_at < caller.queued_at - NEAR_S:
-            ahead = self.scene.callers[first]
+            ahead = self.scene.waiter(first)
             if caller.place_at < ahead.place_at and ahead.queued_at < caller.queued_at:
                 self.report.overtakings[min(caller.favours)] += 1
-        if first is not None and self.scene.callers[first].place_at < caller.place_at - NEAR_S:
+        if first is not None and self.scene.waiter(first).place_at < caller.place_at - NEAR_S:
             if not fits:
                 self.report.overtakings["lent" if other.ranks(one.profile) else "skills"] += 1  # type: ignore[arg-type]
             else:
-                higher = caller.turn > self.scene.callers[first].turn
+                higher = caller.turn > self.scene.waiter(first).turn
                 self.report.overtakings["priority" if higher else "ageing"] += 1
         for call in other.picky:
-            special = self.scene.callers[call]
+            special = self.scene.waiter(call)
             if fits and special.place_at < caller.place_at - NEAR_S:
                 name = "refused" if one.agent in special.refused else "kept" if special.only else ""
                 if name:
@@ -530,7 +604,28 @@ def _may_move(event: Word) -> bool:
     """Whether a caller's place may change by this event: somebody asked for it, he chose anew in the menu, or the
     exchange says where he is.
     """
-    return "request" in event or event["is"] in ("ExchangeConnected", "KeysPressed", "PromptPlayed")
+    return "request" in event or event["is"] in ("ExchangeConnected", "KeysPressed", "PromptPlayed", "HoldKeyPressed")
+
+
+def _named(transfer: Word) -> bool:
+    """Whether somebody was named who should take the caller; else he was given into a line."""
+    return not str(transfer["target"]).startswith("queue:")
+
+
+def unended(record: Word) -> Iterator[tuple[str, str, str]]:
+    """What has no end in the record of a call that has ended: the promise, the agent, and its name."""
+    for offer in record["offers"]:
+        if offer["ended_at"] is None:
+            yield "offer-end", offer["agent"], "offer"
+    for hold in record.get("holds", ()):
+        if hold["ended_at"] is None:
+            yield "hold-end", hold["agent"], "hold"
+    for transfer in record.get("transfers", ()):
+        if transfer["outcome"] == "asked" or transfer["ended_at"] is None:
+            yield "transfer-end", transfer["by"], "transfer"
+    message = record.get("message")
+    if message is not None and message["ended_at"] is None:
+        yield "message-end", "", "voice message"
 
 
 def _rule(reason: str) -> str:

@@ -6,8 +6,10 @@ and on purpose: a checker that asked `acd` whether `acd` is right would prove no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from controller.plan import Plan
 
@@ -74,6 +76,8 @@ class Facts:
     skills: Mapping[str, Mapping[str, int]]
     queues: Mapping[str, QueueFacts]
     extensions: frozenset[str] = field(default_factory=frozenset)  #: phones that are no agents
+    calls_back: Callable[[float], bool] = lambda at: True  #: whether people are called back at an epoch second
+    callback_keep_s: float = 86_400.0  #: a call-back that is older is given up
 
     def queue(self, name: str) -> QueueFacts:
         """A queue that the configuration no longer has is served like the first."""
@@ -90,7 +94,15 @@ def facts_of(plan: Plan) -> Facts:
     skills = {
         str(agent.id): {str(skill): level for skill, level in agent.skills.items()} for agent in plan.agents.values()
     }
-    return Facts(plan.version, skills, queues, frozenset(str(one) for one in plan.extensions))
+    zone, hours = ZoneInfo(plan.timezone), plan.callback.hours
+    return Facts(
+        plan.version,
+        skills,
+        queues,
+        frozenset(str(one) for one in plan.extensions),
+        lambda at: hours.open_at(datetime.fromtimestamp(at, zone)),
+        plan.callback.rules.keep_s,
+    )
 
 
 def _wanted(requirement: object) -> Wanted:

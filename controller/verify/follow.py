@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from controller.verify import parted
 from controller.verify.scene import Caller, Held, Scene, Word, mark_of
 
 CANCELLED = 16
 """Q.850 cause of a leg that we hung up ourselves while it rang: the agent has missed nothing."""
 
-_OUR_CONTEXTS = ("p-idle", "p-ask", "p-play", "p-record", "p-hold", "p-dial", "p-survey", "fallback")
+_OUR_CONTEXTS = ("p-idle", "p-ask", "p-play", "p-record", "p-hold", "p-dial", "p-join", "p-survey", "fallback")
 """Where a caller stands in the dialplan once it is ours."""
 
 
@@ -47,10 +48,16 @@ def answered(scene: Scene, event: Word, now: float) -> None:
 def step_lost(scene: Scene, event: Word, now: float) -> None:
     """A command was lost: an offer of which no leg is known is none any more."""
     caller = _caller(scene, event)
-    if caller is None or not scene.connected or caller.leg or caller.stage not in ("menu", "line", "offered"):
+    if caller is None or not scene.connected:
         return
     late = event["step"] < caller.step and caller.commanded_at > event["at"]
-    if event["step"] <= caller.step and not late:
+    if event["step"] > caller.step or late:
+        return
+    if caller.leaving and caller.in_bridge:
+        parted.undo(scene, caller)
+    elif caller.stage == "held":
+        parted.lost(scene, caller, now)
+    elif not caller.leg and caller.stage in ("menu", "line", "offered"):
         if caller.stage == "offered":
             scene.take_back(caller, now)
         caller.oldest_news = 0  # a command of this same step is news again
@@ -62,7 +69,9 @@ def step_refused(scene: Scene, event: Word, now: float) -> None:
     if caller is None or event["got"] != caller.step:
         return
     caller.step = max(caller.step, event["step"])
-    if caller.stage == "offered":
+    if caller.stage == "held":
+        parted.lost(scene, caller, now)
+    elif caller.stage == "offered":
         scene.take_back(caller, now)
         caller.oldest_news = 0
 
@@ -74,6 +83,7 @@ def step_started(scene: Scene, event: Word, now: float) -> None:
         return
     newly = event["step"] > caller.running
     caller.running = max(caller.running, event["step"])
+    parted.begun(scene, caller, event["step"], now)
     if caller.stage == "offered" and caller.agent and caller.offer_step < event["step"]:
         scene.take_back(caller, now)
     elif newly and caller.stage == "talk":
@@ -88,6 +98,7 @@ def fell_back(scene: Scene, event: Word, now: float) -> None:
     if caller is None or event["step"] < caller.oldest_news or caller.stage in ("talk", "survey"):
         return
     caller.step = max(caller.step, event["step"])
+    parted.nobody_asked(scene, caller.name)
     if caller.agent:
         scene.release(caller.agent, caller.name)
         scene.no_offer(caller)
@@ -99,6 +110,7 @@ def call_ended(scene: Scene, event: Word, now: float) -> None:
     """The caller's channel is gone."""
     caller = _caller(scene, event)
     if caller is not None:
+        parted.nobody_asked(scene, caller.name)
         scene.end(caller)
 
 
@@ -111,7 +123,13 @@ def leg_started(scene: Scene, event: Word, now: float) -> None:
     if caller is None:
         return
     step, name = event["step"], event["agent"]
+    if step == 0:  # somebody who is asked on behalf of a caller on hold
+        asked = scene.agents.get(name)
+        if asked is not None and asked.held is not None and asked.held.call == caller.name and asked.held.third:
+            asked.held.leg = event["leg"]
+        return
     caller.running = max(caller.running, step)
+    parted.begun(scene, caller, step, now)
     given_up = caller.stage == "line" and step >= caller.oldest_news
     if not given_up and not _ours(caller, step, name):
         return
@@ -140,6 +158,7 @@ def offer_failed(scene: Scene, event: Word, now: float) -> None:
     if caller.stage == "talk" and event["step"] >= caller.running:
         caller.legs.clear()
         caller.in_bridge = False
+        caller.last_agent = event["agent"]  # a talk found after a restart: its offer was seen by another start
         scene.release(event["agent"], caller.name)
         scene.wait(caller, now)
     elif _ours(caller, event["step"], event["agent"]):
@@ -151,6 +170,9 @@ def party_joined(scene: Scene, event: Word, now: float) -> None:
     """A leg entered the bridge: the talk begins when the caller and somebody else are in it."""
     caller = _caller(scene, event)
     if caller is None:
+        return
+    if caller.stage == "held":
+        parted.joined(scene, caller, event)
         return
     name = event["agent"] or ""
     if event["role"] == "caller":
@@ -192,8 +214,10 @@ def talk_ended(scene: Scene, event: Word, now: float) -> None:
     caller = _caller(scene, event)
     if caller is None or ("step" in event and event["step"] < caller.running):
         return
-    if caller.stage not in ("talk", "offered", "net", "held"):
+    if caller.stage not in ("talk", "offered", "net", "held") and not caller.leaving:
         return
+    caller.leaving = 0
+    parted.nobody_asked(scene, caller.name)
     if caller.agent:
         scene.release(caller.agent, caller.name)
         scene.no_offer(caller)
@@ -204,13 +228,25 @@ def talk_ended(scene: Scene, event: Word, now: float) -> None:
 def join_ended(scene: Scene, event: Word, now: float) -> None:
     """A talk into which the caller was fetched is over; or there was none, and he hears music again."""
     caller = _caller(scene, event)
-    if caller is not None and caller.stage in ("talk", "held"):
-        caller.stage = "survey" if event["ok"] else "held"
+    if caller is None or event["step"] < caller.running:
+        return
+    if event["ok"]:
+        if caller.stage != "held" or caller.joining:
+            talk_ended(scene, event, now)
+    elif caller.stage == "held":
+        parted.not_fetched(scene, caller, now)
+    elif caller.stage == "talk":
+        caller.legs.clear()
+        caller.in_bridge = False
+        scene.wait(caller, now)
 
 
 def consult_ended(scene: Scene, event: Word, now: float) -> None:
     """The agent talks no more with the colleague whom he has asked."""
-    agent = scene.agents.get(scene.named(event["endpoint"]))
+    agent, caller = scene.agents.get(scene.named(event["endpoint"])), _caller(scene, event)
+    fetched = caller.joining if caller is not None else ""
+    if agent is not None and agent.held is not None and fetched and agent.held.leg == fetched:
+        return  # the caller is fetching him: what has ended is only that he was asked
     if agent is not None and agent.held is not None and agent.held.third:
         scene.release(agent.name, event["call"])
 
@@ -220,6 +256,8 @@ def leg_ended(scene: Scene, event: Word, now: float) -> None:
     caller, name = _caller(scene, event), event["agent"] or ""
     if caller is not None:
         caller.legs.pop(event["leg"], None)
+        if caller.stage == "held":
+            parted.leg_gone(scene, caller, event["leg"], now)
         if caller.agent and caller.agent == name:
             caller.leg_ended = caller.leg == event["leg"]
             return
@@ -279,12 +317,17 @@ def exchange_connected(scene: Scene, event: Word, now: float) -> None:
     for row in event["channels"]:
         rows.setdefault(row["call"], []).append(row)
     legs = {(row["agent"], row["call"]) for row in event["channels"] if row["agent"]}
+    talks = {
+        (row["agent"], row["call"])
+        for row in event["channels"]
+        if row["agent"] and (row["bridged"] or row["context"] in parted.AGENT_WAITS)
+    }
     present = {call for call, found in rows.items() if any(row["role"] == "caller" for row in found)}
     for caller in [caller for caller in scene.callers.values() if caller.name not in present]:
         caller.leg = caller.leg if (caller.agent, caller.name) in legs else ""
         scene.end(caller)
     for agent in list(scene.agents.values()):
-        if agent.held is not None and agent.held.talking and (agent.name, agent.held.call) not in legs:
+        if agent.held is not None and agent.held.talking and (agent.name, agent.held.call) not in talks:
             scene.hold(agent.name, None)
     for call, found in rows.items():
         if call in present:
@@ -317,13 +360,18 @@ def _row(scene: Scene, call: str, found: list[Word], now: float) -> None:
         caller = scene.callers[call] = Caller(call, arrived_at=now)
         place = mark_of(row["mark"])
         if place is not None:
-            caller.queue, caller.priority, caller.queued_at = place
-            caller.place_at = caller.queued_at
+            caller.queue, caller.priority, caller.queued_at, caller.place_at = place
     context, bridged = row["context"], row["bridged"]
     caller.step = max(caller.step, row["step"])
     caller.running = max(caller.running, row["step"])
     caller.oldest_news = row["step"]
     others = [one for one in found if one is not row]
+    if parted.found(scene, caller, row, others):
+        return
+    if caller.leaving and bridged and any(one["channel"] in caller.leaving_legs for one in others if one["bridged"]):
+        parted.undo(scene, caller)
+    caller.leaving, caller.hold_leg, caller.joining = 0, "", ""
+    others = [one for one in others if bridged or one["context"] not in parted.AGENT_WAITS]
     ringing = next((one for one in others if not one["bridged"] and one["role"] == "agent" and one["agent"]), None)
     dialling = context == "p-dial" and caller.agent and caller.offer_step == row["step"]
     if caller.agent and not bridged and not dialling and context != "p-survey":

@@ -30,6 +30,25 @@ INVARIANTS: Mapping[str, tuple[str, str]] = {
     ),
     "call-end": ("每个来电都有结局", "a call whose channel is gone has an end and an outcome in its record"),
     "offer-end": ("每次派送都有结果", "an ended call has no offer without an end"),
+    "callback-once": (
+        "一次回拨同时只拨一通,每次只拨一遍",
+        "at most one call at a time for a call-back, and each attempt is called once",
+    ),
+    "callback-agent": (
+        "回拨数不得超过为其保留的坐席数",
+        "a call-back is called only while an agent is kept for it: never more calls than free agents",
+    ),
+    "callback-end": (
+        "每次回拨都有结果",
+        "an attempt ends in the step in which its call ends, and a request is served or given up in its time",
+    ),
+    "hold-agent": (
+        "保持中的来电不得没有坐席",
+        "nobody is left on hold without an agent: he stands in the line again at once, at his place",
+    ),
+    "hold-end": ("每次保持都有结束", "an ended call has no time on hold without an end"),
+    "transfer-end": ("每次转接都有结果", "an ended call has no transfer, asking or third party without an end"),
+    "message-end": ("每条留言都有结束", "an ended call has no voice message without an end"),
     "best-agent": (
         "按策略选人,同等条件最长空闲者先",
         "the agent is the best by the queue's policy, and among equals nobody is passed over by one idle for less: "

@@ -103,6 +103,7 @@ class Held:
     leg: str = ""
     talking: bool = False
     third: bool = False
+    asked: bool = False  #: on behalf of a caller on hold, who is not in that talk
 
 
 @dataclass(slots=True)
@@ -142,6 +143,8 @@ class Caller:
     kind: Kind | None = None
     refused: set[str] = field(default_factory=set)
     agent: str = ""  #: who is rung for him
+    left: tuple[str, float] = ("", 0.0)  #: the queue that he left of his own will, and his place there
+    into_lines: int = 0  #: so often has he been given into a line
     given: bool = False  #: his agent has given him away: who is rung for him then is that agent's choice
     last_agent: str = ""  #: who was rung for him, or talked with him, last
     offer_step: int = 0
@@ -153,6 +156,13 @@ class Caller:
     oldest_news: int = 0
     running: int = 0
     commanded_at: float = 0.0
+    hold_leg: str = ""  #: the leg of the agent who has him on hold
+    hold_step: int = 0
+    hold_begun: bool = False  #: the exchange has parted them
+    hold_gone: bool = False  #: that leg is gone
+    joining: str = ""  #: the leg that he is fetching
+    leaving: int = 0  #: the step that takes him out of his talk, until it has begun
+    leaving_legs: tuple[str, ...] = ()
 
     @property
     def turn(self) -> int:
@@ -175,6 +185,8 @@ class Scene:
         self.now = 0.0
         self.connected = False
         self.callers: dict[str, Caller] = {}
+        self.requests: dict[str, Caller] = {}  #: what stands for the call-backs that are open
+        self.settled: list[str] = []  #: callers whose agent was gone while they were on hold, of this step
         self.agents: dict[str, Agent] = {}
         self.kinds: dict[tuple[str, int], Kind] = {}
         self.profiles: dict[frozenset[tuple[str, int]], Profile] = {}
@@ -249,8 +261,8 @@ class Scene:
         for key in old:
             del self.kinds[key]
         for call in waiting:
-            self.wait(self.callers[call], self.now)
-        for caller in self.callers.values():
+            self.wait(self.waiter(call), self.now)
+        for caller in (*self.callers.values(), *self.requests.values()):
             if caller.kind is not None and caller.kind.queue.name == name and caller.stage != "line":
                 caller.kind = None
 
@@ -335,6 +347,11 @@ class Scene:
         )
 
     # ---------------------------------------------------------------- callers
+
+    def waiter(self, name: str) -> Caller:
+        """Who waits: a caller, or somebody who is to be called back."""
+        found = self.callers.get(name)
+        return found if found is not None else self.requests[name]
 
     def wait(self, caller: Caller, now: float) -> None:
         """The caller stands in the line, with what his queue asks for after so long a wait."""
@@ -433,7 +450,7 @@ class Scene:
                     yield next(iter(profile.idle)), next(iter(kind.plain))
                     continue
                 for call in kind.picky:
-                    agent = self._for(self.callers[call], profile.idle)
+                    agent = self._for(self.waiter(call), profile.idle)
                     if agent is not None:
                         yield agent, call
                         break
@@ -445,7 +462,7 @@ class Scene:
 
     def is_pair(self, agent: str, call: str) -> bool:
         """Whether this agent is idle, this caller waits, and they fit each other."""
-        one, caller = self.agents.get(agent), self.callers.get(call)
+        one, caller = self.agents.get(agent), self.callers.get(call) or self.requests.get(call)
         if one is None or caller is None or caller.kind is None or one.profile is None:
             return False
         if not one.idle or caller.stage != "line" or self._for(caller, (agent,)) is None:
@@ -456,9 +473,9 @@ class Scene:
         """Callers of a kind who may be rung at this agent: the first by the queue's order, and each special one."""
         first = kind.turn.first()
         if first is not None:
-            yield self.callers[first]
+            yield self.waiter(first)
         for call in kind.picky:
-            caller = self.callers[call]
+            caller = self.waiter(call)
             if self._for(caller, (agent,)) is not None:
                 yield caller
 
@@ -467,7 +484,7 @@ class Scene:
     def begin(self) -> dict[str, Caller]:
         """Another controller starts with nothing; returns who was there before."""
         before = self.callers
-        self.callers, self.kinds, self.connected = {}, {}, False
+        self.callers, self.requests, self.kinds, self.connected = {}, {}, {}, False
         for name, agent in self.agents.items():
             self._out(agent)
             self.agents[name] = Agent(name, agent.profile)
@@ -481,15 +498,18 @@ class Scene:
                 self.learn(name, skills)
 
 
-def mark_of(text: str) -> tuple[str, int, float] | None:
-    """Queue, priority and instant of the place that a caller's mark carries; None when he has none yet.
+def mark_of(text: str) -> tuple[str, int, float, float] | None:
+    """Queue, priority, the instant of joining and that of the place that a caller's mark carries; None when he has none
+    yet.
 
-    The form is that of `asterisk.md` 11.1: fields joined by ``|``; only the first seven are read.
+    The form is that of `asterisk.md` 11.1: fields joined by ``|``; the eighth is there where it says something else
+    than the seventh.
     """
     fields = text.split("|")
     if len(fields) < 7 or not fields[4]:
         return None
     try:
-        return fields[4], int(fields[5]), float(fields[6])
+        joined_at = float(fields[6])
+        return fields[4], int(fields[5]), joined_at, float(fields[7]) if len(fields) > 7 else joined_at
     except ValueError:
         return None

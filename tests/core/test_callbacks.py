@@ -153,6 +153,17 @@ def test_who_cannot_be_asked_goes_on_waiting_at_his_place(digit: str) -> None:
     assert only(key(hall, "1"), Ask).call == ONE, "and may press a key again"
 
 
+@pytest.mark.parametrize("micros", [0.0, 2.3e-7, 4.9e-7, 7.5e-7])
+def test_a_request_stands_in_the_line_as_soon_as_it_is_stored_whatever_the_clock_says(micros: float) -> None:
+    """The calendar that knows the opening hours has whole microseconds, the engine's clock has parts of them."""
+    hall = desk()
+    hall.now += micros
+    hall.queued(ONE)
+    hall.ready()
+    request, _ = registered(hall)
+    assert request.id in hall.house.line
+
+
 def test_another_number_may_be_given_if_it_is_allowed() -> None:
     hall = desk()
     hall.queued()

@@ -141,6 +141,16 @@ def test_the_next_of_all() -> None:
     assert (schedule.next_at(), len(schedule)) == (None, 0)
 
 
+def test_what_could_not_be_made_stays_planned() -> None:
+    schedule = Schedule()
+    schedule.plan("a", [step(5, "a", "1"), step(6, "a", "2"), step(9, "a", "3")])
+    taken = list(schedule.take(6))
+    schedule.plan("a", [step(6, "a", "2"), step(9, "a", "3")])  # the ticket was planned anew meanwhile
+    for one in taken:
+        schedule.put_back(one)
+    assert [one.rule for one in schedule.take(9)] == ["1", "2", "3"]
+
+
 moves = st.lists(
     st.one_of(
         st.tuples(st.just("plan"), st.integers(0, 6), st.lists(st.integers(0, 100), max_size=4).map(sorted)),

@@ -137,7 +137,7 @@ def test_whatever_happens_nobody_is_forgotten_and_nobody_is_kept(seed: int, weat
         assert record.released_at is not None or record.joined_at is None
 
 
-@settings(quick, max_examples=DAYS * 3 // 4)
+@settings(quick, max_examples=DAYS // 2)
 @given(seed=st.integers(0, 10**6), weather=weathers)
 def test_whatever_is_asked_for_everything_has_an_end(seed: int, weather: Weather) -> None:
     """Call-backs, voice messages, hold, consult, transfers, third parties and supervisors' orders, with mishaps."""

@@ -75,16 +75,17 @@ def refused(story: Story, actor: Actor, what: TicketInput, **given: object) -> s
 # ---------------------------------------------------------------- the tables
 
 OPEN_INPUTS = {
-    S.OPENED: "amend register join leave merge attach withdraw",
-    S.REGISTERED: "amend answer close refer assign supervise remind escalate join leave settle merge judge attach"
-    " withdraw",
+    S.OPENED: "amend register join leave merge attach recount withdraw",
+    S.REGISTERED: """amend answer close refer assign supervise remind escalate join leave settle merge judge attach
+        recount withdraw""",
     S.DISPATCHED: """amend redispatch sign ask_return grant_return refuse_return object uphold_objection
-        overrule_objection add_unit supervise remind escalate join leave settle merge judge attach withdraw""",
+        overrule_objection add_unit supervise remind escalate join leave settle merge judge attach recount withdraw""",
     S.SIGNED: """amend redispatch handle reply ask_return grant_return refuse_return ask_extension grant_extension
         refuse_extension ask_hard_case grant_hard_case refuse_hard_case ask_pause grant_pause refuse_pause resume object
-        uphold_objection overrule_objection add_unit supervise remind escalate join leave settle merge judge
-        attach withdraw""",
-    S.REPLIED: "amend accept_reply reject_reply supervise remind escalate join leave settle judge attach withdraw",
+        uphold_objection overrule_objection add_unit supervise remind escalate join leave settle merge judge attach
+        recount withdraw""",
+    S.REPLIED: """amend accept_reply reject_reply supervise remind escalate join leave settle judge attach recount
+        withdraw""",
     S.RESOLVED: "follow_up redo archive judge",
     S.ARCHIVED: "judge",
     S.MERGED: "judge",
@@ -164,6 +165,7 @@ ROLES = {
     "archive": "dispatcher supervisor system",
     "judge": "inspector",
     "attach": "agent dispatcher unit supervisor system",
+    "recount": "system",
 }
 
 

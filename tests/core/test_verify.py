@@ -25,7 +25,9 @@ from pbx.events import CallsRestored
 from pbx.ids import QueueId, SkillId
 from tests.builders import A1, A2, A3, DEPARTMENT, ENGLISH, GENERAL, ONE, THREE, TWO, Hall, plan, row
 from tests.fakes.faults import FAULTS, FirstAgentForAll, Oracle, pool
+from tests.fakes.faults_wishes import WISHES
 from tests.fakes.town import Town, Weather
+from tests.fakes.town_busy import BusyTown, busy_day, wishful
 from tests.fakes.verified import Written, read, verified, written
 
 pytestmark = pytest.mark.core
@@ -143,6 +145,31 @@ def test_each_fault_that_peers_have_had_is_found(name: str) -> None:
         with pytest.MonkeyPatch.context() as patch:
             put_in(patch)
             found = report_of(day(seed, FAIR, alike()))
+        seen |= {one for one, count in found.counts.items() if count}
+        if promise in seen:
+            return
+    pytest.fail(f"{name} breaks {promise}, found was {sorted(seen) or 'nothing'}")
+
+
+@settings(quick, max_examples=DAYS // 2)
+@given(seed=st.integers(0, 10**6), weather=weathers)
+def test_nothing_is_found_on_days_on_which_everything_is_asked_for(seed: int, weather: Weather) -> None:
+    """Call-backs, voice messages, hold, consult, transfers, third parties and supervisors' orders, with mishaps."""
+    found = report_of(busy_day(BusyTown(seed, weather, wishful(), 8)))
+    assert not found.broken(), "\n".join(map(str, found.findings[:5]))
+    assert found.offers
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_each_fault_in_what_is_asked_for_is_found(name: str) -> None:
+    """Seeded into the real switchboard; found by the promise that it breaks, within a few days."""
+    put_in, promise = WISHES[name]
+    seen: set[str] = set()
+    for seed in range(8):
+        with pytest.MonkeyPatch.context() as patch:
+            put_in(patch)
+            town = BusyTown(seed, FAIR, wishful(), 8)
+            found = report_of(busy_day(town))
         seen |= {one for one, count in found.counts.items() if count}
         if promise in seen:
             return
@@ -331,4 +358,4 @@ def test_overtaking_by_a_named_rule_is_counted_and_is_no_fault() -> None:
 def test_every_promise_has_a_name_in_both_languages() -> None:
     assert all(chinese and english for chinese, english in INVARIANTS.values())
     assert set(INVARIANTS) >= STRICT
-    assert {promise for _, promise in (*FAULTS.values(), *EDITS.values())} <= set(INVARIANTS)
+    assert {promise for _, promise in (*FAULTS.values(), *WISHES.values(), *EDITS.values())} <= set(INVARIANTS)

@@ -12,11 +12,12 @@ import pytest
 from controller.__main__ import main as hotline
 from controller.commands import calendar as calendar_command
 from controller.config import ConfigError, Settings, load
-from controller.config_tickets import calendar_notes, missing_years, reach
+from controller.config_tickets import calendar_notes
 from tickets.calendars import Why, published
 from tickets.clock import USUAL_REASONS
 from tickets.deadlines import ClockKind, Facts, Redispatch, Unit
 from tickets.schedule import USUAL_STEPS, Act, When
+from tickets.times import missing_years, reach
 
 pytestmark = pytest.mark.doors
 
@@ -36,10 +37,18 @@ def at(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()
 
 
+def bounds(text: str) -> tuple[int, int]:
+    """Where [tickets] begins, and where the next section does."""
+    begin = text.index("[tickets]\n")
+    after = re.compile(r"^\[(?!\[)", re.MULTILINE).search(text, begin + 1)
+    assert after is not None
+    return begin, after.start()
+
+
 def configured(folder: Path, tickets: str) -> Settings:
     """The sample with this as its [tickets]."""
     text = SAMPLE.read_text("utf-8")
-    before, after = text.index("[tickets]\n"), text.index("[asterisk]\n")
+    before, after = bounds(text)
     file = folder / "hotline.toml"
     file.write_text(text[:before] + "[tickets]\n" + tickets + "\n" + text[after:], "utf-8")
     return load(file)
@@ -48,7 +57,8 @@ def configured(folder: Path, tickets: str) -> Settings:
 def test_the_samples_examples_are_right(tmp_path: Path) -> None:
     """Every example of the sample's [tickets], without its comment sign, is a configuration that can be served."""
     text = SAMPLE.read_text("utf-8")
-    section = text[text.index("[tickets]\n") + 10 : text.index("[asterisk]\n")]
+    begin, end = bounds(text)
+    section = text[begin + len("[tickets]\n") : end]
     shown = re.sub(r"^# (?=\[\[tickets\.|[a-z_]+ = )", "", section, flags=re.MULTILINE)
     (tmp_path / "2027.toml").write_text(NOTICE, "utf-8")
     policy = configured(tmp_path, shown).tickets

@@ -67,8 +67,8 @@ def test_upgrade_again_changes_nothing(database_url: str) -> None:
 
 
 def test_tickets_of_before_the_flow_are_kept(database_url: str) -> None:
-    """0007 makes the table anew: a closed ticket is a resolved one, with its moves, its call and its version."""
-    upgrade_to(database_url, "0006")
+    """0008 makes the table anew: a closed ticket is a resolved one, with its moves, its call and its version."""
+    upgrade_to(database_url, "0007")
     for statement in (
         "INSERT INTO tickets (number, call, caller, dialled, language, queue, agent, opened_at, sign_due, handle_due, "
         "state, type, title, text, unit, transcript) VALUES ('2026112200001', 'c-1', '138', '12345', 'zh', 'general', "

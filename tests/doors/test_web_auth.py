@@ -59,6 +59,29 @@ PROTECTED = [
     ("POST", "/api/callbacks"),
     ("POST", "/api/callbacks/cb1/cancel"),
     ("GET", "/api/notices/n1"),
+    *(
+        (method, f"/api/knowledge/{path}")
+        for method, path in (
+            ("GET", "search"),
+            ("GET", "entries"),
+            ("POST", "entries"),
+            ("GET", "entries/K000001"),
+            ("PATCH", "entries/K000001"),
+            ("POST", "entries/K000001/revise"),
+            ("POST", "entries/K000001/submit"),
+            ("POST", "from-ticket"),
+            ("GET", "expiring"),
+            ("GET", "completeness"),
+            ("GET", "tasks"),
+            ("POST", "tasks"),
+            ("GET", "tasks/Q000001"),
+            ("POST", "tasks/Q000001/answer"),
+            ("POST", "tasks/Q000001/assign"),
+            ("POST", "tasks/Q000001/dismiss"),
+            ("GET", "export"),
+            ("POST", "import"),
+        )
+    ),
 ]
 TICKETS = [
     ("GET", "/api/tickets"),
@@ -128,7 +151,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
     app = create_app(hotline.backend, token=TOKEN, metrics=hotline.backend.metrics)
     patterns = {(route.method, route.resource) for route in app.router.routes() if route.method != "HEAD"}
     views = {"/api/overview", "/api/live", "/metrics"}
-    anybody = {"/", "/healthz", "/static/{name}"}
+    anybody = {"/", "/healthz", "/static/{name}", "/api/public/knowledge"}
     found: dict[Access, set[tuple[str, str]]] = {Access.TOKEN: set(), Access.TICKETS: set(), Access.SUPERVISOR: set()}
     for method, resource in patterns:
         assert resource is not None
@@ -142,7 +165,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
             found[asked].add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
     named = {Access.TOKEN: PROTECTED, Access.TICKETS: TICKETS, Access.SUPERVISOR: SUPERVISION}
     for asked, paths in named.items():
-        ids = r"/(hotline-[^/]+|1001|cb1|n1|2026112200001|general)"
+        ids = r"/(hotline-[^/]+|1001|cb1|n1|2026112200001|general|K000001|Q000001|submit)"
         assert found[asked] == {(method, re.sub(ids, "/*", path)) for method, path in paths}
 
 

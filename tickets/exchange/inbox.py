@@ -44,11 +44,15 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """It is stored: its number, up to which number the talk has been applied, and whether it was here before."""
+    """It is stored: its number, up to which number the talk has been applied, and whether it was here before.
+
+    `tickets`: those of ours that may have moved by it.
+    """
 
     seq: int
     heard: int
     doubled: bool
+    tickets: tuple[TicketNumber, ...] = ()
 
 
 def receive(connection: Connection, arrival: Arrival, policy: TicketPolicy) -> Receipt:
@@ -91,7 +95,8 @@ def receive(connection: Connection, arrival: Arrival, policy: TicketPolicy) -> R
         mine = (inbox.c.peer == one.sender) & (inbox.c.thread == one.thread) & (inbox.c.seq == one.seq)
         connection.execute(update(inbox).where(mine).values(outcome=outcome.value, note=note))
     heard = done[-1][2].heard if done else thread.heard
-    return Receipt(message.seq, heard, doubled)
+    now = out.talk_of(connection, message.sender, message.thread) if done else None
+    return Receipt(message.seq, heard, doubled, (now[1],) if now is not None and now[1] is not None else ())
 
 
 def _use_nonce(connection: Connection, arrival: Arrival) -> None:

@@ -1,0 +1,373 @@
+"""The knowledge base over HTTP: a real store below, both databases; agents, units, reviewers, citizens, files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from openpyxl import Workbook, load_workbook
+
+from controller.apart import GaveUp, apart
+from controller.knowledge import KnowledgeDesk
+from controller.knowledge_plan import KnowledgePlan
+from controller.records import Records
+from controller.writer import Store
+from knowledge.entry import KnowledgeRules
+from knowledge.index import stamp_of
+from knowledge.rank import RankRules
+from knowledge.sql import Policy
+from pbx.commands import OpenTicket
+from pbx.ids import AgentId, CallId
+from tests.fakes.website import TOKEN, Site, site
+from tests.ticket_story import WANG
+from tickets.given import Move
+from tickets.moves import TicketInput
+from tickets.ticket import TicketChange, TicketPolicy
+from tickets.units import HandlingUnit, UnitRegister
+from web.errors import ApiError
+from web.rate import RateLimit, RateRules
+
+pytestmark = pytest.mark.doors
+
+NOON = datetime(2026, 11, 23, 4, tzinfo=UTC).timestamp()  # a Monday, 12:00 in Shanghai
+UNIT = {"actor": "zhang", "role": "unit", "actor_unit": "police"}
+REVIEWER = {"actor": "li", "role": "reviewer"}
+AGENT = {"actor": "1001", "role": "agent"}
+ENTRY = {"question": "身份证丢了怎么补办?", "answer": "到派出所补领。", "unit": "police", "source": "公安局"}
+BASE = "/api/knowledge"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def tickets() -> TicketPolicy:
+    units = [HandlingUnit(name, name, "领导", "处室", "经办") for name in ("police", "water")]
+    return TicketPolicy(units=UnitRegister(units))
+
+
+@pytest.fixture
+def desk(store: Store, clock: Clock, tickets: TicketPolicy) -> KnowledgeDesk:
+    plan = KnowledgePlan(Policy(replace(KnowledgeRules(), import_rows=50)))
+    return KnowledgeDesk(store, plan, tickets, clock)
+
+
+@pytest.fixture
+async def hotline(desk: KnowledgeDesk) -> AsyncIterator[Site]:
+    async with site(knowledge_desk=desk, public_rate=RateRules(burst=5, per_minute=0.001)) as running:
+        yield running
+
+
+async def publish(hotline: Site, **values: object) -> str:
+    _, made = await hotline.json("POST", f"{BASE}/entries", ENTRY | UNIT | values)
+    await hotline.json("POST", f"{BASE}/entries/{made['id']}/submit", UNIT)
+    status, done = await hotline.json("POST", f"{BASE}/entries/{made['id']}/publish", REVIEWER)
+    assert (status, done["state"], done["published"]) == (200, "published", 1), done
+    return str(done["id"])
+
+
+async def publicly(hotline: Site, query: str) -> tuple[int, Any]:
+    async with hotline.session.get(hotline.url(f"/api/public/knowledge?{query}")) as found:
+        return found.status, await found.json()
+
+
+async def test_from_a_draft_to_what_a_citizen_finds(hotline: Site) -> None:
+    status, made = await hotline.json("POST", f"{BASE}/entries", ENTRY | UNIT | {"valid_to": "2026-12-31"})
+    assert (status, made["state"], made["version"], made["valid_to"]) == (201, "draft", 1, "2026-12-31")
+    path = f"{BASE}/entries/{made['id']}"
+    status, wrote = await hotline.json("PATCH", path, {"basis": "《居民身份证法》", "revision": 1} | UNIT)
+    assert (status, wrote["basis"], wrote["revision"]) == (200, "《居民身份证法》", 2)
+    status, late = await hotline.json("PATCH", path, {"basis": "x", "revision": 1} | UNIT)
+    assert (status, late["error"], late["present"]["basis"]) == (409, "knowledge_conflict", "《居民身份证法》")
+    assert set(late["message"]) == {"zh", "en"}
+    status, own = await hotline.json("POST", f"{path}/publish", REVIEWER)
+    assert (status, own["error"]) == (409, "knowledge_not_now")
+    await hotline.json("POST", f"{path}/submit", UNIT)
+    status, own = await hotline.json("POST", f"{path}/publish", REVIEWER | {"actor": "zhang"})
+    assert (status, own["error"]) == (403, "own_entry")
+    assert await publicly(hotline, "q=身份证补办") == (200, {"entries": []})
+    status, _ = await hotline.json("POST", f"{path}/publish", REVIEWER)
+    assert status == 200
+    status, found = await publicly(hotline, "q=身份证丢了怎么办")
+    assert status == 200
+    (entry,) = found["entries"]
+    assert entry["answer"] == "到派出所补领。"
+    assert not {"written_by", "decided_by", "revision", "ticket", "keywords"} & set(entry), "nobody's name"
+    status, agent = await hotline.json("GET", f"{BASE}/search?q=身份证&region=320706&limit=3")
+    assert (status, [one["id"] for one in agent["entries"]]) == (200, [made["id"]])
+    _, whole = await hotline.json("GET", path)
+    assert [move["cause"] for move in whole["moves"]] == ["begin", "write", "submit", "publish"]
+    assert [one["version"] for one in whole["versions"]] == [1]
+
+
+async def test_citizens_never_see_what_is_not_public_or_not_valid(
+    hotline: Site, clock: Clock, desk: KnowledgeDesk
+) -> None:
+    await publish(hotline, question="停车 内部口径", public=False)
+    ending = await publish(hotline, question="停车 临时政策", valid_to="2026-11-23")
+    _, found = await publicly(hotline, "q=停车")
+    assert [one["id"] for one in found["entries"]] == [ending]
+    clock.now += 86400
+    assert (await publicly(hotline, "q=停车"))[1] == {"entries": []}
+    _, listed = await hotline.json("GET", f"{BASE}/entries?state=published")
+    assert len(listed["entries"]) == 2, "not ended yet by the keeper"
+    await desk.begin_day()
+    _, listed = await hotline.json("GET", f"{BASE}/entries?state=expired")
+    assert [one["id"] for one in listed["entries"]] == [ending]
+
+
+async def test_the_public_search_is_limited_and_says_when_to_come_again(hotline: Site) -> None:
+    for _ in range(5):
+        assert (await publicly(hotline, "q=水"))[0] == 200
+    async with hotline.session.get(hotline.url("/api/public/knowledge?q=水")) as refused:
+        assert refused.status == 429
+        assert int(refused.headers["Retry-After"]) > 1
+        assert (await refused.json())["error"] == "too_many_requests"
+    assert (await hotline.json("GET", f"{BASE}/search?q=水"))[0] == 200, "agents are not citizens"
+
+
+def test_buckets_fill_again_and_one_address_does_not_stop_another() -> None:
+    now = 0.0
+    limit = RateLimit(RateRules(burst=2, per_minute=60.0, all_per_s=3.0, most_addresses=2), lambda: now)
+    assert [limit.take("a") for _ in range(3)] == [0, 0, 1.0]
+    assert limit.take("b") == 0
+    assert limit.take("b") == pytest.approx(1 / 3), "all together were too many"
+    now = 1.0
+    assert [limit.take("a"), limit.take("b"), limit.take("b")] == [0, 0, 0]
+    limit.take("c")
+    limit.take("d")
+    assert len(limit._left) == 2, "memory is bounded"
+    assert ApiError(429, "too_many_requests").status == 429
+
+
+WRONG: list[tuple[str, str, object, int, str]] = [
+    ("GET", "/search?q=a&q=b", None, 400, "bad_request"),
+    ("GET", "/search?q=a&limit=51", None, 400, "bad_request"),
+    ("GET", "/search?q=a&limit=x", None, 400, "bad_request"),
+    ("GET", "/search?bad=1", None, 400, "bad_request"),
+    ("GET", "/entries?state=old", None, 400, "bad_request"),
+    ("GET", "/entries/K999999", None, 404, "unknown_entry"),
+    ("GET", "/tasks/Q999999", None, 404, "unknown_task"),
+    ("GET", "/tasks?state=x", None, 400, "bad_request"),
+    ("GET", "/export?format=pdf", None, 400, "bad_request"),
+    ("POST", "/entries", ENTRY, 400, "bad_request"),
+    ("POST", "/entries", ENTRY | UNIT | {"role": "system"}, 422, "unknown_role"),
+    ("POST", "/entries", ENTRY | UNIT | {"role": "king"}, 422, "unknown_role"),
+    ("POST", "/entries", ENTRY | UNIT | {"valid_to": "2026-02-30"}, 422, "bad_request"),
+    ("POST", "/entries", ENTRY | UNIT | {"language": "fr"}, 422, "unknown_language"),
+    ("POST", "/entries", ENTRY | UNIT | {"unit": "water"}, 403, "not_your_unit"),
+    ("POST", "/entries", ENTRY | AGENT, 403, "not_allowed"),
+    ("POST", "/entries", ENTRY | UNIT | {"answer": "答" * 10_001}, 400, "bad_request"),
+    ("POST", "/entries/K999999/submit", UNIT, 404, "unknown_entry"),
+    ("POST", "/from-ticket", {"ticket": "1"} | UNIT, 404, "unknown_ticket"),
+    ("POST", "/import?format=csv", None, 400, "bad_request"),
+    ("POST", "/import?actor=a&role=editor&submit=2", None, 400, "bad_request"),
+]
+
+
+async def test_what_is_wrong_is_told(hotline: Site) -> None:
+    for method, path, body, status, code in WRONG:
+        found, told = await hotline.json(method, BASE + path, body)
+        assert (found, told["error"]) == (status, code), (path, told)
+        assert set(told["message"]) == {"zh", "en"}
+
+
+async def test_what_was_not_found_becomes_the_units_task_and_then_an_entry(hotline: Site) -> None:
+    asked = {"question": "共享单车能进公园吗", "unit": "police", "ticket": "2026112300001"}
+    status, task = await hotline.json("POST", f"{BASE}/tasks", asked | AGENT)
+    assert (status, task["state"], task["times"]) == (201, "open", 1)
+    assert task["due_at"] == datetime(2026, 11, 26, 10, tzinfo=UTC).timestamp(), "three working days, to 18:00"
+    status, again = await hotline.json("POST", f"{BASE}/tasks", asked | AGENT)
+    assert (again["id"], again["times"]) == (task["id"], 2)
+    path = f"{BASE}/tasks/{task['id']}"
+    status, told = await hotline.json("POST", f"{path}/dismiss", UNIT | {"reason": "x"})
+    assert (status, told["error"]) == (403, "not_allowed")
+    status, both = await hotline.json("POST", f"{path}/answer", UNIT | {"answer": "不能。", "source": "园林局"})
+    assert (status, both["task"]["state"], both["entry"]["state"]) == (201, "answered", "draft")
+    status, told = await hotline.json("POST", f"{path}/answer", UNIT | {"answer": "不能。", "revision": 1})
+    assert (status, told["error"], told["present"]["state"]) == (409, "knowledge_conflict", "answered")
+    entry = f"{BASE}/entries/{both['entry']['id']}"
+    await hotline.json("POST", f"{entry}/submit", UNIT)
+    await hotline.json("POST", f"{entry}/publish", REVIEWER)
+    _, done = await hotline.json("GET", path)
+    assert (done["state"], [move["cause"] for move in done["moves"]]) == (
+        "done", ["ask", "ask_again", "answer", "published"]
+    )  # fmt: skip
+    status, other = await hotline.json("POST", f"{BASE}/tasks", asked | AGENT | {"question": "另问"})
+    status, given = await hotline.json(
+        "POST", f"{BASE}/tasks/{other['id']}/assign", UNIT | {"unit": "water", "reason": "不属我局"}
+    )
+    assert (status, given["unit"]) == (200, "water")
+    _, listed = await hotline.json("GET", f"{BASE}/tasks?unit=water&state=open")
+    assert [one["id"] for one in listed["tasks"]] == [other["id"]]
+
+
+async def test_a_closed_inquiry_becomes_a_draft_once(hotline: Site, records: Records) -> None:
+    number = await records.open_ticket(
+        OpenTicket(CallId("c"), "13800001111", "12345", "zh", "general", AgentId("1001"), NOON)
+    )
+    wish = {"ticket": number, "unit": "police"} | UNIT
+    status, told = await hotline.json("POST", f"{BASE}/from-ticket", wish)
+    assert (status, told["error"]) == (409, "not_an_inquiry")
+    change = TicketChange(type="inquiry", title="夜市几点收摊", text="来电人询问。")
+    await records.change_ticket(number, change, actor=WANG, at=NOON)
+    assert (await hotline.json("POST", f"{BASE}/from-ticket", wish))[1]["error"] == "ticket_not_closed"
+    answer = Move(TicketInput.ANSWER, text="23点收摊。")
+    await records.move_ticket(number, answer, WANG, at=NOON)
+    status, made = await hotline.json("POST", f"{BASE}/from-ticket", wish)
+    assert (status, made["state"], made["question"], made["answer"], made["ticket"]) == (
+        201, "draft", "夜市几点收摊", "23点收摊。", number
+    )  # fmt: skip
+    assert "13800001111" not in str(made), "nothing of the caller goes into the draft by itself"
+    assert (await hotline.json("POST", f"{BASE}/from-ticket", wish))[1]["error"] == "taken_already"
+
+
+async def test_units_see_what_ends_and_what_they_lack(hotline: Site) -> None:
+    soon = await publish(hotline, valid_to="2026-12-01", basis="法")
+    await publish(hotline, valid_to="2027-12-01")
+    await hotline.json("POST", f"{BASE}/tasks", {"question": "问", "unit": "police"} | AGENT)
+    _, ending = await hotline.json("GET", f"{BASE}/expiring?unit=police")
+    assert [(one["id"], one["warnings"]) for one in ending["entries"]] == [(soon, ["ends_soon"])]
+    _, told = await hotline.json("GET", f"{BASE}/completeness")
+    police, water = told["units"]
+    assert (police["unit"], police["published"], police["fields"], police["fields_expected"]) == ("police", 2, 3, 10)
+    assert (police["warned"], police["asked"], police["coverage"], police["filled"]) == (1, 1, 0.0, 0.3)
+    assert (water["unit"], water["published"], water["filled"]) == ("water", 0, None)
+
+
+# ---------------------------------------------------------------- files
+
+
+CSV = """问题,答复口径,责任单位,来源,失效日期,公开
+医保怎么交?,到社区。,police,医保局,2027年1月31日,是
+,没有问题,police,局,,
+落户条件,"有房
+或有工作",police,公安局,,否
+过期写法,答,police,局,明年,也许
+别家的,答,water,局,,
+"""
+
+
+async def sent(hotline: Site, format: str, data: bytes, **more: str) -> tuple[int, Any]:
+    query = "&".join(f"{name}={value}" for name, value in {"format": format, **UNIT, **more}.items())
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/octet-stream"}
+    async with hotline.session.post(hotline.url(f"{BASE}/import?{query}"), data=data, headers=headers) as found:
+        return found.status, await found.json()
+
+
+async def fetched(hotline: Site, query: str) -> bytes:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with hotline.session.get(hotline.url(f"{BASE}/export?{query}"), headers=headers) as found:
+        assert found.status == 200, await found.text()
+        assert "attachment" in found.headers["Content-Disposition"]
+        return await found.read()
+
+
+async def test_good_rows_are_taken_and_bad_ones_named_by_line(hotline: Site) -> None:
+    status, done = await sent(hotline, "csv", CSV.encode("gb18030"))
+    assert (status, done["made"], done["revised"], done["unchanged"]) == (200, 2, 0, 0), done
+    assert [(fault["line"], fault["field"], fault["code"]) for fault in done["faults"]] == [
+        (3, "question", "missing"), (6, "valid_to", "not_a_day"), (6, "public", "not_true_or_false"),
+        (7, "unit", "not_your_unit"),
+    ]  # fmt: skip
+    assert set(done["faults"][0]["message"]) == {"zh", "en"}
+    _, listed = await hotline.json("GET", f"{BASE}/entries")
+    assert [(one["question"], one["state"], one["public"], one["valid_to"]) for one in listed["entries"]] == [
+        ("医保怎么交?", "draft", True, "2027-01-31"), ("落户条件", "draft", False, None)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("format", ["csv", "xlsx"])
+async def test_what_is_exported_comes_back_and_nothing_in_it_is_a_formula(hotline: Site, format: str) -> None:
+    risky = ["=1+1", "+86 12345", "-5", "@SUM(A1)", "'=quoted", "\tx", "普通 👨‍👩‍👧 \u202b"]
+    for text in risky:
+        await publish(hotline, question=f"问{text}".replace("\t", " "), answer=text + "。", keywords=text.strip())
+    data = await fetched(hotline, f"format={format}")
+    if format == "csv":
+        body = data.decode("utf-8-sig")
+        assert ",=1+1" not in body
+        assert ",'=1+1。" in body
+    else:
+        sheet = load_workbook(io.BytesIO(data)).worksheets[0]
+        cells = [cell for row in sheet.iter_rows(min_row=2) for cell in row if isinstance(cell.value, str)]
+        assert "f" not in {cell.data_type for cell in cells}
+        assert {cell.value for cell in cells} >= {"=1+1。", "+86 12345。"}
+        assert next(cell for cell in cells if cell.value == "=1+1。").quotePrefix
+    status, done = await sent(hotline, format, data)
+    assert (status, done) == (200, {"made": 0, "revised": 0, "unchanged": len(risky), "faults": []})
+
+
+async def test_a_row_with_a_number_is_the_next_version_and_may_go_to_review(hotline: Site) -> None:
+    served = await publish(hotline)
+    _, draft = await hotline.json("POST", f"{BASE}/entries", ENTRY | UNIT | {"question": "草稿"})
+    _, judged = await hotline.json("POST", f"{BASE}/entries", ENTRY | UNIT | {"question": "在审"})
+    await hotline.json("POST", f"{BASE}/entries/{judged['id']}/submit", UNIT)
+    rows = [
+        ["id", "question", "answer", "unit", "source"],
+        [served, "身份证丢了怎么补办?", "新的答复。", "police", "公安局"],
+        [draft["id"], "草稿改", "答", "police", "局"],
+        [judged["id"], "在审改", "答", "police", "局"],
+        ["K999999", "没有", "答", "police", "局"],
+        ["乱", "没有", "答", "police", "局"],
+        [served, "再来一次", "答", "police", "局"],
+        ["", "没有来源", "答", "police", ""],
+        ["", "新的", "答", "police", "局"],
+    ]
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    data = io.BytesIO()
+    book.save(data)
+    status, done = await sent(hotline, "xlsx", data.getvalue(), submit="1")
+    assert (status, done["made"], done["revised"]) == (200, 1, 2), done
+    assert [(fault["line"], fault["field"], fault["code"]) for fault in done["faults"]] == [
+        (4, "id", "knowledge_not_now"), (5, "id", "unknown_entry"), (6, "id", "unknown_entry"),
+        (7, "id", "stands_twice"), (8, "source", "missing"),
+    ]  # fmt: skip
+    _, whole = await hotline.json("GET", f"{BASE}/entries/{served}")
+    assert [(one["version"], one["state"]) for one in whole["versions"]] == [(1, "published"), (2, "in_review")]
+    assert [move["seq"] for move in whole["moves"]] == list(range(1, 6))
+    assert (await publicly(hotline, "q=身份证"))[1]["entries"][0]["answer"] == "到派出所补领。"
+    _, listed = await hotline.json("GET", f"{BASE}/entries?state=in_review")
+    assert {one["question"] for one in listed["entries"]} == {"身份证丢了怎么补办?", "草稿改", "在审", "新的"}
+
+
+async def test_a_file_that_cannot_be_read_leaves_nothing(hotline: Site) -> None:
+    for format, data, code in (("csv", b"", "missing_column"), ("xlsx", b"PK\x03\x04 no workbook", "bad_file")):
+        status, told = await sent(hotline, format, data)
+        assert (status, told["error"]) == (422, code), data
+    assert (await hotline.json("GET", f"{BASE}/entries"))[1] == {"entries": []}
+
+
+def _greedy() -> int:
+    return len(bytearray(8 * 1024**3))
+
+
+async def test_a_file_that_takes_all_memory_ends_its_own_process_only() -> None:
+    with pytest.raises(GaveUp):
+        await apart(_greedy)
+
+
+async def test_other_rank_rules_make_the_index_anew_at_the_start(
+    hotline: Site, store: Store, clock: Clock, tickets: TicketPolicy
+) -> None:
+    await publish(hotline)
+    other = KnowledgeDesk(store, KnowledgePlan(Policy(rank=RankRules(question=9.0))), tickets, clock)
+    assert await store.read(stamp_of) == RankRules().stamp
+    await other.begin_day()
+    assert await store.read(stamp_of) == RankRules(question=9.0).stamp
+    assert len((await publicly(hotline, "q=身份证"))[1]["entries"]) == 1

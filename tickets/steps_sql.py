@@ -1,0 +1,151 @@
+"""The steps that were made about tickets, in the database: each once, and told to somebody or not yet.
+
+A step is made in one transaction: the ticket is read again and must still plan it, its move is written, and its key is
+kept. So a ticket that has moved on since the schedule was built gets no reminder that is not true any more, and a
+restart in the middle makes a step wholly or not at all.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from tickets.given import Move
+from tickets.moves import OVER, SYSTEM, TicketInput
+from tickets.schedule import Act, Step
+from tickets.sql import get_ticket, move_ticket, whole
+from tickets.tables import steps, tickets
+from tickets.texts import TicketRefused
+from tickets.ticket import Ticket, TicketPolicy
+from tickets.times import steps_of
+
+_MOVES = {
+    Act.REMIND: TicketInput.REMIND,
+    Act.ESCALATE: TicketInput.ESCALATE,
+    Act.RESUME: TicketInput.RESUME,
+}
+
+
+class Outcome(enum.Enum):
+    """What became of a step."""
+
+    MADE = "made"
+    OVERTAKEN = "overtaken"  #: what it warned of has come before anybody could be told, so nobody is
+    REFUSED = "refused"  #: the ticket's table of moves does not have it in this state; told all the same
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A step that was made, as it is told: which ticket, what, to whom (roles), and who has the ticket now."""
+
+    ticket: str
+    key: str
+    rule: str
+    act: Act
+    to: tuple[str, ...]
+    unit: str
+    due: float
+    planned_at: float
+    made_at: float
+    outcome: Outcome
+
+
+def open_tickets(connection: Connection) -> list[tuple[Ticket, frozenset[str]]]:
+    """Every ticket whose clocks may run, with the keys of the steps that were made about it."""
+    still_open = tickets.c.state.not_in([state.value for state in OVER])
+    found = whole(connection, connection.execute(select(tickets).where(still_open).order_by(tickets.c.number)).all())
+    made: defaultdict[str, set[str]] = defaultdict(set)
+    query = select(steps.c.ticket, steps.c.key).join(tickets, tickets.c.number == steps.c.ticket).where(still_open)
+    for row in connection.execute(query):
+        made[row.ticket].add(row.key)
+    return [(ticket, frozenset(made[ticket.number])) for ticket in found]
+
+
+def make_step(connection: Connection, step: Step, now: float, policy: TicketPolicy) -> tuple[Ticket, Made | None]:
+    """Make a step if it is still to be made; the ticket as it is then, and what is to be told, or None.
+
+    Raises KeyError for a ticket that is not there, `CalendarError`.
+    """
+    ticket = get_ticket(connection, step.ticket)  # type: ignore[arg-type]
+    if ticket is None:
+        raise KeyError(step.ticket)
+    known = set(connection.execute(select(steps.c.key).where(steps.c.ticket == step.ticket)).scalars())
+    if step.key not in {one.key for one in steps_of(ticket, policy, known)}:
+        return ticket, None
+    outcome = Outcome.OVERTAKEN if step.overtaken(now) else Outcome.MADE
+    wanted = _MOVES.get(step.act)
+    if wanted is not None and outcome is Outcome.MADE:
+        reason = None if wanted is TicketInput.RESUME else step.rule
+        try:
+            ticket = move_ticket(connection, ticket.number, Move(wanted, reason=reason), SYSTEM, now, policy)
+        except TicketRefused:
+            outcome = Outcome.REFUSED
+    made = Made(
+        step.ticket,
+        step.key,
+        step.rule,
+        step.act,
+        step.to,
+        ticket.lead_unit or "",
+        step.due,
+        step.at,
+        now,
+        outcome,
+    )
+    connection.execute(insert(steps).values(_row(made)))
+    return ticket, made if outcome is not Outcome.OVERTAKEN and step.act is not Act.RESUME else None
+
+
+def _row(made: Made) -> dict[str, Any]:
+    quiet = made.outcome is Outcome.OVERTAKEN or made.act is Act.RESUME
+    return {
+        "ticket": made.ticket,
+        "key": made.key,
+        "rule": made.rule,
+        "act": made.act.value,
+        "to": list(made.to),
+        "due": made.due,
+        "planned_at": made.planned_at,
+        "made_at": made.made_at,
+        "outcome": made.outcome.value,
+        "told_at": made.made_at if quiet else None,
+    }
+
+
+def untold(connection: Connection) -> list[Made]:
+    """What was made and nobody has been told of, oldest first."""
+    query = select(steps, tickets.c.lead_unit).join(tickets, tickets.c.number == steps.c.ticket)
+    rows = connection.execute(query.where(steps.c.told_at.is_(None)).order_by(steps.c.planned_at, steps.c.key))
+    return [_made(row) for row in rows]
+
+
+def told(connection: Connection, ticket: str, key: str, at: float) -> None:
+    """Somebody has been told of it."""
+    mine = (steps.c.ticket == ticket) & (steps.c.key == key)
+    connection.execute(update(steps).where(mine).values(told_at=at))
+
+
+def made_of(connection: Connection, ticket: str) -> list[Made]:
+    """What was made about one ticket, oldest first."""
+    query = select(steps, tickets.c.lead_unit).join(tickets, tickets.c.number == steps.c.ticket)
+    rows = connection.execute(query.where(steps.c.ticket == ticket).order_by(steps.c.planned_at, steps.c.key))
+    return [_made(row) for row in rows]
+
+
+def _made(row: Row[Any]) -> Made:
+    return Made(
+        row.ticket,
+        row.key,
+        row.rule,
+        Act(row.act),
+        tuple(row.to),
+        row.lead_unit or "",
+        row.due,
+        row.planned_at,
+        row.made_at,
+        Outcome(row.outcome),
+    )

@@ -1,0 +1,47 @@
+"""The calendar by which deadlines are counted: a month with who says what each day is, and the years nobody knows."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from tickets.calendars import ChineseCalendar
+from tickets.times import missing_years
+from web.errors import ApiError, Problem
+from web.keys import BACKEND, CLOCK
+from web.shape import answer
+
+YEARS = range(1949, 2200)
+"""Years of which a month is shown."""
+
+
+async def show_calendar(request: web.Request) -> web.Response:
+    """GET /api/calendar?month=YYYY-MM: its days, and the years without a holiday notice that deadlines reach.
+
+    The default is this month. `why` of a day: ``entered`` and ``file`` = the hotline's own, ``published`` = the State
+    Council's notice, ``rule`` = plain weekends and fixed holidays, because nobody knows that year: provisional.
+    """
+    policy, now = request.app[BACKEND].desk.policy, request.app[CLOCK]()
+    problems = [Problem("?", "unknown_field") for name in request.query if name != "month"]
+    today = datetime.fromtimestamp(now, ZoneInfo(policy.hours.zone)).date()
+    try:
+        month = date.fromisoformat(f"{request.query.get('month', today.isoformat()[:7])}-01")
+    except ValueError:
+        month = date.max
+    if month.year not in YEARS:
+        problems.append(Problem("month", "bad_time"))
+    if problems:
+        raise ApiError(400, "bad_request", problems)
+    calendar = policy.calendar
+    days = []
+    day = month
+    while day.month == month.month:
+        shown: dict[str, object] = {"date": day.isoformat(), "workday": calendar.is_workday(day)}
+        if isinstance(calendar, ChineseCalendar):
+            standing = calendar.standing(day)
+            shown |= {"why": standing.why.value, "name": standing.name, "source": standing.source}
+        days.append(shown)
+        day += timedelta(days=1)
+    return answer({"month": month.isoformat()[:7], "unknown_years": list(missing_years(policy, now)), "days": days})

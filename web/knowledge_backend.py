@@ -1,0 +1,131 @@
+"""What the knowledge pages need from the rest of the hotline: one protocol. The controller implements it.
+
+Methods may raise `KnowledgeRefused`, `KnowledgeConflict`, `TaskConflict`, `NotFound` and `Unavailable`. All times are
+epoch seconds. `seen` is the revision that the asker saw; None = whatever there is now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from knowledge.completeness import Completeness, Warning
+from knowledge.entry import Content
+from knowledge.moves import Editor, KnowledgeInput, KnowledgeMove, KnowledgeState
+from knowledge.sheet import Fault, Format
+from knowledge.tasks import Task, TaskMove, TaskState
+from knowledge.version import Entry
+from pbx.ids import TicketNumber
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for. `region` finds what holds in it and in all that it lies in; empty = anything."""
+
+    text: str
+    region: str = ""
+    unit: str = ""
+    language: str = ""
+    public: bool = False
+    limit: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A published entry that its unit must look at, and why."""
+
+    entry: Entry
+    warnings: tuple[Warning, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a file: entries made, entries of which a next version was begun, rows that change
+    nothing, and faults.
+
+    Rows that are not named in `faults` are taken, all of them or, when the writing fails, none.
+    """
+
+    made: int
+    revised: int
+    unchanged: int
+    faults: tuple[Fault, ...]
+
+
+class KnowledgeBackend(Protocol):
+    """The knowledge base as the web sees it."""
+
+    async def search(self, wanted: Wanted) -> Sequence[Entry]:
+        """The published and valid entries that answer best, the best first."""
+        ...
+
+    async def entries(self, states: Sequence[KnowledgeState], unit: str, after: int, limit: int) -> Sequence[Entry]:
+        """Entries numbered above `after`, by number."""
+        ...
+
+    async def entry(self, no: int) -> tuple[Sequence[Entry], Sequence[KnowledgeMove]]:
+        """All versions of an entry and everything that was done to it."""
+        ...
+
+    async def begin(self, content: Content, actor: Editor) -> Entry:
+        """A new entry's draft."""
+        ...
+
+    async def write(self, no: int, wanted: Mapping[str, Any], actor: Editor, seen: int | None) -> Entry:
+        """Write fields into the latest version."""
+        ...
+
+    async def revise(self, no: int, wanted: Mapping[str, Any], actor: Editor, seen: int | None, reason: str) -> Entry:
+        """Begin the next version."""
+        ...
+
+    async def move(
+        self, no: int, cause: KnowledgeInput, actor: Editor, reason: str, seen: int | None, version: int | None
+    ) -> Entry:
+        """Submit, take back, publish, refuse or withdraw."""
+        ...
+
+    async def from_ticket(self, number: TicketNumber, wanted: Mapping[str, Any], actor: Editor) -> Entry:
+        """A draft from the answer to a closed inquiry. Codes: not_an_inquiry, ticket_not_closed, taken_already."""
+        ...
+
+    async def ending(self, unit: str) -> Sequence[Ending]:
+        """What soon ends, or was not looked at for long; of one unit where it is named."""
+        ...
+
+    async def completeness(self) -> Sequence[Completeness]:
+        """Every unit's figures."""
+        ...
+
+    async def tasks(self, unit: str, state: TaskState | None, after: int, limit: int) -> Sequence[Task]:
+        """Questions without answer numbered above `after`, by number."""
+        ...
+
+    async def task(self, no: int) -> tuple[Task, Sequence[TaskMove]]:
+        """One of them, and everything that was done to it."""
+        ...
+
+    async def ask(self, question: Content, actor: Editor, ticket: str) -> Task:
+        """Nothing was found: the unit shall answer."""
+        ...
+
+    async def assign(self, no: int, unit: str, actor: Editor, reason: str, seen: int | None) -> Task:
+        """It is another unit's."""
+        ...
+
+    async def dismiss(self, no: int, actor: Editor, reason: str, seen: int | None) -> Task:
+        """It is not to be answered."""
+        ...
+
+    async def answer(self, no: int, wanted: Mapping[str, Any], actor: Editor, seen: int | None) -> tuple[Task, Entry]:
+        """The answer becomes a draft."""
+        ...
+
+    async def export(self, format: Format, states: Sequence[KnowledgeState], unit: str) -> bytes:
+        """Entries as a file; without `states` the published ones."""
+        ...
+
+    async def take_in(self, format: Format, data: bytes, actor: Editor, submit: bool) -> Imported:
+        """Take a file's good rows as drafts, or straight into review. KnowledgeRefused: the file cannot be read."""
+        ...

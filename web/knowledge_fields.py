@@ -1,0 +1,135 @@
+"""What the knowledge handlers read from a request, and how they show an entry, a task and a conflict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from aiohttp import web
+
+from knowledge.entry import NAMES, Content, KnowledgeRules
+from knowledge.moves import Editor, KnowledgeState, Role
+from knowledge.tasks import Task
+from knowledge.version import Entry
+from web.errors import ApiError, Problem
+from web.fields import Field, Flag, Text, Whole
+from web.keys import KNOWLEDGE
+from web.knowledge_backend import KnowledgeBackend
+from web.shape import fields_of
+
+_RULES = KnowledgeRules()
+_NAME = re.compile(r"[A-Za-z0-9_.@-]+")
+_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})?")
+
+ACTOR_FIELDS: dict[str, Field] = {
+    "actor": Text(longest=64, required=True, pattern=_NAME),
+    "role": Text(longest=16, required=True, pattern=re.compile(r"[a-z]+")),
+    "actor_unit": Text(longest=64, pattern=_NAME),
+}
+"""Who acts: the bearer of the API token says it, as the hotline's own pages and gateways do."""
+
+CONTENT_FIELDS: dict[str, Field] = {
+    "question": Text(longest=_RULES.question_max),
+    **{name: Text(longest=_RULES.text_max, may_be_empty=True) for name in ("answer", "basis", "materials", "process")},
+    "keywords": Text(longest=_RULES.line_max, may_be_empty=True),
+    "unit": Text(longest=64, may_be_empty=True),
+    "region": Text(longest=32, may_be_empty=True),
+    "valid_from": Text(longest=10, may_be_empty=True, pattern=_DAY),
+    "valid_to": Text(longest=10, may_be_empty=True, pattern=_DAY),
+    "source": Text(longest=_RULES.line_max, may_be_empty=True),
+    "language": Text(longest=8, pattern=re.compile(r"[a-z]+")),
+    "public": Flag(),
+}
+
+SEEN: dict[str, Field] = {"revision": Whole(1, 2**31 - 1)}
+
+
+def desk(request: web.Request) -> KnowledgeBackend:
+    """The knowledge base; 404 where this hotline serves none."""
+    found = request.app[KNOWLEDGE]
+    if found is None:
+        raise ApiError(404, "not_found")
+    return found
+
+
+def actor_of(values: Mapping[str, Any]) -> Editor:
+    """Who acts. ApiError 422 for an unknown role; nobody passes for the hotline itself."""
+    try:
+        role = Role(values["role"])
+    except ValueError:
+        role = Role.SYSTEM
+    if role is Role.SYSTEM:
+        raise ApiError(422, "unknown_role", [Problem("role", "unknown_role")])
+    return Editor(values["actor"], role, values.get("actor_unit", ""))
+
+
+def content_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the format that a body names. ApiError 422 for a day that there is not."""
+    found = {name: values[name] for name in NAMES if name in values}
+    for name in ("valid_from", "valid_to"):
+        if name in found:
+            try:
+                found[name] = date.fromisoformat(found[name]) if found[name] else None
+            except ValueError:
+                raise ApiError(422, "bad_request", [Problem(name, "not_a_day")]) from None
+    return found
+
+
+def query_of(request: web.Request, names: Iterable[str]) -> dict[str, str]:
+    """The query's values; ApiError 400 for an unknown or doubled name."""
+    known = set(names)
+    problems = []
+    for name in dict.fromkeys(request.query):
+        if name not in known:
+            problems.append(Problem(name if name.isascii() and name.isidentifier() else "?", "unknown_field"))
+        elif len(request.query.getall(name)) > 1:
+            problems.append(Problem(name, "doubled_field"))
+        elif len(request.query[name]) > 500:
+            problems.append(Problem(name, "too_long"))
+    if problems:
+        raise ApiError(400, "bad_request", problems)
+    return {name: request.query[name] for name in known if name in request.query}
+
+
+def number_of(values: Mapping[str, str], name: str, usual: int, most: int) -> int:
+    """A whole number of the query, from 0 to `most`. ApiError 400 when it is none."""
+    text = values.get(name, str(usual))
+    if not text.isascii() or not text.isdigit() or len(text) > 10:
+        raise ApiError(400, "bad_request", [Problem(name, "not_a_whole_number")])
+    if int(text) > most:
+        raise ApiError(400, "bad_request", [Problem(name, "out_of_range")])
+    return int(text)
+
+
+def states_of(text: str) -> tuple[KnowledgeState, ...]:
+    """States by their names, between commas. ApiError 400 for an unknown one."""
+    try:
+        return tuple(KnowledgeState(name) for name in text.split(",")) if text else ()
+    except ValueError:
+        raise ApiError(400, "bad_request", [Problem("state", "unknown_state")]) from None
+
+
+def entry_no(request: web.Request) -> int:
+    """The number in the path: K000123, Q000123."""
+    return int(request.match_info["id"][1:])
+
+
+def shown(one: Entry) -> dict[str, Any]:
+    """An entry's version, its content beside the rest."""
+    values = fields_of(one)
+    content: Content = values.pop("content")
+    return {"id": one.id, **values, **asdict(content)}
+
+
+def shown_publicly(one: Entry) -> dict[str, Any]:
+    """What citizens see of an entry: nobody's name, no revision, no ticket."""
+    content = asdict(one.content)
+    return {"id": one.id, **{name: content[name] for name in NAMES if name not in ("public", "keywords")}}
+
+
+def shown_task(one: Task) -> dict[str, Any]:
+    """A question without answer."""
+    return {"id": one.id, **fields_of(one)}
