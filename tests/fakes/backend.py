@@ -28,6 +28,7 @@ from pbx.notice import Incident, Registration
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
 from tests.fakes.desk import MemoryDesk
+from tests.fakes.office import MemoryOffice
 from web.backend import (
     AgentView,
     CallView,
@@ -64,6 +65,7 @@ class MemoryBackend:
         self.recordings: dict[CallId, Path] = {}
         self.transcripts: dict[CallId, Transcript] = {}
         self.desk = MemoryDesk(self.names, clock, self._check_store)
+        self.office = MemoryOffice(self.desk)
         self.requests = self.desk.requests
         self.orders: list[SupervisorRequest] = []
         self.incidents: list[IncidentView] = []
