@@ -185,6 +185,16 @@ class OrganisationTree:
         """What stands directly below `org`; None = the tops of the tree."""
         return tuple(self._children.get(org, ()))
 
+    def below(self, org: str) -> frozenset[str]:
+        """`org` and everything below it; empty for one that the tree does not have."""
+        found: set[str] = set()
+        left = [org] if org in self._all else []
+        while left:
+            at = left.pop()
+            found.add(at)
+            left += self._children.get(at, ())
+        return frozenset(found)
+
     def hotline(self, org: str) -> str | None:
         """The city or province whose hotline answers for `org`; None for units of an installation without either."""
         return next((one for one in self.line(org) if self._all[one].kind in HOTLINES), None)

@@ -159,7 +159,8 @@ async def list_tickets(request: web.Request) -> web.Response:
             problems.append(Problem("state", "unknown_word"))
     viewer = request[HOLDER]
     units = frozenset({given["unit"]}) if "unit" in given else None
-    if viewer.role is Role.UNIT:
+    near = _desk(request).policy.organisations.below(viewer.unit) or None
+    if viewer.role is Role.UNIT and near is None:
         units = frozenset({viewer.unit}) & (units if units is not None else frozenset({viewer.unit}))
     limit = given.get("limit", str(PAGE_MAX))
     if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= PAGE_MAX:
@@ -184,6 +185,7 @@ async def list_tickets(request: web.Request) -> web.Response:
         given.get("repeat_of"),
         kind("asked", ApprovalKind),
         None if marked is None else marked == "true",
+        near,
         TicketNumber(given["after"]) if "after" in given else None,
         int(limit),
     )

@@ -40,6 +40,13 @@ def test_local_first_up_to_the_province_and_across_through_it(at: str, unit: str
     assert TREE.route(at, unit) == route
 
 
+def test_what_stands_below_an_organisation() -> None:
+    assert TREE.below("zj") == {"zj", "zj-water"}
+    assert TREE.below("cz-water") == {"cz-water", "cz-water-pipes"}
+    assert len(TREE.below("js")) == len(ORGANISATIONS) - 1
+    assert TREE.below("nowhere") == frozenset()
+
+
 def test_no_way_leads_where_no_province_stands_above_both() -> None:
     for at, unit in (("cz", "ah"), ("cz", "nowhere"), ("nowhere", "cz")):
         with pytest.raises(NoWay):

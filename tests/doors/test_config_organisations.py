@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from controller.config import ConfigError, load
+from controller.config_sections import ExchangeSection
+from controller.peers import peers_of
 from pbx.ids import QueueId
 
 pytestmark = pytest.mark.doors
@@ -144,3 +146,27 @@ keys = [{ id = "l", file = "key" }]
     told = str(refused.value)
     for words in ("zhenjiang is not among", "name is missing", "other stands twice", "same id", "shorter than"):
         assert words in told, words
+
+
+def test_a_key_is_a_long_secret_in_a_file_of_its_own(tmp_path: Path) -> None:
+    section = ExchangeSection.model_validate(
+        {
+            "name": "cz",
+            "peers": [{"id": "js", "url": "https://js.example", "keys": [{"id": "k", "file": "key"}]}],
+            "retry_first_s": 2.0,
+        }
+    )
+    with pytest.raises(ValueError, match="cannot be read"):
+        peers_of(section, tmp_path)
+    key = tmp_path / "key"
+    key.write_text("k" * 40 + "\n")
+    key.chmod(0o640)
+    with pytest.raises(ValueError, match="others can read key"):
+        peers_of(section, tmp_path)
+    key.chmod(0o600)
+    (peer,), rules = peers_of(section, tmp_path)
+    assert (peer.id, peer.keys[0].peer, peer.keys[0].secret) == ("js", "js", b"k" * 40)
+    assert rules.retry.first_s == 2.0
+    key.write_text("short")
+    with pytest.raises(ValueError, match="at least 32"):
+        peers_of(section, tmp_path)

@@ -18,9 +18,11 @@ from tests.ticket_story import MONDAY
 from tickets.classes import load_classes
 from tickets.flow import Intake
 from tickets.given import Move
+from tickets.list_sql import page_of_tickets
 from tickets.moves import ADMIN, Actor, Role, TicketInput
 from tickets.ownership import Concern, OwnershipRow
 from tickets.ownership_sql import put_row, rate, rows, suggest
+from tickets.search import TicketFilter
 from tickets.sql import move_ticket, take_ticket
 from tickets.texts import TicketRefused
 from tickets.ticket import Channel, TicketChange, TicketPolicy
@@ -102,6 +104,22 @@ def test_an_objection_teaches_the_register_and_the_hit_rate_tells(engine: Engine
         assert rate(connection, 0.0, MONDAY)["*"].value is None
     assert (found["*"].hits, found["*"].tickets, found["*"].unsuggested) == (2, 3, 1)
     assert found["UTIL-WATER-PIPE"].value == pytest.approx(2 / 3)
+
+
+def test_a_list_has_what_somebody_s_organisation_can_see(engine: Engine) -> None:
+    here, there = Case(engine, MONDAY), Case(engine, MONDAY + 1.0)
+    there.do(ADMIN, Move(I.AMEND, change=TicketChange(region="zj")))
+    there.do(ADMIN, Move(I.REFER, unit="js"))
+    there.do(ADMIN, Move(I.REDISPATCH, unit="zj", co_units=("cz",), reason="两市协办"))
+    for org, numbers in (
+        ("cz", {here.number, there.number}),
+        ("zj", {there.number}),
+        ("cz-water", set()),
+        ("js", {here.number, there.number}),
+    ):
+        with engine.begin() as connection:
+            page = page_of_tickets(connection, TicketFilter(0.0, MONDAY + 100.0, near=TREE.below(org)))
+        assert {one.number for one in page.tickets} == numbers, org
 
 
 def test_a_row_says_what_there_is_and_says_it_once(engine: Engine) -> None:

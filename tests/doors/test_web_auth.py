@@ -87,6 +87,7 @@ TICKETS = [
     ("GET", "/api/tickets"),
     ("POST", "/api/tickets"),
     ("GET", "/api/tickets/accuracy"),
+    ("GET", "/api/calendar"),
     ("GET", "/api/tickets/2026112200001"),
     ("PATCH", "/api/tickets/2026112200001"),
     ("GET", "/api/tickets/2026112200001/moves"),

@@ -103,7 +103,8 @@ def _use_nonce(connection: Connection, arrival: Arrival) -> None:
     connection.execute(delete(nonces).where(nonces.c.until < arrival.at))
     new = postgresql.insert(nonces) if connection.dialect.name == "postgresql" else sqlite.insert(nonces)
     row = {"key": arrival.key, "nonce": arrival.nonce, "until": arrival.until}
-    if connection.execute(new.on_conflict_do_nothing().values(row)).rowcount != 1:
+    once = new.on_conflict_do_nothing().returning(nonces.c.nonce)
+    if connection.execute(once, row).first() is None:
         raise NotTrusted("replayed")
 
 
