@@ -18,8 +18,8 @@ class TicketFilter:
     """Tickets opened in [since, until), epoch seconds, oldest first; None = whatever it is.
 
     `units`: one of them leads or co-handles. `near`: it is the matter of one of these organisations, or one of them
-    leads or co-handles it: what somebody can see at most who acts for them. `asked`: a request of this kind waits for a decision. `after`: only those
-    that follow this one in the list.
+    leads or co-handles it: what somebody can see at most who acts for them. `asked`: a request of this kind waits for a
+    decision. `after`: only those that follow this one in the list.
     """
 
     since: float

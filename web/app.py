@@ -19,6 +19,7 @@ from metrics.servicelevel import DEFINITIONS, Definition
 from pbx.ids import ActorId
 from web import (
     agents,
+    attachments,
     calendar,
     callbacks,
     callers,
@@ -109,6 +110,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/audit", supervise.show_audit, Access.SUPERVISOR),
         ("GET", "/api/notices", notices.list_notices, Access.SUPERVISOR),
         ("POST", "/api/notices", notices.give_notice, Access.SUPERVISOR),
+        ("POST", "/api/notices/sounds", notices.keep_sound, Access.SUPERVISOR),
         ("GET", "/api/notices/{id:n[0-9]{1,20}}", notices.show_notice, Access.TOKEN),
         ("POST", "/api/notices/{id:n[0-9]{1,20}}/end", notices.end_notice, Access.SUPERVISOR),
         ("GET", "/api/missed", callbacks.list_missed, Access.TOKEN),
@@ -129,6 +131,8 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),
         ("GET", f"{_TICKET}/moves", tickets.show_moves, Access.TICKETS),
         ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
+        ("POST", f"{_TICKET}/attachments", attachments.attach_file, Access.TICKETS),
+        ("GET", f"{_TICKET}/attachments/{{place:[0-9]{{1,3}}}}", attachments.show_file, Access.TICKETS),
         ("GET", f"{_TICKET}/units", ownership.suggest_for_ticket, Access.TICKETS),
         ("GET", f"{_TICKET}/exchange", exchange.show_talks, Access.TICKETS),
         ("POST", f"{_TICKET}/give-back", exchange.give_back, Access.TICKETS),
@@ -141,7 +145,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/exchange", exchange.show_exchange, Access.TICKETS),
         ("POST", "/api/exchange/messages", exchange.take_message, Access.OPEN),  # signed: see `tickets.exchange`
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
-        *((method, path, knowledge.conflicts(handler), Access.TOKEN) for method, path, handler in _knowledge()),
+        *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
 
 

@@ -17,7 +17,7 @@ from web.fields import Text, read_body
 from web.keys import BACKEND, LIMITS
 from web.offices import TicketOffice
 from web.shape import answer
-from web.tickets import seen, shown_ticket
+from web.tickets import one_answer, seen
 
 _STATUS = {"replayed": 409, "unknown_thread": 409, "too_far_ahead": 409, "wrong_parties": 403, "too_large": 413}
 
@@ -66,4 +66,4 @@ async def give_back(request: web.Request) -> web.Response:
     )
     if ticket is None:
         raise NotFound("ticket")
-    return shown_ticket(request, ticket, request[HOLDER])
+    return one_answer(request, ticket, request[HOLDER])

@@ -63,12 +63,15 @@ def _about(limits: WebLimits) -> dict[str, Field]:
 
 def _acting(own: Actor) -> dict[str, Field]:
     """The fields by which the hotline's own token speaks for somebody; nobody else may."""
-    if own.role is not Role.ADMIN:
-        return {}
+    return dict(acting_fields()) if own.role is Role.ADMIN else {}
+
+
+def acting_fields() -> dict[str, Text]:
+    """For whom: his id, his role, his unit."""
     return {"by": Text(32, pattern=_NAME), "by_role": Text(32, pattern=_WORD), "by_unit": Text(64, pattern=_NAME)}
 
 
-def _actor(request: web.Request, body: dict[str, Any]) -> Actor:
+def actor_of(request: web.Request, body: dict[str, Any]) -> Actor:
     """Who acts. ApiError 400 for a role that there is not, 404 for an agent whom nobody knows."""
     own = request[HOLDER]
     if own.role is not Role.ADMIN:
@@ -101,12 +104,12 @@ def _shown(request: web.Request, ticket: Ticket, viewer: Actor) -> dict[str, Any
     }
 
 
-def shown_ticket(request: web.Request, ticket: Ticket, viewer: Actor, status: int = 200) -> web.Response:
+def one_answer(request: web.Request, ticket: Ticket, viewer: Actor, status: int = 200) -> web.Response:
     """A ticket as `viewer` may see it, with what he can do to it now."""
     return answer({**_shown(request, ticket, viewer), "may": may(ticket, viewer, _desk(request).policy)}, status)
 
 
-def _conflict(request: web.Request, conflict: TicketConflict, viewer: Actor) -> web.Response:
+def conflict_answer(request: web.Request, conflict: TicketConflict, viewer: Actor) -> web.Response:
     """409 with the ticket as it is now: nothing of what the second one wanted was written, nothing of it is lost."""
     policy = _desk(request).policy
     body = {"error": conflict.code, "message": message(conflict.code), "ticket": shown(conflict.ticket, viewer, policy)}
@@ -127,15 +130,17 @@ async def seen(request: web.Request) -> Ticket:
 async def list_tickets(request: web.Request) -> web.Response:
     """GET /api/tickets?since=&until=: the tickets opened in the window, oldest first, a page at a time.
 
-    Beside the window: ``state`` (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``,
-    ``region``, ``agent``, ``unit``, ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits),
-    ``supervised`` (true, false), ``after`` (the ``next`` of the page before), ``limit``. A unit sees its own.
+    The window is the last day, and all time where ``state`` or ``asked`` say what is to be done. Beside it: ``state``
+    (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``, ``region``, ``agent``,
+    ``unit``, ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits), ``supervised`` (true, false),
+    ``after`` (the ``next`` of the page before), ``limit``. A unit sees its own.
     """
     limits = request.app[LIMITS]
+    work = "state" in request.query or "asked" in request.query  # what is to be done has no date
     window = read_window(
         request,
         now=request.app[CLOCK](),
-        usual_s=limits.usual_window_s,
+        usual_s=limits.ticket_window_s if work else limits.usual_window_s,
         longest_s=limits.ticket_window_s,
         also=_FILTERS,
     )
@@ -230,7 +235,7 @@ def _texts(request: web.Request) -> dict[str, str]:
 
 async def show_ticket(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}, with what the bearer can do to it now (``may``)."""
-    return shown_ticket(request, await seen(request), request[HOLDER])
+    return one_answer(request, await seen(request), request[HOLDER])
 
 
 async def show_moves(request: web.Request) -> web.Response:
@@ -295,10 +300,10 @@ async def take_ticket(request: web.Request) -> web.Response:
         channel = Channel.PHONE
     if channel in (Channel.PHONE, Channel.EXCHANGE):
         raise ApiError(400, "bad_request", [Problem("channel", "unknown_channel")])
-    actor = _actor(request, body)
+    actor = actor_of(request, body)
     intake = Intake(channel, request.app[CLOCK](), body.get("language", "zh"))
     ticket = await _desk(request).take(intake, _change(body), actor)
-    return shown_ticket(request, ticket, actor, 201)
+    return one_answer(request, ticket, actor, 201)
 
 
 def _change(body: dict[str, Any]) -> TicketChange:
@@ -323,15 +328,15 @@ async def change_ticket(request: web.Request) -> web.Response:
     wanted = _change(body)
     if wanted == TicketChange():
         raise ApiError(400, "bad_request", [Problem("", "nothing_to_change")])
-    actor = _actor(request, body)
+    actor = actor_of(request, body)
     if own.unit:
         await seen(request)
     number = TicketNumber(request.match_info["number"])
     try:
         ticket = await _desk(request).change(number, wanted, actor, body.get("version"))
     except TicketConflict as conflict:
-        return _conflict(request, conflict, own)
-    return shown_ticket(request, ticket, own)
+        return conflict_answer(request, conflict, own)
+    return one_answer(request, ticket, own)
 
 
 async def move_ticket(request: web.Request) -> web.Response:
@@ -367,7 +372,7 @@ async def move_ticket(request: web.Request) -> web.Response:
         what = TicketInput(body["move"])
     except ValueError:
         raise ApiError(400, "bad_request", [Problem("move", "unknown_move")]) from None
-    actor = _actor(request, body)
+    actor = actor_of(request, body)
     values = {name: body[name] for name in Move.__dataclass_fields__ if name in body}
     if "until" in values:
         values["until"] = instant(values["until"])
@@ -381,5 +386,5 @@ async def move_ticket(request: web.Request) -> web.Response:
     try:
         ticket = await _desk(request).move(number, Move(what, **values), actor)
     except TicketConflict as conflict:
-        return _conflict(request, conflict, own)
-    return shown_ticket(request, ticket, own)
+        return conflict_answer(request, conflict, own)
+    return one_answer(request, ticket, own)
