@@ -34,6 +34,8 @@ from controller.journal import JournalWriter
 from controller.journal_file import fresher, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
+from controller.own_sounds import FOLDER as OWN_SOUNDS
+from controller.own_sounds import OwnSounds
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
@@ -57,6 +59,7 @@ from pbx.translate import DialledCode
 from recordings.models import ModelError, find_model
 from recordings.recogniser import RecogniserError
 from recordings.transcriber import TranscriptWorker
+from tickets.files import AttachmentFiles
 from web.token import TokenError, load_or_make_token
 
 log = logging.getLogger(__name__)
@@ -182,11 +185,14 @@ class Hotline:
             timezone=plan.timezone,
             clock=self.clock,
         )
+        sounds = self.exchange.settings.instance / "data/sounds" if self.exchange is not None else None
+        own_sounds = OwnSounds(data / OWN_SOUNDS, sounds)
+        await asyncio.to_thread(own_sounds.publish)
         citizens = settings.raw.citizens
-        public = HotlinePublic(
+        queries = HotlinePublic(
             records, load_or_make_token(data / "query-key"), settings.tickets, self.clock, citizens.queries
         )
-        performer.look_up = public.by_phone
+        performer.look_up = queries.by_phone
         events = HotlineEvents(
             store,
             settings.tickets,
@@ -202,10 +208,11 @@ class Hotline:
             tally=tally,
             door=exchange.door,
             recordings=data / "recordings",
-            desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock),
+            desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock, AttachmentFiles(data / "attachments")),
             events=events,
-            public=public,
+            public=queries,
             clock=self.clock,
+            own_sounds=own_sounds,
         )
         engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
         performer.post = engine.post

@@ -13,8 +13,11 @@ from knowledge.sql import entries, versions
 from knowledge.version import Entry
 from knowledge.words import Vocabulary, query_terms
 
-FIRST_LOOK = 64
-"""So many of the best are looked at first; four times as many whenever too few of them may be shown."""
+FIRST_LOOK = 3
+"""So many times more than are wanted are looked at first, with all they say: most may be shown."""
+
+NEXT_LOOK = 8
+"""So many times more each time that there are too few; of these only the numbers are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,33 +36,41 @@ def find(connection: Connection, text: str, wanted: Filter, vocabulary: Vocabula
     query = query_terms(text, vocabulary)
     if not query:
         return []
-    best = index.search(connection, query)
-    found: list[int] = []
-    at, look = 0, FIRST_LOOK
-    while at < len(best) and len(found) < limit:
-        some = [int(no) for no in best[at : at + look]]
-        allowed: set[int] = set(connection.execute(_allowed(wanted, some)).scalars())
-        found += [no for no in some if no in allowed]
-        at, look = at + look, look * 4
+    hits = index.search(connection, query)
+    look = limit * FIRST_LOOK
+    best = hits.best(look)
+    rows = {row.entry: row for row in connection.execute(_rules(sql.SERVED, wanted, best))}
+    found = [no for no in best if no in rows]
+    while len(found) < limit and look < len(hits):
+        seen, look = look, look * NEXT_LOOK
+        more = hits.best(look)[seen:]
+        allowed: set[int] = set(connection.execute(_rules(_NUMBERS, wanted, more)).scalars())
+        found += [no for no in more if no in allowed]
     found = found[:limit]
-    held = {one.no: one for one in sql.served_entries(connection, numbers=found)}
+    held = {no: sql.entry_of(rows[no]) for no in found if no in rows}
+    if missing := [no for no in found if no not in held]:
+        held |= {one.no: one for one in sql.served_entries(connection, numbers=missing)}
     return [held[no] for no in found]
 
 
-def _allowed(wanted: Filter, numbers: list[int]) -> Select[Any]:
+_NUMBERS = select(versions.c.entry).join_from(
+    versions, entries, and_(entries.c.no == versions.c.entry, entries.c.published == versions.c.version)
+)
+
+
+def _rules(query: Select[Any], wanted: Filter, numbers: list[int]) -> Select[Any]:
     day = wanted.today.isoformat()
-    rules = [
+    query = query.where(
         versions.c.entry.in_(numbers),
         or_(versions.c.valid_from.is_(None), versions.c.valid_from <= day),
         or_(versions.c.valid_to.is_(None), versions.c.valid_to >= day),
-    ]
+    )
     if wanted.public:
-        rules.append(versions.c.public.is_(True))
+        query = query.where(versions.c.public.is_(True))
     if wanted.regions:
-        rules.append(versions.c.region.in_(wanted.regions))
+        query = query.where(versions.c.region.in_(wanted.regions))
     if wanted.unit:
-        rules.append(versions.c.unit == wanted.unit)
+        query = query.where(versions.c.unit == wanted.unit)
     if wanted.language:
-        rules.append(versions.c.language == wanted.language)
-    served = and_(entries.c.no == versions.c.entry, entries.c.published == versions.c.version)
-    return select(versions.c.entry).join_from(versions, entries, served).where(*rules)
+        query = query.where(versions.c.language == wanted.language)
+    return query

@@ -30,6 +30,7 @@ class Incident:
     given_at: float
     ended_at: float | None = None
     ended_by: str = ""
+    sounds: tuple[tuple[str, str], ...] = ()  #: the hotline's own words, by language; they are said instead of prompts
     of: str = ""
 
 
@@ -58,6 +59,7 @@ class NoticeGiven:
     by: ActorId
     request: RequestId
     at: float
+    sounds: tuple[tuple[str, str], ...] = ()
     of: str = ""
 
 

@@ -19,6 +19,7 @@ from metrics.servicelevel import DEFINITIONS, Definition
 from pbx.ids import ActorId
 from web import (
     agents,
+    attachments,
     calendar,
     callbacks,
     callers,
@@ -111,6 +112,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/audit", supervise.show_audit, Access.SUPERVISOR),
         ("GET", "/api/notices", notices.list_notices, Access.SUPERVISOR),
         ("POST", "/api/notices", notices.give_notice, Access.SUPERVISOR),
+        ("POST", "/api/notices/sounds", notices.keep_sound, Access.SUPERVISOR),
         ("GET", "/api/notices/{id:n[0-9]{1,20}}", notices.show_notice, Access.TOKEN),
         ("POST", "/api/notices/{id:n[0-9]{1,20}}/end", notices.end_notice, Access.SUPERVISOR),
         ("GET", "/api/missed", callbacks.list_missed, Access.TOKEN),
@@ -131,6 +133,8 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),
         ("GET", f"{_TICKET}/moves", tickets.show_moves, Access.TICKETS),
         ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
+        ("POST", f"{_TICKET}/attachments", attachments.attach_file, Access.TICKETS),
+        ("GET", f"{_TICKET}/attachments/{{place:[0-9]{{1,3}}}}", attachments.show_file, Access.TICKETS),
         ("GET", "/query", ticket_query.show_page, Access.OPEN),
         ("POST", "/api/public/tickets/query", ticket_query.query_ticket, Access.OPEN),
         ("GET", f"{_TICKET}/code", ticket_query.show_code, Access.TICKETS),
@@ -144,7 +148,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", _INCIDENT, repeats.show_incident, Access.TICKETS),
         ("POST", f"{_INCIDENT}/close", repeats.close_incident, Access.TICKETS),
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
-        *((method, path, knowledge.conflicts(handler), Access.TOKEN) for method, path, handler in _knowledge()),
+        *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
 
 
