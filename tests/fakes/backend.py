@@ -257,12 +257,7 @@ class MemoryBackend:
 
     async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
         self.requests.append(("dial", agent, number, purpose, queue))
-        if agent not in self._agents:
-            return RequestResult(False, "unknown_agent")
-        state = self._agents[agent].state
-        if state in (AgentState.OFFLINE, AgentState.TALKING):
-            return RequestResult(False, "not_signed_in" if state is AgentState.OFFLINE else "busy")
-        return RequestResult(True)
+        return self._in_talk(agent)
 
     async def digits(self, agent: AgentId, digits: str) -> RequestResult:
         self.requests.append(("digits", agent, digits))
