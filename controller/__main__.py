@@ -115,6 +115,7 @@ def parser() -> argparse.ArgumentParser:
     simulate = add("simulate", "generated days through the same rules: rates, waits", "simulate", config=False)
     simulate.add_argument("plan", type=Path, nargs="?", metavar="PLAN.toml", help="who calls and who works")
     simulate.add_argument("--check", action="store_true", help="compare with Erlang C or A; without PLAN both samples")
+    simulate.add_argument("--verify", action="store_true", help="hold every decision against the promises of verify")
     simulate.add_argument("--seed", type=_whole, help="instead of the plan's")
     simulate.add_argument("--runs", type=_positive, help="instead of the plan's")
     simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")

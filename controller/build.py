@@ -33,6 +33,8 @@ from controller.journal import JournalWriter
 from controller.journal_file import fresher, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
+from controller.own_sounds import FOLDER as OWN_SOUNDS
+from controller.own_sounds import OwnSounds
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.records import Operations, Records
@@ -55,6 +57,7 @@ from pbx.translate import DialledCode
 from recordings.models import ModelError, find_model
 from recordings.recogniser import RecogniserError
 from recordings.transcriber import TranscriptWorker
+from tickets.files import AttachmentFiles
 from web.token import TokenError, load_or_make_token
 
 log = logging.getLogger(__name__)
@@ -180,6 +183,9 @@ class Hotline:
             timezone=plan.timezone,
             clock=self.clock,
         )
+        sounds = self.exchange.settings.instance / "data/sounds" if self.exchange is not None else None
+        own_sounds = OwnSounds(data / OWN_SOUNDS, sounds)
+        await asyncio.to_thread(own_sounds.publish)
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -187,8 +193,9 @@ class Hotline:
             tally=tally,
             door=exchange.door,
             recordings=data / "recordings",
-            desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock),
+            desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock, AttachmentFiles(data / "attachments")),
             clock=self.clock,
+            own_sounds=own_sounds,
         )
         engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
         performer.post = engine.post

@@ -124,6 +124,15 @@ class CallerSection(Section):
     note: Annotated[str, Field(max_length=200)] = ""
 
 
+class AreaSection(Section):
+    """[[areas]]: an area of incident notices, and by what its callers are known; see `controller.plan.AreaPlan`."""
+
+    id: Id
+    numbers: list[str] = Field(default_factory=list)
+    queues: list[Id] = Field(default_factory=list)
+    menu: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[0-9*#]+)+$")]] = Field(default_factory=list)
+
+
 class SeatSection(Section):
     """[[seats]]: a phone that belongs to nobody; any agent may sign in there (hot desk)."""
 
@@ -173,6 +182,7 @@ class SupervisionSection(Section):
     conflict_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
     ring_s: Annotated[int, Field(ge=1, le=120)] = 20
     agent_sees: bool = True
+    follow_s: Annotated[int, Field(ge=0, le=3600)] = 60
 
 
 class AgentRulesSection(Section):
@@ -410,6 +420,7 @@ class HotlineFile(Section):
     supervisors: list[SupervisorSection] = Field(default_factory=list)
     supervision: SupervisionSection = Field(default_factory=SupervisionSection)
     callers: list[CallerSection] = Field(default_factory=list)
+    areas: list[AreaSection] = Field(default_factory=list)
     destinations: list[DestinationSection] = Field(default_factory=list)
     trunk: TrunkSection | None = None
     outbound: OutboundSection = Field(default_factory=OutboundSection)

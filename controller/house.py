@@ -238,7 +238,7 @@ class House:
         """The agents who are shown that a supervisor hears them; nobody where the hotline does not let them know."""
         if not self.plan.supervision.agent_sees:
             return frozenset()
-        return frozenset(one.agent for one in self.supervision.spies.values() if one.started_at is not None)
+        return frozenset(one.agent for one in self.supervision.spies.values() if one.hears)
 
     def priority(self, live: LiveCall) -> int:
         """A caller's priority: his own, or that of his queue where it was raised for now."""

@@ -9,6 +9,7 @@ from controller.database import StoreError
 from controller.records import Records
 from pbx.ids import AgentId, TicketNumber
 from tickets.approvals import Approval
+from tickets.files import AttachmentFiles
 from tickets.flow import Intake
 from tickets.given import Move
 from tickets.moves import Actor
@@ -31,8 +32,14 @@ class HotlineDesk:
     """The hotline's tickets."""
 
     def __init__(
-        self, records: Records, policy: TicketPolicy, agents: Container[AgentId], clock: Callable[[], float]
+        self,
+        records: Records,
+        policy: TicketPolicy,
+        agents: Container[AgentId],
+        clock: Callable[[], float],
+        files: AttachmentFiles,
     ) -> None:
+        self.files = files
         self._records, self._policy, self._agents, self._clock = records, policy, agents, clock
 
     @property

@@ -15,7 +15,7 @@ from pbx.events import CallerEntry, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
 from pbx.memory import SaveDeskNotice
 from pbx.notice import SaveNotice, SaveRegistration
-from pbx.supervision import Audit, SaveOverrides, Spy, StopSpy, SwitchSpy
+from pbx.supervision import Audit, EndSpy, SaveOverrides, Spy, SpyOn, StopSpy, SwitchSpy
 
 # ---------------------------------------------------------------- the caller's own channel: one step each
 # `step` numbers the commands of one call; the exchange obeys only a newer step than it runs (the fence).
@@ -429,6 +429,8 @@ ExchangeCommand = (
     | SayToPhone
     | Spy
     | SwitchSpy
+    | SpyOn
+    | EndSpy
     | StopSpy
 )
 StepCommand = Ask | Play | Record | Hold | Offer | HoldTalk | Join

@@ -15,7 +15,7 @@ from pbx.callback import CallbackRequest
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 from pbx.memory import DeskNoticesRestored, LessonsRestored
 from pbx.notice import NoticeRegistered, NoticesRestored
-from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
+from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SpyWaits, SupervisorRequest
 
 # ---------------------------------------------------------------- the caller's own channel
 
@@ -854,6 +854,7 @@ Event = (
     | OverridesRestored
     | SpyStarted
     | SpyStopped
+    | SpyWaits
     | SupervisorRequest
     | CallbackStored
     | CallbackAsked

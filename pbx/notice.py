@@ -30,6 +30,7 @@ class Incident:
     given_at: float
     ended_at: float | None = None
     ended_by: str = ""
+    sounds: tuple[tuple[str, str], ...] = ()  #: the hotline's own words, by language; they are said instead of prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class NoticeGiven:
     by: ActorId
     request: RequestId
     at: float
+    sounds: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

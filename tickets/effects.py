@@ -13,7 +13,7 @@ from tickets.deadlines import ClockKind, due
 from tickets.given import Move
 from tickets.moves import DESIGNATES, Actor, Role, TicketInput, TicketState
 from tickets.shown import sees_caller
-from tickets.texts import TicketRefused, cleaned
+from tickets.texts import TicketRefused, cleaned, one_line
 from tickets.ticket import CALLER_FIELDS, Pause, Ticket, TicketPolicy, changed, known_unit
 from tickets.times import ended, extensions, facts, hard, started, timed
 
@@ -388,10 +388,18 @@ def _judge(do: Doing) -> Ticket:
 
 
 def _attach(do: Doing) -> Ticket:
-    assert do.move.attachment is not None
-    if len(do.ticket.attachments) >= do.policy.attachments_max:
-        raise TicketRefused("too_many_attachments", "The ticket has as many files as it may have.", "attachment")
-    return replace(do.ticket, attachments=(*do.ticket.attachments, do.move.attachment))
+    one, policy = do.move.attachment, do.policy
+    assert one is not None
+    if len(do.ticket.attachments) >= policy.attachments_max:
+        raise TicketRefused("too_many_attachments", "The ticket has as many files as it may have.")
+    name = one_line(one.name, "name", policy.title_max)
+    if not name or set(name) & set("/\\"):
+        raise TicketRefused("bad_name", "The name of a file has no slashes.", "name")
+    if one.kind not in policy.attachment_kinds:
+        raise TicketRefused("bad_kind", "Files of this kind are not taken.")
+    if not 0 < one.size <= policy.attachment_bytes:
+        raise TicketRefused("body_too_large", "The file is too large.")
+    return replace(do.ticket, attachments=(*do.ticket.attachments, replace(one, name=name)))
 
 
 def _recount(do: Doing) -> Ticket:

@@ -236,6 +236,13 @@ CALLER_FIELDS = ("caller", "caller_name", "caller_region", "anonymous", "confide
 """Fields of a change that only somebody may write who sees the caller."""
 
 
+ATTACHMENT_KINDS = frozenset(
+    {"image/jpeg", "image/png", "image/webp", "audio/mpeg", "audio/wav", "audio/amr", "video/mp4"}
+    | {"application/pdf", "text/plain"}
+)
+"""Media types of files that are taken: what people send of a broken pipe, and nothing that a browser would run."""
+
+
 def _alone(code: str) -> tuple[str, ...]:
     return (code,) if code else ()
 
@@ -252,6 +259,8 @@ class TicketPolicy:
     text_max: int = 10_000
     reason_max: int = 1000
     attachments_max: int = 20
+    attachment_bytes: int = 20_000_000
+    attachment_kinds: frozenset[str] = ATTACHMENT_KINDS
     dispatches_max: int = 3
     """After so many dispatches the hotline designates the unit (天津办法 draft, `domain.md` 3.1 [P38])."""
     redo_max: int = 2

@@ -19,6 +19,7 @@ from metrics.servicelevel import DEFINITIONS, Definition
 from pbx.ids import ActorId
 from web import (
     agents,
+    attachments,
     calendar,
     callbacks,
     callers,
@@ -107,6 +108,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/audit", supervise.show_audit, Access.SUPERVISOR),
         ("GET", "/api/notices", notices.list_notices, Access.SUPERVISOR),
         ("POST", "/api/notices", notices.give_notice, Access.SUPERVISOR),
+        ("POST", "/api/notices/sounds", notices.keep_sound, Access.SUPERVISOR),
         ("GET", "/api/notices/{id:n[0-9]{1,20}}", notices.show_notice, Access.TOKEN),
         ("POST", "/api/notices/{id:n[0-9]{1,20}}/end", notices.end_notice, Access.SUPERVISOR),
         ("GET", "/api/missed", callbacks.list_missed, Access.TOKEN),
@@ -127,6 +129,8 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("PATCH", _TICKET, tickets.change_ticket, Access.TICKETS),
         ("GET", f"{_TICKET}/moves", tickets.show_moves, Access.TICKETS),
         ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
+        ("POST", f"{_TICKET}/attachments", attachments.attach_file, Access.TICKETS),
+        ("GET", f"{_TICKET}/attachments/{{place:[0-9]{{1,3}}}}", attachments.show_file, Access.TICKETS),
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]

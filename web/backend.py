@@ -340,6 +340,17 @@ class Backend(Protocol):
     async def cancel_callback(self, id: str, by: str) -> RequestResult:
         """Nobody is to be called for the request any more. Codes: unknown_callback, callback_dialling."""
 
+    async def keep_notice_sound(self, by: ActorId, language: str, wav: bytes) -> RequestResult:
+        """Keep a wav file as own words for notices; its name is `sound` of the detail, its length `seconds`.
+
+        Codes: not_allowed, no_own_sounds, not_kept, and those of `ivr.upload.own_words`.
+        """
+        ...
+
+    async def has_notice_sound(self, language: str, name: str) -> bool:
+        """Whether such a sound was kept."""
+        ...
+
     async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
         """The incident notices given in [since, until), and those that hold, oldest first."""
         ...

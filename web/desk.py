@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pbx.ids import TicketNumber
 from tickets.approvals import Approval
+from tickets.files import AttachmentFiles
 from tickets.flow import Intake
 from tickets.given import Move
 from tickets.moves import Actor
@@ -24,6 +25,11 @@ class TicketDesk(Protocol):
     @property
     def policy(self) -> TicketPolicy:
         """The hotline's rules for tickets."""
+        ...
+
+    @property
+    def files(self) -> AttachmentFiles:
+        """The files of tickets."""
         ...
 
     def knows_agent(self, agent: str) -> bool:

@@ -157,6 +157,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "incident_too_long": ("内容过长", "is too long"),
     "bad_incident": ("含有不允许的字符", "has characters that are not allowed"),
     "bad_score": ("满意度须为 1 至 5", "satisfaction is a number from 1 to 5"),
+    "bad_kind": ("不接受此类文件", "files of this kind are not taken"),
+    "name_too_long": ("文件名过长", "the file's name is too long"),
+    "bad_name": ("文件名有误", "the file's name is not acceptable"),
+    "unknown_attachment": ("没有此附件", "there is no such file"),
     "hard_limit": ("硬性时限不得延期", "a hard deadline cannot be extended"),
     "not_authorised": ("无权批准此暂停事由", "your role may not grant a pause for this reason"),
     "calendar": (
@@ -197,6 +201,19 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "until_past": ("截止时间已过", "its end is past already"),
     "unknown_notice": ("没有此通知或通知已结束", "there is no such notice, or it is over"),
     "unknown_incident": ("没有此类事件的语音 (notice-类别)", "there is no prompt of such an incident (notice-KIND)"),
+    "unknown_sound": ("没有此录音", "there is no such sound"),
+    "not_wav": ("不是 WAV 文件", "this is no plain wav file"),
+    "sound_format": (
+        "须为 16 位、单声道或双声道、8 至 48 kHz 的 PCM",
+        "must be PCM of 16 bits, one or two channels, 8 to 48 kHz",
+    ),
+    "sound_length": ("录音长度须为 1 至 60 秒", "must last from 1 to 60 seconds"),
+    "sound_silent": ("录音几乎无声", "next to nothing is heard in it"),
+    "no_own_sounds": (
+        "外接的 Asterisk 不支持上传录音",
+        "the hotline's own Asterisk alone plays uploaded sounds (see [asterisk] mode)",
+    ),
+    "not_kept": ("录音无法保存", "the sound cannot be kept; see the log"),
     "unknown_area": ("没有此区域的语音 (area-区域)", "there is no prompt of such an area (area-AREA)"),
     "unknown_dialled": ("热线没有此号码", "the hotline has no such number"),
     "noticed_already": ("相同的通知正在播放", "the same notice is being given already"),
@@ -307,6 +324,10 @@ _FIELD_AT_FAULT = {
     "until_past": "until",
     "unknown_incident": "kind",
     "unknown_area": "area",
+    "not_wav": "body",
+    "sound_format": "body",
+    "sound_length": "body",
+    "sound_silent": "body",
     "unknown_dialled": "number",
 }
 """Codes of the hotline's rules that are about one field of the body: 422."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from ivr.prompts import LANGUAGES
+from ivr.upload import LONGEST_BYTES
 from pbx.ids import ActorId, QueueId
 from pbx.notice import NoticeEnded, NoticeGiven
 from web.auth import ACTOR
@@ -18,6 +20,7 @@ from web.keys import BACKEND, CLOCK, LIMITS
 from web.shape import answer
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_SOUND = re.compile(r"[0-9a-f]{16}")
 _LONGEST_S = 366 * 86400
 
 
@@ -45,7 +48,8 @@ def _until(request: web.Request, body: dict[str, Any]) -> float | None:
 async def give_notice(request: web.Request) -> web.Response:
     """POST /api/notices with ``{"kind": "water", "area": "haizhou", "queue": …, "number": …, "until": …}``.
 
-    ``for_s`` instead of ``until``; ``press`` false = nobody is offered to be told of the end. Answers with its id.
+    ``for_s`` instead of ``until``; ``sound_zh``, ``sound_en``: own words of `keep_sound` instead of the prompts, in
+    that language; ``press`` false = nobody is offered to be told of the end. Answers with its id.
     """
     body = await read_body(
         request,
@@ -57,8 +61,13 @@ async def give_notice(request: web.Request) -> web.Response:
             "until": Instant(),
             "for_s": Whole(1, _LONGEST_S),
             "press": Flag(),
+            **{f"sound_{language}": Text(longest=16, pattern=_SOUND) for language in LANGUAGES},
         },
     )
+    sounds = tuple((language, str(body[name])) for language in LANGUAGES if (name := f"sound_{language}") in body)
+    for language, sound in sounds:
+        if not await request.app[BACKEND].has_notice_sound(language, sound):
+            raise ApiError(422, "unknown_sound", [Problem(f"sound_{language}", "unknown_sound")])
     by, until = _by(request), _until(request, body)
     queue = QueueId(body["queue"]) if "queue" in body else None
     return _answered(
@@ -73,9 +82,28 @@ async def give_notice(request: web.Request) -> web.Response:
                 by,
                 asked,
                 at,
+                sounds,
             )
         )
     )
+
+
+async def keep_sound(request: web.Request) -> web.Response:
+    """POST /api/notices/sounds?language=zh with a wav file as the body: a notice's own words; answers with their name.
+
+    PCM of 16 bits, one or two channels, 8 to 48 kHz, 1 to 60 s.
+    """
+    by, language = _by(request), request.query.get("language", "")
+    if language not in LANGUAGES:
+        raise ApiError(400, "bad_request", [Problem("language", "unknown_language")])
+    if request.content_length is not None and request.content_length > LONGEST_BYTES:
+        raise ApiError(413, "body_too_large")
+    wav = bytearray()
+    async for chunk in request.content.iter_chunked(1 << 16):
+        wav += chunk
+        if len(wav) > LONGEST_BYTES:
+            raise ApiError(413, "body_too_large")
+    return _answered(await request.app[BACKEND].keep_notice_sound(by, language, bytes(wav)))
 
 
 async def end_notice(request: web.Request) -> web.Response:

@@ -87,6 +87,7 @@ class SimulatedExchange:
         self._perform: Mapping[type[Any], Callable[[Any], None]] = {
             order.Ask: self._ask,
             order.Play: self._play,
+            order.Record: self._record,
             order.Hold: self._hold,
             order.Offer: self._offer,
             order.HangUp: lambda command: self._hang_up(command.call),
@@ -228,6 +229,18 @@ class SimulatedExchange:
 
     def _played(self, channel: _Channel, step: int) -> None:
         self.post(event.PromptPlayed(channel.who.call, step, self._agenda.now))
+
+    def _record(self, command: order.Record) -> None:
+        """A voice message: he says what he would have said to an agent, for as long as he may; then he is thanked."""
+        channel = self._begun(command)
+        if channel is not None:
+            speaks = min(channel.who.talk_s, float(command.longest_s))
+            end = event.MessageEnd.LONGEST if speaks < channel.who.talk_s else event.MessageEnd.KEY
+            self._then(channel, speaks, self._recorded, channel, command, self._agenda.now, end)
+
+    def _recorded(self, channel: _Channel, command: order.Record, began: float, end: event.MessageEnd) -> None:
+        self.post(event.Recorded(channel.who.call, command.step, began, end, self._agenda.now))
+        self._then(channel, self._length(command.thanks), self._hang_up, channel.who.call)
 
     def _hold(self, command: order.Hold) -> None:
         self._begun(command)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from controller.codec import as_object, encode_command, encode_event
 from controller.simulation import figures
 from controller.simulation.crowd import Crowd
 from controller.simulation.distribution import Distribution, nothing_to_collect
@@ -13,8 +15,15 @@ from controller.simulation.exchange import SimulatedExchange
 from controller.simulation.figures import Day, Estimate
 from controller.simulation.generated import GeneratedCrowd
 from controller.simulation.plan import SimulationPlan
+from controller.verify.checker import Checker, Place
+from controller.verify.facts import facts_of
+from controller.verify.report import Report
 from pbx.call import CallRecord
+from pbx.commands import Command
+from pbx.events import Event
 from pbx.ids import CallId
+
+Watch = Callable[[Event, float, list[Command]], None]
 
 
 @dataclass(slots=True)
@@ -25,21 +34,28 @@ class Result:
     figures: dict[str, dict[str, Estimate]]
     calls: int
     seconds: dict[str, float] = field(default_factory=dict)
+    reports: list[Report] = field(default_factory=list)  #: of the checker, one for each run that it has followed
 
 
-def simulate(plan: SimulationPlan, *, after_run: Callable[[int], None] | None = None) -> Result:
-    """All runs of a plan; `after_run` hears of each."""
+def simulate(plan: SimulationPlan, *, after_run: Callable[[int], None] | None = None, verify: bool = False) -> Result:
+    """All runs of a plan; `after_run` hears of each. `verify`: the checker follows every step of the switchboard, as it
+    would in a journal (level ``switchboard`` only).
+    """
     runs = plan.raw.simulation.runs
     seconds = {"callers": 0.0, "simulation": 0.0, "figures": 0.0}
     days: list[dict[str, dict[str, float]]] = []
     calls = 0
     found: dict[str, dict[str, Estimate]] = {}
+    reports: list[Report] = []
     for run in range(runs):
         with nothing_to_collect():
             began = time.perf_counter()
             crowd = GeneratedCrowd(plan, run)
             made = time.perf_counter()
-            records = one_day(plan, crowd)
+            checker = Checker(facts_of(plan.hotline)) if verify else None
+            records = one_day(plan, crowd, watch=_followed(checker) if checker is not None else None)
+            if checker is not None:
+                reports.append(checker.finish())
             done = time.perf_counter()
             calls += len(records)
             day = counted(plan, crowd, records)
@@ -52,17 +68,31 @@ def simulate(plan: SimulationPlan, *, after_run: Callable[[int], None] | None = 
         seconds["figures"] += time.perf_counter() - done
         if after_run is not None:
             after_run(run)
-    return Result(plan, found or figures.over_runs(days), calls, seconds)
+    return Result(plan, found or figures.over_runs(days), calls, seconds, reports)
 
 
-def one_day(plan: SimulationPlan, crowd: Crowd) -> dict[CallId, CallRecord]:
-    """One day on the plan's level; its records."""
+def _followed(checker: Checker) -> Watch:
+    """Hands each step to the checker as a journal has it."""
+    checker.begin()
+    steps = itertools.count()
+
+    def watch(found: Event, now: float, commands: Sequence[Command]) -> None:
+        step = next(steps)
+        said = [as_object(encode_command(command)) for command in commands]
+        checker.take(Place("simulation", step + 2, step), now, as_object(encode_event(found)), said)
+
+    return watch
+
+
+def one_day(plan: SimulationPlan, crowd: Crowd, *, watch: Watch | None = None) -> dict[CallId, CallRecord]:
+    """One day on the plan's level; its records. `watch` hears of each step of the switchboard."""
     drain_s = plan.raw.simulation.drain_s
     if plan.raw.simulation.level == "distribution":
         distribution = Distribution(plan.hotline, crowd, plan.shifts, plan.begin, plan.end, drain_s=drain_s)
         distribution.run()
         return distribution.records()
-    return SimulatedExchange(plan.hotline, crowd, plan.shifts, plan.begin, plan.end, drain_s=drain_s).run()
+    days = SimulatedExchange(plan.hotline, crowd, plan.shifts, plan.begin, plan.end, drain_s=drain_s, watch=watch)
+    return days.run()
 
 
 def counted(plan: SimulationPlan, crowd: Crowd, records: dict[CallId, CallRecord]) -> Day:

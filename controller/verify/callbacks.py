@@ -13,6 +13,8 @@ from controller.verify.scene import Caller, Held, Scene, Word
 
 NEAR_S = 0.003
 OPEN = ("waiting", "dialling")
+FOLLOWED = frozenset({"CallbacksRestored", "CallbackStored", "TimeIsUp", "ExchangeConnected"})
+"""The events that move a request."""
 _FAILED = ("OutboundFailed", "CallbackFailed")
 """The second is of journals from before call-backs and agents' calls had one command."""
 Finder = Callable[[str, str, str, str, str], None]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from controller.verify import parted
-from controller.verify.callbacks import Requests
+from controller.verify.callbacks import FOLLOWED, Requests
 from controller.verify.facts import Facts, Rank, score
 from controller.verify.follow import AGENTS_CALL, EVENTS, begins, of_agents
 from controller.verify.report import Finding, Report
@@ -26,7 +26,8 @@ OVER_KEPT = 20_000
 STUCK_S = 120.0
 """An agent may be kept so long for a caller who is gone: his phone, or a third party's, has to stop ringing first."""
 
-_STEP_COMMANDS = ("Ask", "Play", "Record", "Hold", "Offer", "HoldTalk", "Join")
+_STEP_COMMANDS = frozenset({"Ask", "Play", "Record", "Hold", "Offer", "HoldTalk", "Join"})
+_ENDINGS = frozenset({"CallEnded", "OutboundFailed", "CallbackFailed", "CallsRestored", "ExchangeConnected"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +111,17 @@ class Checker:
                 if command["is"] == "MarkAgent":
                     self._marked(command, before=True)
         event = of_agents(scene, event)
-        gone, attempt = self._expected_ends(event), self._requests.ends(event)
+        gone: list[str] = []
+        attempt = ""
+        if word in _ENDINGS:
+            gone, attempt = self._expected_ends(event), self._requests.ends(event)
         if begins(event) and event["call"] not in scene.callers:
             self.report.calls += 1
         follow = EVENTS.get(word)
         if follow is not None:
             follow(scene, event, now)
-        self._requests.follow(event, now)
+        if word in FOLLOWED:
+            self._requests.follow(event, now)
         self._saved = {}
         made: list[_Made] = []
         for command in commands:
@@ -131,7 +136,8 @@ class Checker:
             self._idle_since()
         for one in made:
             self._fair(one, made)
-        self._ended(gone)
+        if gone:
+            self._ended(gone)
         if word == "ExchangeConnected":
             self._fresh = False
         if scene.dirty:
@@ -220,9 +226,8 @@ class Checker:
         return gone
 
     def _keep_in_mind(self, call: str) -> None:
-        for agent in self.scene.agents.values():
-            if agent.held is not None and agent.held.call == call:
-                self._kept.append((self._now + STUCK_S, agent.name, call))
+        for agent in self.scene.keepers(call):
+            self._kept.append((self._now + STUCK_S, agent.name, call))
 
     def _ended(self, gone: Sequence[str]) -> None:
         for call in dict.fromkeys(gone):
@@ -385,8 +390,10 @@ class Checker:
                 self._add("place", caller.name, "", found, "the instant at which he joined, or a named rule")
         caller.favours, caller.queued_at = favours, queued_at
         transfers = record.get("transfers", ())
-        caller.given = any(one["way"] == "blind" and one["outcome"] == "asked" and _named(one) for one in transfers)
-        into_lines = sum(one["way"] == "blind" and not _named(one) for one in transfers)
+        into_lines = 0
+        if transfers:
+            caller.given = any(one["way"] == "blind" and one["outcome"] == "asked" and _named(one) for one in transfers)
+            into_lines = sum(one["way"] == "blind" and not _named(one) for one in transfers)
         if (before[0] and queue != before[0]) or into_lines > caller.into_lines:
             caller.refused.clear()  # whoever left the phone unanswered did so for another queue
         caller.into_lines = into_lines

@@ -32,9 +32,9 @@ def joins(scene: Scene, caller: Caller, command: Word) -> None:
 
 def nobody_asked(scene: Scene, call: str) -> None:
     """Whoever was to be asked, and whose phone is not known to ring, is free: there is nothing left that rings it."""
-    for agent in list(scene.agents.values()):
+    for agent in scene.keepers(call):
         held = agent.held
-        if held is not None and held.call == call and held.third and not held.leg and held.asked:
+        if held is not None and held.third and not held.leg and held.asked:
             scene.hold(agent.name, None)
 
 
@@ -118,7 +118,7 @@ def joined(scene: Scene, caller: Caller, event: Word) -> None:
     if not caller.joining:
         return
     leg = caller.joining
-    whose = next((one.name for one in scene.agents.values() if one.held is not None and one.held.leg == leg), "")
+    whose = next((one.name for one in scene.keepers(caller.name) if one.held is not None and one.held.leg == leg), "")
     caller.stage, caller.joining = "talk", ""
     caller.legs = {leg: whose}
     if whose:

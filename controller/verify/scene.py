@@ -186,6 +186,7 @@ class Scene:
         self.connected = False
         self.callers: dict[str, Caller] = {}
         self.requests: dict[str, Caller] = {}  #: what stands for the call-backs that are open
+        self.kept: dict[str, dict[str, None]] = {}  #: the agents who are kept for a call
         self.settled: list[str] = []  #: callers whose agent was gone while they were on hold, of this step
         self.agents: dict[str, Agent] = {}
         self.kinds: dict[tuple[str, int], Kind] = {}
@@ -318,8 +319,19 @@ class Scene:
         self._out(agent)
         if held is None and agent.held is not None and agent.held.talking:
             agent.talked_at = self.now
+        if agent.held is not None:
+            others = self.kept.get(agent.held.call, {})
+            others.pop(name, None)
+            if not others:
+                self.kept.pop(agent.held.call, None)
         agent.held = held
+        if held is not None:
+            self.kept.setdefault(held.call, {})[name] = None
         self._in(agent)
+
+    def keepers(self, call: str) -> list[Agent]:
+        """The agents who are kept for a call, ringing and talking ones too."""
+        return [self.agents[name] for name in self.kept.get(call, ())]
 
     def release(self, name: str, call: str) -> None:
         """An agent is not kept for this call any more."""
@@ -485,6 +497,7 @@ class Scene:
         """Another controller starts with nothing; returns who was there before."""
         before = self.callers
         self.callers, self.requests, self.kinds, self.connected = {}, {}, {}, False
+        self.kept = {}
         for name, agent in self.agents.items():
             self._out(agent)
             self.agents[name] = Agent(name, agent.profile)

@@ -22,6 +22,7 @@ from controller.simulation.plan import SimulationPlan, load_plan
 from controller.simulation.runs import simulate
 from pbx.call import CallRecord, OfferRecord, Outcome
 from pbx.ids import AgentId, CallId, ChannelName, QueueId
+from tests.fakes.faults_wishes import WISHES
 
 pytestmark = pytest.mark.core
 
@@ -365,6 +366,30 @@ def test_the_command_prints_and_writes_the_figures(tmp_path: Path, capsys: pytes
     assert main(["simulate"]) == 2
     assert main(["simulate", str(tmp_path / "none.toml")]) == 2
     assert "none.toml:1: cannot be read" in capsys.readouterr().err
+
+
+def test_a_simulated_day_is_held_against_the_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever finds the queue full leaves a voice message; every decision and every end is judged."""
+    minute = '{ kind = "exponential", mean_s = 60 }'
+    small(tmp_path, calls=300, agents=6, patience=minute, count_from="08:10", end="09:00")
+    file = tmp_path / "plan.toml"
+    text = file.read_text("utf-8").replace(
+        "skills = { mandarin = 1 }\n[agent_rules]",
+        'skills = { mandarin = 1 }\nfull = { waiting = 2 }\nwhen_full = "voice-message"\n[agent_rules]',
+    )
+    file.write_text(text, "utf-8")
+    out = tmp_path / "figures.json"
+    asked = ["simulate", str(file), "--verify", "--runs", "2", "--json", str(out)]
+    assert main(asked) == 0
+    assert "verified: no promise was broken in " in capsys.readouterr().out
+    first, second = json.loads(out.read_text("utf-8"))["verify"]
+    assert (first["violations"], second["violations"], first["open"]) == (0, 0, 0)
+    assert first["offers"] > 50
+    with pytest.MonkeyPatch.context() as patch:
+        WISHES["message-without-end"][0](patch)
+        assert main(asked) == 1
+    assert "message-end" in capsys.readouterr().out
+    assert json.loads(out.read_text("utf-8"))["verify"][0]["by_invariant"]["message-end"]
 
 
 @pytest.mark.parametrize("file", sorted(PLANS.glob("*.toml")), ids=lambda file: file.name)

@@ -149,6 +149,7 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         word.SpyEndAsked(LIN, request, at),
         word.SpyStarted(SPY, ChannelName("PJSIP/9001-1"), leg_of(agent, call), at),
         word.SpyStopped(SPY, at),
+        word.SpyWaits(SPY, at),
         notice.NoticeGiven("water", "", None, None, at + 5, True, LIN, request, at),
         notice.NoticeGiven("power", "haizhou", ENGLISH, None, None, third, LIN, request, at),
         notice.NoticeEnded("n0", LIN, request, at),

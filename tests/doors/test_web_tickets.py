@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import hashlib
+import io
 import json
 import re
 from collections.abc import AsyncIterator
@@ -11,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from pbx.ids import AgentId
+from pbx.ids import AgentId, TicketNumber
 from tests.fakes.website import TOKEN, Site, site
+from tickets.files import AttachmentFiles
 from tickets.given import GIVEN
 from tickets.moves import RIGHTS, Actor, Role, TicketInput
 from web.errors import MESSAGES
@@ -240,6 +244,12 @@ async def test_lists_are_filtered_and_come_in_pages(hotline: Site) -> None:
         status, answer = await ask(hotline, "desk", "GET", f"/api/tickets?{query}")
         assert (status, [one["number"] for one in answer["tickets"]]) == (200, expected), query
         assert answer["next"] is None
+    desk, first = hotline.backend.desk, hotline.backend.desk.tickets[TicketNumber(numbers[0])]
+    desk.tickets[first.number] = dataclasses.replace(first, opened_at=first.opened_at - 300 * 86_400)
+    for query, expected in (("", numbers[1:]), ("state=open", numbers), ("asked=return", numbers[:1])):
+        _, answer = await ask(hotline, "desk", "GET", f"/api/tickets?{query}")
+        assert [one["number"] for one in answer["tickets"]] == expected, "what is to be done has no date"
+    desk.tickets[first.number] = first
     found: list[str] = []
     after = ""
     while True:
@@ -368,6 +378,70 @@ async def test_a_call_s_ticket_goes_the_same_way(hotline: Site) -> None:
     )
     assert (status, ticket["state"]) == (200, "registered")
     await done(hotline, "wang", ticket, "answer", text="已告知办理流程")
+
+
+async def send(
+    hotline: Site, who: str, ticket: dict[str, Any], data: bytes, query: str = "", kind: str = "image/jpeg"
+) -> tuple[int, Any]:
+    """A file for a ticket."""
+    path = f"/api/tickets/{ticket['number']}/attachments?version={ticket['version']}{query or '&name=a.jpg'}"
+    headers = {"Authorization": f"Bearer {who}-token-0123456789", "Content-Type": kind}
+    async with hotline.session.post(hotline.url(path), data=io.BytesIO(data), headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+async def test_files_of_a_ticket_are_kept_and_given_back_to_who_may_look_at_it(hotline: Site, tmp_path: Path) -> None:
+    hotline.backend.desk.files = AttachmentFiles(tmp_path / "attachments")
+    ticket = await done(hotline, "desk", await take(hotline), "refer", unit="water")
+    picture = bytes(range(256)) * 1200
+    status, after = await send(hotline, "water", ticket, picture, "&name=现场%20💧.jpg")
+    assert status == 201
+    (one,) = after["attachments"]
+    assert one == {
+        "name": "现场 💧.jpg",
+        "kind": "image/jpeg",
+        "size": len(picture),
+        "sha256": hashlib.sha256(picture).hexdigest(),
+    }
+    status, again = await send(hotline, "wang", after, picture)
+    assert (status, len(again["attachments"])) == (201, 2)
+    files = [file for file in (tmp_path / "attachments").rglob("*") if file.is_file()]
+    assert [(file.stat().st_mode & 0o777, file.read_bytes()) for file in files] == [(0o600, picture)]
+    url = hotline.url(f"/api/tickets/{ticket['number']}/attachments/1")
+    for who, expected in (("water", 200), ("desk", 200), ("roads", 404)):
+        async with hotline.session.get(url, headers={"Authorization": f"Bearer {who}-token-0123456789"}) as answer:
+            assert answer.status == expected
+            if expected == 200:
+                assert await answer.read() == picture
+                assert answer.headers["Content-Disposition"].startswith("attachment; filename")
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    for place in ("0", "3"):
+        status, answer = await ask(hotline, "desk", "GET", f"/api/tickets/{ticket['number']}/attachments/{place}")
+        assert (status, answer["error"]) == (404, "unknown_attachment")
+
+
+async def test_files_that_are_not_taken(hotline: Site, tmp_path: Path) -> None:
+    desk = hotline.backend.desk
+    desk.files = AttachmentFiles(tmp_path)
+    desk.policy = dataclasses.replace(desk.policy, attachment_bytes=1000)
+    ticket = await done(hotline, "desk", await take(hotline), "refer", unit="water")
+    for who, data, query, kind, status, code in (
+        ("water", b"x", "", "text/html", 415, "bad_kind"),
+        ("water", b"x", "&name=a/b.jpg", "image/jpeg", 422, "bad_name"),
+        ("water", b"x", "&name=%0A", "image/jpeg", 400, "bad_request"),
+        ("water", b"x", "&colour=red", "image/jpeg", 400, "bad_request"),
+        ("water", b"x" * 1001, "", "image/jpeg", 413, "body_too_large"),
+        ("water", b"", "", "image/jpeg", 400, "bad_request"),
+        ("roads", b"x", "", "image/jpeg", 404, "unknown_ticket"),
+        ("quality", b"x", "", "image/jpeg", 403, "not_allowed"),
+    ):
+        got, answer = await send(hotline, who, ticket, data, query, kind)
+        assert (got, answer["error"]) == (status, code)
+    got, answer = await send(hotline, "water", {**ticket, "version": 0}, b"x")
+    assert (got, answer["error"], answer["ticket"]["version"]) == (409, "conflict", ticket["version"])
+    _, now = await ask(hotline, "desk", "GET", f"/api/tickets/{ticket['number']}")
+    assert now["attachments"] == []
+    assert [file.name for file in tmp_path.rglob(".part-*")] == []
 
 
 def test_every_code_that_a_ticket_can_be_refused_with_has_its_words() -> None:

@@ -299,6 +299,12 @@ class MemoryBackend:
         self._check_store()
         return [one for one in self.asked_back.values() if one.ended_at is None or since <= one.asked_at < until]
 
+    async def keep_notice_sound(self, by: ActorId, language: str, wav: bytes) -> RequestResult:
+        return RequestResult(False, "no_own_sounds")
+
+    async def has_notice_sound(self, language: str, name: str) -> bool:
+        return False
+
     async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
         self._check_store()
         return [one for one in self.given.values() if one.ended_at is None or since <= one.given_at < until]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from pathlib import Path
 
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, TicketNumber
 from tests.ticket_story import UNITS
 from tickets.approvals import Approval, Outcome
+from tickets.files import AttachmentFiles
 from tickets.flow import Intake, apply, opened
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput
@@ -21,6 +23,7 @@ class MemoryDesk:
 
     def __init__(self, agents: Container[AgentId], clock: Callable[[], float], check: Callable[[], None]) -> None:
         self.policy = TicketPolicy(units=UNITS)
+        self.files = AttachmentFiles(Path("/nowhere"))  # a test that sends files names a folder of its own
         self.requests: list[tuple[str, ...]] = []
         self.tickets: dict[TicketNumber, Ticket] = {}
         self._moves: dict[TicketNumber, list[TicketMove]] = {}
