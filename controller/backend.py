@@ -17,9 +17,11 @@ from agents.moves import AgentState
 from agents.rights import Action, Actor, refusal
 from controller.audit_rows import as_json
 from controller.engine import Engine
+from controller.event_desk import HotlineEvents
 from controller.house import House, LiveCall
 from controller.own_sounds import OwnSounds
 from controller.performer import Performer
+from controller.public_desk import HotlinePublic
 from controller.records import Records
 from controller.ticket_desk import HotlineDesk, from_store
 from ivr.audio import RATE
@@ -106,6 +108,8 @@ class HotlineBackend:
         door: AmiDoor,
         recordings: Path,
         desk: HotlineDesk,
+        events: HotlineEvents,
+        public: HotlinePublic,
         clock: Callable[[], float],
         answer_s: float = 5.0,
         own_sounds: OwnSounds | None = None,
@@ -118,6 +122,8 @@ class HotlineBackend:
         self._recordings = recordings
         self._own_sounds = own_sounds
         self.desk = desk
+        self.events = events
+        self.public = public
         self._clock = clock
         self._answer_s = answer_s
         self._zone = ZoneInfo(house.plan.timezone)

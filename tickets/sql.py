@@ -16,11 +16,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
+from tickets import incident_rows, term_rows
 from tickets.approvals import Approval, ApprovalKind, Outcome
 from tickets.flow import Intake, apply, opened
 from tickets.given import Move
+from tickets.incidents import refuse_closed
 from tickets.log import attachments, pauses, plain
-from tickets.moves import Actor, Role, TicketInput, TicketState
+from tickets.moves import SYSTEM, Actor, Role, TicketInput, TicketState
 from tickets.tables import approvals, days, metadata, moves, tickets, units
 from tickets.texts import TicketRefused
 from tickets.ticket import (
@@ -106,13 +108,28 @@ def move_ticket(
     after, kept = apply(before, move, actor, at, policy)
     if move.input is TicketInput.MERGE:
         _check_target(connection, after)
+    if move.input is TicketInput.JOIN:
+        refuse_closed(incident_rows.locked(connection, after.incident_id or ""))
     old, new = _row(before), _row(after)
     different = {name: value for name, value in new.items() if value != old[name]}
     connection.execute(update(tickets).where(tickets.c.number == number).values(different))
     _keep_approvals(connection, before, after)
     _keep_units(connection, before, after)
     _keep_move(connection, kept)
-    return after
+    if term_rows.FIELDS & different.keys():
+        term_rows.put(connection, before, after)
+    return _answered_late(connection, before, after, at, policy)
+
+
+def _answered_late(connection: Connection, before: Ticket, after: Ticket, at: float, policy: TicketPolicy) -> Ticket:
+    """A ticket that was being taken down when its incident was closed is answered as soon as it is registered."""
+    if before.state is not TicketState.OPENED or after.state is not TicketState.REGISTERED or not after.incident_id:
+        return after
+    incident = incident_rows.locked(connection, after.incident_id)
+    if incident.closed_at is None:
+        return after
+    answer = Move(TicketInput.SETTLE, text=incident.reply)
+    return move_ticket(connection, after.number, answer, SYSTEM, at, policy)
 
 
 def change_ticket(

@@ -24,6 +24,8 @@ from pbx.supervision import QueueOverride, SkillOverride, SpyMode, SupervisorReq
 if TYPE_CHECKING:
     from recordings.transcript import Transcript
     from web.desk import TicketDesk
+    from web.event_desk import EventDesk
+    from web.public_desk import PublicDesk
 
 
 # ---------------------------------------------------------------- the overview: what is going on now
@@ -410,6 +412,16 @@ class Backend(Protocol):
     @property
     def desk(self) -> TicketDesk:
         """The hotline's tickets."""
+        ...
+
+    @property
+    def public(self) -> PublicDesk:
+        """Tickets as their citizens see them."""
+        ...
+
+    @property
+    def events(self) -> EventDesk:
+        """Repeats and mass incidents."""
         ...
 
     async def recording_path(self, call: CallId) -> Path | None:
