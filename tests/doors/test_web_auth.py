@@ -122,6 +122,7 @@ SUPERVISION = [
     ("GET", "/api/audit"),
     ("GET", "/api/notices"),
     ("POST", "/api/notices"),
+    ("POST", "/api/notices/sounds"),
     ("POST", "/api/notices/n1/end"),
 ]
 VIEWS = ["/api/overview", "/metrics"]
