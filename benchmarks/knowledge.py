@@ -40,7 +40,8 @@ from knowledge.find import Filter, find
 from knowledge.moves import Editor, KnowledgeInput, KnowledgeState, Role
 from knowledge.sheet import Format, written
 from knowledge.version import Entry
-from knowledge.words import Vocabulary, normalised, standard_vocabulary, terms
+from knowledge.words import Vocabulary, standard_vocabulary
+from pbx.terms import normalised, terms
 from tickets.ticket import TicketPolicy
 from web.knowledge_backend import Wanted
 

@@ -17,9 +17,11 @@ from agents.moves import AgentState
 from agents.rights import Action, Actor, refusal
 from controller.audit_rows import as_json
 from controller.engine import Engine
+from controller.event_desk import HotlineEvents
 from controller.house import House, LiveCall
 from controller.own_sounds import OwnSounds
 from controller.performer import Performer
+from controller.public_desk import HotlinePublic
 from controller.records import Records
 from controller.ticket_desk import HotlineDesk, from_store
 from controller.ticket_office import HotlineOffice
@@ -107,6 +109,8 @@ class HotlineBackend:
         door: AmiDoor,
         recordings: Path,
         desk: HotlineDesk,
+        events: HotlineEvents,
+        public: HotlinePublic,
         office: HotlineOffice,
         clock: Callable[[], float],
         answer_s: float = 5.0,
@@ -120,6 +124,8 @@ class HotlineBackend:
         self._recordings = recordings
         self._own_sounds = own_sounds
         self.desk = desk
+        self.events = events
+        self.public = public
         self.office = office
         self._clock = clock
         self._answer_s = answer_s

@@ -28,6 +28,7 @@ from controller.config_tickets import calendar_notes
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
+from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, newest_records
@@ -38,6 +39,7 @@ from controller.own_sounds import OwnSounds
 from controller.peers import PeerExchange, peers_of
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
+from controller.public_desk import HotlinePublic
 from controller.records import Operations, Records
 from controller.reminders import Reminders
 from controller.schema import upgrade
@@ -53,7 +55,7 @@ from pbx.call import CallRecord
 from pbx.events import CallbacksRestored, CallsRestored, Event, ExchangeEnding
 from pbx.ids import CallId
 from pbx.memory import DeskNoticesRestored
-from pbx.notice import NoticesRestored
+from pbx.notice import IncidentOver, NoticesRestored
 from pbx.supervision import OverridesRestored
 from pbx.translate import DialledCode
 from recordings.models import ModelError, find_model
@@ -188,6 +190,19 @@ class Hotline:
         sounds = self.exchange.settings.instance / "data/sounds" if self.exchange is not None else None
         own_sounds = OwnSounds(data / OWN_SOUNDS, sounds)
         await asyncio.to_thread(own_sounds.publish)
+        citizens = settings.raw.citizens
+        queries = HotlinePublic(
+            records, load_or_make_token(data / "query-key"), settings.tickets, self.clock, citizens.queries
+        )
+        performer.look_up = queries.by_phone
+        events = HotlineEvents(
+            store,
+            settings.tickets,
+            self.clock,
+            lambda id: engine.post(IncidentOver(id, self.clock())),
+            citizens.repeats,
+            citizens.follow_up,
+        )
         peers = await self._peers(records)
         backend = HotlineBackend(
             house=switchboard.house,
@@ -197,6 +212,8 @@ class Hotline:
             door=exchange.door,
             recordings=data / "recordings",
             desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock, AttachmentFiles(data / "attachments")),
+            events=events,
+            public=queries,
             office=HotlineOffice(records, peers, self.clock),
             clock=self.clock,
             own_sounds=own_sounds,
@@ -256,6 +273,7 @@ class Hotline:
         self._run(exchange.door.run(), fatal=True)
         if not await exchange.door.wait_ready(LOGIN_S):
             raise StartError(f"no Asterisk let us log in within {LOGIN_S:.0f} s at {exchange.advice}")
+        self._run(events.go_on([one.of for one in held if one.of]))
         live = switchboard.house.calls
         performer.recover(lambda call: CallId(call) in live)
         # Not before: callers are served without it, and it makes only their estimates better.
@@ -269,7 +287,7 @@ class Hotline:
         desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
         knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
         self._run(knowledge.keep())
-        public = settings.raw.knowledge
+        searching = settings.raw.knowledge
         app = pages.create_app(
             backend,
             token=token,
@@ -277,8 +295,11 @@ class Hotline:
             clock=self.clock,
             supervisors=supervisors,
             holders=Holders(AccessFile(data / ACCESS)),
+            proxies=settings.raw.web.proxies,
             knowledge_desk=knowledge,
-            public_rate=pages.RateRules(public.public_burst, public.public_per_minute, public.public_all_per_s),
+            public_rate=pages.RateRules(
+                searching.public_burst, searching.public_per_minute, searching.public_all_per_s
+            ),
         )
         web = settings.raw.web
         try:

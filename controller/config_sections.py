@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
+from tickets.follow_up import FollowUpRules
+from tickets.query_guard import QueryRules
+from tickets.repeats import RepeatRules
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 Extension = Annotated[str, Field(pattern=r"^[0-9]{3,8}$")]
@@ -307,6 +310,7 @@ class WebSection(Section):
 
     host: str = "127.0.0.1"
     port: Port = 8012
+    proxies: list[str] = Field(default_factory=list)  # addresses before us whose X-Forwarded-For is believed
 
 
 class DatabaseSection(Section):
@@ -410,6 +414,44 @@ class KnowledgeSection(Section):
     public_all_per_s: Annotated[float, Field(ge=1, le=10_000)] = 50.0
 
 
+class CitizensSection(Section):
+    """[citizens]: see `RepeatRules`, `QueryRules` and `FollowUpRules`, which it makes."""
+
+    event_days: Annotated[float, Field(gt=0, le=30)] = 3.0
+    caller_days: Annotated[float, Field(gt=0, le=3650)] = 90.0
+    incident_from: Annotated[int, Field(ge=2, le=1000)] = 3
+    query_tries: Annotated[int, Field(ge=1, le=100_000)] = 30
+    query_tries_in_s: Annotated[float, Field(ge=1, le=86_400)] = 600.0
+    query_wrong_a_day: Annotated[int, Field(ge=1, le=1000)] = 10
+    follow_up_after_h: Annotated[float, Field(ge=0, le=720)] = 24.0
+    follow_up_within_days: Annotated[float, Field(gt=0, le=365)] = 14.0
+    follow_up_sample: Annotated[float, Field(ge=0, le=1)] = 0.2
+
+    @property
+    def repeats(self) -> RepeatRules:
+        """When tickets are likely about the same."""
+        windows = (self.event_days * 86_400.0, self.caller_days * 86_400.0)
+        return RepeatRules(*windows, incident_from=self.incident_from)
+
+    @property
+    def queries(self) -> QueryRules:
+        """How often tickets may be queried."""
+        return QueryRules(self.query_tries, self.query_tries_in_s, self.query_wrong_a_day)
+
+    @property
+    def follow_up(self) -> FollowUpRules:
+        """Who is called back after closing. Raises ValueError for a span that ends before it begins."""
+        return FollowUpRules(
+            self.follow_up_after_h * 3600.0, self.follow_up_within_days * 86_400.0, self.follow_up_sample
+        )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> CitizensSection:
+        if self.follow_up_after_h >= self.follow_up_within_days * 24.0:
+            raise ValueError("follow_up_within_days ends before follow_up_after_h is over")
+        return self
+
+
 OrgId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 Named = Annotated[str, Field(max_length=120)]
 
@@ -487,5 +529,6 @@ class HotlineFile(Section):
     speech: SpeechSection = Field(default_factory=SpeechSection)
     tickets: TicketsSection = Field(default_factory=TicketsSection)
     knowledge: KnowledgeSection = Field(default_factory=KnowledgeSection)
+    citizens: CitizensSection = Field(default_factory=CitizensSection)
     organisations: list[OrganisationSection] = Field(default_factory=list)
     exchange: ExchangeSection = Field(default_factory=ExchangeSection)

@@ -25,6 +25,7 @@ import knowledge.tasks_sql  # noqa: F401 - its tables join those of the room
 import metrics.sql
 import recordings.sql
 import tickets.exchange.tables
+import tickets.incidents_sql  # its tables and those of the terms join the others of the room
 import tickets.ownership_sql
 import tickets.sql
 from controller import audit_rows, desk_notice_rows, notice_rows, override_rows

@@ -25,6 +25,7 @@ from pbx.events import Announced, TimeIsUp, TimerKind
 from pbx.ids import ActorId, QueueId
 from pbx.notice import (
     Incident,
+    IncidentOver,
     NoticeEnded,
     NoticeGiven,
     NoticeRegistered,
@@ -139,7 +140,7 @@ def given(house: House, event: NoticeGiven, now: float) -> None:
     if not code:
         incident = Incident(
             noticed, event.kind, event.area, event.queue, event.number, event.until, event.press, event.by, now,
-            sounds=event.sounds,
+            sounds=event.sounds, of=event.of,
         )  # fmt: skip
         house.incidents[noticed] = incident
         house.emit(SaveNotice(incident))
@@ -245,10 +246,21 @@ def time_is_up(house: House, event: TimeIsUp, now: float) -> None:
     if incident.until > now:
         _end_later(house, incident)
         return
+    _ends(house, incident, now)
+
+
+def _ends(house: House, incident: Incident, now: float) -> None:
+    """It ends of itself, and the audit trail says so."""
     count = _over(house, incident, SYSTEM, now)
     told = words.notice_told(count, callbacks.possible(house))
     said = words.sentence(Action.END_NOTICE, notice=incident.id, told=told)
     supervise.record(house, SYSTEM, Action.END_NOTICE, "", said, key=incident.id, queue=incident.queue or "")
+
+
+def incident_over(house: House, event: IncidentOver, now: float) -> None:
+    """The tickets' incident is closed: so is what is said of it."""
+    for incident in [one for one in house.incidents.values() if event.of and one.of == event.of]:
+        _ends(house, incident, now)
 
 
 def restored(house: House, event: NoticesRestored, now: float) -> None:

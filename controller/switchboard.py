@@ -27,6 +27,7 @@ from controller import (
     resync,
     supervise,
     talk,
+    ticket_query,
     transfers,
     turned_away,
 )
@@ -122,6 +123,8 @@ RULES: dict[type[Any], Rule] = {
     orders.OverridesRestored: supervise.overrides_restored,
     notice.NoticeGiven: notices.given,
     notice.NoticeEnded: notices.ended,
+    notice.IncidentOver: notices.incident_over,
+    events.TicketQueried: ticket_query.queried,
     notice.NoticeRegistered: notices.registered,
     notice.NoticesRestored: notices.restored,
     orders.SpyAsked: listen.spy_asked,

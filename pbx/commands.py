@@ -404,6 +404,20 @@ class FinishRecording:
     talks: tuple[tuple[float, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class QueryTicket:
+    """A caller wants to know how a ticket stands; `TicketQueried` answers. Caller data: `proof` is his.
+
+    `serial` tells one query of a call from the next.
+    """
+
+    call: CallId
+    number: str
+    proof: str
+    caller: str
+    serial: int
+
+
 ExchangeCommand = (
     Ask
     | Play
@@ -449,4 +463,5 @@ Command = (
     | SaveOverrides
     | SaveNotice
     | SaveRegistration
+    | QueryTicket
 )

@@ -21,6 +21,8 @@ _OWN = FACTS | {"number", "state", "version"}
 
 def plain(value: object) -> Any:
     """A field's value as JSON has it."""
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, tuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,22 +25,25 @@ from web import (
     callers,
     calls,
     exchange,
+    follow_ups,
     knowledge,
     live,
     notices,
     ownership,
     public,
     recordings,
+    repeats,
     scrape,
     static,
     supervise,
+    ticket_query,
     tickets,
     voice_messages,
 )
 from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, ViewFrom, auth_middleware
 from web.backend import Backend
 from web.errors import Handler, errors_middleware
-from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, WebLimits
+from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
 from web.rate import RateLimit, RateRules
 from web.shape import answer
@@ -48,6 +51,7 @@ from web.shape import answer
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
 _AGENT = "/api/agents/{agent:[A-Za-z0-9][A-Za-z0-9_-]{0,31}}"
 _QUEUE = "/api/queues/{queue:[a-z0-9][a-z0-9-]{0,31}}"
+_INCIDENT = "/api/incidents/{id:i[0-9]{1,20}}"
 _TICKET = "/api/tickets/{number:[0-9]{1,32}}"
 
 POLICY = (
@@ -133,6 +137,18 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("POST", f"{_TICKET}/moves", tickets.move_ticket, Access.TICKETS),
         ("POST", f"{_TICKET}/attachments", attachments.attach_file, Access.TICKETS),
         ("GET", f"{_TICKET}/attachments/{{place:[0-9]{{1,3}}}}", attachments.show_file, Access.TICKETS),
+        ("GET", "/query", ticket_query.show_page, Access.OPEN),
+        ("POST", "/api/public/tickets/query", ticket_query.query_ticket, Access.OPEN),
+        ("GET", f"{_TICKET}/code", ticket_query.show_code, Access.TICKETS),
+        ("GET", f"{_TICKET}/repeats", repeats.show_repeats, Access.TICKETS),
+        ("POST", f"{_TICKET}/repeats", repeats.find_repeats, Access.TICKETS),
+        ("POST", f"{_TICKET}/join", repeats.join, Access.TICKETS),
+        ("GET", "/api/follow-ups", follow_ups.list_follow_ups, Access.TICKETS),
+        ("POST", f"{_TICKET}/follow-up-call", follow_ups.call, Access.TICKETS),
+        ("GET", "/api/incidents", repeats.list_incidents, Access.TICKETS),
+        ("POST", "/api/incidents", repeats.open_incident, Access.TICKETS),
+        ("GET", _INCIDENT, repeats.show_incident, Access.TICKETS),
+        ("POST", f"{_INCIDENT}/close", repeats.close_incident, Access.TICKETS),
         ("GET", f"{_TICKET}/units", ownership.suggest_for_ticket, Access.TICKETS),
         ("GET", f"{_TICKET}/exchange", exchange.show_talks, Access.TICKETS),
         ("POST", f"{_TICKET}/give-back", exchange.give_back, Access.TICKETS),
@@ -195,6 +211,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
     supervisors: Mapping[ActorId, str] | None = None,
     holders: Holders | None = None,
+    proxies: Collection[str] = (),
     knowledge_desk: KnowledgeBackend | None = None,
     public_rate: RateRules | None = None,
 ) -> web.Application:
@@ -208,6 +225,7 @@ def create_app(
     app[BACKEND] = backend
     app[LIMITS] = limits
     app[CLOCK] = clock
+    app[PROXIES] = frozenset(proxies)
     app[KNOWLEDGE] = knowledge_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)

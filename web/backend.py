@@ -24,7 +24,9 @@ from pbx.supervision import QueueOverride, SkillOverride, SpyMode, SupervisorReq
 if TYPE_CHECKING:
     from recordings.transcript import Transcript
     from web.desk import TicketDesk
+    from web.event_desk import EventDesk
     from web.offices import TicketOffice
+    from web.public_desk import PublicDesk
 
 
 # ---------------------------------------------------------------- the overview: what is going on now
@@ -411,6 +413,16 @@ class Backend(Protocol):
     @property
     def desk(self) -> TicketDesk:
         """The hotline's tickets."""
+        ...
+
+    @property
+    def public(self) -> PublicDesk:
+        """Tickets as their citizens see them."""
+        ...
+
+    @property
+    def events(self) -> EventDesk:
+        """Repeats and mass incidents."""
         ...
 
     @property

@@ -13,7 +13,7 @@ from ivr.upload import LONGEST_BYTES
 from pbx.ids import ActorId, QueueId
 from pbx.notice import NoticeEnded, NoticeGiven
 from web.auth import ACTOR
-from web.backend import NotFound, RequestResult
+from web.backend import NotFound, Refused, RequestResult
 from web.errors import ApiError, Problem, refusal
 from web.fields import Flag, Instant, Text, Whole, instant, read_body, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
@@ -21,6 +21,7 @@ from web.shape import answer
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _SOUND = re.compile(r"[0-9a-f]{16}")
+_INCIDENT = re.compile(r"i[0-9]{1,20}")
 _LONGEST_S = 366 * 86400
 
 
@@ -49,7 +50,8 @@ async def give_notice(request: web.Request) -> web.Response:
     """POST /api/notices with ``{"kind": "water", "area": "haizhou", "queue": …, "number": …, "until": …}``.
 
     ``for_s`` instead of ``until``; ``sound_zh``, ``sound_en``: own words of `keep_sound` instead of the prompts, in
-    that language; ``press`` false = nobody is offered to be told of the end. Answers with its id.
+    that language; ``press`` false = nobody is offered to be told of the end; ``incident``: the mass incident of tickets
+    that it is about, with which it ends. Answers with its id.
     """
     body = await read_body(
         request,
@@ -62,6 +64,7 @@ async def give_notice(request: web.Request) -> web.Response:
             "for_s": Whole(1, _LONGEST_S),
             "press": Flag(),
             **{f"sound_{language}": Text(longest=16, pattern=_SOUND) for language in LANGUAGES},
+            "incident": Text(longest=32, pattern=_INCIDENT),
         },
     )
     sounds = tuple((language, str(body[name])) for language in LANGUAGES if (name := f"sound_{language}") in body)
@@ -69,23 +72,40 @@ async def give_notice(request: web.Request) -> web.Response:
         if not await request.app[BACKEND].has_notice_sound(language, sound):
             raise ApiError(422, "unknown_sound", [Problem(f"sound_{language}", "unknown_sound")])
     by, until = _by(request), _until(request, body)
+    of = body.get("incident", "")
+    await _goes_on(request, of)
     queue = QueueId(body["queue"]) if "queue" in body else None
-    return _answered(
-        await request.app[BACKEND].supervise(
-            lambda asked, at: NoticeGiven(
-                body["kind"],
-                body.get("area", ""),
-                queue,
-                body.get("number"),
-                until,
-                body.get("press", True),
-                by,
-                asked,
-                at,
-                sounds,
-            )
+    result = await request.app[BACKEND].supervise(
+        lambda asked, at: NoticeGiven(
+            body["kind"],
+            body.get("area", ""),
+            queue,
+            body.get("number"),
+            until,
+            body.get("press", True),
+            by,
+            asked,
+            at,
+            sounds,
+            of,
         )
     )
+    if of and await _is_over(request, of):  # closed while the notice was being given
+        request.app[BACKEND].events.end_notices(of)
+    return _answered(result)
+
+
+async def _goes_on(request: web.Request, of: str) -> None:
+    """Whether a notice can be given of this mass incident. NotFound, `Refused` (``incident_closed``) otherwise."""
+    if of and await _is_over(request, of):
+        raise Refused("incident_closed")
+
+
+async def _is_over(request: web.Request, of: str) -> bool:
+    found = await request.app[BACKEND].events.incident(of)
+    if found is None:
+        raise NotFound("mass_incident")
+    return found.incident.closed_at is not None
 
 
 async def keep_sound(request: web.Request) -> web.Response:

@@ -61,7 +61,7 @@ def _about(limits: WebLimits) -> dict[str, Field]:
     }
 
 
-def _acting(own: Actor) -> dict[str, Field]:
+def acting(own: Actor) -> dict[str, Field]:
     """The fields by which the hotline's own token speaks for somebody; nobody else may."""
     return dict(acting_fields()) if own.role is Role.ADMIN else {}
 
@@ -289,7 +289,7 @@ async def take_ticket(request: web.Request) -> web.Response:
         **_about(request.app[LIMITS]),
         "channel": Text(32, pattern=_WORD),
         "language": Text(8, pattern=re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")),
-        **_acting(own),
+        **acting(own),
     }
     if own.role is Role.ADMIN:
         fields["agent"] = Text(32, pattern=_NAME)
@@ -365,7 +365,7 @@ async def move_ticket(request: web.Request) -> web.Response:
             "contacted": Flag(),
             "solved": Flag(),
             "satisfied": Flag(),
-            **_acting(own),
+            **acting(own),
         },
     )
     try:

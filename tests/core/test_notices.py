@@ -24,6 +24,7 @@ from pbx.commands import Announce, Command, HangUp, Play, SaveCallback
 from pbx.events import TimerKind
 from pbx.ids import ActorId, AgentId, RequestId
 from pbx.notice import (
+    IncidentOver,
     NoticeEnded,
     NoticeGiven,
     NoticeRegistered,
@@ -382,6 +383,34 @@ def test_without_outbound_calling_they_are_counted_and_stay_in_the_list() -> Non
     assert none(over, SaveCallback)
     assert dict(only(over, order.Reply).detail) == {"registered": "1"}
     assert "cannot call them" in only(over, Audit).entry.en
+
+
+def test_a_notice_ends_with_the_incident_that_it_is_about_and_who_registered_is_called() -> None:
+    hall = Hall(callback=CALLING)
+    hall.queued(ONE)
+    say(hall)
+    register(hall)
+    hall.now += 1
+    hall.asked(NoticeGiven, "power", "", None, None, None, True, of="i7")
+    held = {one.kind: one for one in hall.house.incidents.values()}
+    assert (held["water"].of, held["power"].of) == ("", "i7")
+    assert none(hall.step(IncidentOver("i9", hall.now)), SaveNotice, SaveCallback)
+    assert none(hall.step(IncidentOver("", hall.now)), SaveNotice, SaveCallback)  # one of no incident goes on
+    over = hall.step(IncidentOver("i7", hall.now))
+    assert only(over, SaveNotice).notice.kind == "power"
+    assert only(over, Audit).entry.actor == "system"
+    assert list(hall.house.incidents) == [held["water"].id]
+    assert none(hall.step(IncidentOver("i7", hall.now)), SaveNotice)
+
+
+def test_who_registered_for_an_incident_is_called_when_it_closes() -> None:
+    hall = Hall(callback=CALLING)
+    hall.queued(ONE)
+    say(hall)
+    register(hall)
+    (given,) = hall.house.incidents.values()
+    hall.house.incidents[given.id] = replace(given, of="i7")
+    assert only(hall.step(IncidentOver("i7", hall.now)), SaveCallback).callback.kind is CallbackKind.NOTICE
 
 
 # ---------------------------------------------------------------- who may, and what makes no sense

@@ -154,6 +154,7 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         notice.NoticeGiven("power", "haizhou", ENGLISH, None, None, third, LIN, request, at),
         notice.NoticeEnded("n0", LIN, request, at),
         notice.NoticeRegistered("n0", call, at),
+        notice.IncidentOver("i0", at),
         notice.NoticesRestored((INCIDENT,), (notice.Registration("n0", "138", "zh", GENERAL, call, at),), at),
         event.TimeIsUp(TimerKind.NOTICE, "n0", 0, at),
         event.CallersRemembered((LISTED,), (("13800001111", GENERAL, at - 9, at, "returning"),), (("1", A1, at),), at),
@@ -167,7 +168,7 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
 LISTED = event.CallerEntry("138*", "vip", 4e9, GENERAL, 3, "1001", "")
 
 
-INCIDENT = notice.Incident("n0", "water", "", None, None, None, True, LIN, 0.0)
+INCIDENT = notice.Incident("n0", "water", "", None, None, None, True, LIN, 0.0, of="i0")
 
 
 def test_no_kind_of_event_is_missing_here() -> None:

@@ -22,7 +22,8 @@ from knowledge.sql import KnowledgeConflict, Policy
 from knowledge.tasks import TaskState
 from knowledge.tasks_sql import TaskConflict
 from knowledge.version import Entry
-from knowledge.words import Vocabulary, key_of, standard_vocabulary
+from knowledge.words import Vocabulary, standard_vocabulary
+from pbx.terms import key_of
 
 pytestmark = pytest.mark.doors
 

@@ -14,7 +14,7 @@ import pytest
 
 from controller.database import StoreError
 from controller.records import Operations, Records
-from controller.reminders import Reminders
+from controller.reminders import Reminders, to_log
 from controller.spool import Operation
 from controller.writer import Store
 from pbx.commands import OpenTicket
@@ -340,3 +340,12 @@ async def test_ended_at_any_moment_every_step_is_made_once(store: Store, records
         assert len(keys) == len(set(keys)) == 4
         assert {one.rule for one in desk.told if one.ticket == ticket.number} == {"sign-late", "handle-late"}
     assert await store.read(untold) == []
+
+
+async def test_the_log_tells_what_and_whom_and_not_which_ticket(caplog: pytest.LogCaptureFixture) -> None:
+    made = Made("2026112300001", "k", "handle-late", Act.REMIND, ("unit",), "water", 1.0, 1.0, 2.0, Outcome.MADE)
+    with caplog.at_level("INFO", "controller.reminders"):
+        await to_log(made)
+    (line,) = caplog.records
+    assert line.getMessage() == "remind handle-late for unit"
+    assert line.__dict__["action"] == "ticket.remind"

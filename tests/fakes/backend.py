@@ -27,7 +27,7 @@ from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
-from tests.fakes.desk import MemoryDesk
+from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic
 from tests.fakes.office import MemoryOffice
 from web.backend import (
     AgentView,
@@ -43,6 +43,8 @@ from web.backend import (
     SupervisionView,
     Unavailable,
 )
+from web.event_desk import EventDesk
+from web.public_desk import PublicDesk
 
 GENERAL, ENGLISH, APPROVALS = QueueId("general"), QueueId("english"), QueueId("approvals")
 NAMES = {GENERAL: ("综合服务", "General"), ENGLISH: ("英语专席", "English desk"), APPROVALS: ("一号答", "Approvals")}
@@ -65,6 +67,8 @@ class MemoryBackend:
         self.recordings: dict[CallId, Path] = {}
         self.transcripts: dict[CallId, Transcript] = {}
         self.desk = MemoryDesk(self.names, clock, self._check_store)
+        self.events: EventDesk = NoEvents()
+        self.public: PublicDesk = NoPublic()
         self.office = MemoryOffice(self.desk)
         self.requests = self.desk.requests
         self.orders: list[SupervisorRequest] = []
@@ -253,7 +257,12 @@ class MemoryBackend:
 
     async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
         self.requests.append(("dial", agent, number, purpose, queue))
-        return self._in_talk(agent)
+        if agent not in self._agents:
+            return RequestResult(False, "unknown_agent")
+        state = self._agents[agent].state
+        if state in (AgentState.OFFLINE, AgentState.TALKING):
+            return RequestResult(False, "not_signed_in" if state is AgentState.OFFLINE else "busy")
+        return RequestResult(True)
 
     async def digits(self, agent: AgentId, digits: str) -> RequestResult:
         self.requests.append(("digits", agent, digits))
