@@ -23,6 +23,7 @@ from controller.writer import Store, StoreRules
 from tests.fakes.backend import MemoryBackend
 from tickets.exchange.signing import Key
 from tickets.exchange.threads import Retry
+from tickets.files import AttachmentFiles
 from tickets.organisations import Organisation, OrganisationTree
 from tickets.ticket import TicketPolicy
 from web.app import Server, create_app, serve
@@ -144,7 +145,9 @@ class Installation:
             spread=lambda: 0.5,
         )
         backend: Any = MemoryBackend()
-        backend.desk = HotlineDesk(self.records, self.policy, (), time.time)
+        backend.desk = HotlineDesk(
+            self.records, self.policy, (), time.time, AttachmentFiles(self._folder / f"{self.name}-files")
+        )
         backend.office = HotlineOffice(self.records, self.peers, time.time)
         self.server = await serve(create_app(backend, token=TOKEN, metrics=backend.metrics))
         await self.peers.start()
