@@ -40,7 +40,8 @@ from knowledge.find import Filter, find
 from knowledge.moves import Editor, KnowledgeInput, KnowledgeState, Role
 from knowledge.sheet import Format, written
 from knowledge.version import Entry
-from knowledge.words import normalised, standard_vocabulary, terms
+from knowledge.words import Vocabulary, standard_vocabulary
+from pbx.terms import normalised, terms
 from tickets.ticket import TicketPolicy
 from web.knowledge_backend import Wanted
 
@@ -104,7 +105,7 @@ def rates(search: Callable[[str], Sequence[Specimen]], tune: bool) -> dict[str, 
     }
 
 
-def ours(url: str) -> Callable[[str], list[Specimen]]:
+def ours(url: str, vocabulary: Vocabulary) -> Callable[[str], list[Specimen]]:
     """The hotline's own search over the specimens in a database."""
     own = specimens()
     upgrade(url)
@@ -114,7 +115,7 @@ def ours(url: str) -> Callable[[str], list[Specimen]]:
 
     def search(asked: str) -> list[Specimen]:
         with engine.begin() as connection:
-            return [own[one.no - 1] for one in find(connection, asked, Filter(TODAY), standard_vocabulary(), 3)]
+            return [own[one.no - 1] for one in find(connection, asked, Filter(TODAY), vocabulary, 3)]
 
     return search
 
@@ -282,9 +283,11 @@ def run(json_path: Path | None = None, quick: bool = False) -> int:
     count, searches = (ENTRIES // 10, SEARCHES // 10) if quick else (ENTRIES, SEARCHES)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        search = ours(f"sqlite:///{folder}/set.db")
+        words = standard_vocabulary()
+        search = ours(f"sqlite:///{folder}/set.db", words)
+        plain = ours(f"sqlite:///{folder}/plain.db", Vocabulary(empty=words.empty))
         peers = {"fts5_pairs": fts5("unicode61", _pairs), "fts5_trigram": fts5("trigram", _trigrams)}
-        found = {"ours": search, **peers}
+        found = {"ours": search, "ours_without_synonyms": plain, **peers}
         hits = {who: {"tune": rates(how, True), "hold": rates(how, False)} for who, how in found.items()}
         report.figure("knowledge.top3_hit_rate", hits["ours"]["hold"]["top3"], peer=hits["fts5_pairs"]["hold"]["top3"])
         report.details = {"hits": hits, "entries": count, "searches": searches}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -13,13 +14,19 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from agents.moves import AgentState
-from agents.rights import Actor
+from agents.rights import Action, Actor, refusal
 from controller.audit_rows import as_json
 from controller.engine import Engine
+from controller.event_desk import HotlineEvents
 from controller.house import House, LiveCall
+from controller.own_sounds import OwnSounds
 from controller.performer import Performer
+from controller.public_desk import HotlinePublic
 from controller.records import Records
 from controller.ticket_desk import HotlineDesk, from_store
+from controller.ticket_office import HotlineOffice
+from ivr.audio import RATE
+from ivr.upload import BadSound, own_words
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor
 from pbx.call import CallRecord, CallState, Outcome
@@ -80,6 +87,8 @@ T = TypeVar("T")
 SHOWN_AFTER_END_S = 20.0
 """A call that has ended stays on the first page so long, greyed."""
 
+log = logging.getLogger(__name__)
+
 KEPT_AFTER_END = 200
 """So many ended calls are kept at hand: the store has them a moment later only."""
 
@@ -100,8 +109,12 @@ class HotlineBackend:
         door: AmiDoor,
         recordings: Path,
         desk: HotlineDesk,
+        events: HotlineEvents,
+        public: HotlinePublic,
+        office: HotlineOffice,
         clock: Callable[[], float],
         answer_s: float = 5.0,
+        own_sounds: OwnSounds | None = None,
     ) -> None:
         self._house = house
         self._records = records
@@ -109,7 +122,11 @@ class HotlineBackend:
         self._tally = tally
         self._door = door
         self._recordings = recordings
+        self._own_sounds = own_sounds
         self.desk = desk
+        self.events = events
+        self.public = public
+        self.office = office
         self._clock = clock
         self._answer_s = answer_s
         self._zone = ZoneInfo(house.plan.timezone)
@@ -307,7 +324,7 @@ class HotlineBackend:
                     one.call,
                     live[one.call].record.queue if one.call in live else None,
                     one.mode,
-                    one.started_at,
+                    one.started_at if one.hears else None,
                 )
                 for one in state.spies.values()
             ),
@@ -358,6 +375,27 @@ class HotlineBackend:
         return await self._ask(lambda request, at: CallbackCancelled(id, by, request, at))
 
     # ---------------------------------------------------------------- incident notices
+
+    async def keep_notice_sound(self, by: ActorId, language: str, wav: bytes) -> RequestResult:
+        """A supervisor's own words for notices."""
+        code = refusal(self._house.plan.actor(by), Action.GIVE_NOTICE)
+        if not code and (self._own_sounds is None or not self._own_sounds.possible):
+            code = "no_own_sounds"
+        if code or self._own_sounds is None:
+            return RequestResult(False, code)
+        try:
+            sound = await asyncio.to_thread(own_words, wav)
+            name = await asyncio.to_thread(self._own_sounds.keep, language, sound)
+        except BadSound as error:
+            return RequestResult(False, error.code)
+        except OSError as error:
+            log.error("a notice's sound cannot be kept: %s", error.strerror, extra={"action": "notice.sound_unwritten"})
+            return RequestResult(False, "not_kept")
+        return RequestResult(True, "", {"sound": name, "seconds": f"{len(sound) / RATE:.1f}"})
+
+    async def has_notice_sound(self, language: str, name: str) -> bool:
+        """Whether such a sound was kept."""
+        return self._own_sounds is not None and await asyncio.to_thread(self._own_sounds.has, language, name)
 
     async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
         """The notices of a span, and those that hold."""

@@ -29,19 +29,25 @@ from controller.config_webhooks import hooks_of
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
+from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
 from controller.open311 import open311_of
+from controller.own_sounds import FOLDER as OWN_SOUNDS
+from controller.own_sounds import OwnSounds
+from controller.peers import PeerExchange, peers_of
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
+from controller.public_desk import HotlinePublic
 from controller.records import Operations, Records
 from controller.reminders import Reminders
 from controller.schema import upgrade
 from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
+from controller.ticket_office import HotlineOffice
 from controller.tokens import ACCESS, AccessFile, Holders
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
@@ -51,7 +57,7 @@ from pbx.call import CallRecord
 from pbx.events import CallbacksRestored, CallsRestored, Event, ExchangeEnding
 from pbx.ids import CallId
 from pbx.memory import DeskNoticesRestored
-from pbx.notice import NoticesRestored
+from pbx.notice import IncidentOver, NoticesRestored
 from pbx.supervision import OverridesRestored
 from pbx.translate import DialledCode
 from recordings.models import ModelError, find_model
@@ -184,6 +190,23 @@ class Hotline:
             timezone=plan.timezone,
             clock=self.clock,
         )
+        sounds = self.exchange.settings.instance / "data/sounds" if self.exchange is not None else None
+        own_sounds = OwnSounds(data / OWN_SOUNDS, sounds)
+        await asyncio.to_thread(own_sounds.publish)
+        citizens = settings.raw.citizens
+        queries = HotlinePublic(
+            records, load_or_make_token(data / "query-key"), settings.tickets, self.clock, citizens.queries
+        )
+        performer.look_up = queries.by_phone
+        events = HotlineEvents(
+            store,
+            settings.tickets,
+            self.clock,
+            lambda id: engine.post(IncidentOver(id, self.clock())),
+            citizens.repeats,
+            citizens.follow_up,
+        )
+        peers = await self._peers(records)
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -192,7 +215,11 @@ class Hotline:
             door=exchange.door,
             recordings=data / "recordings",
             desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock, AttachmentFiles(data / "attachments")),
+            events=events,
+            public=queries,
+            office=HotlineOffice(records, peers, self.clock),
             clock=self.clock,
+            own_sounds=own_sounds,
         )
         engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
         performer.post = engine.post
@@ -249,6 +276,7 @@ class Hotline:
         self._run(exchange.door.run(), fatal=True)
         if not await exchange.door.wait_ready(LOGIN_S):
             raise StartError(f"no Asterisk let us log in within {LOGIN_S:.0f} s at {exchange.advice}")
+        self._run(events.go_on([one.of for one in held if one.of]))
         live = switchboard.house.calls
         performer.recover(lambda call: CallId(call) in live)
         # Not before: callers are served without it, and it makes only their estimates better.
@@ -265,7 +293,7 @@ class Hotline:
         desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
         knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
         self._run(knowledge.keep())
-        public = settings.raw.knowledge
+        searching = settings.raw.knowledge
         app = pages.create_app(
             backend,
             token=token,
@@ -274,8 +302,11 @@ class Hotline:
             supervisors=supervisors,
             holders=Holders(AccessFile(data / ACCESS)),
             geo=open311_of(settings.raw.open311),
+            proxies=settings.raw.web.proxies,
             knowledge_desk=knowledge,
-            public_rate=pages.RateRules(public.public_burst, public.public_per_minute, public.public_all_per_s),
+            public_rate=pages.RateRules(
+                searching.public_burst, searching.public_per_minute, searching.public_all_per_s
+            ),
         )
         web = settings.raw.web
         try:
@@ -378,6 +409,20 @@ class Hotline:
             self._failed.set_result(str(error) if error else "the connection to Asterisk has ended")
 
     # ---------------------------------------------------------------- parts
+
+    async def _peers(self, records: Records) -> PeerExchange | None:
+        """The exchange with other installations, where there is one."""
+        section = self.settings.raw.exchange
+        if section.name is None or not section.peers:
+            return None
+        try:
+            peers, rules = await asyncio.to_thread(peers_of, section, self.settings.file.parent)
+        except ValueError as error:
+            raise StartError(str(error)) from None
+        exchange = PeerExchange(section.name, peers, records, self.clock, rules)
+        await exchange.start()
+        self._stack.push_async_callback(exchange.stop)
+        return exchange
 
     async def _exchange(self) -> _Attached:
         raw = self.settings.raw.asterisk

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from controller import callbacks, held, hold_keys, offers, outbound, transfers, turned_away
+from controller import callbacks, held, hold_keys, offers, outbound, ticket_query, transfers, turned_away
 from controller.house import House, LiveCall
 from controller.plan import VOICE_MESSAGE
 from controller.recorded import reached
-from ivr.menu import Action, Enqueue, Message, Question, Release, again, answer, enter, played
+from ivr.menu import Action, Enqueue, Message, Query, Question, Release, again, answer, enter, played
 from ivr.prompts import prompt_name
 from pbx.call import CallInput, CallRecord, CallState, Outcome
 from pbx.commands import Ask, HangUp, Play
@@ -84,6 +84,9 @@ def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
     if live.away:
         turned_away.answered(house, live, event.keys)
         return
+    if live.query is not None:
+        ticket_query.answered(house, live, event.keys, event.status is KeyStatus.AHEAD, event.at)
+        return
     if live.notice_playing and event.status is KeyStatus.AHEAD and live.menu is not None and live.position is not None:
         _apply(house, live, again(live.menu, live.position), event.at)  # pressed before the notice: he has not heard it
         return
@@ -116,7 +119,9 @@ def prompt_played(house: House, event: PromptPlayed, now: float) -> None:
     if live.notice_playing:
         live.notice_owed = False
         reached(house, live, Milestone.CONSENT_HEARD, event.at)
-    if live.away == VOICE_MESSAGE:
+    if live.query is not None and not live.away:
+        ticket_query.told(house, live, event.at)
+    elif live.away == VOICE_MESSAGE:
         turned_away.take_message(house, live, event.at)
     elif live.away:  # found after a restart, as he was told the last that he hears
         house.emit(HangUp(live.call, live.channel))
@@ -139,6 +144,8 @@ def caller_idle(house: House, event: CallerIdle, now: float) -> None:
     if live is None or event.step < live.oldest_news:
         return
     if live.state not in (CallState.ARRIVED, CallState.ASKING, CallState.PLAYING):
+        return
+    if ticket_query.looked_up(house, live, event.at):
         return
     if live.releasing:
         house.emit(HangUp(live.call, live.channel))
@@ -205,6 +212,8 @@ def resume(house: House, live: LiveCall, at: float) -> None:
         case CallState.ASKING | CallState.PLAYING:
             if live.dialog is not None:
                 hold_keys.ask_again(house, live)
+            elif live.query is not None:
+                ticket_query.ask_again(house, live)
             elif live.releasing and live.record.outcome is Outcome.CALLBACK and not live.record.callback:
                 hold_keys.tell(house, live)
             elif live.menu is not None and live.position is not None:
@@ -232,6 +241,11 @@ def _anew(house: House, live: LiveCall, at: float) -> None:
         return
     live.state = CallState.ARRIVED
     begin(house, live, at)
+
+
+def go_on(house: House, live: LiveCall, action: Action, at: float) -> None:
+    """Do what the menu wants after something that was no question of its own."""
+    _apply(house, live, action, at)
 
 
 def release(house: House, live: LiveCall, prompts: tuple[str, ...]) -> None:
@@ -264,6 +278,8 @@ def _apply(house: House, live: LiveCall, action: Action, at: float) -> None:
                 )
         case Message(prompts):
             play(house, live, prompts)
+        case Query(tries):
+            ticket_query.begin(house, live, tries)
         case Release(prompts):
             live.releasing = True
             play(house, live, prompts)

@@ -101,6 +101,7 @@ _NEEDED: dict[Any, dict[Any, Any]] = {
     "queues": {"id": "missing-{}", "name_zh": "?", "name_en": "?"},
     "agents": {"id": "999{:05d}", "name": "?"},
     "extensions": {"id": "998{:05d}", "name": "?"},
+    "areas": {"id": "missing-{}"},
     "callers": {"number": "997{:05d}", "kind": "vip", "until": date(2999, 12, 31)},
 }
 """What an entry cannot do without, and what stands there while the rest of a faulty file is checked."""

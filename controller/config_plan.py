@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -25,6 +26,7 @@ from controller.hold_keys import MENU, QUEUE
 from controller.notices import WORDS as NOTICE_WORDS
 from controller.plan import (
     CALL_BACK,
+    AreaPlan,
     CallbackPlan,
     Destination,
     Full,
@@ -117,6 +119,7 @@ class PlanReader:
         recording = self._recording()
         callback = self._callback()
         callers = tuple(self._callers(queues))
+        area_callers = self._areas(menus, queues)
         agent_rules = self._agent_rules()
         self._codes()
         destinations = self._destinations()
@@ -144,7 +147,10 @@ class PlanReader:
             code_language=raw.phone_codes.language,
             supervisors=supervisors,
             supervision=SupervisionRules(
-                raw.supervision.conflict_s, raw.supervision.ring_s, raw.supervision.agent_sees
+                raw.supervision.conflict_s,
+                raw.supervision.ring_s,
+                raw.supervision.agent_sees,
+                raw.supervision.follow_s,
             ),
             timezone=raw.hotline.timezone,
             callback=callback,
@@ -162,6 +168,7 @@ class PlanReader:
             callers=callers,
             notice_kinds=self._prompts_called("notice-") - NOTICE_WORDS,
             areas=self._prompts_called("area-"),
+            area_callers=area_callers,
             lengths={
                 f"hotline/{sound.parent.name}/{sound.stem}": sound.stat().st_size / 8000  # A-law: a byte a sample
                 for sound in sorted(self.sounds.glob("*/*.alaw"))
@@ -352,6 +359,31 @@ class PlanReader:
                 yield Listed(one.number, ListedAs(one.kind), until, queue, one.priority, "configuration", one.note)
             except ValueError as error:
                 self.wrong(("callers", index), str(error))
+
+    def _areas(self, menus: Mapping[str, Menu], queues: Mapping[QueueId, QueuePlan]) -> dict[str, AreaPlan]:
+        """By what callers of each area are known; a queue of a city that is an area is known by itself."""
+        self._doubles("areas", [one.id for one in self.raw.areas], "id")
+        spoken, numbers = self._prompts_called("area-"), {one.dialled for one in self.raw.numbers}
+        found: dict[str, AreaPlan] = {}
+        for index, one in enumerate(self.raw.areas):
+            if one.id not in spoken:
+                self.wrong(("areas", index, "id"), f"there is no prompt area-{one.id} in every language")
+            for name, given, known in (
+                ("numbers", one.numbers, numbers),
+                ("queues", one.queues, set(queues)),
+                ("menu", [path.split("/")[0] for path in one.menu], set(menus)),
+            ):
+                for place, value in enumerate(given):
+                    if value not in known:
+                        there = ", ".join(sorted(known))
+                        self.wrong(("areas", index, name, place), f"{value!r} is not there; there are: {there}")
+            paths = tuple((path.split("/")[0], tuple(path.split("/")[1:])) for path in one.menu)
+            found[one.id] = AreaPlan(frozenset(one.numbers), frozenset(map(QueueId, one.queues)), paths)
+        for queue in self.raw.queues:
+            if queue.city is not None and queue.city in spoken:
+                known_by = found.get(queue.city, AreaPlan())
+                found[queue.city] = replace(known_by, queues=known_by.queues | {QueueId(queue.id)})
+        return found
 
     def _doubles(self, section: str, ids: list[str], field: str) -> None:
         for index, one in enumerate(ids):

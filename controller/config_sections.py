@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
+from tickets.follow_up import FollowUpRules
+from tickets.query_guard import QueryRules
+from tickets.repeats import RepeatRules
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 Extension = Annotated[str, Field(pattern=r"^[0-9]{3,8}$")]
@@ -43,6 +46,7 @@ class NumberSection(Section):
     dialled: Dialled
     menu: Id | None = None
     direct: Id | None = None
+    city: Id | None = None  # whose number it is, by the id of [[organisations]]; default: the city of its queue
     language: Literal["zh", "en"] = "zh"
     hours: dict[str, Any] = Field(default_factory=dict)  # empty = 7x24 (domain.md A2)
     when_closed: Literal["message", "callback", "voice-message"] = "message"
@@ -124,6 +128,15 @@ class CallerSection(Section):
     note: Annotated[str, Field(max_length=200)] = ""
 
 
+class AreaSection(Section):
+    """[[areas]]: an area of incident notices, and by what its callers are known; see `controller.plan.AreaPlan`."""
+
+    id: Id
+    numbers: list[str] = Field(default_factory=list)
+    queues: list[Id] = Field(default_factory=list)
+    menu: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[0-9*#]+)+$")]] = Field(default_factory=list)
+
+
 class SeatSection(Section):
     """[[seats]]: a phone that belongs to nobody; any agent may sign in there (hot desk)."""
 
@@ -173,6 +186,7 @@ class SupervisionSection(Section):
     conflict_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
     ring_s: Annotated[int, Field(ge=1, le=120)] = 20
     agent_sees: bool = True
+    follow_s: Annotated[int, Field(ge=0, le=3600)] = 60
 
 
 class AgentRulesSection(Section):
@@ -296,6 +310,7 @@ class WebSection(Section):
 
     host: str = "127.0.0.1"
     port: Port = 8012
+    proxies: list[str] = Field(default_factory=list)  # addresses before us whose X-Forwarded-For is believed
 
 
 class Open311AttributeSection(Section):
@@ -433,6 +448,7 @@ class TicketsSection(Section):
     close_other_working_days: Annotated[int, Field(ge=1, le=365)] = 5
     holidays: list[date] = Field(default_factory=list)  # beside the statutory ones: a newer notice, a local closure
     workdays: list[date] = Field(default_factory=list)  # make-up working days (调休) of a newer notice
+    classes: str | None = None  # file of the classification tree; default: the sample that comes along
     calendars: list[str] = Field(default_factory=list)  # files with a year's notice each, TOML or CSV
     redispatch: Literal["runs_on", "restarts"] = "runs_on"  # what 改派 does to the clock to close
     redo: AmountSection | None = None  # the limit of a second handling; default: as the first
@@ -458,6 +474,93 @@ class KnowledgeSection(Section):
     public_all_per_s: Annotated[float, Field(ge=1, le=10_000)] = 50.0
 
 
+class CitizensSection(Section):
+    """[citizens]: see `RepeatRules`, `QueryRules` and `FollowUpRules`, which it makes."""
+
+    event_days: Annotated[float, Field(gt=0, le=30)] = 3.0
+    caller_days: Annotated[float, Field(gt=0, le=3650)] = 90.0
+    incident_from: Annotated[int, Field(ge=2, le=1000)] = 3
+    query_tries: Annotated[int, Field(ge=1, le=100_000)] = 30
+    query_tries_in_s: Annotated[float, Field(ge=1, le=86_400)] = 600.0
+    query_wrong_a_day: Annotated[int, Field(ge=1, le=1000)] = 10
+    follow_up_after_h: Annotated[float, Field(ge=0, le=720)] = 24.0
+    follow_up_within_days: Annotated[float, Field(gt=0, le=365)] = 14.0
+    follow_up_sample: Annotated[float, Field(ge=0, le=1)] = 0.2
+
+    @property
+    def repeats(self) -> RepeatRules:
+        """When tickets are likely about the same."""
+        windows = (self.event_days * 86_400.0, self.caller_days * 86_400.0)
+        return RepeatRules(*windows, incident_from=self.incident_from)
+
+    @property
+    def queries(self) -> QueryRules:
+        """How often tickets may be queried."""
+        return QueryRules(self.query_tries, self.query_tries_in_s, self.query_wrong_a_day)
+
+    @property
+    def follow_up(self) -> FollowUpRules:
+        """Who is called back after closing. Raises ValueError for a span that ends before it begins."""
+        return FollowUpRules(
+            self.follow_up_after_h * 3600.0, self.follow_up_within_days * 86_400.0, self.follow_up_sample
+        )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> CitizensSection:
+        if self.follow_up_after_h >= self.follow_up_within_days * 24.0:
+            raise ValueError("follow_up_within_days ends before follow_up_after_h is over")
+        return self
+
+
+OrgId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+Named = Annotated[str, Field(max_length=120)]
+
+
+class OrganisationSection(Section):
+    """[[organisations]]: a province, city, county or handling unit, see `tickets.organisations`."""
+
+    id: OrgId
+    name: Named
+    kind: Literal["province", "city", "county", "unit"]
+    leader: Named  # 分管领导
+    office: Named  # 责任处室
+    handler: Named  # 具体承办人
+    parent: OrgId | None = None
+    name_en: Named = ""
+    sort: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""  # kind of matters, as the classes name it
+    peer: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""  # the other installation that serves it
+    tickets: TicketsSection | None = None  # a city's own rules; what it leaves out is as in [tickets]
+
+
+PeerId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+class PeerKeySection(Section):
+    """One of `keys` of [[exchange.peers]]."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    file: str  # of mode 0600, with at least 32 characters
+
+
+class PeerSection(Section):
+    """[[exchange.peers]]: another installation."""
+
+    id: PeerId
+    url: Annotated[str, Field(pattern=r"^https?://[^\s?#]{1,300}$")]  # where its pages are
+    keys: list[PeerKeySection] = Field(min_length=1)  # the first signs, all are accepted
+
+
+class ExchangeSection(Section):
+    """[exchange]: tickets between installations, see docs/exchange.md."""
+
+    name: PeerId | None = None  # ours, as the others know it
+    peers: list[PeerSection] = Field(default_factory=list)
+    window_s: Annotated[float, Field(ge=10, le=3600)] = 300.0  # so far two clocks may be apart
+    timeout_s: Annotated[float, Field(ge=0.1, le=120)] = 10.0
+    retry_first_s: Annotated[float, Field(ge=0.01, le=3600)] = 1.0
+    retry_last_s: Annotated[float, Field(ge=0.01, le=86400)] = 300.0
+
+
 class HotlineFile(Section):
     """The whole file."""
 
@@ -472,6 +575,7 @@ class HotlineFile(Section):
     supervisors: list[SupervisorSection] = Field(default_factory=list)
     supervision: SupervisionSection = Field(default_factory=SupervisionSection)
     callers: list[CallerSection] = Field(default_factory=list)
+    areas: list[AreaSection] = Field(default_factory=list)
     destinations: list[DestinationSection] = Field(default_factory=list)
     trunk: TrunkSection | None = None
     outbound: OutboundSection = Field(default_factory=OutboundSection)
@@ -487,3 +591,6 @@ class HotlineFile(Section):
     speech: SpeechSection = Field(default_factory=SpeechSection)
     tickets: TicketsSection = Field(default_factory=TicketsSection)
     knowledge: KnowledgeSection = Field(default_factory=KnowledgeSection)
+    citizens: CitizensSection = Field(default_factory=CitizensSection)
+    organisations: list[OrganisationSection] = Field(default_factory=list)
+    exchange: ExchangeSection = Field(default_factory=ExchangeSection)

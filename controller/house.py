@@ -45,6 +45,18 @@ class CurrentOffer:
 
 
 @dataclass(slots=True)
+class TicketQuery:
+    """A caller queries a ticket by keys (`controller.ticket_query`). `number` None: he is asked for it."""
+
+    tries: int  #: so many answers that find nothing are left
+    number: str | None = None
+    typed: str = ""  #: keys that came before the question
+    serial: int = 0
+    asked_at: float | None = None  #: since when the store has been asked
+    told: bool | None = None  #: he is being told what was found (True), or that nothing was
+
+
+@dataclass(slots=True)
 class Dialog:
     """What a caller is asked who wants to be called back. `number` None: he is asked for it."""
 
@@ -136,6 +148,7 @@ class LiveCall:
     generation: int = 0  #: of his announcement timer
     announce_at: float | None = None  #: when he is told his place next
     comfort_at: float | None = None  #: when he hears the next word of comfort
+    query: TicketQuery | None = None  #: he queries a ticket
     dialog: Dialog | None = None  #: he is being asked about a call-back
     stood: CallRecord | None = None  #: as he stood in the line, until he hears the menu to which he wanted to go back
     away: str = ""  #: he cannot be served now, and is given this instead (`controller.turned_away`)
@@ -238,7 +251,7 @@ class House:
         """The agents who are shown that a supervisor hears them; nobody where the hotline does not let them know."""
         if not self.plan.supervision.agent_sees:
             return frozenset()
-        return frozenset(one.agent for one in self.supervision.spies.values() if one.started_at is not None)
+        return frozenset(one.agent for one in self.supervision.spies.values() if one.hears)
 
     def priority(self, live: LiveCall) -> int:
         """A caller's priority: his own, or that of his queue where it was raised for now."""

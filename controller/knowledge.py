@@ -21,7 +21,7 @@ from knowledge import sheet, sql, taking, tasks_sql
 from knowledge.completeness import Completeness, Served, completeness, warnings
 from knowledge.entry import Content, KnowledgeRefused, changed, regions_of
 from knowledge.find import Filter, find
-from knowledge.moves import Editor, KnowledgeInput, KnowledgeMove, KnowledgeState
+from knowledge.moves import Editor, KnowledgeInput, KnowledgeMove, KnowledgeState, Role
 from knowledge.sheet import Format
 from knowledge.tasks import Task, TaskMove, TaskState
 from knowledge.version import Entry
@@ -128,16 +128,19 @@ class KnowledgeDesk:
 
     async def begin(self, content: Content, actor: Editor) -> Entry:
         """A new draft."""
+        self._known(content.unit)
         at = self._clock()
         return await self._do(lambda connection: sql.begin(connection, content, actor, at, self._policy))
 
     async def write(self, no: int, wanted: Mapping[str, Any], actor: Editor, seen: int | None) -> Entry:
         """Write fields."""
+        self._known(wanted.get("unit", ""))
         at = self._clock()
         return await self._do(lambda connection: sql.write(connection, no, wanted, actor, at, self._policy, seen=seen))
 
     async def revise(self, no: int, wanted: Mapping[str, Any], actor: Editor, seen: int | None, reason: str) -> Entry:
         """The next version."""
+        self._known(wanted.get("unit", ""))
         at = self._clock()
         return await self._do(
             lambda connection: sql.revise(connection, no, wanted, actor, at, self._policy, seen=seen, reason=reason)
@@ -159,20 +162,22 @@ class KnowledgeDesk:
 
     async def from_ticket(self, number: TicketNumber, wanted: Mapping[str, Any], actor: Editor) -> Entry:
         """A closed inquiry's answer as a draft."""
+        self._known(wanted.get("unit", ""))
         at = self._clock()
 
         def work(connection: Connection) -> Entry:
             ticket = ticket_rows.get_ticket(connection, number)
             if ticket is None:
                 raise NotFound("ticket")
+            if actor.role is Role.UNIT and ticket.lead_unit != actor.unit:
+                raise NotFound("ticket")  # a unit is told nothing of tickets that are not its own
             if ticket.type is not TicketType.INQUIRY:
                 raise KnowledgeRefused("not_an_inquiry", "Only the answers to inquiries become entries.")
             if ticket.state not in (TicketState.RESOLVED, TicketState.ARCHIVED):
                 raise KnowledgeRefused("ticket_not_closed", "The inquiry is not closed yet.")
             if sql.made_of(connection, number) is not None:
                 raise KnowledgeRefused("taken_already", "There is an entry from this inquiry already.")
-            question = ticket.title or ticket.text[: self._policy.rules.question_max].replace("\n", " ")
-            said = Content(question, ticket.reply, unit=ticket.lead_unit or "", source=f"工单 {number}")
+            said = Content(ticket.title, ticket.reply, unit=ticket.lead_unit or "", source=f"工单 {number}")
             return sql.begin(connection, changed(said, wanted), actor, at, self._policy, ticket=number)
 
         return await self._do(work)
@@ -224,6 +229,7 @@ class KnowledgeDesk:
 
     async def ask(self, question: Content, actor: Editor, ticket: str) -> Task:
         """Nothing was found."""
+        self._known(question.unit)
         at, due_at = self._clock(), self._due()
         return await self._do(
             lambda connection: tasks_sql.ask(connection, question, actor, at, due_at, self._policy, ticket=ticket)
@@ -231,6 +237,7 @@ class KnowledgeDesk:
 
     async def assign(self, no: int, unit: str, actor: Editor, reason: str, seen: int | None) -> Task:
         """It is another unit's."""
+        self._known(unit)
         at, due_at = self._clock(), self._due()
         return await self._do(
             lambda connection: tasks_sql.assign(connection, no, unit, actor, at, due_at, reason, seen)
@@ -243,6 +250,7 @@ class KnowledgeDesk:
 
     async def answer(self, no: int, wanted: Mapping[str, Any], actor: Editor, seen: int | None) -> tuple[Task, Entry]:
         """The answer becomes a draft."""
+        self._known(wanted.get("unit", ""))
         at = self._clock()
         return await self._do(
             lambda connection: tasks_sql.answer(connection, no, wanted, actor, at, self._policy, seen)
@@ -263,6 +271,8 @@ class KnowledgeDesk:
     async def take_in(self, format: Format, data: bytes, actor: Editor, submit: bool) -> Imported:
         """A file's good rows."""
         rows, faults = await _converted(format, sheet.read, data, format, self._policy.rules)
+        gone = [sheet.Fault(row.line, "unit", "unknown_unit") for row in rows if not self._has(row.content.unit)]
+        rows, faults = [row for row in rows if self._has(row.content.unit)], [*faults, *gone]
         at = self._clock()
         made, revised, same, more = await self._do(
             lambda connection: taking.take(connection, rows, actor, at, self._policy, submit=submit)
@@ -270,6 +280,14 @@ class KnowledgeDesk:
         return Imported(made, revised, same, tuple(sorted([*faults, *more], key=lambda fault: fault.line)))
 
     # ---------------------------------------------------------------- the store
+
+    def _has(self, unit: str) -> bool:
+        """Whether an entry may name the unit: it is in the register, where the hotline has one."""
+        return not unit or not len(self._tickets.units) or unit in self._tickets.units
+
+    def _known(self, unit: str) -> None:
+        if not self._has(unit):
+            raise KnowledgeRefused("unknown_unit", "There is no such unit in the register.", "unit")
 
     async def _do(self, work: Callable[[Connection], R]) -> R:
         return await _plainly(self._store.submit(_WORK, work))

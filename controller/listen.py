@@ -1,7 +1,9 @@
 """监听, 密语, 强插: a supervisor hears a talk, speaks to the agent, or to both, in one call of his own. Pure rules.
 
 One ChanSpy on the agent's leg with the options ``qdE``; its mode is switched by a digit (`asterisk.md` section 5), so
-nothing is dialled again. It ends with the leg. Who listened, to whom, how, and for how long stands in the audit trail.
+nothing is dialled again. When the leg ends, because the caller was handed on or the agent has hung up, the supervisor
+hears music, and `follow` decides: the caller's next agent, in listen mode, if he may hear him; else a word, and
+the end. Who listened, to whom, how, and for how long stands in the audit trail, each agent by himself.
 """
 
 from __future__ import annotations
@@ -10,14 +12,31 @@ from collections.abc import Iterable
 
 from agents.rights import Action, refusal
 from controller import supervise_words as words
-from controller.house import House
+from controller.house import House, LiveCall
 from controller.supervise import actor, agent_refusal, answer, queue_of, record
 from controller.supervision import Spying
+from ivr.prompts import prompt_name
 from pbx.call import CallState
 from pbx.commands import Reply
 from pbx.events import LiveChannel
 from pbx.ids import AgentId, CallId, ChannelName, SpyId
-from pbx.supervision import Spy, SpyAsked, SpyEndAsked, SpyMark, SpyMode, SpyStarted, SpyStopped, StopSpy, SwitchSpy
+from pbx.supervision import (
+    EndSpy,
+    Spy,
+    SpyAsked,
+    SpyEndAsked,
+    SpyMark,
+    SpyMode,
+    SpyOn,
+    SpyStarted,
+    SpyStopped,
+    SpyWaits,
+    StopSpy,
+    SwitchSpy,
+)
+
+_OVER = (CallState.SURVEY, CallState.ENDED)
+"""Where a caller talks with no agent any more."""
 
 
 def spy_asked(house: House, event: SpyAsked, now: float) -> None:
@@ -39,12 +58,16 @@ def spy_asked(house: House, event: SpyAsked, now: float) -> None:
             mine = Spying(spy, event.by, AgentId(agent), CallId(call), leg, now, event.mode)
             house.supervision.spies[spy] = mine
             first = SpyMark(event.by, mine.agent, SpyMode.LISTEN, spy).encode()
-            house.emit(Spy(spy, mine.call, who.phone, leg, house.plan.supervision.ring_s, first))
+            rules = house.plan.supervision
+            house.emit(Spy(spy, mine.call, who.phone, leg, rules.ring_s, first, rules.follow_s, _over_word(house)))
         elif mine.mode is not event.mode:
             mine.mode = event.mode
-            if mine.started_at is not None:
+            if mine.hears:
                 house.emit(SwitchSpy(mine.spy, event.mode, mine.mark()))
-        detail = (("mode", mine.mode.value), ("phone", "talking" if mine.started_at is not None else "ringing"))
+        detail = (
+            ("mode", mine.mode.value),
+            ("phone", "talking" if mine.hears else "waiting" if mine.heard_until is not None else "ringing"),
+        )
     said = words.sentence(action, agent=agent, call=call)
     answer(house, event, action, code, said, agent=agent, call=call, queue=_queue(house, call), detail=detail)
 
@@ -93,7 +116,7 @@ def spy_end_asked(house: House, event: SpyEndAsked, now: float) -> None:
 
 
 def spy_started(house: House, event: SpyStarted, now: float) -> None:
-    """His phone was answered; a mode that was asked for meanwhile is switched to."""
+    """He hears the leg; a mode that was asked for meanwhile is switched to."""
     spying = house.supervision.spies.get(event.spy)
     if spying is None or spying.started_at is not None:
         return
@@ -102,15 +125,68 @@ def spy_started(house: House, event: SpyStarted, now: float) -> None:
         house.emit(SwitchSpy(spying.spy, spying.mode, spying.mark()))
 
 
+def spy_waits(house: House, event: SpyWaits, now: float) -> None:
+    """The leg that he heard is gone."""
+    spying = house.supervision.spies.get(event.spy)
+    if spying is not None and spying.started_at is not None and spying.heard_until is None:
+        spying.heard_until = event.at
+        follow(house)
+
+
+def follow(house: House) -> None:
+    """Bring every supervisor who waits to the caller's next agent, or tell him that there is none for him."""
+    for spying in house.supervision.waiting():
+        live = house.calls.get(spying.call)
+        if live is None or live.state in _OVER or house.plan.supervision.follow_s <= 0:
+            _end(house, spying)
+        elif live.state is CallState.TALKING:
+            _next_leg(house, spying, live)
+
+
+def _next_leg(house: House, spying: Spying, live: LiveCall) -> None:
+    if spying.leg in live.legs:
+        return  # the agent talks on: it was the supervisor who has hung up
+    legs = {whose: leg for leg, whose in live.legs.items() if whose is not None and whose in house.roster}
+    agent = live.record.agent if live.record.agent in legs else next(iter(legs), None)
+    if agent is None:
+        return
+    action = words.mode_action(SpyMode.LISTEN)
+    code = agent_refusal(house, spying.by, action, agent) or refusal(actor(house, spying.by), action, queue_of(live))
+    said = words.sentence(action, agent=agent, call=live.call)
+    _over(house, spying, house.now)
+    record(
+        house, spying.by, action, code, said, key=f"{spying.spy}/{agent}", agent=agent, call=live.call,
+        queue=_queue(house, live.call),
+    )  # fmt: skip
+    if code:
+        spying.started_at = None  # what he has heard is written down
+        _end(house, spying)
+        return
+    spying.agent, spying.leg, spying.mode = agent, legs[agent], SpyMode.LISTEN
+    spying.started_at = spying.heard_until = None
+    house.emit(SpyOn(spying.spy, spying.leg, spying.mark()))
+
+
+def _end(house: House, spying: Spying) -> None:
+    spying.ending = True
+    house.emit(EndSpy(spying.spy, _over_word(house)))
+
+
+def _over_word(house: House) -> str:
+    """What he is told when there is nothing more to hear."""
+    return prompt_name("en" if house.plan.code_language == "en" else "zh", "goodbye")
+
+
 def spy_stopped(house: House, event: SpyStopped, now: float) -> None:
     """He hears nothing any more, for whatever reason."""
     spying = house.supervision.spies.pop(event.spy, None)
-    if spying is not None:
+    if spying is not None and not (spying.ending and spying.started_at is None):
         _over(house, spying, event.at)
 
 
 def _over(house: House, spying: Spying, at: float) -> None:
-    seconds = max(0.0, at - spying.started_at) if spying.started_at is not None else None
+    until = spying.heard_until if spying.heard_until is not None else at
+    seconds = max(0.0, until - spying.started_at) if spying.started_at is not None else None
     said = words.sentence(Action.STOP_LISTENING, ended=words.ended(seconds, spying.agent, spying.call))
     record(
         house, spying.by, Action.STOP_LISTENING, "", said, key=spying.spy, agent=spying.agent, call=spying.call,
@@ -128,8 +204,22 @@ def found(house: House, rows: Iterable[LiveChannel], at: float) -> None:
         known = before.pop(mark.spy, None)
         if known is None:
             live = house.calls.get(row.call)
-            leg = next((one for one, whose in live.legs.items() if whose == mark.agent), None) if live else None
-            known = Spying(mark.spy, mark.by, mark.agent, row.call, leg or ChannelName(""), at, mark.mode, at)
+            leg = _leg_of(live, mark.agent) if live is not None else None
+            gone = at if leg is None else None  # an earlier controller may have ended while he waited
+            known = Spying(mark.spy, mark.by, mark.agent, row.call, leg or ChannelName(""), at, mark.mode, at, gone)
         house.supervision.spies[mark.spy] = known
     for spying in before.values():
         _over(house, spying, at)
+    for spying in house.supervision.spies.values():  # what was told to those who waited may be lost
+        spying.ending = False
+        live = house.calls.get(spying.call)
+        if spying.hears and (live is None or (live.state is CallState.TALKING and spying.leg not in live.legs)):
+            spying.heard_until = at
+    follow(house)
+
+
+def _leg_of(live: LiveCall, agent: AgentId) -> ChannelName | None:
+    """The agent's leg in the talk, or while his caller is on hold."""
+    if live.holding is not None and live.holding.agent == agent:
+        return live.holding.leg
+    return next((leg for leg, whose in live.legs.items() if whose == agent), None)

@@ -15,15 +15,17 @@ from zoneinfo import ZoneInfo
 from agents.rights import SYSTEM, Action, refusal
 from controller import callbacks, supervise
 from controller import supervise_words as words
+from controller.areas import elsewhere
 from controller.house import House, LiveCall
 from controller.waiting_words import PLACE, SAID_WITHIN_S, spoken
-from ivr.prompts import Language, prompt_name, say_number
+from ivr.prompts import Language, prompt_name, say_time
 from pbx.call import CallState
 from pbx.commands import Announce, Wake
 from pbx.events import Announced, TimeIsUp, TimerKind
 from pbx.ids import ActorId, QueueId
 from pbx.notice import (
     Incident,
+    IncidentOver,
     NoticeEnded,
     NoticeGiven,
     NoticeRegistered,
@@ -39,6 +41,9 @@ KEY = "1"
 WORDS = frozenset({"attention", "area", "until", "press", "registered", "over"})
 """Prompts ``notice-…`` that are no kind of incident."""
 
+PLAYED = "own"
+"""Asterisk's folder of the hotline's own words (`controller/own_sounds.py`)."""
+
 PROMISE = "promise"  #: he is being told that his number is noted
 _ONE_DAY_S = 86_400.0
 """An end that is further away is not told: a time without its day would be taken for the next one."""
@@ -48,25 +53,27 @@ _ONE_DAY_S = 86_400.0
 
 
 def prompts(house: House, incident: Incident, language: Language, *, press: bool) -> tuple[str, ...]:
-    """The notice in words of one language."""
+    """The notice in words of one language: the hotline's own where it has given some, else prompts."""
+    own = dict(incident.sounds).get(language)
+    if own is not None:
+        return (f"{PLAYED}/{language}/{own}", *((prompt_name(language, "notice-press"),) if press else ()))
     pieces = ["notice-attention", f"notice-{incident.kind}"]
     if incident.area:
         pieces += ["notice-area", f"area-{incident.area}"]
     if incident.until is not None and incident.until - house.now < _ONE_DAY_S:
         local = datetime.fromtimestamp(incident.until, ZoneInfo(house.plan.timezone))
-        pieces += ["notice-until", *say_number(local.hour, language, counting=True), "clock-hour"]
-        if local.minute:
-            pieces += ["digit-0"] if local.minute < 10 and language == "zh" else []
-            pieces += say_number(local.minute, language)
-            pieces += ["clock-minute"] if language == "zh" else []
+        pieces += ["notice-until", *say_time(local.hour, local.minute, language)]
     if press:
         pieces.append("notice-press")
     return tuple(prompt_name(language, piece) for piece in pieces)
 
 
-def concerns(incident: Incident, live: LiveCall) -> bool:
-    """Whether the notice is for this caller."""
-    return incident.queue in (None, live.record.queue) and incident.number in (None, live.record.dialled)
+def concerns(house: House, incident: Incident, live: LiveCall) -> bool:
+    """Whether the notice is for this caller; one who is known to call from another area hears nothing of it."""
+    record = live.record
+    if incident.queue not in (None, record.queue) or incident.number not in (None, record.dialled):
+        return False
+    return not incident.area or not elsewhere(house.plan, incident.area, record)
 
 
 def may_press(house: House, incident: Incident, live: LiveCall) -> bool:
@@ -92,9 +99,8 @@ def tell(house: House, live: LiveCall) -> None:
     if live.promised:
         said, pieces = PROMISE, (prompt_name(language, "notice-registered"),)
     else:
-        found = next(
-            (one for one in reversed(house.incidents.values()) if one.id not in live.told and concerns(one, live)), None
-        )
+        news = (one for one in reversed(house.incidents.values()) if one.id not in live.told)
+        found = next((one for one in news if concerns(house, one, live)), None)
         if found is None:
             return
         said, pieces = found.id, prompts(house, found, language, press=may_press(house, found, live))
@@ -133,14 +139,15 @@ def given(house: House, event: NoticeGiven, now: float) -> None:
     detail: tuple[tuple[str, str], ...] = ()
     if not code:
         incident = Incident(
-            noticed, event.kind, event.area, event.queue, event.number, event.until, event.press, event.by, now
-        )
+            noticed, event.kind, event.area, event.queue, event.number, event.until, event.press, event.by, now,
+            sounds=event.sounds, of=event.of,
+        )  # fmt: skip
         house.incidents[noticed] = incident
         house.emit(SaveNotice(incident))
         _end_later(house, incident)
         for live in house.waiting():
             tell(house, live)
-        detail = (("id", noticed), *_without_key(house, incident))
+        detail = (("id", noticed), *_area_chooses(house, incident), *_without_key(house, incident))
     what = event.kind + (f" ({event.area})" if event.area else "")
     said = words.sentence(
         Action.GIVE_NOTICE,
@@ -168,8 +175,8 @@ def _refusal(house: House, event: NoticeGiven, now: float) -> str:
         return "unknown_area"
     if event.until is not None and event.until <= now:
         return "until_past"
-    same = (event.kind, event.area, event.queue, event.number)
-    if any(same == (one.kind, one.area, one.queue, one.number) for one in house.incidents.values()):
+    same = (event.kind, event.area, event.queue, event.number, event.sounds)
+    if any(same == (one.kind, one.area, one.queue, one.number, one.sounds) for one in house.incidents.values()):
         return "noticed_already"
     return ""
 
@@ -186,6 +193,13 @@ def _without_key(house: House, incident: Incident) -> tuple[tuple[str, str], ...
     queues = [house.queue(incident.queue)] if incident.queue is not None else [*map(house.queue, house.plan.queues)]
     taken = ",".join(queue.id for queue in queues if KEY in queue.keys)
     return (("key_taken", taken),) if taken else ()
+
+
+def _area_chooses(house: House, incident: Incident) -> tuple[tuple[str, str], ...]:
+    """Whether the configuration knows callers of the area, or the area is only said."""
+    if not incident.area:
+        return ()
+    return (("area", "chooses" if incident.area in house.plan.area_callers else "said"),)
 
 
 def ended(house: House, event: NoticeEnded, now: float) -> None:
@@ -232,10 +246,21 @@ def time_is_up(house: House, event: TimeIsUp, now: float) -> None:
     if incident.until > now:
         _end_later(house, incident)
         return
+    _ends(house, incident, now)
+
+
+def _ends(house: House, incident: Incident, now: float) -> None:
+    """It ends of itself, and the audit trail says so."""
     count = _over(house, incident, SYSTEM, now)
     told = words.notice_told(count, callbacks.possible(house))
     said = words.sentence(Action.END_NOTICE, notice=incident.id, told=told)
     supervise.record(house, SYSTEM, Action.END_NOTICE, "", said, key=incident.id, queue=incident.queue or "")
+
+
+def incident_over(house: House, event: IncidentOver, now: float) -> None:
+    """The tickets' incident is closed: so is what is said of it."""
+    for incident in [one for one in house.incidents.values() if event.of and one.of == event.of]:
+        _ends(house, incident, now)
 
 
 def restored(house: House, event: NoticesRestored, now: float) -> None:
@@ -259,7 +284,7 @@ def pressed(house: House, live: LiveCall, now: float) -> bool:
             for heard in reversed(live.told)
             if (incident := house.incidents.get(heard)) is not None
             and heard not in live.registered
-            and concerns(incident, live)
+            and concerns(house, incident, live)
             and may_press(house, incident, live)
         ),
         None,

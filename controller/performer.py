@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -28,13 +28,14 @@ from pbx.commands import (
     ExchangeCommand,
     FinishRecording,
     OpenTicket,
+    QueryTicket,
     Reply,
     SaveCall,
     SaveCallback,
     SaveListing,
     Wake,
 )
-from pbx.events import CallbackStored, Event, TicketOpened
+from pbx.events import CallbackStored, Event, TicketOpened, TicketQueried
 from pbx.ids import CallId, RequestId, TicketNumber
 from pbx.memory import SaveDeskNotice
 from pbx.notice import NoticeRegistered, Registration, SaveNotice, SaveRegistration
@@ -96,6 +97,7 @@ class Performer:
         self._flushing: asyncio.TimerHandle | None = None
         self._transcriber: asyncio.Future[TranscriptWorker | None] = asyncio.get_running_loop().create_future()
         self.post: Callable[[Event], None] = lambda event: None
+        self.look_up: Callable[[QueryTicket], Awaitable[TicketQueried]] = self._nobody_looks_up
         self.on_ended: Callable[[CallRecord], None] = lambda record: None
         self.unfinished = 0  #: recordings that could not be sealed; they are tried again at the next start
 
@@ -130,6 +132,8 @@ class Performer:
                 self._save_registration(command)
             case SaveCallback():
                 self._save_callback(command)
+            case QueryTicket():
+                self._start(self._query(command))
             case Wake():
                 raise AssertionError("timers are the engine's")
             case _:
@@ -219,6 +223,12 @@ class Performer:
                 self._save(SaveCall(replace(ended, ticket=opened.result())))
         else:
             log.error("call %s: no ticket yet: %s", call, error, extra={"action": "ticket_not_opened"})
+
+    async def _nobody_looks_up(self, command: QueryTicket) -> TicketQueried:
+        return TicketQueried(command.call, command.serial, "away", "", None, self._clock())
+
+    async def _query(self, command: QueryTicket) -> None:
+        self.post(await self.look_up(command))
 
     # ---------------------------------------------------------------- recordings
 

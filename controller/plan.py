@@ -148,6 +148,16 @@ class OutboundPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class AreaPlan:
+    """By what a caller is known to call from an area: the number that he dialled, the queue in whose line he stands,
+    the keys that he pressed in a menu (its id, and the keys from its beginning on)."""
+
+    numbers: frozenset[str] = frozenset()
+    queues: frozenset[QueueId] = frozenset()
+    menu: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything the switchboard needs to know. `version` names the configuration in the journal."""
 
@@ -186,6 +196,7 @@ class Plan:
     supervision: SupervisionRules = field(default_factory=SupervisionRules)
     notice_kinds: frozenset[str] = frozenset()  #: incidents of which there is a prompt ``notice-KIND``
     areas: frozenset[str] = frozenset()  #: areas of which there is a prompt ``area-AREA``
+    area_callers: Mapping[str, AreaPlan] = field(default_factory=dict)  #: by area: whose callers are known to be there
 
     @property
     def own_phones(self) -> dict[AgentId, AgentId]:

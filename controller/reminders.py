@@ -26,10 +26,10 @@ from tickets.given import Move
 from tickets.moves import OVER, SYSTEM, TicketInput
 from tickets.schedule import Schedule, Step
 from tickets.sql import get_ticket, move_ticket
-from tickets.steps_sql import Made, make_step, open_tickets, told, untold
+from tickets.steps_sql import Made, make_step, plan_page, told, untold
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketPolicy
-from tickets.times import steps_of, timed
+from tickets.times import steps_of
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,9 @@ RETRY_S = 5.0
 
 AT_ONCE = 200
 """Steps handed to the store together; at the end of a working day thousands may be due in one instant."""
+
+PAGE = 500
+"""Tickets read together at the start."""
 
 Sink = Callable[[Made], Awaitable[None]]
 """Tells somebody, without delay. After a crash it may get a ticket's `key` twice, and never two keys for one step."""
@@ -159,10 +162,15 @@ class Reminders:
             await asyncio.sleep(self._retry_s)
 
     async def _build(self) -> None:
-        found = await self._store.read(open_tickets)
-        for ticket, keys in found:
-            self._made[ticket.number] = set(keys)
-            self._plan(await self._recounted(ticket) if ticket.provisional else ticket)
+        after = ""
+        while page := await self._store.read(plan_page, after, PAGE, self._policy):  # worked out in a reader's thread
+            for one in page:
+                self._made[one.ticket] = set(one.made)
+                self._schedule.plan(one.ticket, one.steps)
+            for one in page:
+                if one.known:
+                    await self._recounted(one.ticket)
+            after = page[-1].ticket
         noted, self._noted = self._noted or {}, None
         for ticket in noted.values():
             self._plan(ticket)
@@ -170,15 +178,11 @@ class Reminders:
             await self._hand_over(made)
         log.info("reminders: %d tickets are planned", len(self._schedule), extra={"action": "reminders.built"})
 
-    async def _recounted(self, ticket: Ticket) -> Ticket:
-        """A ticket whose deadlines rested on a year without a holiday notice: by the notice, if it has come."""
-        if timed(ticket, self._policy).provisional:
-            return ticket
+    async def _recounted(self, number: TicketNumber) -> None:
+        """A ticket whose deadlines rested on a year without a holiday notice, which has come."""
         log.info("a provisional deadline is counted anew", extra={"action": "ticket.recount"})
-        try:
-            return await self._store.submit(self._recount, _Recount(ticket.number, self._clock()))
-        except TicketRefused:  # it has moved on since it was read
-            return ticket
+        with contextlib.suppress(TicketRefused):  # it has moved on since it was read
+            self._plan(await self._store.submit(self._recount, _Recount(number, self._clock())))
 
     async def _look_at_opened(self) -> None:
         while self._opened:

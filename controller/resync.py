@@ -32,7 +32,7 @@ from controller.outbound import OUTBOUND
 from controller.recorded import finish_if_complete
 from ivr.menu import Message, Question, again, restore
 from pbx.call import CallMark, CallRecord, CallState, HoldSpan, Outcome
-from pbx.commands import CancelOffer, HangUp, SaveCall, Wake
+from pbx.commands import CancelOffer, HangUp, MarkAgent, SaveCall, Wake
 from pbx.events import (
     Answer,
     CallEnded,
@@ -122,7 +122,15 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
     notices.resync(house)
     for known in house.roster.agents():
         desk.publish(house, known)
+    _marks_by_idleness(house)
     house.dirty = True
+
+
+def _marks_by_idleness(house: House) -> None:
+    """Agents' marks last, the longest idle first: in this order the safety net rings them, should we be gone again."""
+    marks = [one for one in house.out if isinstance(one, MarkAgent)]
+    rest = [one for one in house.out if not isinstance(one, MarkAgent)]
+    house.out = [*rest, *sorted(marks, key=lambda one: house.roster.get(one.agent).idle_since)]
 
 
 def _caller(rows: Iterable[LiveChannel]) -> LiveChannel | None:

@@ -15,11 +15,13 @@ class SupervisionRules:
 
     `conflict_s`: so long after one supervisor's order another's contrary one needs a confirmation. `ring_s`: how long
     the supervisor's phone is rung for listening. `agent_sees`: the first page shows at an agent that he is heard.
+    `follow_s`: so long a supervisor waits for the caller's next agent; 0 = he does not follow the caller.
     """
 
     conflict_s: float = 30.0
     ring_s: int = 20
     agent_sees: bool = True
+    follow_s: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,19 @@ class Spying:
     leg: ChannelName
     asked_at: float
     mode: SpyMode = SpyMode.LISTEN  #: what was asked for last
-    started_at: float | None = None  #: None = his phone rings
+    started_at: float | None = None  #: None = his phone rings, or he waits for the caller's next agent
+    heard_until: float | None = None  #: the leg that he heard ended then; he waits for another one
+    ending: bool = False  #: he has been told that there is none
+
+    @property
+    def hears(self) -> bool:
+        """Whether he hears the agent now."""
+        return self.started_at is not None and self.heard_until is None
+
+    @property
+    def phone(self) -> str:
+        """What his phone does: it rings, he hears the talk, or he waits for the caller's next agent."""
+        return "talking" if self.hears else "ringing" if self.heard_until is None else "waiting"
 
     def mark(self) -> str:
         """What the supervisor's channel shall carry."""
@@ -67,6 +81,10 @@ class Supervision:
     skills: dict[AgentId, dict[SkillId, SkillOverride]] = field(default_factory=dict)
     queues: dict[QueueId, QueueOverride] = field(default_factory=dict)
     spies: dict[SpyId, Spying] = field(default_factory=dict)
+
+    def waiting(self) -> list[Spying]:
+        """Those who wait for another leg to hear."""
+        return [one for one in self.spies.values() if one.heard_until is not None and not one.ending]
 
     def spy_of(self, by: ActorId) -> Spying | None:
         """What a supervisor listens to."""

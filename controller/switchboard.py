@@ -27,6 +27,7 @@ from controller import (
     resync,
     supervise,
     talk,
+    ticket_query,
     transfers,
     turned_away,
 )
@@ -122,12 +123,15 @@ RULES: dict[type[Any], Rule] = {
     orders.OverridesRestored: supervise.overrides_restored,
     notice.NoticeGiven: notices.given,
     notice.NoticeEnded: notices.ended,
+    notice.IncidentOver: notices.incident_over,
+    events.TicketQueried: ticket_query.queried,
     notice.NoticeRegistered: notices.registered,
     notice.NoticesRestored: notices.restored,
     orders.SpyAsked: listen.spy_asked,
     orders.SpyEndAsked: listen.spy_end_asked,
     orders.SpyStarted: listen.spy_started,
     orders.SpyStopped: listen.spy_stopped,
+    orders.SpyWaits: listen.spy_waits,
     events.CallsRestored: resync.calls_restored,
     events.CallersRemembered: favours.restored,
     memory.DeskNoticesRestored: desk.notices_restored,
@@ -163,6 +167,8 @@ class Switchboard:
         RULES[type(event)](house, house.seats.inward(event), now)
         if isinstance(event, _OWN_CHOICE):
             supervise.agent_acted(house, event.agent)
+        if house.connected and house.supervision.spies:
+            listen.follow(house)
         if house.ending:
             house.unheld.clear()  # nobody is told anything any more
         elif house.dirty and house.connected:

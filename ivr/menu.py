@@ -65,7 +65,23 @@ class Release:
     prompts: tuple[str, ...]
 
 
-Action = Question | Message | Enqueue | Release
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Ask him for a ticket's number and for what proves it is his, tell him how it stands, then go on with `queried`.
+
+    The questions are the controller's: they end after `tries` answers that find nothing.
+    """
+
+    tries: int
+
+
+Action = Question | Message | Enqueue | Release | Query
+
+QUERY_PROMPTS = (
+    "query-number", "query-digits", "query-none", "query-limit", "system-error", "query-accepted", "query-dispatched",
+    "query-handling", "query-replied", "query-resolved", "query-merged", "query-due", "query-due-today",
+)  # fmt: skip
+"""What somebody who queries a ticket may hear."""
 
 
 # ---------------------------------------------------------------- the menu as data
@@ -120,7 +136,16 @@ class ReleaseNode:
     language: str | None = None
 
 
-Node = QuestionNode | MessageNode | QueueNode | ReleaseNode
+@dataclass(frozen=True, slots=True)
+class QueryNode:
+    """A node at which a ticket can be queried by keys (工单查询); it goes on with `then`, whatever came of it."""
+
+    then: str
+    tries: int = 3
+    language: str | None = None
+
+
+Node = QuestionNode | MessageNode | QueueNode | ReleaseNode | QueryNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +257,15 @@ def played(menu: Menu, position: Position) -> tuple[Position, Action]:
     return position, again(menu, position)
 
 
+def queried(menu: Menu, position: Position, found: bool) -> tuple[Position, Action]:
+    """The query at `position` is over: he was told how his ticket stands, or none was found. Elsewhere: as `again`."""
+    node = menu.nodes.get(position.node)
+    if not isinstance(node, QueryNode):
+        return position, again(menu, position)
+    here = replace(position, steps=position.steps + 1)
+    return _go(menu, _noted(here, "queried" if found else "unfound"), node.then)
+
+
 def again(menu: Menu, position: Position) -> Action:
     """What is due at `position`: the same action anew, after a lost command or a restart of the
     controller.
@@ -246,6 +280,8 @@ def again(menu: Menu, position: Position) -> Action:
             return Question(_names(language, (*notice, *first, *node.say)), max(longest, 1), node.wait_s)
         case MessageNode():
             return Message(_names(language, node.say))
+        case QueryNode():
+            return Query(node.tries)
         case QueueNode():
             if node.say and not position.said:
                 return Message(_names(language, node.say))

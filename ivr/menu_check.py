@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from ivr.fields import Problem
-from ivr.menu import Menu, MessageNode, Node, QuestionNode, QueueNode, ReleaseNode
+from ivr.menu import QUERY_PROMPTS, Menu, MessageNode, Node, QueryNode, QuestionNode, QueueNode, ReleaseNode
 
 
 def check_menu(
@@ -39,7 +39,7 @@ def edges(node: Node) -> Iterator[tuple[str, str]]:
                 yield f"keys.{key}", target
             yield "on_failure", node.on_failure
             yield "on_silence", node.on_silence
-        case MessageNode():
+        case MessageNode() | QueryNode():
             yield "then", node.then
 
 
@@ -131,4 +131,7 @@ def _said(node: Node) -> Iterator[tuple[str, str]]:
     if isinstance(node, QuestionNode):
         yield from (("greeting", prompt) for prompt in node.greeting)
         yield "on_wrong", node.on_wrong
+    if isinstance(node, QueryNode):
+        yield from (("kind", prompt) for prompt in QUERY_PROMPTS)
+        return
     yield from (("say", prompt) for prompt in node.say)

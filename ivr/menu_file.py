@@ -9,12 +9,12 @@ import re
 from collections.abc import Mapping
 
 from ivr.fields import Fields, Problem
-from ivr.menu import KEYS, NODE_NAME, Menu, MessageNode, Node, QuestionNode, QueueNode, ReleaseNode
+from ivr.menu import KEYS, NODE_NAME, Menu, MessageNode, Node, QueryNode, QuestionNode, QueueNode, ReleaseNode
 from ivr.prompts import LANGUAGES
 from pbx.ids import QueueId
 
 _LANGUAGE = re.compile("|".join(LANGUAGES))
-_KIND = re.compile("question|message|queue|release")
+_KIND = re.compile("question|message|queue|release|query")
 _REPEAT_KEY = re.compile(r"[0-9*#]?")
 
 LONGEST_WAIT_S = 60.0
@@ -78,6 +78,8 @@ def _node(name: str, table: object, problems: list[Problem]) -> Node | None:
             queue = QueueId(fields.take_text("queue", None, NODE_NAME))
             say = fields.take_texts("say", NODE_NAME)
             node = QueueNode(queue, say, fields.take_whole("priority", 0, 0, 9), language)
+        case "query":
+            node = QueryNode(fields.take_text("then", None, NODE_NAME), fields.take_whole("tries", 3, 1, 10), language)
         case "release":
             node = ReleaseNode(fields.take_texts("say", NODE_NAME, required=True), language)
         case _:

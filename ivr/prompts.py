@@ -14,7 +14,7 @@ from ivr.manifest import LANGUAGES, Language, Manifest, ManifestError, Spoken, l
 __all__ = [
     "LANGUAGES", "LARGEST_NUMBER", "PAUSE", "SOUND_FOLDER", "Language", "Manifest", "ManifestError", "Spoken",
     "load_manifest", "missing", "prompt_list", "prompt_name", "say_agent", "say_digits", "say_number",
-    "say_position", "say_ticket", "say_wait", "spell_digits",
+    "say_position", "say_ticket", "say_time", "say_wait", "spell_digits",
 ]  # fmt: skip
 
 SOUND_FOLDER = "hotline"
@@ -146,6 +146,22 @@ def _grouped(digits: str) -> list[str]:
     if len(groups) > 1 and len(groups[-1]) == 1:
         groups[-2:] = [groups[-2] + groups[-1]]
     return groups
+
+
+def say_time(hour: int, minute: int, lang: Language) -> tuple[str, ...]:
+    """A time of the day on the 24-hour clock: 十八点零五分; "eighteen thirty", "eighteen hundred", "nine o'clock".
+
+    Raises ValueError for no such time.
+    """
+    if not (0 <= hour < 24 and 0 <= minute < 60):
+        raise ValueError("no such time of the day")
+    nought = ("digit-0",) if 0 < minute < 10 else ()
+    if lang == "zh":
+        past = (*nought, *say_number(minute, lang), "clock-minute") if minute else ()
+        return (*say_number(hour, lang, counting=True), "clock-hour", *past)
+    if minute:
+        return (*say_number(hour, lang), *nought, *say_number(minute, lang))
+    return (*say_number(hour, lang), "clock-hour" if 0 < hour <= 12 else "hundred")
 
 
 # --- whole sentences ---------------------------------------------------------------------------

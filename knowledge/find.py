@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
 from knowledge import index, sql
-from knowledge.sql import entries, versions
+from knowledge.moves import KnowledgeState
+from knowledge.sql import versions
 from knowledge.version import Entry
 from knowledge.words import Vocabulary, query_terms
 
-FIRST_LOOK = 64
-"""So many of the best are looked at first; four times as many whenever too few of them may be shown."""
+FIRST_LOOK = 3
+"""So many times more than are wanted are looked at first, with all they say: most may be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +33,27 @@ def find(connection: Connection, text: str, wanted: Filter, vocabulary: Vocabula
     query = query_terms(text, vocabulary)
     if not query:
         return []
-    best = index.search(connection, query)
-    found: list[int] = []
-    at, look = 0, FIRST_LOOK
-    while at < len(best) and len(found) < limit:
-        some = [int(no) for no in best[at : at + look]]
-        allowed: set[int] = set(connection.execute(_allowed(wanted, some)).scalars())
-        found += [no for no in some if no in allowed]
-        at, look = at + look, look * 4
+    hits = index.search(connection, query)
+    best = hits.best(limit * FIRST_LOOK)
+    first = sql.SERVED.where(versions.c.entry.in_(best), *_rules(wanted))
+    rows = {row.entry: row for row in connection.execute(first)}
+    found = [no for no in best if no in rows]
+    if len(found) < limit and len(best) < len(hits):  # a narrow filter: ask what it allows, not what is best
+        allowed = list(connection.execute(_NUMBERS.where(*_rules(wanted))).scalars())
+        found = hits.best(limit, among=allowed)
     found = found[:limit]
-    held = {one.no: one for one in sql.served_entries(connection, numbers=found)}
+    held = {no: sql.entry_of(rows[no]) for no in found if no in rows}
+    if missing := [no for no in found if no not in held]:
+        held |= {one.no: one for one in sql.served_entries(connection, numbers=missing)}
     return [held[no] for no in found]
 
 
-def _allowed(wanted: Filter, numbers: list[int]) -> Select[Any]:
+_NUMBERS = select(versions.c.entry).where(versions.c.state == KnowledgeState.PUBLISHED.value)
+
+
+def _rules(wanted: Filter) -> list[ColumnElement[bool]]:
     day = wanted.today.isoformat()
     rules = [
-        versions.c.entry.in_(numbers),
         or_(versions.c.valid_from.is_(None), versions.c.valid_from <= day),
         or_(versions.c.valid_to.is_(None), versions.c.valid_to >= day),
     ]
@@ -61,5 +65,4 @@ def _allowed(wanted: Filter, numbers: list[int]) -> Select[Any]:
         rules.append(versions.c.unit == wanted.unit)
     if wanted.language:
         rules.append(versions.c.language == wanted.language)
-    served = and_(entries.c.no == versions.c.entry, entries.c.published == versions.c.version)
-    return select(versions.c.entry).join_from(versions, entries, served).where(*rules)
+    return rules

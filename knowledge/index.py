@@ -153,20 +153,18 @@ def stamp_of(connection: Connection) -> str | None:
     return connection.execute(select(facts.c.text).where(facts.c.name == INDEXED)).scalar_one_or_none()
 
 
-def search(connection: Connection, query: Sequence[tuple[int, float]]) -> npt.NDArray[np.int64]:
-    """The entries that have any term of the query, the best first, of equals the older one first.
+def search(connection: Connection, query: Sequence[tuple[int, float]]) -> Hits:
+    """The entries that have any term of the query, with how well.
 
     Terms that more than half of the entries have decide nothing and are left out, unless there is no other.
     """
     import numpy as np  # only who searches waits for it
 
-    count = connection.execute(select(facts.c.number).where(facts.c.name == INDEXED)).scalar_one_or_none() or 0
+    count = connection.execute(_HOW_MANY).scalar_one_or_none() or 0
     said = dict(query)
     rows: dict[int, list[tuple[int, Any]]] = {}
     for some in _some(list(said)):
-        found = connection.execute(select(postings.c.term, postings.c.block, postings.c.entries)
-                                   .where(postings.c.term.in_(some)))  # fmt: skip
-        for term, block, packed in found:
+        for term, block, packed in connection.execute(_POSTINGS, {"terms": some}):
             rows.setdefault(term, []).append((block, np.frombuffer(packed, dtype="<u2").reshape(-1, 2)))
     having = {term: sum(len(pairs) for _, pairs in blocks) for term, blocks in rows.items()}
     telling = [term for term in rows if having[term] * 2 <= count] or list(rows)
@@ -175,9 +173,42 @@ def search(connection: Connection, query: Sequence[tuple[int, float]]) -> npt.ND
     for term in telling:
         weight = max(1, term_weight(said[term], having[term], count))
         for block, pairs in rows[term]:
-            scores[pairs[:, 0].astype(np.int64) + block * BLOCK] += pairs[:, 1].astype(np.int64) * weight
-    hit = np.flatnonzero(scores)
-    return hit[np.argsort(-scores[hit], kind="stable")]
+            scores[block * BLOCK : (block + 1) * BLOCK][pairs[:, 0]] += pairs[:, 1].astype(np.int64) * weight
+    return Hits(scores)
+
+
+_HOW_MANY = select(facts.c.number).where(facts.c.name == INDEXED)
+_POSTINGS = select(postings.c.term, postings.c.block, postings.c.entries).where(
+    postings.c.term.in_(bindparam("terms", expanding=True))
+)
+
+
+class Hits:
+    """What a search has found: entries by how well they answer, of equals the older one first."""
+
+    def __init__(self, scores: npt.NDArray[np.int64]) -> None:
+        """`scores`: by the entry's number, 0 = not found."""
+        import numpy as np
+
+        self._entries = np.flatnonzero(scores)
+        self._scores = scores[self._entries]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def best(self, many: int, among: Sequence[int] | None = None) -> list[int]:
+        """The `many` best, the best first, of those `among` where they are given; not all are put in order for that."""
+        import numpy as np
+
+        entries, scores = self._entries, self._scores
+        if among is not None:
+            allowed = np.isin(entries, np.asarray(among, dtype=np.int64))
+            entries, scores = entries[allowed], scores[allowed]
+        if many < len(entries):
+            least = np.partition(scores, len(scores) - many)[len(scores) - many]
+            entries, scores = entries[scores >= least], scores[scores >= least]
+        order = np.argsort(-scores, kind="stable")[:many]
+        return [int(entry) for entry in entries[order]]
 
 
 def next_number(connection: Connection, name: str, many: int = 1) -> int:

@@ -16,7 +16,8 @@ import math
 from dataclasses import astuple, dataclass
 
 from knowledge.entry import Content
-from knowledge.words import ANALYSER, joined, key_of, length, normalised, terms
+from knowledge.words import ANALYSER, joined
+from pbx.terms import key_of, length, normalised, terms
 
 IMPACT_ONE = 1 << 14
 """The impact of a term that an entry is full of; every impact is below it and fits two bytes."""

@@ -86,6 +86,7 @@ versions = Table(
     PrimaryKeyConstraint("entry", "version", name="pk_knowledge_versions"),
     ForeignKeyConstraint(["entry"], ["knowledge_entries.no"], name="fk_knowledge_versions_entry_knowledge_entries"),
     Index("ix_knowledge_versions_state_unit", "state", "unit"),
+    Index("ix_knowledge_versions_state_region", "state", "region"),
 )
 """Days as YYYY-MM-DD, which sort as they follow each other."""
 
@@ -225,8 +226,8 @@ def latest_of(connection: Connection, numbers: Sequence[int]) -> dict[int, Entry
         connection.execute(
             select(entries.c.no).where(entries.c.no.in_(some)).order_by(entries.c.no).with_for_update()
         ).all()
-        query = _all().where(entries.c.no.in_(some), versions.c.version == entries.c.latest)
-        found |= {row.entry: _entry(row) for row in connection.execute(query)}
+        query = _WITH_ENTRY.where(entries.c.no.in_(some), versions.c.version == entries.c.latest)
+        found |= {row.entry: entry_of(row) for row in connection.execute(query)}
     return found
 
 
@@ -370,7 +371,7 @@ def rebuild_some(connection: Connection, numbers: Sequence[int], policy: Policy)
     """Put some of them into the index, those that are still published; doing it twice changes nothing."""
     found: dict[int, dict[int, int]] = {}
     for start in range(0, len(numbers), index.AT_ONCE):
-        some = _served().where(versions.c.entry.in_(numbers[start : start + index.AT_ONCE]))
+        some = SERVED.where(versions.c.entry.in_(numbers[start : start + index.AT_ONCE]))
         found |= {row.entry: impacts(_content(row), policy.rank) for row in connection.execute(some)}
     index.write(connection, found, {}, "")
 
@@ -393,13 +394,15 @@ def needs_rebuild(connection: Connection, policy: Policy) -> bool:
 def get(connection: Connection, no: int, version: int | None = None) -> Entry | None:
     """A version of an entry, the latest by default; None if there is none."""
     wanted = entries.c.latest if version is None else version
-    row = connection.execute(_all().where(entries.c.no == no, versions.c.version == wanted)).one_or_none()
-    return _entry(row) if row is not None else None
+    row = connection.execute(_WITH_ENTRY.where(entries.c.no == no, versions.c.version == wanted)).one_or_none()
+    return entry_of(row) if row is not None else None
 
 
 def all_versions(connection: Connection, no: int) -> list[Entry]:
     """Every version of an entry, the first one first."""
-    return [_entry(row) for row in connection.execute(_all().where(entries.c.no == no).order_by(versions.c.version))]
+    return [
+        entry_of(row) for row in connection.execute(_WITH_ENTRY.where(entries.c.no == no).order_by(versions.c.version))
+    ]
 
 
 def list_moves(connection: Connection, no: int) -> list[KnowledgeMove]:
@@ -426,33 +429,31 @@ def list_entries(
     With `states` those of which a version is in one of them, in that version: a published one while its successor is
     written is there as published, and as draft.
     """
-    query = _all().where(entries.c.no > after)
+    query = _WITH_ENTRY.where(entries.c.no > after)
     wanted = [state.value for state in states]
     query = query.where(versions.c.state.in_(wanted) if wanted else versions.c.version == entries.c.latest)
     if unit:
         query = query.where(versions.c.unit == unit)
     query = query.order_by(entries.c.no, versions.c.version).limit(limit)
-    return [_entry(row) for row in connection.execute(query)]
+    return [entry_of(row) for row in connection.execute(query)]
 
 
 def served_entries(connection: Connection, unit: str = "", numbers: Iterable[int] | None = None) -> list[Entry]:
     """What is published, by number; of one unit, or of the numbers, where they are given."""
-    query = _served()
+    query = SERVED
     if unit:
         query = query.where(versions.c.unit == unit)
     if numbers is not None:
         query = query.where(versions.c.entry.in_(list(numbers)))
-    return [_entry(row) for row in connection.execute(query.order_by(versions.c.entry))]
+    return [entry_of(row) for row in connection.execute(query.order_by(versions.c.entry))]
 
 
-def _all() -> Select[Any]:
-    columns = [column for column in versions.c]
-    mine = [entries.c.revision, entries.c.latest, entries.c.published, entries.c.ticket]
-    return select(*columns, *mine).join_from(entries, versions, versions.c.entry == entries.c.no)
+_WITH_ENTRY: Select[Any] = select(
+    *versions.c, entries.c.revision, entries.c.latest, entries.c.published, entries.c.ticket
+).join_from(entries, versions, versions.c.entry == entries.c.no)
 
-
-def _served() -> Select[Any]:
-    return _all().where(versions.c.version == entries.c.published)
+SERVED: Select[Any] = _WITH_ENTRY.where(versions.c.version == entries.c.published)
+"""Every published version, with what its entry says of it."""
 
 
 # ---------------------------------------------------------------- within
@@ -558,7 +559,8 @@ def _content(row: Row[Any]) -> Content:
     return Content(**values)
 
 
-def _entry(row: Row[Any]) -> Entry:
+def entry_of(row: Row[Any]) -> Entry:
+    """The version that a row of `SERVED` is."""
     return Entry(
         no=row.entry,
         version=row.version,

@@ -32,7 +32,7 @@ from knowledge.moves import SYSTEM, Editor, KnowledgeState
 from knowledge.sql import Policy
 from knowledge.tasks import Task, TaskInput, TaskMove, TaskState, require_task_right, task_moved
 from knowledge.version import Entry
-from knowledge.words import normalised
+from pbx.terms import normalised
 
 tasks = Table(
     "knowledge_tasks",

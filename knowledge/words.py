@@ -6,60 +6,23 @@ and never miss a new word (a policy's name, a village); Latin words and numbers 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tomllib
-import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 
+from pbx.terms import key_of, normalised, terms
+
 ANALYSER = 1
 """Grows whenever the same text gives other terms than before: an index of another number is made anew."""
-
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_PARTS = re.compile(rf"([{_HAN}]+)|([a-z0-9]+)")
 
 LONGEST_QUERY = 200
 """Characters of a query that are looked at; nobody asks for more."""
 
 MOST_TERMS = 80
 """Terms of a query, synonyms included."""
-
-
-def normalised(text: str) -> str:
-    """One shape for what looks the same: NFKC (full width and its like), lower case, no invisible characters."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(character for character in folded if unicodedata.category(character) != "Cf")
-
-
-def terms(text: str, *, single: bool = False) -> Counter[str]:
-    """The terms of a normalised text and how often each occurs; `single` adds every Han character alone."""
-    found: Counter[str] = Counter()
-    for han, word in _PARTS.findall(text):
-        if word:
-            found[word] += 1
-        elif len(han) == 1:
-            found[han] += 1
-        else:
-            found.update(han[index : index + 2] for index in range(len(han) - 1))
-            if single:
-                found.update(han)
-    return found
-
-
-def length(text: str) -> int:
-    """How long a normalised text counts as: its Han characters and its words."""
-    return sum(len(han) if han else 1 for han, _ in _PARTS.findall(text))
-
-
-def key_of(term: str) -> int:
-    """A term as the whole number of 63 bits that the index stores: one or two characters exactly, words by hash."""
-    if len(term) <= 2 and not term.isascii():
-        return ord(term[0]) << 21 | (ord(term[1]) if len(term) == 2 else 0)
-    return 1 << 62 | int.from_bytes(hashlib.blake2b(term.encode(), digest_size=7).digest(), "big")
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,16 @@ LATE_S = 1.0
 """An event that comes so long after it happened is late."""
 
 
+_Place = tuple[AgentId, order.NetMembership, str]
+"""Who sits at a phone, how he is a member of the safety net, and since when he is idle."""
+
+
+def _place(command: order.MarkAgent) -> _Place:
+    """The mark's second field is the instant since which a ready agent is idle (`agents/mark.py`)."""
+    ready = command.net is order.NetMembership.READY
+    return command.agent, command.net, "|".join(command.mark.split("|")[:2]) if ready else ""
+
+
 @dataclass(slots=True)
 class _Seen:
     """What a caller's channel says of itself: None where it does not answer."""
@@ -79,7 +89,7 @@ class Orders:
         self._link: Link | None = None
         self._outbox = Outbox()
         self._timers: dict[CallId, asyncio.TimerHandle] = {}
-        self._net: dict[str, tuple[AgentId, order.NetMembership]] = {}  # by phone: who sits there, and how
+        self._net: dict[str, _Place] = {}  # by phone: who sits there, and how
         self._recorded: set[CallId] = set()
         self._third: dict[str, tuple[CallId, AgentId, event.Role]] = {}  #: phones that are rung by Originate
         self._placed: set[CallId] = set()  #: calls of ours that nobody has answered yet
@@ -254,7 +264,7 @@ class Orders:
             if not channel_id:
                 return  # it has come to nothing already
         elif isinstance(command, order.MarkAgent):
-            membership = self._net.get(command.phone or command.agent) != (command.agent, command.net)
+            membership = self._net.get(command.phone or command.agent) != _place(command)
         batch = actions(command, spool=self._spool, set_membership=membership, channel_id=channel_id)
         if isinstance(command, order.PrepareEnd):  # it comes again with a ticket: the rest is there already
             known, self._ends[command.call] = self._ends.get(command.call, set()), set(batch)
@@ -268,7 +278,7 @@ class Orders:
             self._placed.add(command.call)
         elif isinstance(command, order.MarkAgent):
             if command.net is not order.NetMembership.NOWHERE:
-                self._net[command.phone or command.agent] = (command.agent, command.net)
+                self._net[command.phone or command.agent] = _place(command)
         elif isinstance(command, order.StartRecording):
             self._recorded.add(command.call)
 

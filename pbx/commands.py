@@ -15,7 +15,7 @@ from pbx.events import CallerEntry, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
 from pbx.memory import SaveDeskNotice
 from pbx.notice import SaveNotice, SaveRegistration
-from pbx.supervision import Audit, SaveOverrides, Spy, StopSpy, SwitchSpy
+from pbx.supervision import Audit, EndSpy, SaveOverrides, Spy, SpyOn, StopSpy, SwitchSpy
 
 # ---------------------------------------------------------------- the caller's own channel: one step each
 # `step` numbers the commands of one call; the exchange obeys only a newer step than it runs (the fence).
@@ -404,6 +404,20 @@ class FinishRecording:
     talks: tuple[tuple[float, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class QueryTicket:
+    """A caller wants to know how a ticket stands; `TicketQueried` answers. Caller data: `proof` is his.
+
+    `serial` tells one query of a call from the next.
+    """
+
+    call: CallId
+    number: str
+    proof: str
+    caller: str
+    serial: int
+
+
 ExchangeCommand = (
     Ask
     | Play
@@ -429,6 +443,8 @@ ExchangeCommand = (
     | SayToPhone
     | Spy
     | SwitchSpy
+    | SpyOn
+    | EndSpy
     | StopSpy
 )
 StepCommand = Ask | Play | Record | Hold | Offer | HoldTalk | Join
@@ -447,4 +463,5 @@ Command = (
     | SaveOverrides
     | SaveNotice
     | SaveRegistration
+    | QueryTicket
 )

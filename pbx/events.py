@@ -14,8 +14,8 @@ from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 from pbx.memory import DeskNoticesRestored, LessonsRestored
-from pbx.notice import NoticeRegistered, NoticesRestored
-from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SupervisorRequest
+from pbx.notice import IncidentOver, NoticeRegistered, NoticesRestored
+from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SpyWaits, SupervisorRequest
 
 # ---------------------------------------------------------------- the caller's own channel
 
@@ -749,6 +749,23 @@ class TicketOpened:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class TicketQueried:
+    """What `QueryTicket` found.
+
+    `outcome`: ``found``, ``none`` (no such ticket, or it is not proved to be his: never told apart), ``limit`` (he asks
+    too often) or ``away`` (the store is). `status` is a word of `tickets.public`; `days` are left until it is due,
+    where that is told.
+    """
+
+    call: CallId
+    serial: int
+    outcome: str
+    status: str
+    days: int | None
+    at: float
+
+
 class TimerKind(enum.Enum):
     """What a timer is for."""
 
@@ -854,6 +871,7 @@ Event = (
     | OverridesRestored
     | SpyStarted
     | SpyStopped
+    | SpyWaits
     | SupervisorRequest
     | CallbackStored
     | CallbackAsked
@@ -865,5 +883,7 @@ Event = (
     | DeskNoticesRestored
     | LessonsRestored
     | NoticeRegistered
+    | IncidentOver
+    | TicketQueried
     | NoticesRestored
 )

@@ -16,7 +16,7 @@ class Incident:
 
     It is for the callers of `queue` (None = of every queue) who dialled `number` (None = any). `until`: epoch seconds,
     said to them, and the end of the notice; None = until somebody ends it. `press`: they may press 1 to be told when it
-    is over. `ended_by` is empty while it holds.
+    is over. `ended_by` is empty while it holds. `of`: the mass incident of tickets with which it ends, or none.
     """
 
     id: str
@@ -30,6 +30,8 @@ class Incident:
     given_at: float
     ended_at: float | None = None
     ended_by: str = ""
+    sounds: tuple[tuple[str, str], ...] = ()  #: the hotline's own words, by language; they are said instead of prompts
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class NoticeGiven:
     by: ActorId
     request: RequestId
     at: float
+    sounds: tuple[tuple[str, str], ...] = ()
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,14 @@ class NoticeEnded:
     id: str
     by: ActorId
     request: RequestId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentOver:
+    """The mass incident `of` is closed: every notice about it ends, and whoever registered is told."""
+
+    of: str
     at: float
 
 

@@ -158,8 +158,16 @@ class SpyStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SpyWaits:
+    """The leg that the supervisor heard is gone, or he has just hung up; else he waits for another leg to hear."""
+
+    spy: SpyId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class SpyStopped:
-    """The supervisor hears nothing any more: his phone was not answered, he has hung up, or the talk is over."""
+    """The supervisor's channel is gone, or his phone was not answered."""
 
     spy: SpyId
     at: float
@@ -208,7 +216,9 @@ class OverridesRestored:
 class Spy:
     """Ring the supervisor's `phone` for at most `ring_s` seconds and let it hear the agent's `leg`, in listen mode.
 
-    It ends by itself with the leg. `mark` is written to the supervisor's channel (`SpyMark.encode`).
+    When the leg is gone he hears music for at most `wait_s` seconds, and `SpyWaits` follows: `SpyOn` lets him hear
+    another leg, `EndSpy` or the end of that time tells him `over` and hangs up. `mark` is written to his channel
+    (`SpyMark.encode`).
     """
 
     spy: SpyId
@@ -217,6 +227,25 @@ class Spy:
     leg: ChannelName
     ring_s: int
     mark: str
+    wait_s: int = 60
+    over: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpyOn:
+    """Let a supervisor who waits hear `leg`, in listen mode; `SpyStarted` follows."""
+
+    spy: SpyId
+    leg: ChannelName
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndSpy:
+    """Tell a supervisor who waits that there is nothing more to hear, and hang up his phone."""
+
+    spy: SpyId
+    over: str
 
 
 @dataclass(frozen=True, slots=True)

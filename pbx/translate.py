@@ -18,7 +18,7 @@ from pbx import commands as order
 from pbx import events as event
 from pbx.events import Event, KeyStatus, LiveChannel, PhoneChanged, PhoneCode, PhoneUse, PhoneUsed, Role
 from pbx.ids import AgentId, CallId, ChannelName, SpyId
-from pbx.supervision import Spy, SpyMode, SpyStarted, SpyStopped, StopSpy, SwitchSpy
+from pbx.supervision import EndSpy, Spy, SpyMode, SpyOn, SpyStarted, SpyStopped, SpyWaits, StopSpy, SwitchSpy
 from pbx.wire import Message
 
 WANTED = (
@@ -289,7 +289,7 @@ def _spying(message: Message, now: float) -> Event | None:
         return None
     at = instant(message, now)
     if message.event == "ChanSpyStop":
-        return SpyStopped(spy, at)
+        return SpyWaits(spy, at)
     return SpyStarted(spy, ChannelName(message.get("SpyerChannel")), ChannelName(message.get("SpyeeChannel")), at)
 
 
@@ -515,6 +515,9 @@ def _step_actions(command: order.StepCommand, context: str, argument: str, langu
 
 
 def _membership(command: order.MarkAgent) -> list[Action]:
+    """The net rings its members in the order in which they were added, going on from the one whom it rang last
+    (``rrmemory``). Who is ready anew is added anew, at the end: so it begins with the longest idle.
+    """
     if command.net is order.NetMembership.NOWHERE:
         return []
     interface = ("Interface", f"PJSIP/{_checked(_NAME, command.phone or command.agent, 'phone')}")
@@ -522,6 +525,8 @@ def _membership(command: order.MarkAgent) -> list[Action]:
         return [Action("QueueRemove", (("Queue", NET_QUEUE), interface))]
     paused = ("Paused", "true" if command.net is order.NetMembership.PAUSED else "false")
     add = Action("QueueAdd", (("Queue", NET_QUEUE), interface, ("MemberName", command.agent), paused))
+    if command.net is order.NetMembership.READY:
+        return [Action("QueueRemove", (("Queue", NET_QUEUE), interface)), add]
     return [add, Action("QueuePause", (interface, ("Queue", NET_QUEUE), paused))]
 
 
@@ -618,6 +623,14 @@ def actions(
             key = (("Channel", spy), ("Digit", _SPY_DIGITS[command.mode]), ("Receive", "true"))
             mark_it = (("Channel", spy), ("Variable", "Q"), ("Value", _checked(_MARK, command.mark, "mark")))
             return [Action("Setvar", mark_it), Action("PlayDTMF", key)]
+        case SpyOn():
+            spy = _checked(_NAME, command.spy, "spy")
+            leg = _checked(_CHANNEL, command.leg, "leg")
+            given = (("Q", _checked(_MARK, command.mark, "mark")), ("SPYLEG", leg))
+            return [Action("Setvar", (("Channel", spy), ("Variable", name), ("Value", value))) for name, value in given]
+        case EndSpy():
+            spy, over = _checked(_NAME, command.spy, "spy"), _list((command.over,))
+            return [Action("Setvar", (("Channel", spy), ("Variable", "SPYEND"), ("Value", over)))]
         case StopSpy():
             return [Action("Hangup", (("Channel", _checked(_NAME, command.spy, "spy")), ("Cause", "16")))]
 
@@ -627,20 +640,22 @@ _SPY_DIGITS = {SpyMode.LISTEN: "4", SpyMode.WHISPER: "5", SpyMode.BARGE: "6"}
 
 
 def _spy(command: Spy) -> Action:
-    """The supervisor's phone is rung and then hears the leg: quietly, switched by keys, until the leg ends (qdE)."""
+    """The supervisor's phone is rung and then hears the leg (p-spy): quietly, switched by keys, until the leg ends."""
     phone, leg = _checked(_NAME, command.phone, "phone"), _checked(_CHANNEL, command.leg, "leg")
-    mark = _checked(_MARK, command.mark, "mark")
+    over = _list((command.over,)) if command.over else ""
     return Action(
         "Originate",
         (
             ("Channel", f"PJSIP/{phone}"),
-            ("Application", "ChanSpy"),
-            ("Data", f"{leg},qdE"),
+            ("Context", "p-spy"),
+            ("Exten", "s"),
+            ("Priority", "1"),
             ("Async", "true"),
             ("Timeout", str(command.ring_s * 1000)),
             ("ChannelId", _checked(_NAME, command.spy, "spy")),
             ("Variable", f"ROLE=spy,CALLID={_checked(_NAME, command.call, 'call')}"),
-            ("Variable", f"Q={mark}"),
+            ("Variable", f"SPYLEG={leg},SPYMAX={command.wait_s},SPYOVER={over}"),
+            ("Variable", f"Q={_checked(_MARK, command.mark, 'mark')}"),
         ),
     )
 

@@ -197,7 +197,7 @@ class Api:
         token = (self.data / "api-token").read_text().strip()
         request = urllib.request.Request(
             url,
-            data=json.dumps(body).encode() if body is not None else None,
+            data=body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None,
             method=method,
             headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
         )

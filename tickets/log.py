@@ -19,12 +19,9 @@ _OWN = FACTS | {"number", "state", "version"}
 """Fields that a move itself tells, or that are no moves."""
 
 
-_AS_IT_IS = frozenset({str, int, float, bool})
-
-
 def plain(value: object) -> Any:
     """A field's value as JSON has it."""
-    if value is None or type(value) in _AS_IT_IS:
+    if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, enum.Enum):
         return value.value

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
-from tickets import outbox_sql
+from tickets import incident_rows, outbox_sql, ownership_sql, term_rows
 from tickets.approvals import Approval, ApprovalKind, Outcome
+from tickets.exchange import outbox as exchange_outbox
 from tickets.flow import Intake, apply, opened
 from tickets.given import Move
+from tickets.incidents import refuse_closed
 from tickets.log import attachments, pauses, plain
-from tickets.moves import Actor, Role, TicketInput, TicketState
+from tickets.moves import SYSTEM, Actor, Role, TicketInput, TicketState
 from tickets.tables import approvals, days, metadata, moves, tickets, units
 from tickets.texts import TicketRefused
 from tickets.ticket import (
@@ -59,9 +61,22 @@ def _set_of_call(column: str) -> Any:
     return update(tickets).where(tickets.c.call == bindparam("of_call")).values({column: bindparam("value")})
 
 
-# A statement that is made anew at every move costs as much as the move itself.
-_LOCK = select(tickets).where(tickets.c.number == bindparam("of_number")).with_for_update()
-_ASKED = select(approvals).where(approvals.c.ticket == bindparam("of_number")).order_by(approvals.c.seq)
+@lru_cache(maxsize=256)
+def _set(names: tuple[str, ...]) -> Any:
+    """An update of just these columns of one ticket; most moves change one of a few sets of them."""
+    return update(tickets).where(tickets.c.number == bindparam("of_number")).values({n: bindparam(n) for n in names})
+
+
+# Written once: to put a statement over sixty columns together takes longer than to perform it.
+_BY_NUMBER = select(tickets).where(tickets.c.number == bindparam("of_number"))
+_LOCKED = _BY_NUMBER.with_for_update()
+_BY_CALL = select(tickets).where(tickets.c.call == bindparam("of_call"))
+_REQUESTS = (
+    select(approvals)
+    .where(approvals.c.ticket.in_(bindparam("numbers", expanding=True)))
+    .order_by(approvals.c.ticket, approvals.c.seq)
+)
+_MOVES = select(moves).where(moves.c.ticket == bindparam("of_number")).order_by(moves.c.seq)
 _NEW_TICKET = insert(tickets)
 _NEW_MOVE = insert(moves)
 _NEW_APPROVAL = insert(approvals)
@@ -110,12 +125,29 @@ def move_ticket(
     after, kept = apply(before, move, actor, at, policy)
     if move.input is TicketInput.MERGE:
         _check_target(connection, after)
+    if move.input is TicketInput.JOIN:
+        refuse_closed(incident_rows.locked(connection, after.incident_id or ""))
     different = {name: plain(value) for name in _COLUMNS if (value := getattr(after, name)) != getattr(before, name)}
-    connection.execute(update(tickets).where(tickets.c.number == number).values(different))
+    connection.execute(_set(tuple(different)), {"of_number": number, **different})
     _keep_approvals(connection, before, after)
     _keep_units(connection, before, after)
     _keep_move(connection, kept, policy)
-    return after
+    if term_rows.FIELDS & different.keys():
+        term_rows.put(connection, before, after)
+    ownership_sql.follow(connection, before, after, kept, policy)
+    exchange_outbox.follow(connection, before, after, kept, policy)
+    return _answered_late(connection, before, after, at, policy)
+
+
+def _answered_late(connection: Connection, before: Ticket, after: Ticket, at: float, policy: TicketPolicy) -> Ticket:
+    """A ticket that was being taken down when its incident was closed is answered as soon as it is registered."""
+    if before.state is not TicketState.OPENED or after.state is not TicketState.REGISTERED or not after.incident_id:
+        return after
+    incident = incident_rows.locked(connection, after.incident_id)
+    if incident.closed_at is None:
+        return after
+    answer = Move(TicketInput.SETTLE, text=incident.reply)
+    return move_ticket(connection, after.number, answer, SYSTEM, at, policy)
 
 
 def change_ticket(
@@ -163,12 +195,12 @@ def link_transcript(connection: Connection, call: CallId) -> bool:
 
 def get_ticket(connection: Connection, number: TicketNumber) -> Ticket | None:
     """One ticket by its public number, or None."""
-    return _one(connection, tickets.c.number == number)
+    return _one(connection, connection.execute(_BY_NUMBER, {"of_number": number}).first())
 
 
 def ticket_of_call(connection: Connection, call: CallId) -> Ticket | None:
     """The ticket that a call opened, or None."""
-    return _one(connection, tickets.c.call == call)
+    return _one(connection, connection.execute(_BY_CALL, {"of_call": call}).first())
 
 
 def list_tickets(connection: Connection, since: float, until: float) -> list[Ticket]:
@@ -184,7 +216,6 @@ def one_move(connection: Connection, number: TicketNumber, seq: int) -> TicketMo
 
 def list_moves(connection: Connection, number: TicketNumber) -> list[TicketMove]:
     """Everything that was done to a ticket, in order."""
-    query = select(moves).where(moves.c.ticket == number).order_by(moves.c.seq)
     return [
         TicketMove(
             ticket=TicketNumber(row.ticket),
@@ -199,7 +230,7 @@ def list_moves(connection: Connection, number: TicketNumber) -> list[TicketMove]
             unit=row.unit,
             details=row.details,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_MOVES, {"of_number": number})
     ]
 
 
@@ -208,8 +239,7 @@ def whole(connection: Connection, rows: Sequence[Row[Any]]) -> list[Ticket]:
     asked: dict[str, list[Approval]] = defaultdict(list)
     for start in range(0, len(rows), _AT_ONCE):
         numbers = [row.number for row in rows[start : start + _AT_ONCE]]
-        query = select(approvals).where(approvals.c.ticket.in_(numbers)).order_by(approvals.c.ticket, approvals.c.seq)
-        for row in connection.execute(query):
+        for row in connection.execute(_REQUESTS, {"numbers": numbers}):
             asked[row.ticket].append(approval_of(row))
     return [_ticket(row, tuple(asked[row.number])) for row in rows]
 
@@ -223,15 +253,13 @@ def _set_for_call(connection: Connection, call: CallId, column: str, value: obje
 
 
 def _locked(connection: Connection, number: TicketNumber) -> Ticket:
-    row = connection.execute(_LOCK, {"of_number": number}).first()
+    row = connection.execute(_LOCKED, {"of_number": number}).first()
     if row is None:
         raise TicketRefused("unknown_ticket", "There is no ticket of this number.")
-    asked = connection.execute(_ASKED, {"of_number": number})
-    return _ticket(row, tuple(approval_of(one) for one in asked))
+    return whole(connection, [row])[0]
 
 
-def _one(connection: Connection, where: ColumnElement[bool]) -> Ticket | None:
-    row = connection.execute(select(tickets).where(where)).first()
+def _one(connection: Connection, row: Row[Any] | None) -> Ticket | None:
     return whole(connection, [row])[0] if row else None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from pbx.ids import TicketNumber
 from tickets.given import Move
 from tickets.moves import OVER, SYSTEM, TicketInput
 from tickets.schedule import Act, Step
@@ -21,7 +22,7 @@ from tickets.sql import get_ticket, move_ticket, whole
 from tickets.tables import steps, tickets
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketPolicy
-from tickets.times import steps_of
+from tickets.times import steps_of, timed
 
 _MOVES = {
     Act.REMIND: TicketInput.REMIND,
@@ -54,15 +55,36 @@ class Made:
     outcome: Outcome
 
 
-def open_tickets(connection: Connection) -> list[tuple[Ticket, frozenset[str]]]:
-    """Every ticket whose clocks may run, with the keys of the steps that were made about it."""
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is still to be made about a ticket, and the keys of what was; `known` = a provisional deadline can be
+    counted anew, because the notice has come.
+    """
+
+    ticket: TicketNumber
+    made: frozenset[str]
+    steps: tuple[Step, ...]
+    known: bool
+
+
+def plan_page(connection: Connection, after: str, count: int, policy: TicketPolicy) -> list[Planned]:
+    """The next `count` tickets whose clocks may run, by number after `after`. Raises `CalendarError`."""
     still_open = tickets.c.state.not_in([state.value for state in OVER])
-    found = whole(connection, connection.execute(select(tickets).where(still_open).order_by(tickets.c.number)).all())
+    query = select(tickets).where(still_open, tickets.c.number > after).order_by(tickets.c.number).limit(count)
+    found = whole(connection, connection.execute(query).all())
     made: defaultdict[str, set[str]] = defaultdict(set)
-    query = select(steps.c.ticket, steps.c.key).join(tickets, tickets.c.number == steps.c.ticket).where(still_open)
-    for row in connection.execute(query):
+    kept = select(steps.c.ticket, steps.c.key).where(steps.c.ticket.in_([one.number for one in found]))
+    for row in connection.execute(kept):
         made[row.ticket].add(row.key)
-    return [(ticket, frozenset(made[ticket.number])) for ticket in found]
+    return [
+        Planned(
+            one.number,
+            frozenset(made[one.number]),
+            steps_of(one, policy, made[one.number]),
+            one.provisional and not timed(one, policy).provisional,
+        )
+        for one in found
+    ]
 
 
 def make_step(connection: Connection, step: Step, now: float, policy: TicketPolicy) -> tuple[Ticket, Made | None]:

@@ -88,6 +88,7 @@ tickets = Table(
     UniqueConstraint("call", name="uq_tickets_call"),  # one call opens one ticket, however often it is told to
     Index("ix_tickets_opened_at", "opened_at", "number"),
     Index("ix_tickets_state", "state", "opened_at", "number"),
+    Index("ix_tickets_caller", "caller", "opened_at"),
     Index("ix_tickets_incident", "incident_id"),
     Index("ix_tickets_repeat_of", "repeat_of"),
 )

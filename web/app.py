@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,17 +25,22 @@ from web import (
     callbacks,
     callers,
     calls,
+    exchange,
+    follow_ups,
     knowledge,
     live,
     notices,
     open311,
     openapi,
+    ownership,
     public,
     recordings,
+    repeats,
     scrape,
     static,
     supervise,
     ticket_files,
+    ticket_query,
     tickets,
     voice_messages,
 )
@@ -43,7 +48,7 @@ from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, 
 from web.backend import Backend
 from web.described import described
 from web.errors import Handler, errors_middleware
-from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, WebLimits
+from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
 from web.rate import RateLimit, RateRules
 from web.shape import answer
@@ -51,6 +56,7 @@ from web.shape import answer
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
 _AGENT = "/api/agents/{agent:[A-Za-z0-9][A-Za-z0-9_-]{0,31}}"
 _QUEUE = "/api/queues/{queue:[a-z0-9][a-z0-9-]{0,31}}"
+_INCIDENT = "/api/incidents/{id:i[0-9]{1,20}}"
 _TICKET = "/api/tickets/{number:[0-9]{1,32}}"
 
 POLICY = (
@@ -115,6 +121,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/audit", supervise.show_audit, Access.SUPERVISOR),
         ("GET", "/api/notices", notices.list_notices, Access.SUPERVISOR),
         ("POST", "/api/notices", notices.give_notice, Access.SUPERVISOR),
+        ("POST", "/api/notices/sounds", notices.keep_sound, Access.SUPERVISOR),
         ("GET", "/api/notices/{id:n[0-9]{1,20}}", notices.show_notice, Access.TOKEN),
         ("POST", "/api/notices/{id:n[0-9]{1,20}}/end", notices.end_notice, Access.SUPERVISOR),
         ("GET", "/api/missed", callbacks.list_missed, Access.TOKEN),
@@ -141,8 +148,31 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         *((method, path, handler, Access.KEY) for method, path, handler in open311.ROUTES),
         ("POST", f"{_TICKET}/attachments", attachments.attach_file, Access.TICKETS),
         ("GET", f"{_TICKET}/attachments/{{place:[0-9]{{1,3}}}}", attachments.show_file, Access.TICKETS),
+        ("GET", "/query", ticket_query.show_page, Access.OPEN),
+        ("POST", "/api/public/tickets/query", ticket_query.query_ticket, Access.OPEN),
+        ("GET", f"{_TICKET}/code", ticket_query.show_code, Access.TICKETS),
+        ("GET", f"{_TICKET}/repeats", repeats.show_repeats, Access.TICKETS),
+        ("POST", f"{_TICKET}/repeats", repeats.find_repeats, Access.TICKETS),
+        ("POST", f"{_TICKET}/join", repeats.join, Access.TICKETS),
+        ("GET", "/api/follow-ups", follow_ups.list_follow_ups, Access.TICKETS),
+        ("POST", f"{_TICKET}/follow-up-call", follow_ups.call, Access.TICKETS),
+        ("GET", "/api/incidents", repeats.list_incidents, Access.TICKETS),
+        ("POST", "/api/incidents", repeats.open_incident, Access.TICKETS),
+        ("GET", _INCIDENT, repeats.show_incident, Access.TICKETS),
+        ("POST", f"{_INCIDENT}/close", repeats.close_incident, Access.TICKETS),
+        ("GET", f"{_TICKET}/units", ownership.suggest_for_ticket, Access.TICKETS),
+        ("GET", f"{_TICKET}/exchange", exchange.show_talks, Access.TICKETS),
+        ("POST", f"{_TICKET}/give-back", exchange.give_back, Access.TICKETS),
+        ("GET", "/api/ownership", ownership.list_rows, Access.TICKETS),
+        ("POST", "/api/ownership", ownership.add_row, Access.TICKETS),
+        ("GET", "/api/ownership/suggest", ownership.suggest_unit, Access.TICKETS),
+        ("GET", "/api/ownership/hit-rate", ownership.show_rate, Access.TICKETS),
+        ("PUT", "/api/ownership/{id:[1-9][0-9]{0,9}}", ownership.change_row, Access.TICKETS),
+        ("DELETE", "/api/ownership/{id:[1-9][0-9]{0,9}}", ownership.drop_row, Access.TICKETS),
+        ("GET", "/api/exchange", exchange.show_exchange, Access.TICKETS),
+        ("POST", "/api/exchange/messages", exchange.take_message, Access.KEY),  # signed: see `tickets.exchange`
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
-        *((method, path, knowledge.conflicts(handler), Access.TOKEN) for method, path, handler in _knowledge()),
+        *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
 
 
@@ -193,6 +223,7 @@ def create_app(
     supervisors: Mapping[ActorId, str] | None = None,
     holders: Holders | None = None,
     geo: Open311 | None = None,
+    proxies: Collection[str] = (),
     knowledge_desk: KnowledgeBackend | None = None,
     public_rate: RateRules | None = None,
 ) -> web.Application:
@@ -206,6 +237,7 @@ def create_app(
     app[BACKEND] = backend
     app[LIMITS] = limits
     app[CLOCK] = clock
+    app[PROXIES] = frozenset(proxies)
     app[KNOWLEDGE] = knowledge_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)

@@ -24,6 +24,9 @@ from pbx.supervision import QueueOverride, SkillOverride, SpyMode, SupervisorReq
 if TYPE_CHECKING:
     from recordings.transcript import Transcript
     from web.desk import TicketDesk
+    from web.event_desk import EventDesk
+    from web.offices import TicketOffice
+    from web.public_desk import PublicDesk
 
 
 # ---------------------------------------------------------------- the overview: what is going on now
@@ -340,6 +343,17 @@ class Backend(Protocol):
     async def cancel_callback(self, id: str, by: str) -> RequestResult:
         """Nobody is to be called for the request any more. Codes: unknown_callback, callback_dialling."""
 
+    async def keep_notice_sound(self, by: ActorId, language: str, wav: bytes) -> RequestResult:
+        """Keep a wav file as own words for notices; its name is `sound` of the detail, its length `seconds`.
+
+        Codes: not_allowed, no_own_sounds, not_kept, and those of `ivr.upload.own_words`.
+        """
+        ...
+
+    async def has_notice_sound(self, language: str, name: str) -> bool:
+        """Whether such a sound was kept."""
+        ...
+
     async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
         """The incident notices given in [since, until), and those that hold, oldest first."""
         ...
@@ -399,6 +413,21 @@ class Backend(Protocol):
     @property
     def desk(self) -> TicketDesk:
         """The hotline's tickets."""
+        ...
+
+    @property
+    def public(self) -> PublicDesk:
+        """Tickets as their citizens see them."""
+        ...
+
+    @property
+    def events(self) -> EventDesk:
+        """Repeats and mass incidents."""
+        ...
+
+    @property
+    def office(self) -> TicketOffice:
+        """The ownership register, and other installations."""
         ...
 
     async def recording_path(self, call: CallId) -> Path | None:

@@ -25,6 +25,9 @@ class WebLimits:
 
 BACKEND: web.AppKey[Backend] = web.AppKey("backend", Backend)
 LIMITS: web.AppKey[WebLimits] = web.AppKey("limits", WebLimits)
+PROXIES: web.AppKey[frozenset[str]] = web.AppKey("proxies", frozenset)
+"""Addresses of proxies before the pages, whose X-Forwarded-For is believed."""
+
 CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("clock", Callable[[], float])  # type: ignore[arg-type]
 KNOWLEDGE: web.AppKey[KnowledgeBackend | None] = web.AppKey("knowledge", KnowledgeBackend)
 """None where the hotline serves no knowledge base (a stage without a store)."""

@@ -14,6 +14,8 @@ from knowledge.entry import NAMES, Content, KnowledgeRules
 from knowledge.moves import Editor, KnowledgeState, Role
 from knowledge.tasks import Task
 from knowledge.version import Entry
+from tickets.moves import Role as TicketRole
+from web.auth import HOLDER
 from web.errors import ApiError, Problem
 from web.fields import Field, Flag, Text, Whole
 from web.keys import KNOWLEDGE
@@ -24,12 +26,22 @@ _RULES = KnowledgeRules()
 _NAME = re.compile(r"[A-Za-z0-9_.@-]+")
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})?")
 
-ACTOR_FIELDS: dict[str, Field] = {
-    "actor": Text(longest=64, required=True, pattern=_NAME),
-    "role": Text(longest=16, required=True, pattern=re.compile(r"[a-z]+")),
-    "actor_unit": Text(longest=64, pattern=_NAME),
+_ROLES = {
+    TicketRole.AGENT: Role.AGENT,
+    TicketRole.UNIT: Role.UNIT,
+    TicketRole.DISPATCHER: Role.EDITOR,
+    TicketRole.SUPERVISOR: Role.REVIEWER,
+    TicketRole.INSPECTOR: Role.REVIEWER,
+    TicketRole.LEADER: Role.REVIEWER,
 }
-"""Who acts: the bearer of the API token says it, as the hotline's own pages and gateways do."""
+"""In what part the bearer of an access token acts on the knowledge base."""
+
+ACTING: dict[str, Field] = {
+    "by": Text(longest=64, required=True, pattern=_NAME),
+    "by_role": Text(longest=16, required=True, pattern=re.compile(r"[a-z]+")),
+    "by_unit": Text(longest=64, pattern=_NAME),
+}
+"""The fields by which the hotline's own token speaks for somebody, as its pages and gateways do; nobody else may."""
 
 CONTENT_FIELDS: dict[str, Field] = {
     "question": Text(longest=_RULES.question_max),
@@ -55,15 +67,34 @@ def desk(request: web.Request) -> KnowledgeBackend:
     return found
 
 
-def actor_of(values: Mapping[str, Any]) -> Editor:
-    """Who acts. ApiError 422 for an unknown role; nobody passes for the hotline itself."""
+def acting(request: web.Request) -> dict[str, Field]:
+    """The fields that say who acts: none where the token does."""
+    return ACTING if request[HOLDER].role is TicketRole.ADMIN else {}
+
+
+def actor_of(request: web.Request, values: Mapping[str, Any]) -> Editor:
+    """Who acts. ApiError 422 for an unknown role, 403 for a bearer who has no part in the knowledge base.
+
+    Nobody passes for the hotline itself.
+    """
+    own = request[HOLDER]
+    if own.role is not TicketRole.ADMIN:
+        if own.role not in _ROLES:
+            raise ApiError(403, "not_allowed")
+        return Editor(own.id, _ROLES[own.role], own.unit)
     try:
-        role = Role(values["role"])
+        role = Role(values["by_role"])
     except ValueError:
         role = Role.SYSTEM
     if role is Role.SYSTEM:
-        raise ApiError(422, "unknown_role", [Problem("role", "unknown_role")])
-    return Editor(values["actor"], role, values.get("actor_unit", ""))
+        raise ApiError(422, "unknown_role", [Problem("by_role", "unknown_role")])
+    return Editor(values["by"], role, values.get("by_unit", ""))
+
+
+def own_unit(request: web.Request) -> str:
+    """The unit to which the bearer is confined; empty for who sees everything."""
+    own = request[HOLDER]
+    return own.unit or "?" if own.role is TicketRole.UNIT else ""
 
 
 def content_of(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,8 @@ def load_pages(folder: Path = PAGES) -> dict[str, Page]:
 PAGE_FILES: web.AppKey[dict[str, Page]] = web.AppKey("pages", dict)
 
 
-def _serve(request: web.Request, name: str) -> web.Response:
+def serve(request: web.Request, name: str) -> web.Response:
+    """The file `name` of the pages, or 404."""
     page = request.app[PAGE_FILES].get(name)
     if page is None:
         raise web.HTTPNotFound
@@ -53,10 +54,10 @@ def _serve(request: web.Request, name: str) -> web.Response:
 @described(media=("text/html",), refuses=(304,))
 async def show_first_page(request: web.Request) -> web.Response:
     """GET /: the first page."""
-    return _serve(request, "index.html")
+    return serve(request, "index.html")
 
 
 @described(media=("text/css", "text/html", "text/javascript", "image/svg+xml"), refuses=(304,))
 async def show_file(request: web.Request) -> web.Response:
     """GET /static/{name}."""
-    return _serve(request, request.match_info["name"])
+    return serve(request, request.match_info["name"])

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from tickets.flow import Intake, opened
 from tickets.lamps import lamp
 from tickets.moves import SYSTEM, Actor
-from tickets.shown import shown
+from tickets.shown import sees_ticket, shown
 from tickets.texts import TicketRefused
 from tickets.ticket import Channel, Ticket, TicketChange, TicketPolicy, TicketType, Urgency, changed, number_of
 
@@ -86,23 +86,23 @@ WIDTHS = tuple(40.0 if name in ("text", "reply", "title") else 18.0 for name in 
 def rows_of(
     tickets: Sequence[Ticket], viewer: Actor, now: float, policy: TicketPolicy, zone: ZoneInfo
 ) -> list[list[object]]:
-    """`row_of` of each."""
-    return [row_of(ticket, viewer, now, policy, zone) for ticket in tickets]
+    """`row_of` of each that `viewer` may see."""
+    return [row_of(one, viewer, now, policy, zone) for one in tickets if sees_ticket(one, viewer, policy)]
 
 
 def row_of(ticket: Ticket, viewer: Actor, now: float, policy: TicketPolicy, zone: ZoneInfo) -> list[object]:
     """A ticket as `viewer` may see it, under `HEADS`: of a hidden caller nothing."""
-    values: dict[str, Any] = shown(ticket, viewer)
+    values: dict[str, Any] = shown(ticket, viewer, policy)
     found: dict[str, object] = {**values}
-    light = lamp(ticket.handle_due, ticket.resolved_at, now)
+    light = lamp(values["handle_due"], values["resolved_at"], now)
     found["lamp"] = light.chinese if light else None
-    found |= {"channel": _CHANNELS[ticket.channel], "urgency": _URGENCIES[ticket.urgency]}
-    found |= {"type": ticket.type.chinese if ticket.type else None, "state": ticket.state.chinese}
+    found |= {"channel": _CHANNELS[values["channel"]], "urgency": _URGENCIES[values["urgency"]]}
+    found |= {"type": values["type"].chinese if values["type"] else None, "state": values["state"].chinese}
     for name in _MOMENTS:
         found[name] = datetime.fromtimestamp(values[name], zone).replace(tzinfo=None) if values[name] else None
-    unit = policy.units.get(ticket.lead_unit) if ticket.lead_unit else None
-    found["lead_unit"] = unit.name if unit else ticket.lead_unit
-    found["co_units"] = "、".join(ticket.co_units)
+    unit = policy.units.get(values["lead_unit"]) if values["lead_unit"] else None
+    found["lead_unit"] = unit.name if unit else values["lead_unit"]
+    found["co_units"] = "、".join(values["co_units"])
     return [found[name] for name in _KNOWN]
 
 

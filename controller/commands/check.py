@@ -8,7 +8,10 @@ import time
 from pathlib import Path
 
 from controller.config import ConfigError, Settings, load
+from controller.config_faults import read_text
 from controller.config_tickets import calendar_notes
+from controller.notices import KEY
+from controller.toml_lines import scan
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -21,9 +24,25 @@ def main(arguments: argparse.Namespace) -> int:
         f"{arguments.config}: good. {len(plan.numbers)} numbers, {len(plan.queues)} queues, "
         f"{len(plan.agents)} agents, {len(plan.menus)} menus; version {plan.version}."
     )
+    for note in key_notes(settings):
+        print(note)
     for note in calendar_notes(settings.tickets, time.time()):
         print(f"note: {note}")
     return 0
+
+
+def key_notes(settings: Settings) -> list[str]:
+    """The queues whose callers are not offered to be told of an incident's end, as their key has another use there."""
+    if not settings.plan.notice_kinds:
+        return []
+    lines = scan(read_text(settings.file))
+    return [
+        f"note: {settings.file}:{lines.line_of(('queues', index, 'keys', KEY))}: key {KEY} of the queue {queue.id} "
+        f"does {queue.keys[KEY]!r}; its callers cannot be told of an incident's end, for which that key is pressed. "
+        "Another key for it leaves both."
+        for index, queue in enumerate(settings.raw.queues)
+        if KEY in queue.keys
+    ]
 
 
 def checked(file: Path) -> Settings | None:

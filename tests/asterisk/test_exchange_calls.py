@@ -208,6 +208,24 @@ async def test_keys_typed_ahead_are_kept(beating: Any, ring: Ring) -> None:
     assert (first["Digits"] + second["Digits"], second["Status"]) == ("12", "AHEAD")
 
 
+async def test_music_without_a_break_for_whom_the_controller_has_forgotten(beating: Any, ring: Ring) -> None:
+    """p-idle: a short silence in which keys are kept, then music that no loop of the dialplan cuts, to the net."""
+    line = await ring()
+    begun = asyncio.get_running_loop().time()
+    heard_from = await line.call.hear_sound(timeout=2.5)
+    with pytest.raises(TimeoutError):  # he hears it on, through a dozen rounds of the loop
+        await line.call.hear_silence(0.3, timeout=6)
+    assert line.call.heard.longest_gap(heard_from) < 0.2
+    assert asyncio.get_running_loop().time() - begun > 6
+    music = [m["Event"] for m in beating.events if m["Event"].startswith("MusicOnHold") and m["Uniqueid"] == line.id]
+    assert music == ["MusicOnHoldStart"]
+    assert not [m for m in beating.events if m.get("UserEvent") == "Fallback" and m["CallId"] == line.id]
+    await line.go("p-ask", "hotline/zh/welcome&hotline/zh/welcome,1,5")
+    await line.call.hear_tone(400, timeout=2)
+    await line.call.press("2")
+    assert (await line.user("Answered"))["Digits"] == "2"
+
+
 async def test_music_while_waiting_and_between_offers(beating: Any, ring: Ring, plug: Plug) -> None:
     """The first agent does not answer, the second does: the caller hears music all the time."""
     await plug("1001", AnswerPolicy.no_answer())

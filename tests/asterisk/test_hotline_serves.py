@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -301,6 +302,8 @@ async def test_log_holds_nothing_of_the_caller(folder: Path) -> None:
             record = await scene.api.until(f"/api/calls/{call}", lambda answer: answer.get("ticket"))
             body = {"title": WORDS, "text": WORDS, "type": "complaint", "agent": "1001"}
             await scene.api.patch(f"/api/tickets/{record['ticket']}", body)
+            asked = await scene.api.get(f"/api/public/knowledge?q={quote(WORDS)}")
+            assert asked == {"entries": []}, "citizens may ask, and what they ask is written nowhere"
             await theirs.event("rtp", 5)
             await theirs.hear_silence(1.2, timeout=5)
             await theirs.hangup()

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
+import urllib.error
+import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from controller.softphone import AnswerPolicy, Call
@@ -79,3 +84,35 @@ async def test_heard_where_music_was_and_told_when_it_is_over(folder: Path) -> N
         finally:
             await scene.close()
     assert rows(folder, "SELECT outcome FROM calls ORDER BY arrived_at") == [("abandoned",), ("callback",)]
+
+
+def _wav(seconds: float = 3.0, rate: int = 16_000) -> bytes:
+    """Somebody's own words: a tone of 600 Hz."""
+    at = np.arange(int(seconds * rate)) / rate
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((np.sin(2 * np.pi * 600 * at) * 9000).astype("<i2").tobytes())
+    return out.getvalue()
+
+
+async def test_own_words_are_uploaded_and_heard_where_music_was(folder: Path) -> None:  # noqa: F811
+    async with Served("run", "--config", str(configuration(folder, {}, rest=REST))) as hotline:
+        await hotline.said("serving; pages at")
+        scene = Scene(hotline, folder)
+        try:
+            call = await scene.dial(CITIZEN)
+            await call.hear_sound(5)
+            await scene.api.until("/api/overview", lambda view: view["queues"][0]["waiting"] == 1)
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                await scene.api.post("/api/notices/sounds?language=zh", b"no sound at all")
+            assert (refused.value.code, json.load(refused.value)["error"]) == (422, "not_wav")
+            kept = await scene.api.post("/api/notices/sounds?language=zh", _wav())
+            assert float(kept["seconds"]) == pytest.approx(3.0, abs=0.3)
+            await scene.api.post("/api/notices", {"kind": "water", "sound_zh": kept["sound"], "press": False})
+            await call.hear_tone(600, timeout=5, frames=100)
+            await call.hangup()
+        finally:
+            await scene.close()

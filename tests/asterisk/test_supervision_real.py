@@ -277,6 +277,54 @@ async def test_a_whisper_is_in_no_recording_and_listening_ends_with_the_talk(fol
     assert not any(SUPERVISOR in heard_in(citizen[at : at + 160]) for at in range(0, len(citizen) - 160, 160))
 
 
+async def test_listening_follows_the_caller_to_the_next_agent_and_ends_with_a_word(folder: Path) -> None:
+    """The whisper of before reaches nobody; between the two agents the supervisor hears music."""
+    more = '\n[[agents]]\nid = "1002"\nname = "李强"\n'
+    file = configuration(folder, {"supervision": {"ring_s": 5}}, rest=NUMBERS + SUPERVISORS + more)
+    async with Served("run", "--config", str(file)) as hotline:
+        await hotline.said("serving; pages at")
+        stage = Stage(folder / "data")
+        try:
+            mine, theirs = await stage.talk()
+            supervisor = await stage.phone("9001")
+            second = await stage.phone("1002", answers=False)
+            await stage.api.until("/api/overview", lambda view: view["agents"][1]["phone"])
+            await stage.api.post("/api/agents/1002/ready")
+            await stage.order("POST", LISTEN, {"mode": "whisper"})
+            his = await supervisor.incoming(10)
+            await his.answered(10)
+            his.play(Tone(SUPERVISOR), loop=True)
+            await asyncio.gather(hears(theirs, CITIZEN, SUPERVISOR), hears(his, CITIZEN, AGENT))
+            await stage.api.post("/api/agents/1001/transfer", {"kind": "agent", "target": "1002"})
+            next_one = await second.incoming(10)
+            await theirs.ended(5)
+            await his.hear_sound(timeout=3)  # music, as the citizen's
+            next_one.answer()
+            await next_one.answered(5)
+            next_one.play(Tone(AGENT), loop=True)
+            await asyncio.gather(hears(his, CITIZEN, AGENT), hears(next_one, CITIZEN), hears(mine, AGENT))
+            await next_one.hear_tone(CITIZEN, timeout=8, frames=60)  # a talk shorter than a second would count as none
+            (one,) = await stage.listeners(lambda found: found and found[0]["since"])
+            assert (one["agent"], one["mode"]) == ("1002", "listen")
+            assert (await stage.order("POST", "/api/agents/1002/listen", {"mode": "whisper"}))[0] == 200
+            await asyncio.gather(hears(mine, AGENT), hears(next_one, CITIZEN, SUPERVISOR))
+            assert len(supervisor.calls) == 1, "nothing was dialled again"
+            silent = asyncio.get_running_loop().time()
+            await next_one.hangup()
+            end = await his.ended(5)
+            assert end.by == "remote"
+            assert his.heard.first_sound(silent + 0.1) is not None, "he was told that it is over"
+            await stage.listeners(lambda found: not found)
+            trail = (await stage.api.until("/api/audit", lambda trail: len(trail["rows"]) == 5))["rows"]
+            told = [(row["action"], row["agent"]) for row in trail]
+            assert told == [
+                ("whisper", "1001"), ("stop_listening", "1001"), ("listen", "1002"), ("whisper", "1002"),
+                ("stop_listening", "1002"),
+            ]  # fmt: skip
+        finally:
+            await stage.close()
+
+
 async def _recording(stage: Stage, call: str) -> Pcm:
     """The sealed recording, citizen left and what he heard right."""
     url = (stage.data / "web-address").read_text().strip().rstrip("/") + f"/api/calls/{call}/recording"

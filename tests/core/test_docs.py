@@ -16,6 +16,7 @@ import pytest
 from controller.__main__ import parser
 from controller.config import load
 from ivr.manifest import load_manifest
+from tickets.calendars import year_from_toml
 
 pytestmark = pytest.mark.core
 
@@ -129,7 +130,8 @@ def examples(*, menus: bool) -> list[tuple[str, str]]:
     for page in PAGES:
         for language, line, text in blocks(page):
             start = text.partition("\n")[0]
-            if language == "toml" and "ivr/prompts/" not in start and ("ivr/menus/" in start) == menus:
+            elsewhere = "ivr/prompts/" in start or start.startswith("year = ")
+            if language == "toml" and not elsewhere and ("ivr/menus/" in start) == menus:
                 found.append((f"{named(page)}:{line}", text))
     return found
 
@@ -161,6 +163,14 @@ def added(to: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
             [*whole.get(section, []), *value] if isinstance(value, list) else whole.get(section, {}) | value
         )
     return whole
+
+
+def test_the_example_of_a_holiday_notice_is_one() -> None:
+    """What docs/deadlines.md shows as the form of a notice can be read as one."""
+    shown = [text for page in PAGES for language, _, text in blocks(page) if text.startswith("year = ")]
+    assert shown
+    for text in shown:
+        assert year_from_toml(text, "").days
 
 
 def test_the_shipped_configuration_loads() -> None:

@@ -44,18 +44,8 @@ from knowledge.tasks import (
     task_moved,
 )
 from knowledge.tasks_sql import same_as
-from knowledge.words import (
-    LONGEST_QUERY,
-    MOST_TERMS,
-    Vocabulary,
-    key_of,
-    length,
-    normalised,
-    query_terms,
-    standard_vocabulary,
-    terms,
-    vocabulary_of,
-)
+from knowledge.words import LONGEST_QUERY, MOST_TERMS, Vocabulary, query_terms, standard_vocabulary, vocabulary_of
+from pbx.terms import key_of, length, normalised, terms
 
 pytestmark = pytest.mark.core
 

@@ -14,13 +14,16 @@ from pbx.events import LiveChannel, Role
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, SpyId
 from pbx.supervision import (
     Audit,
+    EndSpy,
     Spy,
     SpyAsked,
     SpyEndAsked,
     SpyMark,
     SpyMode,
+    SpyOn,
     SpyStarted,
     SpyStopped,
+    SpyWaits,
     StopSpy,
     SwitchSpy,
 )
@@ -205,3 +208,96 @@ def test_a_listener_s_channel_ends_no_agent_s_talk() -> None:
     hall.connected(row(context="p-dial", bridged=True), leg_row(A1, up=True), stranger)
     assert hall.where(A2) is AgentState.OFFLINE
     assert not hall.house.supervision.spies
+
+
+# ---------------------------------------------------------------- the leg that he heard is gone
+
+
+def handed_on(**changes: object) -> tuple[Hall, SpyId]:
+    """LIN hears 1001, who has just given his caller to 1002: 1002's phone rings."""
+    hall, spy = listening(WHISPER)
+    if changes:
+        mine = replace(hall.plan.supervisors[LIN], **changes)  # type: ignore[arg-type]
+        hall.house.plan = replace(hall.plan, supervisors={**hall.plan.supervisors, LIN: mine})
+    hall.ready(A2)
+    hall.later(10)
+    hall.transfer(A2)
+    hall.left(A1)
+    hall.left(None)
+    hall.leg_ended(A1)
+    hall.started()
+    assert none(hall.step(SpyWaits(spy, hall.now)), EndSpy, SpyOn), "he waits for the caller's next agent"
+    assert hall.house.supervision.spies[spy].phone == "waiting"
+    assert hall.house.heard_agents() == frozenset()
+    hall.leg_started(A2)
+    hall.later(5)
+    return hall, spy
+
+
+def test_he_follows_the_caller_to_the_next_agent_and_hears_him_only() -> None:
+    hall, spy = handed_on()
+    commands = [*hall.joined(A2), *hall.joined(None)]
+    on = only(commands, SpyOn)
+    assert (on.spy, on.leg) == (spy, leg_of(A2))
+    assert SpyMark.decode(on.mark) == SpyMark(LIN, A2, LISTEN, spy), "the next one has not been whispered to before"
+    ended, began = [one.entry for one in commands if isinstance(one, Audit)]
+    assert (ended.action, ended.agent, began.action, began.agent) == ("stop_listening", A1, "listen", A2)
+    assert ended.en.endswith("after 10 seconds"), "the waiting was no listening"
+    hall.later(1)
+    assert none(hall.step(SpyStarted(spy, SUP, leg_of(A2), hall.now)), SwitchSpy)
+    assert hall.house.heard_agents() == {A2}
+    assert only(hall.asked(SpyAsked, WHISPER, A2, None), SwitchSpy).mode is WHISPER
+    hall.later(7)
+    entry = only(hall.step(SpyStopped(spy, hall.now)), Audit).entry
+    assert (entry.agent, entry.en) == (A2, f"stopped listening: agent 1002, call {ONE}, after 7 seconds")
+
+
+def test_he_is_not_led_to_an_agent_or_a_queue_of_others() -> None:
+    hall, spy = handed_on(queues=frozenset({"english"}))
+    commands = [*hall.joined(A2), *hall.joined(None)]
+    assert none(commands, SpyOn)
+    assert only(commands, EndSpy).spy == spy
+    refused = [one.entry for one in commands if isinstance(one, Audit)][-1]
+    assert (refused.agent, refused.outcome) == (A2, "not_your_queue")
+    assert none(hall.step(SpyStopped(spy, hall.now)), Audit), "his end is written down already"
+    assert not hall.house.supervision.spies
+
+
+def test_when_the_talk_is_over_he_is_told_so_once() -> None:
+    hall, spy = listening()
+    hall.later(9)
+    hall.left(A1)
+    hall.left(None)
+    hall.leg_ended(A1)
+    hall.step(SpyWaits(spy, hall.now))
+    told = only(hall.talk_ended(A1, talk_s=9.0), EndSpy)
+    assert (told.spy, told.over) == (spy, "hotline/zh/goodbye")
+    assert none(hall.hung_up(), EndSpy)
+    hall.later(3)
+    assert only(hall.step(SpyStopped(spy, hall.now)), Audit).entry.en.endswith("after 9 seconds")
+
+
+def test_one_who_hangs_up_himself_is_led_nowhere() -> None:
+    hall, spy = listening()
+    assert none(hall.step(SpyWaits(spy, hall.now)), SpyOn, EndSpy)
+    hall.later(1)
+    assert none(hall.ready(A2), SpyOn, EndSpy)
+    assert only(hall.step(SpyStopped(spy, hall.now)), Audit).entry.action == "stop_listening"
+
+
+def test_a_hotline_may_want_that_nobody_follows() -> None:
+    hall, spy = listening()
+    rules = replace(hall.plan.supervision, follow_s=0)
+    hall.house.plan = replace(hall.plan, supervision=rules)
+    hall.ready(A2)
+    hall.transfer(A2)
+    hall.leg_ended(A1)
+    assert only(hall.step(SpyWaits(spy, hall.now)), EndSpy).spy == spy
+
+
+def test_a_restart_while_he_waits_leads_him_on() -> None:
+    hall = Hall(connected=False)
+    spy = SpyId("spy-lin-1")
+    commands = hall.connected(row(context="p-dial", bridged=True), leg_row(A2, up=True), spy_row(spy, LISTEN))
+    on = only(commands, SpyOn)
+    assert (on.leg, SpyMark.decode(on.mark)) == (leg_of(A2), SpyMark(LIN, A2, LISTEN, spy))

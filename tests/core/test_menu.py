@@ -63,7 +63,7 @@ def walk(menu: Menu, *keys: str, language: str = "zh") -> tuple[Position, Action
 
 
 MAIN = shipped("main.toml")
-FIRST = Question(zh("welcome", "recording-notice", "menu-main", "language-offer"), 1, 5.0)
+FIRST = Question(zh("welcome", "recording-notice", "menu-main", "query-offer", "language-offer"), 1, 5.0)
 
 
 def test_the_greeting_and_the_menu_are_one_question_so_a_key_cuts_the_greeting() -> None:
@@ -103,11 +103,11 @@ def test_every_way_through_the_shipped_menu(
 
 def test_a_wrong_key_is_named_and_the_question_asked_again_without_the_greeting() -> None:
     _, action = walk(MAIN, "7")
-    assert action == Question(zh("invalid-key", "menu-main", "language-offer"), 1, 5.0)
+    assert action == Question(zh("invalid-key", "menu-main", "query-offer", "language-offer"), 1, 5.0)
 
 
 def test_a_repetition_says_the_menu_without_the_greeting_and_without_an_old_notice() -> None:
-    asked = Question(zh("menu-main", "language-offer"), 1, 5.0)
+    asked = Question(zh("menu-main", "query-offer", "language-offer"), 1, 5.0)
     assert walk(MAIN, "*")[1] == asked
     assert walk(MAIN, "7", "*")[1] == asked
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from acd.callback import CallbackRules
 from agents.rights import SYSTEM
-from controller.plan import CallbackPlan
+from controller.plan import AreaPlan, CallbackPlan
+from ivr.prompts import say_time
 from pbx import commands as order
 from pbx import events as event
 from pbx.call import CallState, Outcome
@@ -23,6 +24,7 @@ from pbx.commands import Announce, Command, HangUp, Play, SaveCallback
 from pbx.events import TimerKind
 from pbx.ids import ActorId, AgentId, RequestId
 from pbx.notice import (
+    IncidentOver,
     NoticeEnded,
     NoticeGiven,
     NoticeRegistered,
@@ -36,6 +38,7 @@ from tests.builders import (
     ENGLISH,
     GENERAL,
     LIN,
+    MENU,
     ONE,
     PLAIN,
     THREE,
@@ -168,6 +171,72 @@ def test_its_end_is_said_as_a_time_of_the_day_unless_it_is_days_away() -> None:
     ]
     heard(hall)
     assert "zh/notice-until" not in said(say(hall, "power", "", None, None, until + 2 * 86400, False))
+
+
+def test_own_words_are_said_instead_of_the_prompts_in_their_language_and_survive_a_restart() -> None:
+    hall = Hall()
+    hall.queued(ONE)
+    hall.queued(TWO)
+    hall.house.calls[TWO].record = replace(hall.call(TWO).record, language="en")
+    commands = hall.asked(NoticeGiven, *WATER, sounds=(("zh", "0123456789abcdef"),))
+    assert said(commands, ONE) == ["own/zh/0123456789abcdef", "zh/notice-press"]
+    assert said(commands, TWO) == [f"en/{word}" for word in WORDS], "a language without own words"
+    kept = only(commands, SaveNotice).notice
+    again = Hall(connected=False)
+    again.step(NoticesRestored((kept,), (), again.now))
+    again.connected()
+    assert said(again.queued(ONE)) == ["own/zh/0123456789abcdef", "zh/notice-press"]
+
+
+AREAS = {
+    "haizhou": AreaPlan(frozenset({PLAIN}), frozenset({ENGLISH}), (("main", ("9",)),)),
+    "ganyu": AreaPlan(frozenset({MENU}), frozenset(), (("main", ("1",)), ("other", ("9",)))),
+    "donghai": AreaPlan(frozenset({MENU})),
+}
+
+
+@pytest.mark.parametrize(
+    ("areas", "told"),
+    [
+        ({}, True),
+        ({"ganyu": AREAS["ganyu"]}, False),  # his number is another area's
+        ({"haizhou": AreaPlan(frozenset({PLAIN}))}, True),  # nothing says where he is
+        ({"haizhou": AreaPlan(frozenset({MENU})), "donghai": AreaPlan(frozenset({MENU}))}, True),  # one of two
+        ({"haizhou": AreaPlan(frozenset({MENU})), "donghai": AreaPlan(queues=frozenset({GENERAL}))}, False),
+        ({"haizhou": AreaPlan(menu=(("main", ("0",)),)), "ganyu": AreaPlan(menu=(("main", ("1",)),))}, True),
+        ({"haizhou": AreaPlan(menu=(("main", ("1",)),)), "ganyu": AreaPlan(menu=(("main", ("0",)),))}, False),
+        ({"haizhou": AreaPlan(menu=(("main", ("1",)),)), "ganyu": AreaPlan(menu=(("other", ("0",)),))}, True),
+        ({"haizhou": AreaPlan(menu=(("main", ("1",)),)), "ganyu": AreaPlan(menu=(("main", ("0", "2")),))}, True),
+    ],
+)
+def test_an_area_chooses_callers_where_number_queue_or_menu_tell_it(areas: dict[str, AreaPlan], told: bool) -> None:
+    hall = Hall(area_callers=areas)
+    hall.queued(ONE, "0")
+    commands = say(hall)
+    assert bool(said(commands)) is told
+    known = "chooses" if "haizhou" in areas else "said"
+    assert dict(only(commands, order.Reply).detail)["area"] == known
+    assert said(say(hall, "power", "", None, None, None, True)) == (
+        [] if told else ["zh/notice-attention", "zh/notice-power", "zh/notice-press"]
+    ), "a notice without an area is for everybody"
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "zh", "en"),
+    [
+        (18, 0, "num-18 clock-hour", "num-18 hundred"),
+        (18, 30, "num-18 clock-hour num-30 clock-minute", "num-18 num-30"),
+        (18, 5, "num-18 clock-hour digit-0 digit-5 clock-minute", "num-18 digit-0 digit-5"),
+        (9, 0, "digit-9 clock-hour", "digit-9 clock-hour"),
+        (2, 15, "liang clock-hour num-15 clock-minute", "digit-2 num-15"),
+        (0, 0, "digit-0 clock-hour", "digit-0 hundred"),
+        (21, 42, "num-20 digit-1 clock-hour num-40 digit-2 clock-minute", "num-20 digit-1 num-40 digit-2"),
+    ],
+)
+def test_a_time_of_the_day_is_spoken_as_people_say_it(hour: int, minute: int, zh: str, en: str) -> None:
+    assert (say_time(hour, minute, "zh"), say_time(hour, minute, "en")) == (tuple(zh.split()), tuple(en.split()))
+    with pytest.raises(ValueError, match="time"):
+        say_time(24, minute, "zh")
 
 
 def test_every_piece_is_a_prompt_in_both_languages() -> None:
@@ -314,6 +383,34 @@ def test_without_outbound_calling_they_are_counted_and_stay_in_the_list() -> Non
     assert none(over, SaveCallback)
     assert dict(only(over, order.Reply).detail) == {"registered": "1"}
     assert "cannot call them" in only(over, Audit).entry.en
+
+
+def test_a_notice_ends_with_the_incident_that_it_is_about_and_who_registered_is_called() -> None:
+    hall = Hall(callback=CALLING)
+    hall.queued(ONE)
+    say(hall)
+    register(hall)
+    hall.now += 1
+    hall.asked(NoticeGiven, "power", "", None, None, None, True, of="i7")
+    held = {one.kind: one for one in hall.house.incidents.values()}
+    assert (held["water"].of, held["power"].of) == ("", "i7")
+    assert none(hall.step(IncidentOver("i9", hall.now)), SaveNotice, SaveCallback)
+    assert none(hall.step(IncidentOver("", hall.now)), SaveNotice, SaveCallback)  # one of no incident goes on
+    over = hall.step(IncidentOver("i7", hall.now))
+    assert only(over, SaveNotice).notice.kind == "power"
+    assert only(over, Audit).entry.actor == "system"
+    assert list(hall.house.incidents) == [held["water"].id]
+    assert none(hall.step(IncidentOver("i7", hall.now)), SaveNotice)
+
+
+def test_who_registered_for_an_incident_is_called_when_it_closes() -> None:
+    hall = Hall(callback=CALLING)
+    hall.queued(ONE)
+    say(hall)
+    register(hall)
+    (given,) = hall.house.incidents.values()
+    hall.house.incidents[given.id] = replace(given, of="i7")
+    assert only(hall.step(IncidentOver("i7", hall.now)), SaveCallback).callback.kind is CallbackKind.NOTICE
 
 
 # ---------------------------------------------------------------- who may, and what makes no sense

@@ -149,10 +149,12 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         word.SpyEndAsked(LIN, request, at),
         word.SpyStarted(SPY, ChannelName("PJSIP/9001-1"), leg_of(agent, call), at),
         word.SpyStopped(SPY, at),
+        word.SpyWaits(SPY, at),
         notice.NoticeGiven("water", "", None, None, at + 5, True, LIN, request, at),
         notice.NoticeGiven("power", "haizhou", ENGLISH, None, None, third, LIN, request, at),
         notice.NoticeEnded("n0", LIN, request, at),
         notice.NoticeRegistered("n0", call, at),
+        notice.IncidentOver("i0", at),
         notice.NoticesRestored((INCIDENT,), (notice.Registration("n0", "138", "zh", GENERAL, call, at),), at),
         event.TimeIsUp(TimerKind.NOTICE, "n0", 0, at),
         event.CallersRemembered((LISTED,), (("13800001111", GENERAL, at - 9, at, "returning"),), (("1", A1, at),), at),
@@ -166,7 +168,7 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
 LISTED = event.CallerEntry("138*", "vip", 4e9, GENERAL, 3, "1001", "")
 
 
-INCIDENT = notice.Incident("n0", "water", "", None, None, None, True, LIN, 0.0)
+INCIDENT = notice.Incident("n0", "water", "", None, None, None, True, LIN, 0.0, of="i0")
 
 
 def test_no_kind_of_event_is_missing_here() -> None:

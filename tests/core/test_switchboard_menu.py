@@ -21,7 +21,7 @@ def zh(*prompts: str) -> tuple[str, ...]:
 
 def test_a_caller_is_greeted_told_of_the_recording_and_asked_in_one_question() -> None:
     asked = only(Hall().arrive(), Ask)
-    assert asked.prompts == zh("welcome", "recording-notice", "menu-main", "language-offer")
+    assert asked.prompts == zh("welcome", "recording-notice", "menu-main", "query-offer", "language-offer")
     assert (asked.step, asked.max_digits, asked.language) == (1, 1, "zh")
 
 

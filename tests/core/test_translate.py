@@ -11,7 +11,7 @@ from pbx import commands as order
 from pbx import events as event
 from pbx.events import KeyStatus, Role
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, SpyId
-from pbx.supervision import Spy, SpyMark, SpyMode, SpyStarted, SpyStopped, StopSpy, SwitchSpy
+from pbx.supervision import EndSpy, Spy, SpyMark, SpyMode, SpyOn, SpyStarted, SpyStopped, SpyWaits, StopSpy, SwitchSpy
 from pbx.translate import (
     Action,
     BadCommand,
@@ -132,7 +132,7 @@ CHANNEL_EVENTS = [
         message("ChanSpyStart", "SpyerChannel: PJSIP/9001-03", "SpyerUniqueid: spy-lin-1", f"SpyeeChannel: {LEG}"),
         SpyStarted(SpyId("spy-lin-1"), ChannelName("PJSIP/9001-03"), LEG, AT),
     ),
-    (message("ChanSpyStop", "SpyerUniqueid: spy-lin-1"), SpyStopped(SpyId("spy-lin-1"), AT)),
+    (message("ChanSpyStop", "SpyerUniqueid: spy-lin-1"), SpyWaits(SpyId("spy-lin-1"), AT)),
     (message("ChanSpyStart", "SpyerUniqueid: h12345-1.5", f"SpyeeChannel: {LEG}"), None),
     (
         channel_event("Hangup", LEG, "u.2", "Cause: 16", role=""),
@@ -397,7 +397,7 @@ def test_the_other_commands() -> None:
 @pytest.mark.parametrize(
     ("net", "expected"),
     [
-        (order.NetMembership.READY, [("QueueAdd", "false"), ("QueuePause", "false")]),
+        (order.NetMembership.READY, [("QueueRemove", None), ("QueueAdd", "false")]),
         (order.NetMembership.PAUSED, [("QueueAdd", "true"), ("QueuePause", "true")]),
         (order.NetMembership.ABSENT, [("QueueRemove", None)]),
     ],
@@ -416,9 +416,9 @@ def test_an_agents_mark_and_his_place_in_the_safety_net(
 
 def test_the_net_rings_the_phone_where_an_agent_sits() -> None:
     command = order.MarkAgent(AGENT, "ready|1.5||0||8001", order.NetMembership.READY, "8001")
-    _, add, pause = actions(command, spool="/s")
+    _, remove, add = actions(command, spool="/s")
     assert (headers(add)["Interface"], headers(add)["MemberName"]) == ("PJSIP/8001", AGENT)
-    assert headers(pause)["Interface"] == "PJSIP/8001"
+    assert headers(remove)["Interface"] == "PJSIP/8001"
     nowhere = order.MarkAgent(AGENT, "offline|1.5||0||", order.NetMembership.NOWHERE)
     assert [action.name for action in actions(nowhere, spool="/s")] == ["Setvar"]
 
@@ -488,7 +488,7 @@ def test_every_command_has_its_actions() -> None:
     """A new word in `pbx/commands.py` must be met here: match without a case returns nothing."""
     known = {"Ask", "Play", "Hold", "Offer", "CancelOffer", "Announce", "PrepareEnd", "AddParty", "HangUp"}
     known |= {"Record", "StartRecording", "MarkAgent", "HoldTalk", "Join", "Consult", "DropParty", "ToSurvey", "Mute"}
-    known |= {"SendDigits", "PlaceCall", "RingAgent", "SayToPhone", "Spy", "SwitchSpy", "StopSpy"}
+    known |= {"SendDigits", "PlaceCall", "RingAgent", "SayToPhone", "Spy", "SwitchSpy", "SpyOn", "EndSpy", "StopSpy"}
     assert {kind.__name__ for kind in order.ExchangeCommand.__args__} == known
     assert all(fields(kind) for kind in order.ExchangeCommand.__args__)
 
@@ -561,16 +561,22 @@ def test_what_a_phone_is_doing(state: str, use: event.PhoneUse) -> None:
 def test_listening_is_one_call_and_its_modes_are_keys() -> None:
     spy, phone = SpyId("spy-lin-1"), AgentId("9001")
     mark = SpyMark(ActorId("lin"), AGENT, SpyMode.LISTEN, spy).encode()
-    (call,) = actions(Spy(spy, CALL, phone, LEG, 20, mark), spool="/s")
+    (call,) = actions(Spy(spy, CALL, phone, LEG, 20, mark, 45, "hotline/zh/goodbye"), spool="/s")
     headers = dict(call.headers)
     assert (call.name, headers["Channel"], headers["ChannelId"]) == ("Originate", "PJSIP/9001", spy)
-    assert (headers["Application"], headers["Data"], headers["Timeout"]) == ("ChanSpy", f"{LEG},qdE", "20000")
+    assert (headers["Context"], headers["Timeout"]) == ("p-spy", "20000")
+    assert ("Variable", f"SPYLEG={LEG},SPYMAX=45,SPYOVER=hotline/zh/goodbye") in call.headers
     assert ("Variable", f"ROLE=spy,CALLID={CALL}") in call.headers
     assert ("Variable", f"Q={mark}") in call.headers
     for mode, digit in ((SpyMode.LISTEN, "4"), (SpyMode.WHISPER, "5"), (SpyMode.BARGE, "6")):
         kept, key = actions(SwitchSpy(spy, mode, f"lin|1002|{mode.value}|{spy}"), spool="/s")
         assert dict(kept.headers)["Variable"] == "Q"
         assert (key.name, dict(key.headers)) == ("PlayDTMF", {"Channel": spy, "Digit": digit, "Receive": "true"})
+    kept, other = actions(SpyOn(spy, LEG, mark), spool="/s")
+    assert dict(kept.headers) == {"Channel": spy, "Variable": "Q", "Value": mark}
+    assert dict(other.headers) == {"Channel": spy, "Variable": "SPYLEG", "Value": LEG}
+    (word,) = actions(EndSpy(spy, "hotline/zh/goodbye"), spool="/s")
+    assert dict(word.headers) == {"Channel": spy, "Variable": "SPYEND", "Value": "hotline/zh/goodbye"}
     (end,) = actions(StopSpy(spy), spool="/s")
     assert (end.name, dict(end.headers)["Channel"]) == ("Hangup", spy)
     for wrong in (Spy(SpyId("a b"), CALL, phone, LEG, 20, mark), Spy(spy, CALL, phone, LEG, 20, "a\r\nb")):

@@ -420,10 +420,15 @@ async def test_an_agents_mark_and_membership(door: AmiDoor, fake: FakeExchange, 
     assert fake.globals["AG_1001"] == "ready|1.5||"
     assert fake.members == {"PJSIP/1001": False}
     before = len(fake.actions)
-    mark(order.NetMembership.READY, "talking|2||")
+    mark(order.NetMembership.READY, "ready|1.5|x|")
     await door.action("Ping")
-    assert fake.globals["AG_1001"] == "talking|2||"
+    assert fake.globals["AG_1001"] == "ready|1.5|x|"
     assert not [action for action in fake.actions[before:] if action["Action"].startswith("Queue")]
+    mark(order.NetMembership.READY, "ready|2.5|x|")  # idle anew: he is the last whom the net rings
+    await door.action("Ping")
+    queued = [action["Action"] for action in fake.actions[before:] if action["Action"].startswith("Queue")]
+    assert queued == ["QueueRemove", "QueueAdd"]
+    assert fake.members == {"PJSIP/1001": False}
     mark(order.NetMembership.PAUSED)
     await door.action("Ping")
     assert fake.members == {"PJSIP/1001": True}

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from controller.commands.check import key_notes
 from controller.config import ConfigError, load
-from controller.plan import Full, VoiceMessagePlan
+from controller.plan import AreaPlan, Full, VoiceMessagePlan
+from pbx.ids import QueueId
 
 pytestmark = pytest.mark.doors
 
@@ -297,3 +299,58 @@ def test_full_queues_and_closed_hours_are_read(tmp_path: Path) -> None:
     assert (queue.full, queue.when_full) == (Full(30, 900.0), "callback")
     assert plan.numbers["12345"].when_closed == "voice-message"
     assert plan.voice_message == VoiceMessagePlan(60, 8)
+
+
+AREA = """[[numbers]]
+dialled = "12345"
+menu = "main"
+[[queues]]
+id = "general"
+name_zh = "综合"
+name_en = "g"
+keys = { "9" = "menu", "1" = "menu" }
+city = "ganyu"
+[[queues]]
+id = "approvals"
+name_zh = "一号答"
+name_en = "a"
+[[queues]]
+id = "english"
+name_zh = "英语"
+name_en = "e"
+[[agents]]
+id = "1001"
+name = "a"
+cities = ["ganyu"]
+[[areas]]
+id = "haizhou"
+"""
+
+
+def test_areas_are_of_numbers_queues_and_menus_that_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "hotline.toml"
+    file.write_text(AREA + 'numbers = ["110"]\nqueues = ["x"]\nmenu = ["y/1"]\n[[areas]]\nid = "atlantis"\n')
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    told = [str(problem).split(": ", 1)[1] for problem in refused.value.problems]
+    assert told == [
+        "areas[1].numbers[1] '110' is not there; there are: 12345",
+        "areas[1].queues[1] 'x' is not there; there are: approvals, english, general",
+        "areas[1].menu[1] 'y' is not there; there are: direct, main",
+        "areas[2].id there is no prompt area-atlantis in every language",
+    ]
+    file.write_text(AREA + 'numbers = ["12345"]\nmenu = ["main/1/2"]\n')
+    plan = load(file).plan
+    assert plan.area_callers == {
+        "haizhou": AreaPlan(frozenset({"12345"}), frozenset(), (("main", ("1", "2")),)),
+        "ganyu": AreaPlan(queues=frozenset({QueueId("general")})),
+    }
+
+
+def test_a_key_that_a_notice_would_use_is_noted_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "hotline.toml"
+    file.write_text(AREA)
+    (note,) = key_notes(load(file))
+    assert note.startswith(f"note: {file}:8: key 1 of the queue general does 'menu'")
+    file.write_text(AREA.replace('"1" = ', '"2" = '))
+    assert key_notes(load(file)) == []

@@ -14,7 +14,7 @@ import pytest
 
 from controller.database import StoreError
 from controller.records import Operations, Records
-from controller.reminders import Reminders
+from controller.reminders import Reminders, to_log
 from controller.spool import Operation
 from controller.writer import Store
 from pbx.commands import OpenTicket
@@ -294,14 +294,58 @@ async def test_a_notice_that_has_come_counts_provisional_deadlines_anew(store: S
     assert (await causes(records, ticket.number))[-2:] == ["refer", "recount"]
 
 
-async def test_many_in_one_instant(store: Store, records: Records) -> None:
+async def test_many_in_one_instant_and_pages_of_them(
+    store: Store, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.reminders.PAGE", 3)
+    monkeypatch.setattr("controller.reminders.AT_ONCE", 4)
     clock, desk = Clock(), Desk()
     async with running(store, records, clock, desk) as reminders:
-        for _ in range(10):
+        for _ in range(8):
             ticket = await dispatched(records, clock)
-        assert reminders.planned == 10
+        assert reminders.planned == 8
         clock.now = ticket.sign_due
         wake(reminders)
-        await desk.until(20)
-    assert len({(one.ticket, one.key) for one in desk.told}) == 20
-    assert [one.rule for one in desk.told[:10]] == ["sign-soon"] * 10
+        await desk.until(16)
+    assert len({(one.ticket, one.key) for one in desk.told}) == 16
+    assert [one.rule for one in desk.told[:8]] == ["sign-soon"] * 8
+    clock.now = ticket.handle_due + 1
+    async with running(store, records, clock, desk):
+        assert (await desk.until(24))[16:] == [("handle-late", "made")] * 8
+    assert len({one.ticket for one in desk.told[16:]}) == 8
+
+
+async def test_ended_at_any_moment_every_step_is_made_once(store: Store, records: Records) -> None:
+    """The runner is cancelled after 0, 1, 2, … turns of the loop, again and again, while steps are due."""
+    clock, desk = Clock(), Desk()
+    tickets = [await dispatched(records, clock) for _ in range(4)]
+    clock.now = tickets[0].handle_due + 1
+    for turns in range(24):
+        task = asyncio.create_task(Reminders(store, POLICY, clock, desk, retry_s=0.02).run())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        if turns % 6 == 0:  # a little of what was handed over is committed before the next one begins
+            await store.submit(Operation("barrier", lambda connection, nothing: None), None)
+    async with running(store, records, clock, desk):
+        async with asyncio.timeout(IN_TIME_S):
+            while {one.ticket for one in desk.told if one.rule == "handle-late"} != {one.number for one in tickets}:
+                desk._more.clear()
+                await desk._more.wait()
+    for ticket in tickets:
+        assert (await causes(records, ticket.number)).count("remind") == 2, "to sign, and to close"
+        keys = [one.key for one in await store.read(made_of, ticket.number)]
+        assert len(keys) == len(set(keys)) == 4
+        assert {one.rule for one in desk.told if one.ticket == ticket.number} == {"sign-late", "handle-late"}
+    assert await store.read(untold) == []
+
+
+async def test_the_log_tells_what_and_whom_and_not_which_ticket(caplog: pytest.LogCaptureFixture) -> None:
+    made = Made("2026112300001", "k", "handle-late", Act.REMIND, ("unit",), "water", 1.0, 1.0, 2.0, Outcome.MADE)
+    with caplog.at_level("INFO", "controller.reminders"):
+        await to_log(made)
+    (line,) = caplog.records
+    assert line.getMessage() == "remind handle-late for unit"
+    assert line.__dict__["action"] == "ticket.remind"

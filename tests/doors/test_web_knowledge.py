@@ -25,7 +25,7 @@ from pbx.ids import AgentId, CallId
 from tests.fakes.website import TOKEN, Site, site
 from tests.ticket_story import WANG
 from tickets.given import Move
-from tickets.moves import TicketInput
+from tickets.moves import Actor, Role, TicketInput
 from tickets.ticket import TicketChange, TicketPolicy
 from tickets.units import HandlingUnit, UnitRegister
 from web.errors import ApiError
@@ -34,9 +34,10 @@ from web.rate import RateLimit, RateRules
 pytestmark = pytest.mark.doors
 
 NOON = datetime(2026, 11, 23, 4, tzinfo=UTC).timestamp()  # a Monday, 12:00 in Shanghai
-UNIT = {"actor": "zhang", "role": "unit", "actor_unit": "police"}
-REVIEWER = {"actor": "li", "role": "reviewer"}
-AGENT = {"actor": "1001", "role": "agent"}
+UNIT = {"by": "zhang", "by_role": "unit", "by_unit": "police"}
+REVIEWER = {"by": "li", "by_role": "reviewer"}
+AGENT = {"by": "1001", "by_role": "agent"}
+EDITOR = {"by": "zhao", "by_role": "editor"}
 ENTRY = {"question": "身份证丢了怎么补办?", "answer": "到派出所补领。", "unit": "police", "source": "公安局"}
 BASE = "/api/knowledge"
 
@@ -97,7 +98,7 @@ async def test_from_a_draft_to_what_a_citizen_finds(hotline: Site) -> None:
     status, own = await hotline.json("POST", f"{path}/publish", REVIEWER)
     assert (status, own["error"]) == (409, "knowledge_not_now")
     await hotline.json("POST", f"{path}/submit", UNIT)
-    status, own = await hotline.json("POST", f"{path}/publish", REVIEWER | {"actor": "zhang"})
+    status, own = await hotline.json("POST", f"{path}/publish", REVIEWER | {"by": "zhang"})
     assert (status, own["error"]) == (403, "own_entry")
     assert await publicly(hotline, "q=身份证补办") == (200, {"entries": []})
     status, _ = await hotline.json("POST", f"{path}/publish", REVIEWER)
@@ -165,17 +166,19 @@ WRONG: list[tuple[str, str, object, int, str]] = [
     ("GET", "/tasks?state=x", None, 400, "bad_request"),
     ("GET", "/export?format=pdf", None, 400, "bad_request"),
     ("POST", "/entries", ENTRY, 400, "bad_request"),
-    ("POST", "/entries", ENTRY | UNIT | {"role": "system"}, 422, "unknown_role"),
-    ("POST", "/entries", ENTRY | UNIT | {"role": "king"}, 422, "unknown_role"),
+    ("POST", "/entries", ENTRY | UNIT | {"by_role": "system"}, 422, "unknown_role"),
+    ("POST", "/entries", ENTRY | UNIT | {"by_role": "king"}, 422, "unknown_role"),
     ("POST", "/entries", ENTRY | UNIT | {"valid_to": "2026-02-30"}, 422, "bad_request"),
     ("POST", "/entries", ENTRY | UNIT | {"language": "fr"}, 422, "unknown_language"),
     ("POST", "/entries", ENTRY | UNIT | {"unit": "water"}, 403, "not_your_unit"),
+    ("POST", "/entries", ENTRY | EDITOR | {"unit": "gone"}, 422, "unknown_unit"),
+    ("POST", "/tasks", {"question": "问", "unit": "gone"} | AGENT, 422, "unknown_unit"),
     ("POST", "/entries", ENTRY | AGENT, 403, "not_allowed"),
     ("POST", "/entries", ENTRY | UNIT | {"answer": "答" * 10_001}, 400, "bad_request"),
     ("POST", "/entries/K999999/submit", UNIT, 404, "unknown_entry"),
     ("POST", "/from-ticket", {"ticket": "1"} | UNIT, 404, "unknown_ticket"),
     ("POST", "/import?format=csv", None, 400, "bad_request"),
-    ("POST", "/import?actor=a&role=editor&submit=2", None, 400, "bad_request"),
+    ("POST", "/import?by=a&by_role=editor&submit=2", None, 400, "bad_request"),
 ]
 
 
@@ -220,7 +223,9 @@ async def test_a_closed_inquiry_becomes_a_draft_once(hotline: Site, records: Rec
     number = await records.open_ticket(
         OpenTicket(CallId("c"), "13800001111", "12345", "zh", "general", AgentId("1001"), NOON)
     )
-    wish = {"ticket": number, "unit": "police"} | UNIT
+    wish = {"ticket": number, "unit": "police"} | EDITOR
+    status, told = await hotline.json("POST", f"{BASE}/from-ticket", wish | UNIT)
+    assert (status, told["error"]) == (404, "unknown_ticket"), "another's ticket, or nobody's"
     status, told = await hotline.json("POST", f"{BASE}/from-ticket", wish)
     assert (status, told["error"]) == (409, "not_an_inquiry")
     change = TicketChange(type="inquiry", title="夜市几点收摊", text="来电人询问。")
@@ -234,6 +239,65 @@ async def test_a_closed_inquiry_becomes_a_draft_once(hotline: Site, records: Rec
     )  # fmt: skip
     assert "13800001111" not in str(made), "nothing of the caller goes into the draft by itself"
     assert (await hotline.json("POST", f"{BASE}/from-ticket", wish))[1]["error"] == "taken_already"
+
+
+class Bearers:
+    """Access tokens of a unit's clerk, a dispatcher and a supervisor."""
+
+    async def find(self, token: str) -> Actor | None:
+        return {
+            "clerk-of-the-police-123456": Actor("zhang", Role.UNIT, "police"),
+            "a-dispatcher-token-1234567": Actor("zhao", Role.DISPATCHER),
+            "a-supervisor-token-1234567": Actor("li", Role.SUPERVISOR),
+        }.get(token)
+
+
+async def test_who_bears_an_access_token_acts_as_himself_and_a_unit_sees_its_own(desk: KnowledgeDesk) -> None:
+    async with site(knowledge_desk=desk, holders=Bearers()) as running:
+
+        async def asked(token: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
+            bearer = {"headers": {"Authorization": f"Bearer {token}"}}
+            return await running.json(method, f"{BASE}/{path}", body, **bearer)
+
+        clerk, dispatcher, supervisor = (
+            "clerk-of-the-police-123456", "a-dispatcher-token-1234567", "a-supervisor-token-1234567"
+        )  # fmt: skip
+        status, told = await asked(clerk, "POST", "entries", ENTRY | UNIT)
+        assert (status, {one["code"] for one in told["problems"]}) == (400, {"unknown_field"}), "no speaking for others"
+        status, mine = await asked(clerk, "POST", "entries", ENTRY)
+        assert (status, mine["written_by"]) == (201, "zhang")
+        status, told = await asked(clerk, "POST", "entries", ENTRY | {"unit": "water"})
+        assert (status, told["error"]) == (403, "not_your_unit")
+        status, theirs = await asked(dispatcher, "POST", "entries", ENTRY | {"unit": "water"})
+        assert status == 201, "an editor writes for every unit"
+        assert (await asked(clerk, "GET", f"entries/{theirs['id']}"))[0] == 404
+        _, listed = await asked(clerk, "GET", "entries?unit=water")
+        assert [one["id"] for one in listed["entries"]] == [mine["id"]]
+        for one, token in ((mine, clerk), (theirs, dispatcher)):
+            await asked(token, "POST", f"entries/{one['id']}/submit", {})
+            assert (await asked(token, "POST", f"entries/{one['id']}/publish", {}))[0] == 403
+            assert (await asked(supervisor, "POST", f"entries/{one['id']}/publish", {}))[0] == 200
+        status, shown = await asked(clerk, "GET", f"entries/{theirs['id']}")
+        assert (status, shown["answer"], "moves" in shown, "written_by" in shown) == (
+            200,
+            ENTRY["answer"],
+            False,
+            False,
+        )
+        _, task = await asked(dispatcher, "POST", "tasks", {"question": "问", "unit": "water"})
+        assert (await asked(clerk, "GET", f"tasks/{task['id']}"))[0] == 404
+        assert (await asked(clerk, "GET", "tasks"))[1] == {"tasks": []}
+        _, told = await asked(clerk, "GET", "completeness")
+        assert [one["unit"] for one in told["units"]] == ["police"]
+        bearer = {"Authorization": f"Bearer {clerk}"}
+        async with running.session.get(running.url(f"{BASE}/export"), headers=bearer) as found:
+            assert (await found.text()).count("K0000") == 1
+        async with running.session.post(
+            running.url(f"{BASE}/import?submit=1"),
+            data="问题,答复口径,责任单位,来源\n问,答,police,局\n".encode(),
+            headers=bearer,
+        ) as found:
+            assert (found.status, (await found.json())["made"]) == (200, 1)
 
 
 async def test_units_see_what_ends_and_what_they_lack(hotline: Site) -> None:
@@ -259,6 +323,7 @@ CSV = """问题,答复口径,责任单位,来源,失效日期,公开
 或有工作",police,公安局,,否
 过期写法,答,police,局,明年,也许
 别家的,答,water,局,,
+没有的单位,答,gone,局,,
 """
 
 
@@ -282,7 +347,7 @@ async def test_good_rows_are_taken_and_bad_ones_named_by_line(hotline: Site) -> 
     assert (status, done["made"], done["revised"], done["unchanged"]) == (200, 2, 0, 0), done
     assert [(fault["line"], fault["field"], fault["code"]) for fault in done["faults"]] == [
         (3, "question", "missing"), (6, "valid_to", "not_a_day"), (6, "public", "not_true_or_false"),
-        (7, "unit", "not_your_unit"),
+        (7, "unit", "not_your_unit"), (8, "unit", "unknown_unit"),
     ]  # fmt: skip
     assert set(done["faults"][0]["message"]) == {"zh", "en"}
     _, listed = await hotline.json("GET", f"{BASE}/entries")

@@ -277,6 +277,8 @@ def test_the_page_shows_who_was_forced_and_who_is_heard() -> None:
         ({"kind": "water", "until": 1.0}, 422, "until"),
         ({"kind": "water", "until": 9e9, "for_s": 60}, 400, "until"),
         ({"kind": "water", "press": "yes"}, 400, "press"),
+        ({"kind": "water", "sound_zh": "0123456789abcdef"}, 422, "sound_zh"),
+        ({"kind": "water", "sound_en": "../../etc/passwd"}, 400, "sound_en"),
     ],
 )
 async def test_what_makes_no_notice_is_refused_in_both_languages(

@@ -27,7 +27,8 @@ from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
-from tests.fakes.desk import MemoryDesk
+from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic
+from tests.fakes.office import MemoryOffice
 from web.backend import (
     AgentView,
     CallView,
@@ -42,6 +43,8 @@ from web.backend import (
     SupervisionView,
     Unavailable,
 )
+from web.event_desk import EventDesk
+from web.public_desk import PublicDesk
 
 GENERAL, ENGLISH, APPROVALS = QueueId("general"), QueueId("english"), QueueId("approvals")
 NAMES = {GENERAL: ("综合服务", "General"), ENGLISH: ("英语专席", "English desk"), APPROVALS: ("一号答", "Approvals")}
@@ -64,6 +67,9 @@ class MemoryBackend:
         self.recordings: dict[CallId, Path] = {}
         self.transcripts: dict[CallId, Transcript] = {}
         self.desk = MemoryDesk(self.names, clock, self._check_store)
+        self.events: EventDesk = NoEvents()
+        self.public: PublicDesk = NoPublic()
+        self.office = MemoryOffice(self.desk)
         self.requests = self.desk.requests
         self.orders: list[SupervisorRequest] = []
         self.incidents: list[IncidentView] = []
@@ -298,6 +304,12 @@ class MemoryBackend:
     async def callbacks(self, since: float, until: float) -> Sequence[CallbackRequest]:
         self._check_store()
         return [one for one in self.asked_back.values() if one.ended_at is None or since <= one.asked_at < until]
+
+    async def keep_notice_sound(self, by: ActorId, language: str, wav: bytes) -> RequestResult:
+        return RequestResult(False, "no_own_sounds")
+
+    async def has_notice_sound(self, language: str, name: str) -> bool:
+        return False
 
     async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
         self._check_store()

@@ -11,8 +11,13 @@ from tests.ticket_story import UNITS
 from tickets.approvals import Approval, Outcome
 from tickets.files import AttachmentFiles
 from tickets.flow import Intake, apply, opened
+from tickets.follow_up import Due
 from tickets.given import Move
+from tickets.incidents import IncidentView, MassIncident
 from tickets.moves import Actor, Role, TicketInput
+from tickets.public import PublicTicket
+from tickets.repeats import Draft
+from tickets.repeats_found import Found
 from tickets.search import TicketFilter, TicketPage
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, number_of
@@ -114,3 +119,41 @@ class MemoryDesk:
             for one in ticket.approvals
             if one.decided_at is not None and since <= one.decided_at < until
         ]
+
+
+class NoEvents:
+    """Implements `web.event_desk.EventDesk`: nothing is like anything. Tests of repeats have a real store."""
+
+    async def repeats(self, draft: Draft, viewer: Actor) -> Found:
+        return Found((), None, ())
+
+    async def incidents(self, since: float, until: float) -> Sequence[IncidentView]:
+        return ()
+
+    async def incident(self, id: str) -> IncidentView | None:
+        return None
+
+    async def open_incident(self, title: str, numbers: Sequence[TicketNumber], actor: Actor) -> MassIncident:
+        raise TicketRefused("unknown_ticket", "There is no such ticket.")
+
+    async def join(self, number: TicketNumber, other: TicketNumber, actor: Actor) -> MassIncident:
+        raise TicketRefused("unknown_ticket", "There is no such ticket.")
+
+    async def close_incident(self, id: str, reply: str, actor: Actor) -> MassIncident:
+        raise TicketRefused("unknown_mass_incident", "There is no such incident.")
+
+    async def follow_ups(self, limit: int) -> Sequence[Due]:
+        return ()
+
+    def end_notices(self, id: str) -> None:
+        """None is held."""
+
+
+class NoPublic:
+    """Implements `web.public_desk.PublicDesk`: no ticket is found. Tests of the query have a real store."""
+
+    async def query(self, number: str, proof: str, source: str) -> PublicTicket | None:
+        return None
+
+    def code(self, number: TicketNumber) -> str:
+        return "00000000"

@@ -6,10 +6,11 @@ from typing import Any
 
 from agents.rights import ADMIN
 from pbx.commands import Command
-from pbx.ids import CallId, ChannelName, QueueId, RequestId, SkillId
+from pbx.ids import CallId, ChannelName, QueueId, RequestId, SkillId, SpyId
 from pbx.supervision import (
     Audit,
     AuditEntry,
+    EndSpy,
     MoveAsked,
     NotReadyForced,
     OverridesRestored,
@@ -23,8 +24,10 @@ from pbx.supervision import (
     SpyAsked,
     SpyEndAsked,
     SpyMode,
+    SpyOn,
     SpyStarted,
     SpyStopped,
+    SpyWaits,
     StopSpy,
     SupervisorRequest,
     SwitchSpy,
@@ -57,13 +60,21 @@ class SupervisedTown(Town):
                 self.at(self._lag(), lambda: self.tell(SpyStopped(spy, self.now)))
             case SwitchSpy():
                 pass
+            case SpyOn():
+                self.at(self._lag(), lambda: self._hears(command.spy, command.leg))
+            case EndSpy(spy=spy):
+                self.at(self._lag(), lambda: self.tell(SpyStopped(spy, self.now)))
             case _:
                 super()._perform(command)
 
     def _listen(self, command: Spy) -> None:
         if self.random.random() < 0.8:
-            self.tell(SpyStarted(command.spy, ChannelName("PJSIP/9001-1"), command.leg, self.now))
+            self._hears(command.spy, command.leg)
         self.at(self.random.random() * 20, lambda: self.tell(SpyStopped(command.spy, self.now)))
+
+    def _hears(self, spy: SpyId, leg: ChannelName) -> None:
+        self.tell(SpyStarted(spy, ChannelName("PJSIP/9001-1"), leg, self.now))
+        self.at(self.random.random() * 9, lambda: self.tell(SpyWaits(spy, self.now)))
 
     def _begin(self) -> None:
         skills = tuple(one for kept in self.kept.values() for one in kept.skills)

@@ -1,0 +1,37 @@
+"""The list of call-backs to make, from the stored tickets; see `tickets/follow_up.py`."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from tickets.follow_up import Due, FollowUpRules, Why, due
+from tickets.moves import TicketState
+from tickets.sql import whole
+from tickets.tables import tickets
+
+AT_ONCE = 500
+
+_ORDER = {why: place for place, why in enumerate(Why)}
+
+
+def list_due(connection: Connection, now: float, rules: FollowUpRules, limit: int) -> list[Due]:
+    """The tickets to be called back now: by rule before by sample, those closed longest ago first."""
+    closed = (
+        (tickets.c.state == TicketState.RESOLVED.value)
+        & tickets.c.followed_up_at.is_(None)
+        & (tickets.c.resolved_at >= now - rules.within_s)
+        & (tickets.c.resolved_at <= now - rules.delay_s)
+    )
+    found: list[Due] = []
+    after = ""
+    while True:
+        query = select(tickets).where(closed, tickets.c.number > after).order_by(tickets.c.number).limit(AT_ONCE)
+        rows = connection.execute(query).all()
+        for ticket in whole(connection, rows):
+            if (why := due(ticket, rules, now)) is not None:
+                found.append(Due(ticket, why))
+        if len(rows) < AT_ONCE:
+            break
+        after = rows[-1].number
+    found.sort(key=lambda one: (_ORDER[one.why], one.ticket.resolved_at, one.ticket.number))
+    return found[:limit]

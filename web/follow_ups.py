@@ -1,0 +1,87 @@
+"""Follow-up (回访): whom to call back, and one click that calls him. The result is the ticket's move ``follow_up``."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+
+from pbx.ids import AgentId, TicketNumber
+from tickets.moves import RIGHTS, Role, TicketInput, TicketState
+from tickets.shown import sees_caller
+from web.auth import HOLDER
+from web.backend import NotFound, Refused
+from web.errors import ApiError, Problem, refusal
+from web.fields import Field, Text, read_body
+from web.keys import BACKEND
+from web.shape import answer
+from web.tickets import acting, actor_of
+
+LONGEST = 500
+"""So many are listed at most; there are more when these are done."""
+
+PURPOSE = "follow_up"
+
+
+def _may(request: web.Request) -> None:
+    """ApiError 403 for whoever may not follow up: no unit judges itself."""
+    if TicketInput.FOLLOW_UP not in RIGHTS[request[HOLDER].role]:
+        raise ApiError(403, "not_allowed")
+
+
+async def list_follow_ups(request: web.Request) -> web.Response:
+    """GET /api/follow-ups: the closed tickets to be called back now, and why; by rule before by sample.
+
+    ``why``: ``dissatisfied``, ``redone``, ``late``, ``supervised``, ``sample``. No telephone number: a click dials it.
+    """
+    _may(request)
+    viewer = request[HOLDER]
+    found = await request.app[BACKEND].events.follow_ups(LONGEST)
+    return answer(
+        {
+            "follow_ups": [
+                {
+                    "number": one.ticket.number,
+                    "why": one.why,
+                    "type": one.ticket.type,
+                    "title": one.ticket.title,
+                    "reply": one.ticket.reply,
+                    "resolved_at": one.ticket.resolved_at,
+                    "satisfaction": one.ticket.satisfaction,
+                    "unit": one.ticket.lead_unit,
+                    "version": one.ticket.version,
+                    "caller_hidden": not sees_caller(one.ticket, viewer),
+                }
+                for one in found
+            ]
+        }
+    )
+
+
+async def call(request: web.Request) -> web.Response:
+    """POST /api/tickets/{number}/follow-up-call: the agent's phone rings, then the citizen's; one click.
+
+    An agent's own token calls from his own desk; the hotline's own names the ``agent`` by ``by`` and ``by_role``. 409
+    ``not_closed``, ``no_caller``, or as for ``/dial``. What was said is written by the move ``follow_up``.
+    """
+    _may(request)
+    own = request[HOLDER]
+    fields: dict[str, Field] = {**acting(own)}
+    if own.role is not Role.AGENT:
+        fields["agent"] = Text(32, required=True, pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"))
+    body = await read_body(request, fields)
+    agent = own.id if own.role is Role.AGENT else body["agent"]
+    actor_of(request, body)
+    if not request.app[BACKEND].desk.knows_agent(agent):
+        raise ApiError(404, "unknown_agent", [Problem("agent", "unknown_agent")])
+    ticket = await request.app[BACKEND].desk.ticket(TicketNumber(request.match_info["number"]))
+    if ticket is None:
+        raise NotFound("ticket")
+    if ticket.state is not TicketState.RESOLVED:
+        raise Refused("not_closed")
+    if not ticket.caller:
+        raise Refused("no_caller")
+    result = await request.app[BACKEND].dial(AgentId(agent), ticket.caller, PURPOSE, ticket.queue)
+    if not result.ok:
+        raise refusal(result.code, result.detail)
+    return answer({"ok": True, "ticket": ticket.number})
