@@ -24,6 +24,7 @@ from controller.performer import Performer
 from controller.public_desk import HotlinePublic
 from controller.records import Records
 from controller.ticket_desk import HotlineDesk, from_store
+from controller.ticket_office import HotlineOffice
 from ivr.audio import RATE
 from ivr.upload import BadSound, own_words
 from metrics.servicelevel import Tally
@@ -110,6 +111,7 @@ class HotlineBackend:
         desk: HotlineDesk,
         events: HotlineEvents,
         public: HotlinePublic,
+        office: HotlineOffice,
         clock: Callable[[], float],
         answer_s: float = 5.0,
         own_sounds: OwnSounds | None = None,
@@ -124,6 +126,7 @@ class HotlineBackend:
         self.desk = desk
         self.events = events
         self.public = public
+        self.office = office
         self._clock = clock
         self._answer_s = answer_s
         self._zone = ZoneInfo(house.plan.timezone)

@@ -36,6 +36,7 @@ from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
 from controller.own_sounds import FOLDER as OWN_SOUNDS
 from controller.own_sounds import OwnSounds
+from controller.peers import PeerExchange, peers_of
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
@@ -44,6 +45,7 @@ from controller.reminders import Reminders
 from controller.schema import upgrade
 from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
+from controller.ticket_office import HotlineOffice
 from controller.tokens import ACCESS, AccessFile, Holders
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
@@ -201,6 +203,7 @@ class Hotline:
             citizens.repeats,
             citizens.follow_up,
         )
+        peers = await self._peers(records)
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -211,6 +214,7 @@ class Hotline:
             desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock, AttachmentFiles(data / "attachments")),
             events=events,
             public=queries,
+            office=HotlineOffice(records, peers, self.clock),
             clock=self.clock,
             own_sounds=own_sounds,
         )
@@ -390,6 +394,20 @@ class Hotline:
             self._failed.set_result(str(error) if error else "the connection to Asterisk has ended")
 
     # ---------------------------------------------------------------- parts
+
+    async def _peers(self, records: Records) -> PeerExchange | None:
+        """The exchange with other installations, where there is one."""
+        section = self.settings.raw.exchange
+        if section.name is None or not section.peers:
+            return None
+        try:
+            peers, rules = await asyncio.to_thread(peers_of, section, self.settings.file.parent)
+        except ValueError as error:
+            raise StartError(str(error)) from None
+        exchange = PeerExchange(section.name, peers, records, self.clock, rules)
+        await exchange.start()
+        self._stack.push_async_callback(exchange.stop)
+        return exchange
 
     async def _exchange(self) -> _Attached:
         raw = self.settings.raw.asterisk

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from controller.config_faults import ConfigError, Problem, dotted, fault_at, parse, read_text, without_faults
+from controller.config_organisations import ticket_policy
 from controller.config_plan import HOME, PlanReader
 from controller.config_sections import HotlineFile
 from controller.knowledge_plan import KnowledgePlan, knowledge_plan
@@ -81,7 +82,7 @@ def settings_of(
     sounds = sounds or HOME / "ivr" / "sounds"
     reader = PlanReader(file, lines, raw, sounds)
     plan = reader.plan(version)
-    tickets = reader.tickets()
+    tickets = ticket_policy(reader)
     knowledge = knowledge_plan(raw.knowledge, file.parent, reader.wrong)
     problems += reader.problems
     if problems or plan is None or tickets is None:

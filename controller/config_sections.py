@@ -46,6 +46,7 @@ class NumberSection(Section):
     dialled: Dialled
     menu: Id | None = None
     direct: Id | None = None
+    city: Id | None = None  # whose number it is, by the id of [[organisations]]; default: the city of its queue
     language: Literal["zh", "en"] = "zh"
     hours: dict[str, Any] = Field(default_factory=dict)  # empty = 7x24 (domain.md A2)
     when_closed: Literal["message", "callback", "voice-message"] = "message"
@@ -387,6 +388,7 @@ class TicketsSection(Section):
     close_other_working_days: Annotated[int, Field(ge=1, le=365)] = 5
     holidays: list[date] = Field(default_factory=list)  # beside the statutory ones: a newer notice, a local closure
     workdays: list[date] = Field(default_factory=list)  # make-up working days (调休) of a newer notice
+    classes: str | None = None  # file of the classification tree; default: the sample that comes along
     calendars: list[str] = Field(default_factory=list)  # files with a year's notice each, TOML or CSV
     redispatch: Literal["runs_on", "restarts"] = "runs_on"  # what 改派 does to the clock to close
     redo: AmountSection | None = None  # the limit of a second handling; default: as the first
@@ -450,6 +452,55 @@ class CitizensSection(Section):
         return self
 
 
+OrgId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+Named = Annotated[str, Field(max_length=120)]
+
+
+class OrganisationSection(Section):
+    """[[organisations]]: a province, city, county or handling unit, see `tickets.organisations`."""
+
+    id: OrgId
+    name: Named
+    kind: Literal["province", "city", "county", "unit"]
+    leader: Named  # 分管领导
+    office: Named  # 责任处室
+    handler: Named  # 具体承办人
+    parent: OrgId | None = None
+    name_en: Named = ""
+    sort: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""  # kind of matters, as the classes name it
+    peer: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""  # the other installation that serves it
+    tickets: TicketsSection | None = None  # a city's own rules; what it leaves out is as in [tickets]
+
+
+PeerId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+class PeerKeySection(Section):
+    """One of `keys` of [[exchange.peers]]."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    file: str  # of mode 0600, with at least 32 characters
+
+
+class PeerSection(Section):
+    """[[exchange.peers]]: another installation."""
+
+    id: PeerId
+    url: Annotated[str, Field(pattern=r"^https?://[^\s?#]{1,300}$")]  # where its pages are
+    keys: list[PeerKeySection] = Field(min_length=1)  # the first signs, all are accepted
+
+
+class ExchangeSection(Section):
+    """[exchange]: tickets between installations, see docs/exchange.md."""
+
+    name: PeerId | None = None  # ours, as the others know it
+    peers: list[PeerSection] = Field(default_factory=list)
+    window_s: Annotated[float, Field(ge=10, le=3600)] = 300.0  # so far two clocks may be apart
+    timeout_s: Annotated[float, Field(ge=0.1, le=120)] = 10.0
+    retry_first_s: Annotated[float, Field(ge=0.01, le=3600)] = 1.0
+    retry_last_s: Annotated[float, Field(ge=0.01, le=86400)] = 300.0
+
+
 class HotlineFile(Section):
     """The whole file."""
 
@@ -479,3 +530,5 @@ class HotlineFile(Section):
     tickets: TicketsSection = Field(default_factory=TicketsSection)
     knowledge: KnowledgeSection = Field(default_factory=KnowledgeSection)
     citizens: CitizensSection = Field(default_factory=CitizensSection)
+    organisations: list[OrganisationSection] = Field(default_factory=list)
+    exchange: ExchangeSection = Field(default_factory=ExchangeSection)

@@ -24,7 +24,9 @@ import knowledge.sql  # noqa: F401 - its tables join those of the room
 import knowledge.tasks_sql  # noqa: F401 - its tables join those of the room
 import metrics.sql
 import recordings.sql
+import tickets.exchange.tables
 import tickets.incidents_sql  # its tables and those of the terms join the others of the room
+import tickets.ownership_sql
 import tickets.sql
 from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 
@@ -38,6 +40,8 @@ METADATAS: tuple[MetaData, ...] = (
     recordings.sql.metadata,
     tickets.sql.metadata,
     knowledge.index.metadata,  # its entries and tasks are in it too
+    tickets.ownership_sql.metadata,
+    tickets.exchange.tables.metadata,
     audit_rows.metadata,
     override_rows.metadata,
     notice_rows.metadata,

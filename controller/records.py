@@ -7,7 +7,7 @@ once it is certain comes as a future that resolves after the commit.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,10 @@ import acd.callback_sql as callback_rows
 import acd.sql as listing_rows
 import metrics.sql as call_rows
 import recordings.sql as recording_rows
+import tickets.exchange.inbox as exchange_in
+import tickets.exchange.outbox as exchange_out
 import tickets.list_sql as list_rows
+import tickets.ownership_sql as ownership_rows
 import tickets.sql as ticket_rows
 from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
@@ -35,9 +38,12 @@ from pbx.supervision import AuditEntry, QueueOverride, SaveOverrides, SkillOverr
 from recordings.sql import RecordingRow
 from recordings.transcript import Transcript
 from tickets.approvals import Approval
+from tickets.exchange.inbox import Arrival, Receipt
+from tickets.exchange.outbox import PeerStanding, Waiting
 from tickets.flow import Intake
 from tickets.given import Move
 from tickets.moves import Actor
+from tickets.ownership import Concern, HitRate, OwnershipRow, Suggestion
 from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
 
@@ -101,6 +107,29 @@ def _score_ticket(connection: Connection, given: _Score) -> bool:
     return ticket_rows.score_ticket(connection, given.call, given.score)
 
 
+@dataclass(frozen=True, slots=True)
+class _Return:
+    number: TicketNumber
+    reason: str
+    actor: Actor
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    message: Waiting
+    at: float
+    error: str  # empty: the peer has it
+
+
+def _sent(connection: Connection, sent: _Sent) -> None:
+    one = sent.message
+    if sent.error:
+        exchange_out.failed(connection, one.peer, one.thread, one.seq, sent.at, sent.error)
+    else:
+        exchange_out.acknowledged(connection, one.peer, one.thread, one.seq, sent.at)
+
+
 class Operations:
     """Every kind of write, with the hotline's rules for tickets bound to it; the spool file knows them by name."""
 
@@ -148,6 +177,22 @@ class Operations:
         self.move_ticket: Operation[_Move, Ticket] = Operation("move_ticket", move_ticket)
         self.take_ticket: Operation[_Take, Ticket] = Operation("take_ticket", take_ticket)
 
+        def receive(connection: Connection, arrival: Arrival) -> Receipt:
+            return exchange_in.receive(connection, arrival, policy)
+
+        def give_back(connection: Connection, wish: _Return) -> Ticket:
+            return exchange_in.give_back(connection, wish.number, wish.reason, wish.actor, wish.at, policy)
+
+        def put_ownership(connection: Connection, row: OwnershipRow) -> OwnershipRow:
+            return ownership_rows.put_row(connection, row, policy)
+
+        self.policy = policy
+        self.receive: Operation[Arrival, Receipt] = Operation("receive", receive)
+        self.give_back: Operation[_Return, Ticket] = Operation("give_back", give_back)
+        self.sent: Operation[_Sent, None] = Operation("sent", _sent)
+        self.put_ownership: Operation[OwnershipRow, OwnershipRow] = Operation("put_ownership", put_ownership)
+        self.drop_ownership: Operation[int, bool] = Operation("drop_ownership", ownership_rows.drop_row)
+
     def spoolable(self) -> list[Operation[Any, Any]]:
         """The operations that the spool file may hold."""
         return [value for value in vars(self).values() if isinstance(value, Operation) and value.adapter is not None]
@@ -163,6 +208,8 @@ class Records:
         """Called on the loop with every ticket that was moved, after the commit."""
         self.on_opened: Callable[[TicketNumber], None] = lambda number: None
         """Called on the loop with the number of every ticket that a call opened, after the commit."""
+        self.on_moved: Callable[[], None] = lambda: None
+        """Called on the loop when tickets may have moved, after the commit: something may have to be said to peers."""
 
     # ------------------------------------------------------------ calls
 
@@ -301,6 +348,7 @@ class Records:
         def moved(done: asyncio.Future[Ticket]) -> None:
             if not done.cancelled() and done.exception() is None:
                 self.on_ticket(done.result())
+                self.on_moved()
 
         future.add_done_callback(moved)
         return future
@@ -332,6 +380,69 @@ class Records:
     async def ticket_moves(self, number: TicketNumber) -> list[TicketMove]:
         """Everything that was done to a ticket, in order."""
         return await self._store.read(ticket_rows.list_moves, number)
+
+    # ------------------------------------------------------------ other organisations
+
+    async def suggest_units(self, concern: Concern) -> tuple[Suggestion, ...]:
+        """The units that seem to own a concern, best first."""
+        return await self._store.read(ownership_rows.suggest, concern, self._do.policy)
+
+    async def ownership(self, class_code: str | None, unit: str | None) -> list[OwnershipRow]:
+        """The rows of the ownership register."""
+        return await self._store.read(ownership_rows.rows, class_code, unit)
+
+    def put_ownership(self, row: OwnershipRow) -> asyncio.Future[OwnershipRow]:
+        """Write a row of it; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
+        return self._store.submit(self._do.put_ownership, row)
+
+    def drop_ownership(self, id: int) -> asyncio.Future[bool]:
+        """Take a row out; False where there is none. Raises `StoreError`."""
+        return self._store.submit(self._do.drop_ownership, id)
+
+    async def hit_rate(self, since: float, until: float) -> dict[str, HitRate]:
+        """How often it was right about tickets handled in [since, until), by class; ``*`` = all."""
+        return await self._store.read(ownership_rows.rate, since, until)
+
+    def receive_message(self, arrival: Arrival) -> asyncio.Future[Receipt]:
+        """Take a peer's message in; resolves after the commit. Raises `NotTrusted`, `MessageRefused`, `StoreError`."""
+        future = self._store.submit(self._do.receive, arrival)
+
+        def came(done: asyncio.Future[Receipt]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                for number in done.result().tickets:
+                    self.on_opened(number)
+                self.on_moved()
+
+        future.add_done_callback(came)
+        return future
+
+    def give_back(self, number: TicketNumber, reason: str, actor: Actor, *, at: float) -> asyncio.Future[Ticket]:
+        """Return a ticket to the installation that offered it. Raises `TicketRefused`, `StoreError`."""
+        return self._watched(self._store.submit(self._do.give_back, _Return(number, reason, actor, at)))
+
+    async def due_messages(self, peer: str, now: float) -> list[Waiting]:
+        """What is to be sent to a peer now."""
+        return await self._store.read(exchange_out.due, peer, now)
+
+    async def next_message(self, peer: str) -> float | None:
+        """When the next message to a peer is to be sent; None where there is none."""
+        return await self._store.read(exchange_out.next_due, peer)
+
+    def message_acknowledged(self, message: Waiting, at: float) -> asyncio.Future[None]:
+        """The peer has it. Raises `StoreError`."""
+        return self._store.submit(self._do.sent, _Sent(message, at, ""))
+
+    def message_failed(self, message: Waiting, next_at: float, error: str) -> asyncio.Future[None]:
+        """It could not be delivered, and is sent again at `next_at`. Raises `StoreError`."""
+        return self._store.submit(self._do.sent, _Sent(message, next_at, error))
+
+    async def exchange_standing(self) -> list[PeerStanding]:
+        """The peers to whom something is still to be said."""
+        return await self._store.read(exchange_out.standing)
+
+    async def exchange_history(self, number: TicketNumber) -> list[Mapping[str, Any]]:
+        """What was said and heard about a ticket."""
+        return await self._store.read(exchange_in.history, number)
 
     # ------------------------------------------------------------ recordings
 

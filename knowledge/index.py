@@ -196,11 +196,14 @@ class Hits:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def best(self, many: int) -> list[int]:
-        """The `many` best, the best first; all of them are not put in order for that."""
+    def best(self, many: int, among: Sequence[int] | None = None) -> list[int]:
+        """The `many` best, the best first, of those `among` where they are given; not all are put in order for that."""
         import numpy as np
 
         entries, scores = self._entries, self._scores
+        if among is not None:
+            allowed = np.isin(entries, np.asarray(among, dtype=np.int64))
+            entries, scores = entries[allowed], scores[allowed]
         if many < len(entries):
             least = np.partition(scores, len(scores) - many)[len(scores) - many]
             entries, scores = entries[scores >= least], scores[scores >= least]

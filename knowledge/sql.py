@@ -86,6 +86,7 @@ versions = Table(
     PrimaryKeyConstraint("entry", "version", name="pk_knowledge_versions"),
     ForeignKeyConstraint(["entry"], ["knowledge_entries.no"], name="fk_knowledge_versions_entry_knowledge_entries"),
     Index("ix_knowledge_versions_state_unit", "state", "unit"),
+    Index("ix_knowledge_versions_state_region", "state", "region"),
 )
 """Days as YYYY-MM-DD, which sort as they follow each other."""
 

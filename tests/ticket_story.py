@@ -98,7 +98,7 @@ def wish(what: TicketInput, ticket: Ticket, *, unit: str = "water", right: bool 
 
 REASONED = frozenset(
     {I.ASK_RETURN, I.REFUSE_RETURN, I.REFUSE_EXTENSION, I.ASK_HARD_CASE, I.REFUSE_HARD_CASE, I.REFUSE_PAUSE, I.OBJECT}
-    | {I.OVERRULE_OBJECTION, I.SUPERVISE, I.ESCALATE}
+    | {I.OVERRULE_OBJECTION, I.SUPERVISE, I.ESCALATE, I.WITHDRAW}
 )
 
 

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from pbx.ids import TicketNumber
 from tickets.approvals import ASKS, DECIDES, Approval, ApprovalKind, Outcome, open_request
 from tickets.clock import pause_ends
-from tickets.deadlines import ClockKind, due
+from tickets.deadlines import ClockKind, Redispatch, due
 from tickets.given import Move
 from tickets.moves import DESIGNATES, Actor, Role, TicketInput, TicketState
+from tickets.organisations import NoWay
 from tickets.shown import sees_caller
 from tickets.texts import TicketRefused, cleaned, one_line
 from tickets.ticket import CALLER_FIELDS, Pause, Ticket, TicketPolicy, changed, known_unit
@@ -68,8 +69,26 @@ def _close(do: Doing) -> Ticket:
 
 def _units(do: Doing, names: tuple[str, ...], lead: str | None) -> tuple[str, ...]:
     """Co-handling units: known, each once, the lead not among them."""
-    found = [known_unit(name, "co_units", do.policy) for name in names]
+    found = [_reached(do, known_unit(name, "co_units", do.policy), "co_units") for name in names]
     return tuple(name for name in dict.fromkeys(found) if name != lead)
+
+
+def _reached(do: Doing, unit: str, name: str) -> str:
+    """`unit` if the matter may be given to it from where it is: local first, across cities through the province."""
+    tree, ticket = do.policy.organisations, do.ticket
+    lead = ticket.lead_unit
+    at = do.actor.unit or (lead if lead is not None and tree.is_hotline(lead) else ticket.region)
+    if unit in ticket.units or at not in tree:
+        return unit
+    try:
+        first = tree.route(at, unit).hops[0]
+    except NoWay:
+        raise TicketRefused("no_way", "No province stands above both; this cannot be handed over.", name) from None
+    if first != unit:
+        raise TicketRefused(
+            "through_another", f"This goes through another hotline ({first}), which hands it on and tracks it.", name
+        )
+    return unit
 
 
 def _dispatch(do: Doing) -> Ticket:
@@ -78,6 +97,9 @@ def _dispatch(do: Doing) -> Ticket:
     unit = known_unit(do.move.unit or "", "unit", policy)
     if unit == before.lead_unit:
         raise TicketRefused("same_unit", "The ticket is with this unit already.", "unit")
+    _reached(do, unit, "unit")
+    if before.lead_unit is not None and policy.organisations.is_hotline(before.lead_unit):
+        return _handed_on(do, unit)
     designated = before.dispatch_count >= policy.dispatches_max
     if designated and do.actor.role not in DESIGNATES:
         raise TicketRefused(
@@ -95,6 +117,19 @@ def _dispatch(do: Doing) -> Ticket:
         ),
         do.at,
         policy,
+        anew=False,
+    )
+
+
+def _handed_on(do: Doing, unit: str) -> Ticket:
+    """A hotline that was given it hands it on: no dispatch of its own, and its time to close is not begun anew."""
+    before, policy = do.ticket, do.policy
+    more = (*before.co_units, *(do.move.co_units or ()))
+    on = replace(_lapsed(before, do), lead_unit=unit, co_units=_units(do, more, unit), designated=False)
+    return started(
+        on,
+        do.at,
+        replace(policy, deadlines=replace(policy.deadlines, redispatch=Redispatch.RUNS_ON)),
         anew=False,
     )
 
@@ -280,6 +315,7 @@ def _add_unit(do: Doing) -> Ticket:
     unit = known_unit(do.move.unit or "", "unit", do.policy)
     if unit in do.ticket.units:
         raise TicketRefused("same_unit", "This unit handles the ticket already.", "unit")
+    _reached(do, unit, "unit")
     return replace(do.ticket, co_units=(*do.ticket.co_units, unit))
 
 
@@ -371,6 +407,10 @@ def _archive(do: Doing) -> Ticket:
     return replace(do.ticket, archived_at=do.at)
 
 
+def _withdraw(do: Doing) -> Ticket:
+    return replace(_lapsed(do.ticket, do), resolved_at=do.at, pauses=ended(do.ticket.pauses, do.at))
+
+
 def _judge(do: Doing) -> Ticket:
     request = next((one for one in do.ticket.approvals if one.seq == do.move.approval), None)
     if request is None:
@@ -458,6 +498,7 @@ EFFECTS: Mapping[TicketInput, Callable[[Doing], Ticket]] = MappingProxyType(
         _I.JUDGE: _judge,
         _I.ATTACH: _attach,
         _I.RECOUNT: _recount,
+        _I.WITHDRAW: _withdraw,
     }
 )
 

@@ -66,6 +66,8 @@ def opened(
     if actor.role not in MAY_OPEN:
         raise TicketRefused("not_allowed", "Opening a ticket is not your right.")
     call = opening if isinstance(opening, OpenTicket) else None
+    dialled = call.dialled if call else ""
+    policy = policy.of("", dialled)
     if call is not None:
         taken_by, channel = call.agent, Channel.PHONE
     else:
@@ -75,7 +77,7 @@ def opened(
         number=number,
         call=CallId(call.call) if call else None,
         caller=call.caller if call else "",
-        dialled=call.dialled if call else "",
+        dialled=dialled,
         language=opening.language,
         queue=call.queue if call else "",
         agent=taken_by,
@@ -83,6 +85,7 @@ def opened(
         sign_due=opening.at,
         handle_due=opening.at,
         channel=channel,
+        region=policy.numbers.get(dialled, ""),
     )
     ticket = timed(ticket, policy)
     first = TicketMove(
@@ -107,6 +110,7 @@ def apply(ticket: Ticket, move: Move, actor: Actor, at: float, policy: TicketPol
     Raises `TicketConflict` when `ticket` is not as the actor saw it, `TicketRefused` for all that may not be (a stable
     code and, where one is at fault, the field), `CalendarError`.
     """
+    policy = policy.of(ticket.region, ticket.dialled)
     allow(ticket, move, actor, policy)
     wish = checked(move, policy)
     cause = _cause(ticket, wish, policy)

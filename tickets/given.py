@@ -91,6 +91,7 @@ GIVEN: Mapping[TicketInput, tuple[frozenset[str], frozenset[str]]] = MappingProx
         _I.JUDGE: _given("approval right"),
         _I.ATTACH: _given("attachment", "reason"),
         _I.RECOUNT: _NOTHING,
+        _I.WITHDRAW: _REASON,
     }
 )
 """What an input needs, and what it may have besides."""

@@ -37,6 +37,10 @@ def page_of_tickets(connection: Connection, wanted: TicketFilter) -> TicketPage:
     if wanted.units is not None:
         theirs = select(units.c.ticket).where(units.c.unit.in_(sorted(wanted.units)))
         query = query.where(columns.number.in_(theirs))
+    if wanted.near is not None:
+        orgs = sorted(wanted.near)
+        theirs = select(units.c.ticket).where(units.c.unit.in_(orgs))
+        query = query.where(columns.region.in_(orgs) | columns.number.in_(theirs))
     if wanted.asked is not None:
         query = query.where(
             exists().where(

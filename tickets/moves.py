@@ -78,6 +78,7 @@ class TicketInput(enum.Enum):
     JUDGE = "judge"  #: 复核: whether a request was rightly granted or refused
     ATTACH = "attach"  #: 附件: a file belongs to it
     RECOUNT = "recount"  #: 重算时限: the holiday notice on which its deadlines rest has come
+    WITHDRAW = "withdraw"  #: 撤回: whoever asked for it wants nothing any more, or has it back
 
     @property
     def chinese(self) -> str:
@@ -133,6 +134,7 @@ _TABLE: dict[TicketInput, tuple[TicketState | None, ...]] = {
     _I.JUDGE: (_NO, _R, _D, _N, _P, _V, _A, _M),
     _I.ATTACH: (_O, _R, _D, _N, _P, _NO, _NO, _NO),
     _I.RECOUNT: (_O, _R, _D, _N, _P, _NO, _NO, _NO),
+    _I.WITHDRAW: (_V, _V, _V, _V, _V, _NO, _NO, _NO),
 }
 
 TICKET_MOVES: Mapping[tuple[TicketState, TicketInput], TicketState | None] = MappingProxyType(
@@ -200,7 +202,7 @@ RIGHTS: Mapping[Role, frozenset[TicketInput]] = MappingProxyType(
         Role.SUPERVISOR: frozenset(
             _TAKE_DOWN
             | {_I.ANSWER, _I.CLOSE, _I.REFER, _I.ASSIGN, _I.REDISPATCH, _I.ADD_UNIT, _I.SUPERVISE, _I.REMIND}
-            | {_I.ESCALATE, _I.RESUME, _I.SETTLE, _I.FOLLOW_UP, _I.REDO, _I.ARCHIVE}
+            | {_I.ESCALATE, _I.RESUME, _I.SETTLE, _I.FOLLOW_UP, _I.REDO, _I.ARCHIVE, _I.WITHDRAW}
             | _REVIEW
             | _DECIDE_RETURN
             | _DECIDE_EXTENSION
@@ -219,7 +221,7 @@ RIGHTS: Mapping[Role, frozenset[TicketInput]] = MappingProxyType(
         ),
         Role.SYSTEM: frozenset(
             {_I.AMEND, _I.REGISTER, _I.ATTACH, _I.JOIN, _I.REMIND, _I.ESCALATE, _I.RESUME, _I.SETTLE}
-            | {_I.FOLLOW_UP, _I.ARCHIVE, _I.RECOUNT}
+            | {_I.FOLLOW_UP, _I.ARCHIVE, _I.RECOUNT, _I.WITHDRAW, _I.REDO}
         ),
         Role.ADMIN: frozenset(TicketInput),
     }
@@ -305,4 +307,5 @@ _INPUT_WORDS: dict[TicketInput, str] = {
     _I.JUDGE: "复核",
     _I.ATTACH: "附件",
     _I.RECOUNT: "重算时限",
+    _I.WITHDRAW: "撤回",
 }

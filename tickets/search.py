@@ -17,8 +17,9 @@ PAGE_MAX = 500
 class TicketFilter:
     """Tickets opened in [since, until), epoch seconds, oldest first; None = whatever it is.
 
-    `units`: one of them leads or co-handles. `asked`: a request of this kind waits for a decision. `after`: only those
-    that follow this one in the list.
+    `units`: one of them leads or co-handles. `near`: it is the matter of one of these organisations, or one of them
+    leads or co-handles it: what somebody can see at most who acts for them. `asked`: a request of this kind waits for a
+    decision. `after`: only those that follow this one in the list.
     """
 
     since: float
@@ -35,6 +36,7 @@ class TicketFilter:
     repeat_of: str | None = None
     asked: ApprovalKind | None = None
     supervised: bool | None = None
+    near: frozenset[str] | None = None
     after: TicketNumber | None = None
     limit: int = PAGE_MAX
 

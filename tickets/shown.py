@@ -1,18 +1,40 @@
-"""What of a ticket is shown to whom: the one place that hides a caller (匿名, 保密) and a unit's tickets. Pure."""
+"""What of a ticket is shown to whom: the one place that hides a caller and the side of others (匿名, 保密). Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from tickets.approvals import Approval
 from tickets.moves import SEES_HIDDEN, Actor, Role
-from tickets.ticket import PRIVATE, Ticket, TicketMove
+from tickets.sight import Part, own_side, part_of, told
+from tickets.ticket import PRIVATE, Ticket, TicketMove, TicketPolicy
 
 
-def sees_ticket(ticket: Ticket, viewer: Actor) -> bool:
-    """Whether `viewer` may look at it at all: a unit sees those that it leads or co-handles, the hotline all."""
-    return viewer.role is not Role.UNIT or viewer.unit in ticket.units
+@dataclass(frozen=True, slots=True)
+class View:
+    """A ticket and its moves as somebody sees them; `caller`: whether he is shown who called."""
+
+    part: Part
+    caller: bool
+    ticket: Ticket
+    moves: tuple[TicketMove, ...]
+
+
+def sees_ticket(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
+    """Whether `viewer` may look at it at all."""
+    return _part(ticket, viewer, policy) is not None
+
+
+def _part(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> Part | None:
+    """Where there is a tree of organisations it decides, for everybody who acts for one of them (`tickets/sight.py`).
+
+    Everybody else: a unit sees the tickets that it leads or co-handles, the hotline's people see all.
+    """
+    if viewer.unit in policy.organisations:
+        return part_of(policy.organisations, viewer.unit, ticket, policy.numbers)
+    return Part.WHOLE if viewer.role is not Role.UNIT or viewer.unit in ticket.units else None
 
 
 def sees_caller(ticket: Ticket, viewer: Actor) -> bool:
@@ -22,20 +44,63 @@ def sees_caller(ticket: Ticket, viewer: Actor) -> bool:
     return viewer.role is Role.AGENT and viewer.id == ticket.agent
 
 
-def shown(ticket: Ticket, viewer: Actor) -> dict[str, Any]:
-    """The ticket's fields by name; of a caller who is hidden from `viewer` nothing but that he is (`caller_hidden`)."""
-    found = {one.name: getattr(ticket, one.name) for one in fields(ticket)}
-    hidden = not sees_caller(ticket, viewer)
-    if hidden:
+def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: TicketPolicy) -> View | None:
+    """The ticket as `viewer` sees it, None for one that he does not see at all.
+
+    Left out is the caller for those who may not know him, also where a move names him, and for who sees a part the
+    requests and moves of other units.
+    """
+    part = _part(ticket, viewer, policy)
+    if part is None:
+        return None
+    caller = part is not Part.CO and sees_caller(ticket, viewer)
+    shown_ticket, done = ticket, tuple(moves)
+    if part is not Part.WHOLE:
+        tree, org = policy.organisations, viewer.unit
+        mine = tuple(one for one in ticket.approvals if own_side(tree, org, one.asked_unit))
+        shown_ticket = replace(ticket, approvals=mine)
+        done = tuple(_with_requests(one, mine) for one in done if told(tree, org, one))
+    if not caller:
+        done = tuple(_without_caller(one) for one in done)
+        blank: dict[str, Any] = {"caller": "", "caller_name": "", "caller_region": ""}
+        shown_ticket = replace(shown_ticket, **blank, recording=None, transcript=False)
+    return View(part, caller, shown_ticket, done)
+
+
+def _without_caller(move: TicketMove) -> TicketMove:
+    changes = move.details.get("changes")
+    if not isinstance(changes, Mapping):
+        return move
+    kept = {name: value for name, value in changes.items() if name not in PRIVATE}
+    return replace(move, details={**move.details, "changes": kept})
+
+
+def _with_requests(move: TicketMove, seen: Sequence[Approval]) -> TicketMove:
+    """The move with only those requests in its changes that are shown in the ticket too."""
+    changes = move.details.get("changes")
+    if not isinstance(changes, Mapping) or "approvals" not in changes:
+        return move
+    known = {one.seq for one in seen}
+    kept = [one for one in changes["approvals"] if one["seq"] in known]
+    return replace(move, details={**move.details, "changes": {**changes, "approvals": kept}})
+
+
+def shown(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> dict[str, Any]:
+    """The ticket's fields by name as `viewer` sees them; of a hidden caller nothing but that he is (`caller_hidden`).
+
+    Whether he sees the ticket at all has been asked before (`sees_ticket`); to whom he gave it himself he sees the
+    answer to what he did.
+    """
+    seen = view(ticket, (), viewer, policy)
+    if seen is None:
+        return {"number": ticket.number, "version": ticket.version, "state": ticket.state}
+    found = {one.name: getattr(seen.ticket, one.name) for one in fields(ticket)}
+    if not seen.caller:
         found |= dict.fromkeys(PRIVATE)
-    return {**found, "caller_hidden": hidden}
+    return {**found, "part": seen.part, "caller_hidden": not seen.caller}
 
 
-def shown_move(move: TicketMove, ticket: Ticket, viewer: Actor) -> dict[str, Any]:
-    """A move's fields by name; what it says of a caller who is hidden from `viewer` is left out."""
-    found = {one.name: getattr(move, one.name) for one in fields(move)}
-    changed = move.details.get("changes")
-    if isinstance(changed, Mapping) and not sees_caller(ticket, viewer):
-        kept = {name: value for name, value in changed.items() if name not in PRIVATE}
-        found["details"] = {**move.details, "changes": kept}
-    return found
+def shown_moves(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: TicketPolicy) -> list[TicketMove]:
+    """The moves as `viewer` sees them, in order."""
+    seen = view(ticket, moves, viewer, policy)
+    return list(seen.moves) if seen is not None else []

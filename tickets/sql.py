@@ -16,8 +16,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
-from tickets import incident_rows, term_rows
+from tickets import incident_rows, ownership_sql, term_rows
 from tickets.approvals import Approval, ApprovalKind, Outcome
+from tickets.exchange import outbox as exchange_outbox
 from tickets.flow import Intake, apply, opened
 from tickets.given import Move
 from tickets.incidents import refuse_closed
@@ -133,6 +134,8 @@ def move_ticket(
     _keep_move(connection, kept)
     if term_rows.FIELDS & different.keys():
         term_rows.put(connection, before, after)
+    ownership_sql.follow(connection, before, after, kept, policy)
+    exchange_outbox.follow(connection, before, after, kept, policy)
     return _answered_late(connection, before, after, at, policy)
 
 

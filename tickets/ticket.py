@@ -16,9 +16,11 @@ from typing import Any
 
 from pbx.ids import AgentId, CallId, TicketNumber
 from tickets.approvals import Approval
+from tickets.classes import ClassTree
 from tickets.clock import USUAL_REASONS, PauseReason
 from tickets.deadlines import Calendar, ChineseCalendar, DeadlineRules, WorkingHours
 from tickets.moves import Role, TicketState
+from tickets.organisations import OrganisationTree
 from tickets.schedule import USUAL_STEPS, StepRule
 from tickets.texts import TicketRefused, cleaned, one_line
 from tickets.units import UnitRegister
@@ -243,10 +245,6 @@ ATTACHMENT_KINDS = frozenset(
 """Media types of files that are taken: what people send of a broken pipe, and nothing that a browser would run."""
 
 
-def _alone(code: str) -> tuple[str, ...]:
-    return (code,) if code else ()
-
-
 @dataclass(frozen=True, slots=True)
 class TicketPolicy:
     """A hotline's rules for its tickets. Lengths in characters."""
@@ -255,6 +253,15 @@ class TicketPolicy:
     calendar: Calendar = field(default_factory=ChineseCalendar)
     deadlines: DeadlineRules = field(default_factory=DeadlineRules)
     units: UnitRegister = field(default_factory=UnitRegister)
+    organisations: OrganisationTree = field(default_factory=OrganisationTree)
+    """The tree in which the units stand; empty = one hotline with units and nobody above or beside it."""
+    classes: ClassTree = field(default_factory=ClassTree)
+    numbers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The city of each dialled number, by the organisation's id."""
+    local: Mapping[str, TicketPolicy] = field(default_factory=lambda: MappingProxyType({}))
+    """The rules of cities that have their own, by the organisation's id."""
+    installation: str = ""
+    """Our name in the exchange with other installations; empty = there is none."""
     title_max: int = 120
     text_max: int = 10_000
     reason_max: int = 1000
@@ -267,8 +274,15 @@ class TicketPolicy:
     """「redo twice and still dissatisfied -> published criticism」 (`domain.md` 3.5 [P57])."""
     reasons: Mapping[str, PauseReason] = field(default_factory=lambda: USUAL_REASONS)
     steps: tuple[StepRule, ...] = USUAL_STEPS
-    class_line: Callable[[str], tuple[str, ...]] = _alone
-    """A class with those above it, leaf first: by the classification tree, where the hotline has one."""
+
+    def class_line(self, code: str) -> tuple[str, ...]:
+        """A class and those above it, leaf first, each with the name under which its limits stand, if it has one."""
+        return self.classes.limit_line(code)
+
+    def of(self, region: str, dialled: str) -> TicketPolicy:
+        """The rules for a ticket of `region`, or of the city of the number `dialled`: the city's own, or these."""
+        city = self.organisations.hotline(region or self.numbers.get(dialled, "")) if self.local else None
+        return self.local.get(city, self) if city is not None else self
 
 
 def number_of(day: str, sequence: int) -> TicketNumber:
@@ -335,6 +349,19 @@ def _code(value: str, name: str, policy: TicketPolicy) -> str:
     return value
 
 
+def _class(value: str, name: str, policy: TicketPolicy) -> str:
+    if not policy.classes.takes(_code(value, name, policy)):
+        raise TicketRefused("unknown_class", "There is no such class in the classification tree.", name)
+    return value
+
+
+def _region(value: str, name: str, policy: TicketPolicy) -> str:
+    _code(value, name, policy)
+    if value and len(policy.organisations) and not policy.organisations.is_hotline(value):
+        raise TicketRefused("unknown_region", "There is no such province, city or county.", name)
+    return value
+
+
 def _coordinate(value: float, name: str, policy: TicketPolicy) -> float:
     if not abs(value) <= (90.0 if name == "lat" else 180.0):  # NaN is not either
         raise TicketRefused("bad_place", "There is no such place on earth.", name)
@@ -357,8 +384,8 @@ _CHECKS: Mapping[str, Callable[[Any, str, TicketPolicy], object]] = MappingProxy
         "title": _title,
         "text": _text,
         "proposed_unit": known_unit,
-        "class_code": _code,
-        "region": _code,
+        "class_code": _class,
+        "region": _region,
         "address": _title,
         "lat": _coordinate,
         "lon": _coordinate,

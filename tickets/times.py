@@ -29,6 +29,7 @@ PAUSE_OVER = "pause-over"
 
 def facts(ticket: Ticket, policy: TicketPolicy) -> Facts:
     """What decides the ticket's limits."""
+    policy = policy.of(ticket.region, ticket.dialled)
     type_ = ticket.type.value if ticket.type else None
     return Facts(type_, policy.class_line(ticket.class_code), ticket.urgency.value)
 
@@ -42,6 +43,7 @@ def timed(ticket: Ticket, policy: TicketPolicy) -> Ticket:
     The limits are those of the type, class and urgency that it has now, counted from the start: a change of the type
     moves no start. While the clock to close stands still, that deadline stays what it was.
     """
+    policy = policy.of(ticket.region, ticket.dialled)
     if ticket.state in OVER:
         return ticket
     sign = reading(_sign(ticket, policy), policy.hours, policy.calendar)
@@ -59,6 +61,7 @@ def started(ticket: Ticket, at: float, policy: TicketPolicy, *, anew: bool) -> T
 
     By default a dispatch to another unit lets the clock to close run on: a unit that bounces a ticket wins no time.
     """
+    policy = policy.of(ticket.region, ticket.dialled)
     restarts = anew or ticket.handle_from is None or policy.deadlines.redispatch is Redispatch.RESTARTS
     return timed(
         replace(
@@ -95,6 +98,7 @@ def extensions(ticket: Ticket) -> list[Approval]:
 
 def hard(ticket: Ticket, policy: TicketPolicy) -> bool:
     """Whether the deadline to close is one that nothing moves."""
+    policy = policy.of(ticket.region, ticket.dialled)
     return reading(_handle(ticket, policy), policy.hours, policy.calendar).hard
 
 
@@ -153,6 +157,7 @@ def readings(ticket: Ticket, policy: TicketPolicy) -> dict[ClockKind, Reading]:
 
     A handling is done when the answer was given that nobody has rejected: the time of judging it is not the unit's.
     """
+    policy = policy.of(ticket.region, ticket.dialled)
     found: dict[ClockKind, Reading] = {}
     dispatch = _dispatch(ticket, policy)
     if dispatch.limit is not None or dispatch.ceilings:
@@ -218,6 +223,7 @@ class Standing:
 
 def standing(ticket: Ticket, policy: TicketPolicy, now: float) -> Standing:
     """The lamps and marks at `now`; without a dispatch there are none, for the clocks start there."""
+    policy = policy.of(ticket.region, ticket.dialled)
     found = readings(ticket, policy)
     what = facts(ticket, policy)
 
@@ -239,6 +245,7 @@ def steps_of(ticket: Ticket, policy: TicketPolicy, made: Collection[str] = ()) -
 
     Beside the table of steps: a pause that ends by itself.
     """
+    policy = policy.of(ticket.region, ticket.dialled)
     if ticket.state in OVER:
         return ()
     found = readings(ticket, policy)

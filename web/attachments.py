@@ -36,7 +36,7 @@ async def attach_file(request: web.Request) -> web.Response:
     try:
         allow(ticket, move, actor, desk.policy)
     except TicketConflict as conflict:
-        return conflict_answer(conflict, own)
+        return conflict_answer(request, conflict, own)
     kind = request.content_type
     if kind not in desk.policy.attachment_kinds:
         raise ApiError(415, "bad_kind")
@@ -52,7 +52,7 @@ async def attach_file(request: web.Request) -> web.Response:
     try:
         after = await desk.move(ticket.number, Move(TicketInput.ATTACH, version, attachment=attachment), actor)
     except TicketConflict as conflict:
-        return conflict_answer(conflict, own)
+        return conflict_answer(request, conflict, own)
     return one_answer(request, after, own, 201)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from recordings.transcript import Transcript
     from web.desk import TicketDesk
     from web.event_desk import EventDesk
+    from web.offices import TicketOffice
     from web.public_desk import PublicDesk
 
 
@@ -422,6 +423,11 @@ class Backend(Protocol):
     @property
     def events(self) -> EventDesk:
         """Repeats and mass incidents."""
+        ...
+
+    @property
+    def office(self) -> TicketOffice:
+        """The ownership register, and other installations."""
         ...
 
     async def recording_path(self, call: CallId) -> Path | None:

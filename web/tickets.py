@@ -20,7 +20,7 @@ from tickets.flow import Intake, TicketConflict, may
 from tickets.given import Move
 from tickets.moves import ADMIN, OVER, Actor, Role, TicketInput, TicketState
 from tickets.search import PAGE_MAX, TicketFilter
-from tickets.shown import sees_ticket, shown, shown_move
+from tickets.shown import sees_ticket, shown, shown_moves
 from tickets.ticket import Channel, Ticket, TicketChange, TicketType, Urgency
 from tickets.times import standing
 from web.auth import HOLDER
@@ -98,7 +98,10 @@ def _desk(request: web.Request) -> TicketDesk:
 
 def _shown(request: web.Request, ticket: Ticket, viewer: Actor) -> dict[str, Any]:
     """A ticket as `viewer` may see it, and how it stands with its clocks now."""
-    return {**shown(ticket, viewer), "standing": standing(ticket, _desk(request).policy, request.app[CLOCK]())}
+    return {
+        **shown(ticket, viewer, _desk(request).policy),
+        "standing": standing(ticket, _desk(request).policy, request.app[CLOCK]()),
+    }
 
 
 def one_answer(request: web.Request, ticket: Ticket, viewer: Actor, status: int = 200) -> web.Response:
@@ -106,16 +109,17 @@ def one_answer(request: web.Request, ticket: Ticket, viewer: Actor, status: int 
     return answer({**_shown(request, ticket, viewer), "may": may(ticket, viewer, _desk(request).policy)}, status)
 
 
-def conflict_answer(conflict: TicketConflict, viewer: Actor) -> web.Response:
+def conflict_answer(request: web.Request, conflict: TicketConflict, viewer: Actor) -> web.Response:
     """409 with the ticket as it is now: nothing of what the second one wanted was written, nothing of it is lost."""
-    body = {"error": conflict.code, "message": message(conflict.code), "ticket": shown(conflict.ticket, viewer)}
+    policy = _desk(request).policy
+    body = {"error": conflict.code, "message": message(conflict.code), "ticket": shown(conflict.ticket, viewer, policy)}
     return answer(body, 409)
 
 
 async def seen(request: web.Request) -> Ticket:
     """The ticket of the path, if the bearer may look at it; a unit is told nothing of those that are not its own."""
     ticket = await _desk(request).ticket(TicketNumber(request.match_info["number"]))
-    if ticket is None or not sees_ticket(ticket, request[HOLDER]):
+    if ticket is None or not sees_ticket(ticket, request[HOLDER], _desk(request).policy):
         raise NotFound("ticket")
     return ticket
 
@@ -160,7 +164,8 @@ async def list_tickets(request: web.Request) -> web.Response:
             problems.append(Problem("state", "unknown_word"))
     viewer = request[HOLDER]
     units = frozenset({given["unit"]}) if "unit" in given else None
-    if viewer.role is Role.UNIT:
+    near = _desk(request).policy.organisations.below(viewer.unit) or None
+    if viewer.role is Role.UNIT and near is None:
         units = frozenset({viewer.unit}) & (units if units is not None else frozenset({viewer.unit}))
     limit = given.get("limit", str(PAGE_MAX))
     if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= PAGE_MAX:
@@ -185,14 +190,16 @@ async def list_tickets(request: web.Request) -> web.Response:
         given.get("repeat_of"),
         kind("asked", ApprovalKind),
         None if marked is None else marked == "true",
+        near,
         TicketNumber(given["after"]) if "after" in given else None,
         int(limit),
     )
     if problems:
         raise ApiError(400, "bad_request", problems)
     page = await _desk(request).page(found)
+    policy = _desk(request).policy
     texts = []
-    for place, ticket in enumerate(page.tickets):
+    for place, ticket in enumerate(one for one in page.tickets if sees_ticket(one, viewer, policy)):
         if place % _AT_ONCE == 0:
             await asyncio.sleep(0)  # a page of many tickets must not keep calls waiting
         texts.append(dumps(_shown(request, ticket, viewer)))
@@ -235,7 +242,9 @@ async def show_moves(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}/moves: everything that was done to it, in order."""
     ticket = await seen(request)
     moves = await _desk(request).moves(ticket.number)
-    return answer({"ticket": ticket.number, "moves": [shown_move(move, ticket, request[HOLDER]) for move in moves]})
+    return answer(
+        {"ticket": ticket.number, "moves": shown_moves(ticket, moves, request[HOLDER], _desk(request).policy)}
+    )
 
 
 async def show_accuracy(request: web.Request) -> web.Response:
@@ -320,13 +329,13 @@ async def change_ticket(request: web.Request) -> web.Response:
     if wanted == TicketChange():
         raise ApiError(400, "bad_request", [Problem("", "nothing_to_change")])
     actor = actor_of(request, body)
-    if own.role is Role.UNIT:
+    if own.unit:
         await seen(request)
     number = TicketNumber(request.match_info["number"])
     try:
         ticket = await _desk(request).change(number, wanted, actor, body.get("version"))
     except TicketConflict as conflict:
-        return conflict_answer(conflict, own)
+        return conflict_answer(request, conflict, own)
     return one_answer(request, ticket, own)
 
 
@@ -369,13 +378,13 @@ async def move_ticket(request: web.Request) -> web.Response:
         values["until"] = instant(values["until"])
     if "co_units" in values:
         values["co_units"] = tuple(values["co_units"])
-    if actor.role is Role.UNIT:
+    if actor.unit:
         found = await _desk(request).ticket(TicketNumber(request.match_info["number"]))
-        if found is None or not sees_ticket(found, actor):
+        if found is None or not sees_ticket(found, actor, _desk(request).policy):
             raise NotFound("ticket")
     number = TicketNumber(request.match_info["number"])
     try:
         ticket = await _desk(request).move(number, Move(what, **values), actor)
     except TicketConflict as conflict:
-        return conflict_answer(conflict, own)
+        return conflict_answer(request, conflict, own)
     return one_answer(request, ticket, own)

@@ -76,16 +76,17 @@ def refused(story: Story, actor: Actor, what: TicketInput, **given: object) -> s
 # ---------------------------------------------------------------- the tables
 
 OPEN_INPUTS = {
-    S.OPENED: "amend register join leave merge attach recount",
+    S.OPENED: "amend register join leave merge attach recount withdraw",
     S.REGISTERED: """amend answer close refer assign supervise remind escalate join leave settle merge judge attach
-        recount""",
+        recount withdraw""",
     S.DISPATCHED: """amend redispatch sign ask_return grant_return refuse_return object uphold_objection
-        overrule_objection add_unit supervise remind escalate join leave settle merge judge attach recount""",
+        overrule_objection add_unit supervise remind escalate join leave settle merge judge attach recount withdraw""",
     S.SIGNED: """amend redispatch handle reply ask_return grant_return refuse_return ask_extension grant_extension
         refuse_extension ask_hard_case grant_hard_case refuse_hard_case ask_pause grant_pause refuse_pause resume object
         uphold_objection overrule_objection add_unit supervise remind escalate join leave settle merge judge attach
-        recount""",
-    S.REPLIED: "amend accept_reply reject_reply supervise remind escalate join leave settle judge attach recount",
+        recount withdraw""",
+    S.REPLIED: """amend accept_reply reject_reply supervise remind escalate join leave settle judge attach recount
+        withdraw""",
     S.RESOLVED: "follow_up redo archive judge",
     S.ARCHIVED: "judge",
     S.MERGED: "judge",
@@ -94,6 +95,7 @@ LEADS_TO = {
     "register": S.REGISTERED,
     "answer": S.RESOLVED,
     "close": S.RESOLVED,
+    "withdraw": S.RESOLVED,
     "settle": S.RESOLVED,
     "refer": S.DISPATCHED,
     "assign": S.DISPATCHED,
@@ -129,6 +131,7 @@ ROLES = {
     "refer": "dispatcher supervisor",
     "assign": "supervisor leader",
     "redispatch": "dispatcher supervisor leader",
+    "withdraw": "supervisor system",
     "sign": "unit",
     "handle": "unit",
     "reply": "unit",
@@ -158,7 +161,7 @@ ROLES = {
     "leave": "agent dispatcher supervisor",
     "settle": "supervisor leader system",
     "follow_up": "agent supervisor inspector system",
-    "redo": "supervisor inspector leader",
+    "redo": "supervisor inspector leader system",
     "merge": "agent dispatcher supervisor",
     "archive": "dispatcher supervisor system",
     "judge": "inspector",

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.ticket_story import BOSS, DAY, DESK, HOUR, LEADER, MONDAY, POLICY, ROADS, SYSTEM, WANG, WATER, I, S, Story
+from tickets.classes import ClassTree, TicketClass
 from tickets.clock import PauseReason
 from tickets.deadlines import ClockKind, DeadlineRules, Limit, LimitRule, Redispatch, Unit
 from tickets.lamps import Lamp
@@ -205,7 +206,16 @@ def test_danger_is_answered_within_two_hours_at_night_too() -> None:
             LimitRule(DISPATCH, Limit(0.25, Unit.HOURS), urgencies=("critical",)),
         )
     )
-    policy = replace(policy, class_line=lambda code: (code, "supply") if code == "heat" else (code,))
+    policy = replace(
+        policy,
+        classes=ClassTree(
+            [
+                TicketClass("supply", "供应", "Supply"),
+                TicketClass("heat", "供热", "Heat", "supply"),
+                TicketClass("noise", "噪声", "Noise"),
+            ]
+        ),
+    )
     story = Story(policy=policy, at=at("10-01 02:00"))
     story.do(
         WANG,

@@ -104,6 +104,16 @@ TICKETS = [
             ("POST", "import"),
         )
     ),
+    ("GET", "/api/tickets/2026112200001/units"),
+    ("GET", "/api/tickets/2026112200001/exchange"),
+    ("POST", "/api/tickets/2026112200001/give-back"),
+    ("GET", "/api/ownership"),
+    ("POST", "/api/ownership"),
+    ("GET", "/api/ownership/suggest"),
+    ("GET", "/api/ownership/hit-rate"),
+    ("PUT", "/api/ownership/77"),
+    ("DELETE", "/api/ownership/77"),
+    ("GET", "/api/exchange"),
 ]
 SUPERVISION = [
     ("POST", "/api/agents/1001/force-ready"),
@@ -165,7 +175,9 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
     app = create_app(hotline.backend, token=TOKEN, metrics=hotline.backend.metrics)
     patterns = {(route.method, route.resource) for route in app.router.routes() if route.method != "HEAD"}
     views = {"/api/overview", "/api/live", "/metrics"}
-    anybody = {"/", "/healthz", "/static/{name}", "/api/public/knowledge", "/query", "/api/public/tickets/query"}
+    anybody = {"/", "/healthz", "/static/{name}", "/api/public/knowledge"}
+    anybody |= {"/query", "/api/public/tickets/query"}
+    anybody |= {"/api/exchange/messages"}  # of peers: each message is signed
     found: dict[Access, set[tuple[str, str]]] = {Access.TOKEN: set(), Access.TICKETS: set(), Access.SUPERVISOR: set()}
     for method, resource in patterns:
         assert resource is not None
@@ -179,7 +191,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
             found[asked].add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
     named = {Access.TOKEN: PROTECTED, Access.TICKETS: TICKETS, Access.SUPERVISOR: SUPERVISION}
     for asked, paths in named.items():
-        ids = r"/(hotline-[^/]+|1001|cb1|n1|i1|2026112200001|general|K000001|Q000001|submit|1$)"
+        ids = r"/(hotline-[^/]+|1001|cb1|n1|i1|2026112200001|general|77|K000001|Q000001|submit|1$)"
         assert found[asked] == {(method, re.sub(ids, "/*", path)) for method, path in paths}
 
 

@@ -28,6 +28,7 @@ from pbx.notice import Incident, Registration
 from pbx.supervision import SupervisorRequest
 from recordings.transcript import Transcript
 from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic
+from tests.fakes.office import MemoryOffice
 from web.backend import (
     AgentView,
     CallView,
@@ -68,6 +69,7 @@ class MemoryBackend:
         self.desk = MemoryDesk(self.names, clock, self._check_store)
         self.events: EventDesk = NoEvents()
         self.public: PublicDesk = NoPublic()
+        self.office = MemoryOffice(self.desk)
         self.requests = self.desk.requests
         self.orders: list[SupervisorRequest] = []
         self.incidents: list[IncidentView] = []

@@ -42,6 +42,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_knowledge_versions_state_unit", "knowledge_versions", ["state", "unit"])
+    op.create_index("ix_knowledge_versions_state_region", "knowledge_versions", ["state", "region"])
     op.create_table(
         "knowledge_moves",
         sa.Column("entry", sa.Integer(), nullable=False),

@@ -1,0 +1,140 @@
+"""The organisations of an installation, its classes, and what cities have of their own, from the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from controller.config_plan import PlanReader
+from controller.config_sections import OrganisationSection
+from controller.toml_lines import Path as TomlPath
+from tickets.classes import SAMPLE, ClassError, ClassTree, load_classes
+from tickets.organisations import OrganisationError, OrganisationTree, OrgKind, parse_organisations
+from tickets.ticket import TicketPolicy
+
+
+class _CityReader(PlanReader):
+    """Reads a city's own rules for tickets; what is wrong in them stands where the city does."""
+
+    def __init__(self, reader: PlanReader, index: int, city: OrganisationSection) -> None:
+        assert city.tickets is not None
+        own = {name: getattr(city.tickets, name) for name in city.tickets.model_fields_set}
+        tickets = reader.raw.tickets.model_copy(update=own)
+        super().__init__(reader.file, reader.lines, reader.raw.model_copy(update={"tickets": tickets}), reader.sounds)
+        self._place: TomlPath = ("organisations", index)
+
+    def wrong(self, path: TomlPath, text: str) -> None:
+        """Note what is wrong, in the city's own table."""
+        super().wrong((*self._place, *path), text)
+
+
+def ticket_policy(reader: PlanReader) -> TicketPolicy | None:
+    """The rules for tickets with the organisations in which they hold; None after noting what contradicts itself."""
+    usual = reader.tickets()
+    tree, classes = _tree(reader), _classes(reader)
+    numbers = _numbers(reader, tree) if tree is not None else {}
+    if usual is None or tree is None or classes is None:
+        return None
+    name = _exchange(reader, tree)
+    common = replace(
+        usual, units=tree.register(), organisations=tree, classes=classes, numbers=numbers, installation=name
+    )
+    local = {}
+    for index, one in enumerate(reader.raw.organisations):
+        if one.tickets is None:
+            continue
+        if one.kind not in (OrgKind.CITY.value, OrgKind.PROVINCE.value):
+            reader.wrong(("organisations", index, "tickets"), "only a city or a province has rules of its own")
+            continue
+        city = _CityReader(reader, index, one)
+        own = city.tickets()
+        reader.problems += city.problems
+        if own is not None:
+            local[one.id] = replace(
+                common,
+                hours=own.hours,
+                calendar=own.calendar,
+                deadlines=own.deadlines,
+                reasons=own.reasons,
+                steps=own.steps,
+                local={},
+            )
+    return replace(common, local=local)
+
+
+def _exchange(reader: PlanReader, tree: OrganisationTree) -> str:
+    """Our name in the exchange; empty where there is none."""
+    section = reader.raw.exchange
+    known = {one.id for one in section.peers}
+    if section.peers and section.name is None:
+        reader.wrong(("exchange", "name"), "is missing: how the peers know this installation")
+    for index, one in enumerate(section.peers):
+        if one.id == section.name:
+            reader.wrong(("exchange", "peers", index, "id"), "is this installation's own name")
+    ids = [one.id for one in section.peers]
+    for index, peer in enumerate(ids):
+        if peer in ids[:index]:
+            reader.wrong(("exchange", "peers", index, "id"), f"{peer} stands twice")
+    keys = [key.id for one in section.peers for key in one.keys]
+    if len(set(keys)) < len(keys):
+        reader.wrong(("exchange", "peers"), "two keys have the same id; every key needs its own")
+    if section.retry_last_s < section.retry_first_s:
+        reader.wrong(("exchange", "retry_last_s"), "is shorter than retry_first_s")
+    for index, org in enumerate(reader.raw.organisations):
+        if org.peer and org.peer not in known:
+            reader.wrong(("organisations", index, "peer"), f"{org.peer} is not among [[exchange.peers]]")
+    return section.name or ""
+
+
+def _tree(reader: PlanReader) -> OrganisationTree | None:
+    found = reader.raw.organisations
+    index_of = {one.id: index for index, one in enumerate(found)}
+    doubled = [(index, one) for index, one in enumerate(found) if index_of[one.id] != index]
+    for index, one in doubled:
+        reader.wrong(("organisations", index, "id"), f"{one.id} stands twice")
+    try:
+        return parse_organisations(
+            {one.id: one.model_dump(exclude={"id", "tickets"}, exclude_none=True) for one in found}
+        )
+    except OrganisationError as error:
+        for org, text in error.problems:
+            reader.wrong(("organisations", index_of[org]), f"({org}) {text}")
+        return None
+
+
+def _classes(reader: PlanReader) -> ClassTree | None:
+    named = reader.raw.tickets.classes
+    file: Path = reader.file.parent / named if named is not None else SAMPLE
+    try:
+        return load_classes(file)
+    except OSError as error:
+        reader.wrong(("tickets", "classes"), f"{file.name} cannot be read: {error.strerror}")
+    except ClassError as error:
+        for code, text in error.problems:
+            reader.wrong(("tickets", "classes"), f"{file.name}: {code} {text}")
+    return None
+
+
+def _numbers(reader: PlanReader, tree: OrganisationTree) -> dict[str, str]:
+    """The city of each number. A tree with one hotline needs no number that says so."""
+    raw = reader.raw
+    hotlines = [one.id for one in tree if tree.hotline(one.id) == one.id and not tree.peer(one.id)]
+    if len(tree):
+        named = [
+            *((("queues", index, "city"), one.city) for index, one in enumerate(raw.queues)),
+            *((("numbers", index, "city"), one.city) for index, one in enumerate(raw.numbers)),
+            *((("agents", index, "cities"), city) for index, one in enumerate(raw.agents) for city in one.cities),
+        ]
+        for path, city in named:
+            if city is not None and city not in hotlines:
+                reader.wrong(path, f"{city} is no city or province of [[organisations]] that this hotline serves")
+    queues = {queue.id: queue.city for queue in raw.queues}
+    numbers = {}
+    for index, one in enumerate(raw.numbers):
+        theirs = queues.get(one.direct) if one.direct is not None else None
+        if one.city is not None and theirs is not None and theirs != one.city:
+            reader.wrong(("numbers", index, "direct"), f"is a queue of {theirs}, and the number belongs to {one.city}")
+        city = one.city or theirs or (hotlines[0] if len(hotlines) == 1 else None)
+        if city is not None:
+            numbers[one.dialled] = city
+    return numbers

@@ -1,0 +1,193 @@
+"""One ticket between cities: the way that it may take, whose clocks run, and what each organisation sees of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pbx.commands import OpenTicket
+from pbx.ids import AgentId, CallId, TicketNumber
+from tests.city_story import (
+    CZ_AGENT,
+    CZ_DESK,
+    CZ_ROADS,
+    CZ_WATER,
+    JS_DESK,
+    ORGANISATIONS,
+    TREE,
+    ZJ_DESK,
+    ZJ_WATER,
+)
+from tests.ticket_story import HOUR, MONDAY
+from tickets.classes import load_classes
+from tickets.deadlines import DeadlineRules, Limit, Unit
+from tickets.flow import apply, opened
+from tickets.given import Move
+from tickets.log import replayed
+from tickets.moves import ADMIN, Actor, Role, TicketInput
+from tickets.organisations import OrganisationTree
+from tickets.shown import view
+from tickets.sight import Part, part_of
+from tickets.texts import TicketRefused
+from tickets.ticket import PRIVATE, TicketChange, TicketPolicy
+
+pytestmark = pytest.mark.core
+
+I = TicketInput  # noqa: E741
+NUMBERS = {"0519-12345": "cz", "0511-12345": "zj"}
+POLICY = TicketPolicy(units=TREE.register(), organisations=TREE, classes=load_classes(), numbers=NUMBERS)
+
+
+class Between:
+    """A ticket that a caller of Changzhou's number opened."""
+
+    def __init__(self, policy: TicketPolicy = POLICY) -> None:
+        call = OpenTicket(CallId("c-1"), "13800001111", "0519-12345", "zh", "general", AgentId("1001"), MONDAY)
+        self.policy, self.at = policy, MONDAY
+        self.ticket, first = opened(TicketNumber("2026112300001"), call, CZ_AGENT, policy)
+        self.moves = [first]
+        self.do(
+            CZ_AGENT,
+            Move(I.REGISTER, change=TicketChange(type="help", title="漏水", text="沿江路漏水", caller_name="王五")),
+        )
+
+    def do(self, actor: Actor, move: Move) -> None:
+        self.at += HOUR
+        self.ticket, kept = apply(self.ticket, move, actor, self.at, self.policy)
+        self.moves.append(kept)
+
+    def sees(self, actor: Actor) -> Part | None:
+        return part_of(TREE, actor.unit, self.ticket, NUMBERS)
+
+
+def test_a_ticket_belongs_to_the_city_whose_number_was_dialled() -> None:
+    assert Between().ticket.region == "cz"
+
+
+def test_a_city_cannot_reach_over_the_province() -> None:
+    one = Between()
+    for unit in ("zj-water", "zj", "js-transport"):
+        with pytest.raises(TicketRefused) as refused:
+            one.do(CZ_DESK, Move(I.REFER, unit=unit))
+        assert refused.value.code == "through_another"
+        assert "(js)" in str(refused.value)
+    with pytest.raises(TicketRefused) as refused:
+        one.do(CZ_DESK, Move(I.REFER, unit="ah"))
+    assert refused.value.code == "no_way"
+    with pytest.raises(TicketRefused) as refused:
+        one.do(CZ_DESK, Move(I.REFER, unit="cz-water", co_units=("zj-water",)))
+    assert refused.value.code == "through_another"
+
+
+def across(one: Between) -> Between:
+    one.do(CZ_DESK, Move(I.REFER, unit="js"))
+    one.do(JS_DESK, Move(I.REDISPATCH, unit="zj", reason="跨市域"))
+    one.do(ZJ_DESK, Move(I.REDISPATCH, unit="zj-water", reason="属水务局"))
+    return one
+
+
+def test_through_the_province_it_comes_to_another_city_and_nobody_wins_time_by_it() -> None:
+    one = Between()
+    one.do(CZ_DESK, Move(I.REFER, unit="js"))
+    due = one.ticket.handle_due
+    one.do(JS_DESK, Move(I.REDISPATCH, unit="zj", reason="跨市域"))
+    one.do(ZJ_DESK, Move(I.REDISPATCH, unit="zj-water", reason="属水务局"))
+    assert (one.ticket.lead_unit, one.ticket.handle_due, one.ticket.dispatch_count) == ("zj-water", due, 1)
+    assert replayed(one.moves) == one.ticket
+    one.do(ZJ_DESK, Move(I.REDISPATCH, unit="zj", reason="收回"))
+    assert one.ticket.dispatch_count == 2, "taken from a handling unit it is a dispatch again"
+
+
+def test_the_home_city_and_the_province_see_the_whole_the_others_their_part() -> None:
+    one = Between()
+    assert [one.sees(who) for who in (CZ_DESK, JS_DESK, ZJ_DESK, CZ_WATER)] == [Part.WHOLE, None, None, None]
+    across(one)
+    assert [one.sees(who) for who in (CZ_DESK, JS_DESK)] == [Part.WHOLE, Part.WHOLE], "the province tracks"
+    assert [one.sees(who) for who in (ZJ_DESK, ZJ_WATER, CZ_WATER)] == [Part.LEAD, Part.LEAD, None]
+    assert one.sees(ADMIN) is Part.WHOLE
+    assert part_of(TREE, "abolished", one.ticket, NUMBERS) is None
+
+
+def test_two_cities_co_handle_one_ticket_and_each_sees_its_part() -> None:
+    one = Between()
+    one.do(CZ_DESK, Move(I.REFER, unit="js"))
+    one.do(JS_DESK, Move(I.REDISPATCH, unit="cz", co_units=("zj",), reason="两市共同协办"))
+    one.do(CZ_DESK, Move(I.REDISPATCH, unit="cz-water", reason="属水务局"))
+    assert one.ticket.units == {"cz-water", "zj"}
+    one.do(CZ_WATER, Move(I.SIGN))
+    one.do(CZ_WATER, Move(I.HANDLE, text="我方管道已查"))
+    one.do(CZ_WATER, Move(I.ASK_HARD_CASE, reason="权属不清"))
+    with pytest.raises(TicketRefused):
+        one.do(ZJ_DESK, Move(I.ADD_UNIT, unit="cz-roads"))
+    one.do(ZJ_DESK, Move(I.ADD_UNIT, unit="zj-water"))
+    one.do(ZJ_WATER, Move(I.HANDLE, text="我市段已修"))
+    assert one.sees(ZJ_WATER) is one.sees(ZJ_DESK) is Part.CO
+    theirs = view(one.ticket, one.moves, ZJ_WATER, one.policy)
+    assert theirs is not None
+    assert theirs.part is Part.CO
+    assert (theirs.ticket.caller, theirs.ticket.caller_name, theirs.ticket.text) == ("", "", "沿江路漏水")
+    assert theirs.ticket.approvals == (), "what the other city asks its hotline is not told"
+    told = repr(theirs)
+    assert "我市段已修" in told
+    assert "我方管道已查" not in told
+    assert "权属不清" not in told
+    assert "13800001111" not in told
+    assert "王五" not in told
+    mine = view(one.ticket, one.moves, CZ_WATER, one.policy)
+    assert mine is not None and mine.part is Part.WHOLE or mine is not None and mine.part is Part.LEAD
+    assert mine.ticket.caller == "13800001111"
+    assert mine.ticket.approvals
+    assert "我市段已修" not in repr(mine)
+    all_of_it = view(one.ticket, one.moves, JS_DESK, one.policy)
+    assert all_of_it is not None
+    assert all_of_it.moves == tuple(one.moves)
+    assert all_of_it.ticket == one.ticket
+    assert view(one.ticket, one.moves, CZ_ROADS, one.policy) is None
+
+
+def test_a_hidden_caller_is_hidden_in_the_moves_too() -> None:
+    one = Between()
+    boss = Actor("boss", Role.SUPERVISOR, "cz")
+    one.do(boss, Move(I.AMEND, change=TicketChange(anonymous=True)))
+    one.do(CZ_DESK, Move(I.REFER, unit="cz-water"))
+    for viewer in (CZ_DESK, CZ_WATER):
+        seen = view(one.ticket, one.moves, viewer, one.policy)
+        assert seen is not None
+        assert "13800001111" not in repr(seen)
+        assert "王五" not in repr(seen)
+        assert not any(getattr(seen.ticket, name) for name in PRIVATE)
+    seen = view(one.ticket, one.moves, boss, one.policy)
+    assert seen is not None
+    assert seen.ticket.caller == "13800001111"
+
+
+def test_a_city_has_its_own_limits() -> None:
+    slow = DeadlineRules(handle_other=Limit(10, Unit.WORKING_DAYS, "test"))
+    usual, own = Between(), Between(replace(POLICY, local={"cz": replace(POLICY, deadlines=slow)}))
+    for one in (usual, own):
+        one.do(CZ_DESK, Move(I.REFER, unit="cz-water"))
+    assert own.ticket.handle_due - usual.ticket.handle_due == 7 * 86_400.0, "ten working days are two weeks"
+    assert own.policy.of("zj", "0519-12345") is own.policy, "the region says whose ticket it is, not the number"
+
+
+def test_a_ticket_has_a_class_and_a_region_of_the_trees() -> None:
+    one = Between()
+    for change, code in (
+        (TicketChange(class_code="99"), "unknown_class"),
+        (TicketChange(region="cz-water"), "unknown_region"),
+    ):
+        with pytest.raises(TicketRefused) as refused:
+            one.do(CZ_AGENT, Move(I.AMEND, change=change))
+        assert refused.value.code == code
+    one.do(CZ_AGENT, Move(I.AMEND, change=TicketChange(class_code="UTIL-WATER-PIPE", region="cz-wj")))
+    assert (one.ticket.class_code, one.ticket.region) == ("UTIL-WATER-PIPE", "cz-wj")
+    assert one.sees(CZ_DESK) is Part.WHOLE
+
+
+def test_an_installation_of_one_hotline_sees_and_gives_as_ever() -> None:
+    tree = OrganisationTree([replace(one, parent=None) for one in ORGANISATIONS if one.id in ("cz-water", "cz-roads")])
+    one = Between(TicketPolicy(units=tree.register(), organisations=tree))
+    one.do(Actor("desk", Role.DISPATCHER), Move(I.REFER, unit="cz-water"))
+    assert part_of(tree, "cz-water", one.ticket, {}) is Part.LEAD
+    assert part_of(tree, "cz-roads", one.ticket, {}) is None

@@ -1,0 +1,69 @@
+"""The exchange of tickets with other installations: their messages come in here, and people look at how it stands."""
+
+from __future__ import annotations
+
+import json
+
+from aiohttp import web
+
+from pbx.ids import TicketNumber
+from tickets.exchange.messages import MessageRefused
+from tickets.exchange.signing import KEY, NONCE, SIGNATURE, TIME, NotTrusted
+from tickets.moves import Role
+from web.auth import HOLDER
+from web.backend import NotFound
+from web.errors import ApiError
+from web.fields import Text, read_body
+from web.keys import BACKEND, LIMITS
+from web.offices import TicketOffice
+from web.shape import answer
+from web.tickets import one_answer, seen
+
+_STATUS = {"replayed": 409, "unknown_thread": 409, "too_far_ahead": 409, "wrong_parties": 403, "too_large": 413}
+
+
+def _office(request: web.Request) -> TicketOffice:
+    return request.app[BACKEND].office
+
+
+async def take_message(request: web.Request) -> web.Response:
+    """POST /api/exchange/messages: a message of a peer, signed; 200 when it is stored, and the answer signed too.
+
+    Every refusal has a stable code; the peer sends again whatever was not acknowledged by a signed 200.
+    """
+    raw = await request.read()
+    headers = {name: request.headers.get(name, "") for name in (KEY, TIME, NONCE, SIGNATURE)}
+    try:
+        receipt, sign = await _office(request).take_message(headers, raw)
+    except NotTrusted as refusal:
+        raise ApiError(_STATUS.get(refusal.code, 401), refusal.code) from None
+    except MessageRefused as refusal:
+        raise ApiError(_STATUS.get(refusal.code, 400), refusal.code) from None
+    body = json.dumps({"seq": receipt.seq, "heard": receipt.heard, "doubled": receipt.doubled}).encode()
+    return web.Response(body=body, content_type="application/json", headers={SIGNATURE: sign(200, body)})
+
+
+async def show_exchange(request: web.Request) -> web.Response:
+    """GET /api/exchange: the peers, what waits to be said to each, since when, and why the last try failed."""
+    if request[HOLDER].role not in (Role.ADMIN, Role.SUPERVISOR, Role.LEADER, Role.DISPATCHER):
+        raise ApiError(403, "not_allowed")
+    return answer({"peers": list(await _office(request).peers())})
+
+
+async def show_talks(request: web.Request) -> web.Response:
+    """GET /api/tickets/{number}/exchange: what was said and heard about a ticket, by peer."""
+    ticket = await seen(request)
+    if request[HOLDER].role is Role.UNIT:
+        raise ApiError(403, "not_allowed")
+    return answer({"ticket": ticket.number, "threads": list(await _office(request).talks(ticket.number))})
+
+
+async def give_back(request: web.Request) -> web.Response:
+    """POST /api/tickets/{number}/give-back ``{"reason": …}``: 退回 to the hotline that handed the ticket over to us."""
+    body = await read_body(request, {"reason": Text(request.app[LIMITS].text_length, required=True)})
+    ticket = await _office(request).give_back(
+        TicketNumber(request.match_info["number"]), body["reason"], request[HOLDER]
+    )
+    if ticket is None:
+        raise NotFound("ticket")
+    return one_answer(request, ticket, request[HOLDER])
