@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, exists, select, tuple_
+from typing import Any
+
+from sqlalchemy import Connection, Select, exists, false, select, tuple_, union_all
 
 from pbx.ids import TicketNumber
 from tickets.approvals import Approval, Outcome
@@ -15,9 +17,8 @@ from tickets.texts import TicketRefused
 def page_of_tickets(connection: Connection, wanted: TicketFilter) -> TicketPage:
     """The next tickets of a list, oldest first. Raises `TicketRefused` when `after` is no ticket."""
     columns = tickets.c
-    query = select(columns.number).where(columns.opened_at >= wanted.since, columns.opened_at < wanted.until)
-    if wanted.states is not None:
-        query = query.where(columns.state.in_(sorted(state.value for state in wanted.states)))
+    query = select(columns.number, columns.opened_at)
+    query = query.where(columns.opened_at >= wanted.since, columns.opened_at < wanted.until)
     for name in ("type", "urgency", "channel"):
         if (kind := getattr(wanted, name)) is not None:
             query = query.where(columns[name] == kind.value)
@@ -56,11 +57,30 @@ def page_of_tickets(connection: Connection, wanted: TicketFilter) -> TicketPage:
         query = query.where(tuple_(columns.opened_at, columns.number) > tuple_(last, wanted.after))
     # First the numbers, by the indexes, and only then the whole rows: what has to be sorted is narrow, which among a
     # million tickets is the difference between a list that is there and one that is waited for.
-    numbers = query.order_by(columns.opened_at, columns.number).limit(wanted.limit + 1).subquery()
+    numbers = _first(query, wanted).subquery()
     of_these = select(tickets).join(numbers, columns.number == numbers.c.number)
     rows = connection.execute(of_these.order_by(columns.opened_at, columns.number)).all()
     found = whole(connection, rows[: wanted.limit])
     return TicketPage(tuple(found), found[-1].number if len(rows) > wanted.limit else None)
+
+
+def _first(query: Select[Any], wanted: TicketFilter) -> Select[Any]:
+    """The first numbers of the list, one more than a page.
+
+    Of several states each one's first are taken by the index of states and put together: asked for all at once, SQLite
+    walks through every ticket there is until it comes to the open ones, which are the newest.
+    """
+    columns, most = tickets.c, wanted.limit + 1
+    if wanted.states is None:
+        return query.order_by(columns.opened_at, columns.number).limit(most)
+    parts = []
+    for state in sorted(state.value for state in wanted.states):
+        part = query.where(columns.state == state).order_by(columns.opened_at, columns.number).limit(most).subquery()
+        parts.append(select(part.c.number, part.c.opened_at))
+    if not parts:
+        return query.where(false())
+    found = union_all(*parts).subquery()
+    return select(found.c.number, found.c.opened_at).order_by(found.c.opened_at, found.c.number).limit(most)
 
 
 def decided_requests(connection: Connection, since: float, until: float) -> list[tuple[TicketNumber, Approval]]:

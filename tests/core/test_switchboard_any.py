@@ -155,6 +155,7 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         notice.NoticeEnded("n0", LIN, request, at),
         notice.NoticeRegistered("n0", call, at),
         notice.IncidentOver("i0", at),
+        event.TicketQueried(call, step, "none", "", None, at),
         notice.NoticesRestored((INCIDENT,), (notice.Registration("n0", "138", "zh", GENERAL, call, at),), at),
         event.TimeIsUp(TimerKind.NOTICE, "n0", 0, at),
         event.CallersRemembered((LISTED,), (("13800001111", GENERAL, at - 9, at, "returning"),), (("1", A1, at),), at),

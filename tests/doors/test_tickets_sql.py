@@ -8,14 +8,18 @@ import dataclasses
 import pytest
 
 from controller.records import Operations, Records
+from controller.spool import Operation
+from controller.writer import Store
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
 from tests.ticket_story import BOSS, DESK, LI, MONDAY, POLICY, QUALITY, ROADS, WANG, WATER, I, wish
+from tickets import incident_rows
 from tickets.accuracy import accuracy
 from tickets.approvals import ApprovalKind
 from tickets.deadlines import due
 from tickets.flow import Intake, TicketConflict
 from tickets.given import Move
+from tickets.incidents import MassIncident
 from tickets.log import replayed
 from tickets.moves import SYSTEM, Actor, Role, TicketInput, TicketState
 from tickets.search import TicketFilter
@@ -141,7 +145,9 @@ async def do(records: Records, ticket: Ticket, actor: Actor, what: TicketInput, 
     return await records.move_ticket(ticket.number, move, actor, at=at)
 
 
-async def test_what_is_stored_is_what_the_moves_make(records: Records) -> None:
+async def test_what_is_stored_is_what_the_moves_make(records: Records, store: Store) -> None:
+    burst = MassIncident("burst-1", "爆管", MONDAY, "desk")
+    await store.submit(Operation("incident", incident_rows.add), burst)
     number = await records.open_ticket(opening("a", MONDAY))
     ticket = await records.ticket(number)
     assert ticket is not None

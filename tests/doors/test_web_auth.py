@@ -71,6 +71,16 @@ TICKETS = [
     ("POST", "/api/tickets/2026112200001/attachments"),
     ("GET", "/api/tickets/2026112200001/attachments/1"),
     ("GET", "/api/calendar"),
+    ("GET", "/api/tickets/2026112200001/code"),
+    ("GET", "/api/tickets/2026112200001/repeats"),
+    ("POST", "/api/tickets/2026112200001/repeats"),
+    ("POST", "/api/tickets/2026112200001/join"),
+    ("POST", "/api/tickets/2026112200001/follow-up-call"),
+    ("GET", "/api/follow-ups"),
+    ("GET", "/api/incidents"),
+    ("POST", "/api/incidents"),
+    ("GET", "/api/incidents/i1"),
+    ("POST", "/api/incidents/i1/close"),
     *(
         (method, f"/api/knowledge/{path}")
         for method, path in (
@@ -185,7 +195,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
             found[asked].add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
     named = {Access.TOKEN: PROTECTED, Access.TICKETS: TICKETS, Access.SUPERVISOR: SUPERVISION}
     for asked, paths in named.items():
-        ids = r"/(hotline-[^/]+|1001|cb1|n1|2026112200001|general|77|K000001|Q000001|submit|1$)"
+        ids = r"/(hotline-[^/]+|1001|cb1|n1|i1|2026112200001|general|77|K000001|Q000001|submit|1$)"
         assert found[asked] == {(method, re.sub(ids, "/*", path)) for method, path in paths}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.doors.test_web_tickets import People, ask
 from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import Site, site
 from tests.ticket_story import DAY, MONDAY, POLICY
+from tickets.files import AttachmentFiles
 from tickets.follow_up import FollowUpRules
 from web.backend import RequestResult
 
@@ -49,9 +51,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def hotline(store: Store, records: Records, clock: Clock) -> AsyncIterator[Site]:
+async def hotline(store: Store, records: Records, clock: Clock, tmp_path: Path) -> AsyncIterator[Site]:
     backend = Desk(clock=clock)
-    backend.desk = HotlineDesk(records, POLICY, {AgentId("1001")}, clock)  # type: ignore[assignment]
+    backend.desk = HotlineDesk(records, POLICY, {AgentId("1001")}, clock, AttachmentFiles(tmp_path))  # type: ignore[assignment]
     backend.events = HotlineEvents(store, POLICY, clock, lambda id: None, follow_up=FollowUpRules(sample=0.0))
     async with site(backend, holders=People(), clock=clock) as running:
         yield running

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.doors.test_web_tickets import People, ask
 from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import Site, site
 from tests.ticket_story import POLICY
+from tickets.files import AttachmentFiles
 from tickets.query_guard import QueryRules
 
 pytestmark = pytest.mark.doors
@@ -59,9 +61,9 @@ def rules() -> QueryRules:
 
 
 @pytest.fixture
-async def town(records: Records, rules: QueryRules) -> AsyncIterator[Town]:
+async def town(records: Records, rules: QueryRules, tmp_path: Path) -> AsyncIterator[Town]:
     backend = MemoryBackend()
-    backend.desk = HotlineDesk(records, POLICY, {AgentId("1001")}, backend.clock)  # type: ignore[assignment]
+    backend.desk = HotlineDesk(records, POLICY, {AgentId("1001")}, backend.clock, AttachmentFiles(tmp_path))  # type: ignore[assignment]
     backend.public = public = HotlinePublic(records, KEY, POLICY, backend.clock, rules)
     async with site(backend, holders=People(), proxies=("127.0.0.1",)) as running:
         yield Town(running, public)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.doors.test_web_tickets import People, ask
 from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import Site, site
 from tests.ticket_story import POLICY
+from tickets.files import AttachmentFiles
 
 pytestmark = pytest.mark.doors
 
@@ -40,10 +42,10 @@ class Town:
 
 
 @pytest.fixture
-async def town(store: Store, records: Records) -> AsyncIterator[Town]:
+async def town(store: Store, records: Records, tmp_path: Path) -> AsyncIterator[Town]:
     backend = MemoryBackend()
     over: list[str] = []
-    backend.desk = HotlineDesk(records, POLICY, {AgentId("1001")}, backend.clock)  # type: ignore[assignment]
+    backend.desk = HotlineDesk(records, POLICY, {AgentId("1001")}, backend.clock, AttachmentFiles(tmp_path))  # type: ignore[assignment]
     backend.events = HotlineEvents(store, POLICY, backend.clock, over.append)
     async with site(backend, holders=People()) as running:
         yield Town(running, over)
