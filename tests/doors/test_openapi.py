@@ -193,6 +193,8 @@ def test_schemathesis_finds_no_answer_that_the_document_does_not_tell(address: s
             continue
         if mode is GenerationMode.NEGATIVE and not (operation.query or operation.body):
             continue  # nothing to be wrong with; a path that fits no pattern is no route
+        if mode is GenerationMode.NEGATIVE and operation.path.startswith(NOT_YET):
+            continue  # nothing was said of what they take, so nothing is forbidden
 
         @settings(
             max_examples=EXAMPLES,
