@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import itertools
 import logging
 from collections import deque
@@ -25,8 +26,6 @@ from controller.public_desk import HotlinePublic
 from controller.records import Records
 from controller.ticket_desk import HotlineDesk, from_store
 from controller.ticket_office import HotlineOffice
-from ivr.audio import RATE
-from ivr.upload import BadSound, own_words
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor
 from pbx.call import CallRecord, CallState, Outcome
@@ -383,15 +382,17 @@ class HotlineBackend:
             code = "no_own_sounds"
         if code or self._own_sounds is None:
             return RequestResult(False, code)
+        # Only when it is asked for: its libraries take long to load, and callers wait for the start.
+        upload = await asyncio.to_thread(importlib.import_module, "ivr.upload")
         try:
-            sound = await asyncio.to_thread(own_words, wav)
+            sound = await asyncio.to_thread(upload.own_words, wav)
             name = await asyncio.to_thread(self._own_sounds.keep, language, sound)
-        except BadSound as error:
+        except upload.BadSound as error:
             return RequestResult(False, error.code)
         except OSError as error:
             log.error("a notice's sound cannot be kept: %s", error.strerror, extra={"action": "notice.sound_unwritten"})
             return RequestResult(False, "not_kept")
-        return RequestResult(True, "", {"sound": name, "seconds": f"{len(sound) / RATE:.1f}"})
+        return RequestResult(True, "", {"sound": name, "seconds": f"{len(sound) / upload.audio.RATE:.1f}"})
 
     async def has_notice_sound(self, language: str, name: str) -> bool:
         """Whether such a sound was kept."""

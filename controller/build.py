@@ -16,6 +16,7 @@ import socket
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from controller.asterisk import Exchange, ExchangeError, free_settings
@@ -38,7 +39,6 @@ from controller.lessons import CALLS_READ, lessons
 from controller.open311 import open311_of
 from controller.own_sounds import FOLDER as OWN_SOUNDS
 from controller.own_sounds import OwnSounds
-from controller.peers import PeerExchange, peers_of
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
@@ -66,6 +66,9 @@ from recordings.transcriber import TranscriptWorker
 from tickets.files import AttachmentFiles
 from tickets.webhook import Hook
 from web.token import TokenError, load_or_make_token
+
+if TYPE_CHECKING:
+    from controller.peers import PeerExchange
 
 log = logging.getLogger(__name__)
 
@@ -415,11 +418,13 @@ class Hotline:
         section = self.settings.raw.exchange
         if section.name is None or not section.peers:
             return None
+        # Only where there are peers: its libraries take long to load, and callers wait for this start.
+        others = await asyncio.to_thread(importlib.import_module, "controller.peers")
         try:
-            peers, rules = await asyncio.to_thread(peers_of, section, self.settings.file.parent)
+            peers, rules = await asyncio.to_thread(others.peers_of, section, self.settings.file.parent)
         except ValueError as error:
             raise StartError(str(error)) from None
-        exchange = PeerExchange(section.name, peers, records, self.clock, rules)
+        exchange: PeerExchange = others.PeerExchange(section.name, peers, records, self.clock, rules)
         await exchange.start()
         self._stack.push_async_callback(exchange.stop)
         return exchange

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from controller.peers import PeerExchange
 from controller.records import Records
 from controller.ticket_desk import from_store
 from pbx.ids import TicketNumber
@@ -15,6 +14,9 @@ from tickets.exchange.signing import NotTrusted
 from tickets.moves import Actor
 from tickets.ownership import Concern, HitRate, OwnershipRow, Suggestion
 from tickets.ticket import Ticket
+
+if TYPE_CHECKING:
+    from controller.peers import PeerExchange
 
 
 class HotlineOffice:

@@ -34,3 +34,13 @@ def test_the_start_is_frozen_threads_take_short_turns_and_go_first_where_they_ma
     assert switch < 0.005, "Python's own"
     assert len(nice) == 2
     assert set(nice) == ({-5} if os.geteuid() == 0 else {os.getpriority(os.PRIO_PROCESS, 0)})
+
+
+def test_nothing_is_loaded_for_which_callers_need_not_wait() -> None:
+    """Pages, peers, sounds and sheets load their libraries when they are wanted: a start after a crash has no time."""
+    root = Path(__file__).resolve().parents[2]
+    script = (
+        "import sys, controller.commands.run; print(*{'aiohttp', 'numpy', 'openpyxl', 'alembic'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
