@@ -221,6 +221,8 @@ async def test_end_with_calls_up(folder: Path) -> None:
         await scene.ready()
         mine, _ = await scene.talk()
         waiting = await scene.dial("13800000000")
+        # He stands in the line: nothing is on its way to his channel while it is being hung up.
+        await scene.api.until("/api/overview", lambda view: "waiting" in [one["state"] for one in view["calls"]])
         scene.hotline.signal(signal.SIGTERM)
         assert await scene.hotline.ended(30) == 0
         for call in (mine, waiting):
