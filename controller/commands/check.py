@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> int:
         f"{arguments.config}: good. {len(plan.numbers)} numbers, {len(plan.queues)} queues, "
         f"{len(plan.agents)} agents, {len(plan.menus)} menus; version {plan.version}."
     )
-    for note in key_notes(settings):
+    for note in (*key_notes(settings), *skill_notes(settings)):
         print(note)
     for note in calendar_notes(settings.tickets, time.time()):
         print(f"note: {note}")
@@ -43,6 +43,25 @@ def key_notes(settings: Settings) -> list[str]:
         for index, queue in enumerate(settings.raw.queues)
         if KEY in queue.keys
     ]
+
+
+def skill_notes(settings: Settings) -> list[str]:
+    """Skills of agents that no queue asks for or prefers, and preferred ones that no agent has: a slip of the pen."""
+    raw, lines = settings.raw, scan(read_text(settings.file))
+    wanted = {name for queue in raw.queues for name in (*queue.skills, *queue.prefers)}
+    had = {name for agent in raw.agents for name in agent.skills}
+    slips = [
+        (("agents", index, "skills", name), f"no queue asks for the skill {name} of agent {agent.id}")
+        for index, agent in enumerate(raw.agents)
+        for name in agent.skills
+        if name not in wanted
+    ] + [
+        (("queues", index, "prefers", name), f"no agent has the skill {name} that the queue {queue.id} prefers")
+        for index, queue in enumerate(raw.queues)
+        for name in queue.prefers
+        if name not in had
+    ]
+    return [f"note: {settings.file}:{lines.line_of(path)}: {text}; is it spelled rightly?" for path, text in slips]
 
 
 def checked(file: Path) -> Settings | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.commands.check import key_notes
+from controller.commands.check import key_notes, skill_notes
 from controller.config import ConfigError, load
 from controller.plan import AreaPlan, Full, VoiceMessagePlan
 from pbx.ids import QueueId
@@ -354,3 +354,20 @@ def test_a_key_that_a_notice_would_use_is_noted_with_its_line(tmp_path: Path) ->
     assert note.startswith(f"note: {file}:8: key 1 of the queue general does 'menu'")
     file.write_text(AREA.replace('"1" = ', '"2" = '))
     assert key_notes(load(file)) == []
+
+
+def test_a_skill_that_nobody_asks_for_or_has_is_noted_with_its_line(tmp_path: Path) -> None:
+    """One letter too many, and the agent is never rung: nothing else would say so."""
+    file = tmp_path / "hotline.toml"
+    file.write_text(
+        '[[numbers]]\ndialled = "12345"\ndirect = "general"\n'
+        '[[queues]]\nid = "general"\nname_zh = "综合"\nname_en = "general"\nskills = { mandarin = 1 }\n'
+        "prefers = { hakka = 1 }\n"
+        '[[agents]]\nid = "1001"\nname = "a"\nskills = { mandarin = 3 }\n'
+        '[[agents]]\nid = "1002"\nname = "b"\nskills = { mandarine = 4 }\n'
+    )
+    first, second = skill_notes(load(file))
+    assert first == f"note: {file}:17: no queue asks for the skill mandarine of agent 1002; is it spelled rightly?"
+    assert second.startswith(f"note: {file}:9: no agent has the skill hakka that the queue general prefers")
+    file.write_text(file.read_text().replace("mandarine", "mandarin").replace("prefers = { hakka = 1 }\n", ""))
+    assert skill_notes(load(file)) == []
