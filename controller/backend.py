@@ -95,6 +95,31 @@ _INVISIBLE: tuple[type[Event], ...] = (StepStarted, CallerIdle)
 """Events after which nothing that a page shows has changed."""
 
 
+def queue_views(house: House) -> tuple[QueueView, ...]:
+    """The queues with what goes on in them now."""
+    ready = house.roster.ready_candidates()
+    here_today = [
+        house.roster.profile(agent.id) for agent in house.roster.agents() if agent.state is not AgentState.OFFLINE
+    ]
+    views = []
+    for queue in map(house.queue, house.plan.queues):  # as they are now, not as configured
+        here = [live for live in house.calls.values() if live.record.queue == queue.id]
+        waiting = [live for live in here if live.state in WAITING_STATES]
+        views.append(
+            QueueView(
+                queue.id,
+                queue.name_zh,
+                queue.name_en,
+                len(waiting),
+                min((live.record.queued_at or 0.0 for live in waiting), default=None),
+                sum(live.state in TALKING_STATES for live in here),
+                sum(queue.served_by(profile) for profile, _ in ready),
+                not any(queue.served_by(profile) for profile in here_today),
+            )
+        )
+    return tuple(views)
+
+
 class HotlineBackend:
     """See `web.backend.Backend` for the meaning of each method."""
 
@@ -206,7 +231,7 @@ class HotlineBackend:
             incidents=self._incidents(),
             notices=tuple(NoticeView(one.at, one.what, one.agent, one.detail) for one in house.notices),
             reasons=tuple(ReasonView(reason, *names) for reason, names in house.plan.reason_names.items()),
-            queues=self._queues(),
+            queues=queue_views(self._house),
             service_levels=tuple(
                 ServiceLevelView(one.definition, one.queue, one.numerator, one.denominator, one.value)
                 for one in self._tally.figures()
@@ -242,30 +267,6 @@ class HotlineBackend:
             )
             for one in self._house.incidents.values()
         )
-
-    def _queues(self) -> tuple[QueueView, ...]:
-        house = self._house
-        ready = house.roster.ready_candidates()
-        here_today = [
-            house.roster.profile(agent.id) for agent in house.roster.agents() if agent.state is not AgentState.OFFLINE
-        ]
-        views = []
-        for queue in house.plan.queues.values():
-            here = [live for live in house.calls.values() if live.record.queue == queue.id]
-            waiting = [live for live in here if live.state in WAITING_STATES]
-            views.append(
-                QueueView(
-                    queue.id,
-                    queue.name_zh,
-                    queue.name_en,
-                    len(waiting),
-                    min((live.record.queued_at or 0.0 for live in waiting), default=None),
-                    sum(live.state in TALKING_STATES for live in here),
-                    sum(queue.served_by(profile) for profile, _ in ready),
-                    not any(queue.served_by(profile) for profile in here_today),
-                )
-            )
-        return tuple(views)
 
     async def changed(self, version: int) -> int:
         """Wait for a change."""

@@ -10,6 +10,7 @@ from acd.relax import RelaxStep
 from acd.skills import Requirement
 from agents.moves import AgentState
 from agents.rights import ADMIN
+from controller.backend import queue_views
 from controller.supervise import with_needs
 from pbx import commands as order
 from pbx.call import CallState
@@ -427,6 +428,29 @@ def test_a_queue_asks_for_less_and_who_waits_keeps_his_place() -> None:
     assert only(over, SaveOverrides).change is None
     assert hall.house.queue(ENGLISH) == hall.plan.queues[ENGLISH]
     assert str(hall.house.line.get(TWO).requirement) == "english>=3"  # type: ignore[union-attr]
+
+
+def test_a_queue_that_asks_for_too_much_is_shown_as_one_that_nobody_serves() -> None:
+    hall = Hall()
+    for agent in hall.plan.agents:
+        hall.ready(agent)
+
+    def shown() -> tuple[bool, int]:
+        (view,) = [one for one in queue_views(hall.house) if one.queue == ENGLISH]
+        return view.unserved, view.agents_ready
+
+    before = shown()
+    assert before[0] is False
+    assert before[1] > 0
+    best = max(profile.skills.get(SKILL_ENGLISH, 0) for profile in hall.plan.agents.values())
+    for agent in hall.plan.agents:
+        if hall.plan.agents[agent].skills.get(SKILL_ENGLISH, 0) == best:
+            hall.asked(SkillsChanged, agent, ((SKILL_ENGLISH, 1),), None)
+    hall.asked(QueueChanged, ENGLISH, ((SKILL_ENGLISH, 5),), None, None)
+    assert shown() == (True, 0)
+    hall.asked(QueueChanged, ENGLISH, None, None, None, back=True)
+    hall.asked(QueueChanged, ENGLISH, ((SKILL_ENGLISH, 1),), None, None)
+    assert shown()[0] is False
 
 
 def test_a_queue_s_callers_go_first_while_its_priority_is_raised() -> None:
