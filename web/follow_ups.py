@@ -6,16 +6,16 @@ import re
 
 from aiohttp import web
 
-from pbx.ids import AgentId, TicketNumber
+from pbx.ids import AgentId
 from tickets.moves import RIGHTS, Role, TicketInput, TicketState
-from tickets.shown import sees_caller
+from tickets.shown import sees_caller, sees_ticket
 from web.auth import HOLDER
-from web.backend import NotFound, Refused
+from web.backend import Refused
 from web.errors import ApiError, Problem, refusal
 from web.fields import Field, Text, read_body
 from web.keys import BACKEND
 from web.shape import answer
-from web.tickets import acting, actor_of
+from web.tickets import acting, actor_of, seen
 
 LONGEST = 500
 """So many are listed at most; there are more when these are done."""
@@ -53,6 +53,7 @@ async def list_follow_ups(request: web.Request) -> web.Response:
                     "caller_hidden": not sees_caller(one.ticket, viewer),
                 }
                 for one in found
+                if sees_ticket(one.ticket, viewer, request.app[BACKEND].desk.policy)
             ]
         }
     )
@@ -74,9 +75,7 @@ async def call(request: web.Request) -> web.Response:
     actor_of(request, body)
     if not request.app[BACKEND].desk.knows_agent(agent):
         raise ApiError(404, "unknown_agent", [Problem("agent", "unknown_agent")])
-    ticket = await request.app[BACKEND].desk.ticket(TicketNumber(request.match_info["number"]))
-    if ticket is None:
-        raise NotFound("ticket")
+    ticket = await seen(request)
     if ticket.state is not TicketState.RESOLVED:
         raise Refused("not_closed")
     if not ticket.caller:

@@ -13,7 +13,7 @@ from tickets.incidents import IncidentView, MassIncident
 from tickets.moves import Actor, Role
 from tickets.repeats import Draft
 from tickets.repeats_found import Found
-from tickets.shown import sees_caller
+from tickets.shown import sees_caller, sees_ticket
 from tickets.ticket import Ticket
 from web.auth import HOLDER
 from web.backend import NotFound
@@ -22,7 +22,7 @@ from web.event_desk import EventDesk
 from web.fields import Field, Names, Number, Text, read_body, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.shape import answer
-from web.tickets import acting, actor_of
+from web.tickets import acting, actor_of, seen
 
 _NUMBER = re.compile(r"[0-9]{1,32}")
 _CODE = re.compile(r"[A-Za-z0-9._-]*")
@@ -38,13 +38,6 @@ def _viewer(request: web.Request) -> Actor:
     if viewer.role is Role.UNIT:
         raise ApiError(403, "not_allowed")
     return viewer
-
-
-async def _ticket(request: web.Request) -> Ticket:
-    found = await request.app[BACKEND].desk.ticket(TicketNumber(request.match_info["number"]))
-    if found is None:
-        raise NotFound("ticket")
-    return found
 
 
 def draft_of(ticket: Ticket, viewer: Actor) -> Draft:
@@ -64,7 +57,9 @@ def draft_of(ticket: Ticket, viewer: Actor) -> Draft:
     )
 
 
-def _found(number: str, found: Found) -> dict[str, Any]:
+def _found(request: web.Request, number: str, found: Found) -> dict[str, Any]:
+    """What is shown of likely repeats: of those tickets alone that the bearer may look at."""
+    viewer, policy = request[HOLDER], request.app[BACKEND].desk.policy
     return {
         "ticket": number,
         "repeats": [
@@ -78,6 +73,7 @@ def _found(number: str, found: Found) -> dict[str, Any]:
                 "incident": ticket.incident_id,
             }
             for like, ticket in found.tickets
+            if sees_ticket(ticket, viewer, policy)
         ],
         "incident": found.incident,
         "members": list(found.members),
@@ -86,13 +82,13 @@ def _found(number: str, found: Found) -> dict[str, Any]:
 
 async def show_repeats(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}/repeats: tickets likely about the same, and what one click would do."""
-    viewer, ticket = _viewer(request), await _ticket(request)
-    return answer(_found(ticket.number, await _desk(request).repeats(draft_of(ticket, viewer), viewer)))
+    viewer, ticket = _viewer(request), await seen(request)
+    return answer(_found(request, ticket.number, await _desk(request).repeats(draft_of(ticket, viewer), viewer)))
 
 
 async def find_repeats(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/repeats with what is typed so far and not stored yet; the answer as of GET."""
-    viewer, ticket, limits = _viewer(request), await _ticket(request), request.app[LIMITS]
+    viewer, ticket, limits = _viewer(request), await seen(request), request.app[LIMITS]
     fields: dict[str, Field] = {
         "type": Text(32, may_be_empty=True),
         "class_code": Text(64, may_be_empty=True, pattern=_CODE),
@@ -105,7 +101,7 @@ async def find_repeats(request: web.Request) -> web.Response:
     }
     typed = await read_body(request, fields)
     return answer(
-        _found(ticket.number, await _desk(request).repeats(replace(draft_of(ticket, viewer), **typed), viewer))
+        _found(request, ticket.number, await _desk(request).repeats(replace(draft_of(ticket, viewer), **typed), viewer))
     )
 
 

@@ -10,17 +10,16 @@ import re
 
 from aiohttp import web
 
-from pbx.ids import TicketNumber
 from tickets.moves import Role
 from tickets.public import CODE_DIGITS, PHONE_DIGITS
 from web import static
 from web.auth import HOLDER
-from web.backend import NotFound
 from web.errors import ApiError
 from web.fields import Text, read_body
 from web.keys import BACKEND, PROXIES
 from web.public_desk import TooManyQueries
 from web.shape import answer
+from web.tickets import seen
 
 _NUMBER = re.compile(r"[0-9]{1,32}")
 _PROOF = re.compile(rf"[0-9]{{{PHONE_DIGITS}}}|[0-9]{{{CODE_DIGITS}}}")
@@ -69,9 +68,7 @@ async def show_code(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}/code: the code that the citizen is given with his ticket. Not for units."""
     if request[HOLDER].role is Role.UNIT:
         raise ApiError(403, "not_allowed")
-    ticket = await request.app[BACKEND].desk.ticket(TicketNumber(request.match_info["number"]))
-    if ticket is None:
-        raise NotFound("ticket")
+    ticket = await seen(request)
     return answer({"ticket": ticket.number, "code": request.app[BACKEND].public.code(ticket.number)})
 
 

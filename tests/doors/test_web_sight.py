@@ -1,0 +1,84 @@
+"""Who may not look at a ticket gets nothing of it by any of its addresses: a city, and the other city's case."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from controller.event_desk import HotlineEvents
+from controller.public_desk import HotlinePublic
+from controller.records import Operations, Records
+from controller.ticket_desk import HotlineDesk
+from controller.writer import Store
+from pbx.ids import AgentId
+from tests.city_story import CZ_DESK, TREE, ZJ_DESK
+from tests.fakes.backend import MemoryBackend
+from tests.fakes.website import Site, site
+from tickets.files import AttachmentFiles
+from tickets.moves import Actor, Role
+from tickets.ticket import TicketPolicy
+
+pytestmark = pytest.mark.doors
+
+POLICY = TicketPolicy(units=TREE.register(), organisations=TREE)
+BOSS = Actor("zj-boss", Role.SUPERVISOR, "zj")
+WHO = {one.id: one for one in (CZ_DESK, ZJ_DESK, BOSS)}
+
+
+class People:
+    async def find(self, token: str) -> Actor | None:
+        return WHO.get(token.removesuffix("-token-0123456789"))
+
+
+def bearer(who: Actor) -> dict[str, str]:
+    return {"Authorization": f"Bearer {who.id}-token-0123456789"}
+
+
+@pytest.fixture
+def operations() -> Operations:
+    """With the organisations of two cities."""
+    return Operations(POLICY)
+
+
+@pytest.fixture
+async def town(records: Records, store: Store, tmp_path: Path) -> AsyncIterator[Site]:
+    backend = MemoryBackend()
+    files = AttachmentFiles(tmp_path)
+    backend.desk = HotlineDesk(records, POLICY, {AgentId("1001")}, backend.clock, files)  # type: ignore[assignment]
+    backend.public = HotlinePublic(records, "a-key-for-tests-0123456789", POLICY, backend.clock)
+    backend.events = HotlineEvents(store, POLICY, backend.clock, lambda id: None)
+    async with site(backend, holders=People()) as running:
+        yield running
+
+
+async def take(town: Site, who: Actor, text: str, region: str) -> str:
+    body = {"type": "help", "title": text, "text": text, "region": region, "caller": "13800001111"}
+    status, ticket = await town.json("POST", "/api/tickets", body, headers=bearer(who))
+    assert status == 201, ticket
+    return str(ticket["number"])
+
+
+async def test_another_city_s_ticket_is_not_there(town: Site) -> None:
+    number = await take(town, CZ_DESK, "家里停水两天", "cz")
+    for who, method, path, body in (
+        (ZJ_DESK, "GET", "", None),
+        (ZJ_DESK, "GET", "/code", None),
+        (ZJ_DESK, "GET", "/repeats", None),
+        (ZJ_DESK, "POST", "/repeats", {"text": "停水"}),
+        (BOSS, "POST", "/follow-up-call", {"agent": "1001"}),
+    ):
+        status, told = await town.json(method, f"/api/tickets/{number}{path}", body, headers=bearer(who))
+        assert (status, told["error"]) == (404, "unknown_ticket"), path
+    status, told = await town.json("GET", f"/api/tickets/{number}/code", headers=bearer(CZ_DESK))
+    assert status == 200, told
+
+
+async def test_likely_repeats_are_only_those_that_one_may_look_at(town: Site) -> None:
+    """The same caller in two cities: each desk finds its own tickets alone."""
+    await take(town, CZ_DESK, "家里停水两天", "cz")
+    first, second = [await take(town, ZJ_DESK, "家里停水两天", "zj") for _ in range(2)]
+    status, told = await town.json("GET", f"/api/tickets/{second}/repeats", headers=bearer(ZJ_DESK))
+    assert status == 200, told
+    assert [one["number"] for one in told["repeats"]] == [first]
