@@ -203,12 +203,16 @@ async def clear(hotline: Hotline) -> None:
 
 @pytest.fixture
 async def hotline(exchange: Exchange, tap: object) -> AsyncIterator[Hotline]:
+    """The rules over the real Asterisk. Here every talk counts as one, however short: what makes a talk too short is
+    tested in `test_exchange_calls.py`, and a test must not depend on how long its listening has taken."""
     async with AsyncExitStack() as stack:
         made = Hotline(exchange, stack)
         task = asyncio.create_task(made.door.run(), name="door")
         assert await made.door.wait_ready(10)
+        await made.door.action("Setvar", [("Variable", "TALKMIN"), ("Value", "0")])
         yield made
         await clear(made)
+        await made.door.action("Setvar", [("Variable", "TALKMIN"), ("Value", "1000")])
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -301,7 +305,7 @@ async def test_blind_transfer_and_survey(hotline: Hotline) -> None:
     theirs.play(Tone(TWO_HZ))
     await both(citizen, CITIZEN_HZ, theirs, TWO_HZ)
     await hotline.until(lambda: hotline.where(A1) is AgentState.READY, "the first is free")
-    await citizen.hear_tone(TWO_HZ, timeout=4, frames=60)
+    await citizen.hear_tone(TWO_HZ, timeout=4)
     await theirs.hangup()
     await hotline.surveyed(live, citizen)
     await hotline.empty()
@@ -318,7 +322,7 @@ async def test_a_blind_transfer_that_is_not_answered_comes_back(hotline: Hotline
     await again.answered(timeout=5)
     again.play(Tone(ONE_HZ))
     await both(citizen, CITIZEN_HZ, again, ONE_HZ)
-    await citizen.hear_tone(ONE_HZ, timeout=4, frames=60)
+    await citizen.hear_tone(ONE_HZ, timeout=4)
     await again.hangup()
     await hotline.surveyed(live, citizen)
     assert hotline.records[live.call].record.transfers[0].outcome == "failed"
@@ -333,7 +337,7 @@ async def test_transfer_to_a_line(hotline: Hotline) -> None:
     await again.answered(timeout=5)
     again.play(Tone(ONE_HZ))
     await both(citizen, CITIZEN_HZ, again, ONE_HZ)
-    await citizen.hear_tone(ONE_HZ, timeout=4, frames=60)
+    await citizen.hear_tone(ONE_HZ, timeout=4)
     await again.hangup()
     await hotline.surveyed(live, citizen)
 
@@ -349,7 +353,7 @@ async def test_hand_over_to_the_police_by_transfer(hotline: Hotline) -> None:
     desk.play(Tone(OUTSIDE_HZ))
     await both(citizen, CITIZEN_HZ, desk, OUTSIDE_HZ)
     await mine.ended(timeout=4)
-    await citizen.hear_tone(OUTSIDE_HZ, timeout=4, frames=60)
+    await citizen.hear_tone(OUTSIDE_HZ, timeout=4)
     await desk.hangup()
     await hotline.surveyed(live, citizen)
     assert hotline.records[live.call].record.agent == A1
@@ -371,7 +375,7 @@ async def test_hand_over_to_the_police_by_three_way(hotline: Hotline) -> None:
     assert hotline.ask(event.HoldAsked, A1) == "in_conference"
     await mine.hangup()
     await both(citizen, CITIZEN_HZ, desk, OUTSIDE_HZ)
-    await citizen.hear_tone(OUTSIDE_HZ, timeout=4, frames=60)  # a talk counts from one second on
+    await citizen.hear_tone(OUTSIDE_HZ, timeout=4)
     await desk.hangup()
     await hotline.surveyed(live, citizen)
     assert hotline.records[live.call].record.transfers[0].outcome == "joined"
@@ -405,7 +409,7 @@ async def test_a_third_partys_phone_stops_ringing_with_the_talk(hotline: Hotline
     assert not hotline.ask(event.ThirdPartyAsked, A1, UNIT)
     theirs = await unit.incoming(timeout=5)
     assert hotline.ask(event.ThirdPartyAsked, A1, UNIT) == "party_already_there"
-    await citizen.hear_tone(ONE_HZ, timeout=4, frames=60)
+    await citizen.hear_tone(ONE_HZ, timeout=4)
     await mine.hangup()
     assert (await theirs.ended(timeout=2)).status == 487
     await hotline.surveyed(live, citizen)
@@ -583,7 +587,6 @@ async def test_hanging_up_around_a_deed_loses_nobody(hotline: Hotline, deed: str
     random = Random(f"{deed}{who}")
     agent, second = await hotline.agent(A1), await hotline.plug(A2, AnswerPolicy.auto(0.05))
     ends: dict[str, int] = {}
-    await hotline.door.action("Setvar", [("Variable", "TALKMIN"), ("Value", "0")])  # the talks here are short
     for _ in range(TRIALS):
         hotline.ask(event.AgentWentReady, A1)
         hotline.ask(event.AgentWentNotReady, A2, "break")
@@ -627,5 +630,4 @@ async def test_hanging_up_around_a_deed_loses_nobody(hotline: Hotline, deed: str
             second._incoming.get_nowait()
         while not agent._incoming.empty():
             agent._incoming.get_nowait()
-    await hotline.door.action("Setvar", [("Variable", "TALKMIN"), ("Value", "1000")])
     print(deed, who, ends)
