@@ -20,6 +20,9 @@ NUMBER_DIGITS, PROOF_DIGITS = 20, 8
 """The longest number and proof: `tickets.ticket.number_of`, `tickets.public`."""
 
 _WAIT_S = 8.0
+_END_S = 3.0
+"""So long the # is waited for that the question asks for, after the last digit that fits: without it nobody waits long,
+and one that comes is no key that cuts what he is told next."""
 _STORE_S = 5.0
 """So long the store may take; its caller stands still meanwhile, and the safety net takes nobody so soon."""
 
@@ -44,18 +47,19 @@ def ask_again(house: House, live: LiveCall) -> None:
         _ask(house, live)
 
 
-def _ask(house: House, live: LiveCall, *first: str, rest: bool = False) -> None:
-    """Ask for the number, or for the proof; after `first`. `rest`: he has begun to type, and hears nothing more."""
+def _ask(house: House, live: LiveCall, *first: str) -> None:
+    """Ask for the number, or for the proof; after `first`. Who has begun to type hears nothing more."""
     query = live.query
     if query is None or not house.move(live, CallInput.ASK):
         return
     piece, digits = ("query-number", NUMBER_DIGITS) if query.number is None else ("query-digits", PROOF_DIGITS)
-    pieces = ("pause",) if rest else (*first, piece)
+    pieces = ("pause",) if query.typed else (*first, piece)
     prompts = tuple(prompt_name(spoken(live), one) for one in pieces)
     live.notice_playing = False
-    left = max(1, digits - len(query.typed))
+    left = digits - len(query.typed)
+    wait = _WAIT_S if left > 0 else _END_S
     record, step = live.record, house.next_step(live)
-    house.emit(Ask(live.call, live.channel, step, prompts, left, _WAIT_S, record.language, live.mark()))
+    house.emit(Ask(live.call, live.channel, step, prompts, max(1, left), wait, record.language, live.mark()))
 
 
 def answered(house: House, live: LiveCall, keys: str, ahead: bool, at: float) -> None:
@@ -63,12 +67,12 @@ def answered(house: House, live: LiveCall, keys: str, ahead: bool, at: float) ->
     query = live.query
     if query is None or query.asked_at is not None:
         return
-    if ahead and keys and "*" not in keys and "#" not in keys:
+    digits = NUMBER_DIGITS if query.number is None else PROOF_DIGITS
+    room = digits - len(query.typed)
+    if keys.isdecimal() and room > 0 and (ahead or len(keys) >= room):  # the # has not been read yet
         query.typed += keys
-        if len(query.typed) < (NUMBER_DIGITS if query.number is None else PROOF_DIGITS):
-            _ask(house, live, rest=True)
-            return
-        keys = ""
+        _ask(house, live)
+        return
     typed, query.typed = query.typed + keys.rstrip("#"), ""
     if not typed or "*" in typed or not typed.isascii() or not typed.isdecimal():
         _over(house, live, False, at)

@@ -94,6 +94,25 @@ def test_keys_typed_ahead_are_put_before_those_that_follow() -> None:
     assert only(hall.press("1111"), QueryTicket).number == NUMBER
 
 
+@pytest.mark.parametrize("end", ["#", ""])
+def test_the_sign_after_eight_digits_belongs_to_them_and_cuts_nothing(end: str) -> None:
+    hall = asked()
+    hall.press(NUMBER)
+    sign = only(hall.press("12345678"), Ask)  # as many as there may be: the exchange has not waited for the sign
+    assert (sign.prompts, sign.max_digits) == (zh("pause"), 1)
+    assert 0 < sign.wait_s < 8
+    lost = only(hall.step(event.StepLost(ONE, hall.call().step, "x", hall.now)), Ask)
+    assert (lost.prompts, lost.max_digits) == (zh("pause"), 1)
+    assert only(hall.press(end), QueryTicket).proof == "12345678"
+
+
+def test_eight_digits_typed_ahead_wait_for_their_sign_too_and_a_ninth_makes_them_wrong() -> None:
+    hall = asked()
+    hall.press(NUMBER)
+    assert only(hall.press("12345678", status=KeyStatus.AHEAD), Ask).max_digits == 1
+    assert only(hall.press("9"), QueryTicket).proof == "123456789"
+
+
 def test_he_stands_still_while_the_store_is_asked_and_a_store_that_is_silent_is_away() -> None:
     hall = asked()
     proof(hall)
