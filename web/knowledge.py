@@ -278,7 +278,8 @@ async def export(request: web.Request) -> web.Response:
     """GET /api/knowledge/export?format=csv|xlsx&state=&unit=: the published entries, or those of the states."""
     values = query_of(request, ("format", "state", "unit"))
     format = _format_of(values)
-    data = await desk(request).export(format, states_of(values.get("state", "")), _unit(request, values), served(request))
+    states = states_of(values.get("state", ""))
+    data = await desk(request).export(format, states, _unit(request, values), served(request))
     headers = {"Content-Type": kind_of(format), "Content-Disposition": f'attachment; filename="{name_of(format)}"'}
     return web.Response(body=data, headers=headers)
 

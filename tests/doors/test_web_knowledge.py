@@ -359,7 +359,11 @@ async def test_each_city_works_on_its_own_entries_and_all_read_what_is_published
         assert (await asked(other, "GET", "tasks"))[1] == {"tasks": []}
         assert [one["unit"] for one in (await asked(other, "GET", "completeness"))[1]["units"]] == ["cz", "cz-water"]
         for move in ("answer", "dismiss", "assign"):
-            extra = {"answer": {"answer": "答"}, "dismiss": {"reason": "x"}, "assign": {"unit": "cz-water", "reason": "x"}}
+            extra = {
+                "answer": {"answer": "答"},
+                "dismiss": {"reason": "x"},
+                "assign": {"unit": "cz-water", "reason": "x"},
+            }
             await refused(other, "POST", f"tasks/{task['id']}/{move}", extra[move] | {"revision": 99})
         await refused(mine, "POST", f"tasks/{task['id']}/assign", {"unit": "cz-water", "reason": "x"})
 
