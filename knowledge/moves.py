@@ -23,6 +23,16 @@ class KnowledgeState(enum.Enum):
     EXPIRED = "expired"  #: 已失效: its last day is over
     WITHDRAWN = "withdrawn"  #: 已撤回
 
+    @property
+    def chinese(self) -> str:
+        """The word that people see."""
+        return _STATE_WORDS[self]
+
+
+_STATE_WORDS = dict(
+    zip(KnowledgeState, ("草稿", "待审核", "审核退回", "已发布", "已更新", "已失效", "已撤回"), strict=True)
+)
+
 
 class KnowledgeInput(enum.Enum):
     """What is done to a version."""

@@ -6,6 +6,7 @@ Whether a move is legal is decided in this order: the actor's role (`RIGHTS`), t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 from pbx.commands import OpenTicket
@@ -149,6 +150,14 @@ _KEPT = frozenset(
 """What is kept of a move beside its reason and the fields that it changed."""
 
 
+_NEEDS: dict[TicketInput, Callable[[Ticket], bool]] = {
+    _I.RESUME: lambda ticket: ticket.paused,
+    _I.JOIN: lambda ticket: ticket.incident_id is None,
+    _I.LEAVE: lambda ticket: ticket.incident_id is not None,
+    _I.SETTLE: lambda ticket: ticket.incident_id is not None,
+}
+"""What a ticket must have for a move, whatever is given with it."""
+
 _ORDER = {one: place for place, one in enumerate(TicketInput)}
 
 
@@ -156,7 +165,7 @@ def may(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> tuple[TicketInput
     """What `actor` can do to `ticket` now, as far as that does not hang on what he gives with it."""
     found = []
     for one in RIGHTS[actor.role]:
-        if TICKET_MOVES[ticket.state, one] is None:
+        if TICKET_MOVES[ticket.state, one] is None or (one in _NEEDS and not _NEEDS[one](ticket)):
             continue
         try:
             allow(ticket, Move(one), actor, policy)

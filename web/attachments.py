@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from urllib.parse import quote
 
 from aiohttp import hdrs, web
-from aiohttp.helpers import content_disposition_header
 
 from tickets.files import Incoming
 from tickets.flow import TicketConflict, allow
@@ -26,7 +27,8 @@ _CHUNK = 256 * 1024
 async def attach_file(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/attachments?name=&version= with the file as the body, its kind as the content type.
 
-    Its size and kind are limited (`TicketPolicy.attachment_bytes`, `attachment_kinds`); 201 with the ticket as stored.
+    Pictures, sound, video, PDF and plain text, 20 MB and 20 files at most unless the hotline has other rules; 201 with
+    the ticket as stored.
     """
     own, desk = request[HOLDER], request.app[BACKEND].desk
     given = _query(request, speaks=own.role is Role.ADMIN)
@@ -95,6 +97,12 @@ def _query(request: web.Request, *, speaks: bool) -> dict[str, str]:
     return {name: request.query[name] for name in known if name in request.query}
 
 
+def saved_as(name: str) -> str:
+    """The header by which a file is saved under `name` (RFC 6266): in full for who knows RFC 8187, else in ASCII."""
+    plain = re.sub(r"[^ !#-\[\]-~]", "_", name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
 async def show_file(request: web.Request) -> web.StreamResponse:
     """GET /api/tickets/{number}/attachments/{place}: a ticket's file, counted from 1; to be saved, never to be run."""
     ticket = await seen(request)
@@ -109,6 +117,6 @@ async def show_file(request: web.Request) -> web.StreamResponse:
         path,
         headers={
             hdrs.CONTENT_TYPE: one.kind,
-            hdrs.CONTENT_DISPOSITION: content_disposition_header("attachment", filename=one.name),
+            hdrs.CONTENT_DISPOSITION: saved_as(one.name),
         },
     )

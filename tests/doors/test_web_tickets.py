@@ -414,7 +414,9 @@ async def test_files_of_a_ticket_are_kept_and_given_back_to_who_may_look_at_it(h
             assert answer.status == expected
             if expected == 200:
                 assert await answer.read() == picture
-                assert answer.headers["Content-Disposition"].startswith("attachment; filename")
+                assert answer.headers["Content-Disposition"] == (
+                    "attachment; filename=\"__ _.jpg\"; filename*=UTF-8''%E7%8E%B0%E5%9C%BA%20%F0%9F%92%A7.jpg"
+                )
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
     for place in ("0", "3"):
         status, answer = await ask(hotline, "desk", "GET", f"/api/tickets/{ticket['number']}/attachments/{place}")
