@@ -203,6 +203,13 @@ async def test_the_language_is_switched_at_once_and_remembered() -> None:
         assert not re.search("[\u4e00-\u9fff]", visible)
 
 
+async def test_the_citizens_page_is_reached_from_the_first_one() -> None:
+    async with site(live_rules=QUICK) as running, desk(running.server.url, locale="en-US") as opened:
+        await opened.page.get_by_role("link", name="A citizen asks how his ticket stands").click()
+        await expect(opened.page).to_have_url(re.compile("/query$"))
+        await expect(opened.page.locator("input").first).to_be_visible()
+
+
 async def test_a_browser_that_speaks_english_gets_english() -> None:
     async with site(live_rules=QUICK) as running, desk(running.server.url, locale="en-US") as opened:
         await expect(opened.page.locator("html")).to_have_attribute("lang", "en")
