@@ -29,7 +29,7 @@ from controller.ticket_office import HotlineOffice
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor
 from pbx.call import CallRecord, CallState, Outcome
-from pbx.callback import CallbackRequest
+from pbx.callback import CallbackKind, CallbackRequest
 from pbx.events import (
     AgentSignedIn,
     AgentSignedOut,
@@ -359,7 +359,7 @@ class HotlineBackend:
     async def callbacks(self, since: float, until: float) -> Sequence[CallbackRequest]:
         """The requests of a span, and the open ones; those as they are now."""
         stored = {one.id: one for one in await from_store(self._records.callbacks(since, until))}
-        stored |= self._house.callbacks
+        stored |= {id: one for id, one in self._house.callbacks.items() if one.kind is not CallbackKind.FOLLOW_UP}
         return sorted(stored.values(), key=lambda one: (one.asked_at, one.id))
 
     async def ask_callback(

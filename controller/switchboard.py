@@ -13,6 +13,7 @@ from typing import Any
 from controller import (
     callbacks,
     caller,
+    campaign,
     codes,
     desk,
     favours,
@@ -33,6 +34,7 @@ from controller import (
 )
 from controller.house import House
 from controller.plan import Plan
+from pbx import campaign as follow_up
 from pbx import events, memory, notice
 from pbx import supervision as orders
 from pbx.commands import Command
@@ -127,6 +129,9 @@ RULES: dict[type[Any], Rule] = {
     events.TicketQueried: ticket_query.queried,
     notice.NoticeRegistered: notices.registered,
     notice.NoticesRestored: notices.restored,
+    follow_up.FollowUpsWanted: campaign.wanted,
+    follow_up.CampaignPaused: campaign.pause,
+    follow_up.CampaignRestored: campaign.restored,
     orders.SpyAsked: listen.spy_asked,
     orders.SpyEndAsked: listen.spy_end_asked,
     orders.SpyStarted: listen.spy_started,

@@ -13,6 +13,8 @@ from controller.verify.scene import Caller, Held, Scene, Word
 
 NEAR_S = 0.003
 OPEN = ("waiting", "dialling")
+AGENTLESS = ("notice", "voice_follow_up")
+"""Kinds for which no agent is kept, and which stand in no line."""
 FOLLOWED = frozenset({"CallbacksRestored", "CallbackStored", "TimeIsUp", "ExchangeConnected"})
 """The events that move a request."""
 _FAILED = ("OutboundFailed", "CallbackFailed")
@@ -80,6 +82,8 @@ class Requests:
             )  # fmt: skip
             if known is not None and same:
                 self._stand(known, now)
+            elif known is not None and event["state"] == "cancelled" and not known.placed & {known.call}:
+                self._forget(known)  # its ticket had moved on: the store has not let it be called
         elif word == "TimeIsUp" and event["kind"] == "callback" and event["key"] in self._open:
             self._stand(self._open[event["key"]], now)
         elif word == "ExchangeConnected":
@@ -107,7 +111,7 @@ class Requests:
     def _stand(self, known: Request, now: float) -> None:
         """It takes its place in the line, if it waits and its time has come."""
         data, facts = known.data, self._scene.facts
-        if data["state"] != "waiting" or data["kind"] == "notice":
+        if data["state"] != "waiting" or data["kind"] in AGENTLESS:
             return
         if data["next_at"] > now or (facts is not None and not facts.calls_back(now)):
             self._scene.leave(known.caller)
@@ -130,10 +134,7 @@ class Requests:
         if before and before != known.call:
             self._let_go(before, agent)
         if data["state"] not in OPEN:
-            self._scene.leave(known.caller)
-            self._scene.requests.pop(data["id"], None)
-            del self._open[data["id"]]
-            self._scene.dirty = True
+            self._forget(known)
             return known, False
         if known.call and known.call != before:
             if before:
@@ -143,6 +144,13 @@ class Requests:
             self._scene.leave(known.caller)
             known.caller.stage = "away"
         return known, False
+
+    def _forget(self, known: Request) -> None:
+        """It is over."""
+        self._scene.leave(known.caller)
+        self._scene.requests.pop(known.data["id"], None)
+        del self._open[known.data["id"]]
+        self._scene.dirty = True
 
     def _let_go(self, call: str, agent: str) -> None:
         held = self._scene.agents[agent].held if agent in self._scene.agents else None
@@ -160,7 +168,7 @@ class Requests:
         scene, call, name = self._scene, known.call, known.agent
         scene.leave(known.caller)
         known.caller.stage = "offered"
-        if known.data["kind"] == "notice":
+        if known.data["kind"] in AGENTLESS:
             return
         agent = scene.agents.get(name)
         if agent is None or not agent.ready:
@@ -179,7 +187,7 @@ class Requests:
         if call in known.placed:
             self._add("callback-once", call, known.agent, "called a second time", "each attempt is called once")
         known.placed.add(call)
-        if known.data["kind"] == "notice":
+        if known.data["kind"] in AGENTLESS:
             return
         agent = self._scene.agents.get(known.agent)
         if agent is None or agent.held is None or agent.held.call != call:
@@ -210,6 +218,8 @@ class Requests:
         """The journals have ended: whoever should have been given up long ago."""
         facts = self._scene.facts
         for known in self._open.values():
+            if known.data["kind"] == "voice_follow_up":
+                continue  # it waits for its hours, and for as long as a supervisor has paused it
             age = now - known.data["asked_at"]
             if facts is not None and age > facts.callback_keep_s + 3600.0:
                 found = f"open for {age / 3600:.1f} hours, {known.data['state']}"
