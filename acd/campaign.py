@@ -84,3 +84,49 @@ def next_of(requests: Iterable[CallbackRequest]) -> CallbackRequest | None:
     """Whose turn is next of those that wait: who may be called soonest; of several, who has waited longest."""
     waiting = (one for one in requests if one.state is CallbackState.WAITING)
     return min(waiting, key=lambda one: (one.next_at, one.asked_at, one.id), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the campaign has reached. Counted in tickets, but for `attempts`.
+
+    `reached`: somebody, or a machine, has answered at least once; `answered`: he has given a score, whose mean is
+    `mean_score` (1 to 5; None = nobody has); `satisfied`: 3 and more; `for_people`: given up, or he wanted an agent and
+    none talked with him.
+    """
+
+    tickets: int
+    waiting: int
+    calling: int
+    attempts: int
+    reached: int
+    answered: int
+    mean_score: float | None
+    satisfied: int
+    with_agent: int
+    for_people: int
+    cancelled: int
+
+
+_PICKED_UP = frozenset({"answered", "hung_up", "silent"})
+_SATISFIED_FROM = 3
+
+
+def figures(requests: Iterable[CallbackRequest]) -> Figures:
+    """The figures of these requests."""
+    every = list(requests)
+    states = [one.state for one in every]
+    scores = [int(one.answer) for one in every if one.answer.isdecimal()]
+    return Figures(
+        tickets=len(every),
+        waiting=states.count(CallbackState.WAITING),
+        calling=states.count(CallbackState.DIALLING),
+        attempts=sum(len(one.attempts) for one in every),
+        reached=sum(any(attempt.outcome in _PICKED_UP for attempt in one.attempts) for one in every),
+        answered=len(scores),
+        mean_score=sum(scores) / len(scores) if scores else None,
+        satisfied=sum(score >= _SATISFIED_FROM for score in scores),
+        with_agent=sum(one.state is CallbackState.DONE and one.answer == "agent" for one in every),
+        for_people=states.count(CallbackState.GIVEN_UP),
+        cancelled=states.count(CallbackState.CANCELLED),
+    )

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from agents.moves import AgentState
 from agents.rights import Action, Actor, refusal
 from controller.audit_rows import as_json
+from controller.campaign_view import campaign_view
 from controller.engine import Engine
 from controller.event_desk import HotlineEvents
 from controller.house import House, LiveCall
@@ -80,6 +81,7 @@ from web.backend import (
     SupervisionView,
     Unavailable,
 )
+from web.campaign_view import CampaignView
 
 T = TypeVar("T")
 
@@ -373,6 +375,10 @@ class HotlineBackend:
     async def cancel_callback(self, id: str, by: str) -> RequestResult:
         """Nobody is to be called for the request any more."""
         return await self._ask(lambda request, at: CallbackCancelled(id, by, request, at))
+
+    async def campaign(self, since: float, until: float) -> CampaignView:
+        """The voice follow-up."""
+        return await campaign_view(self._house, self._records, since, until, self._clock())
 
     # ---------------------------------------------------------------- incident notices
 

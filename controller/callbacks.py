@@ -25,10 +25,8 @@ from controller.waiting_words import spoken
 from ivr.prompts import prompt_name
 from pbx.call import CallInput, CallMark, Outcome
 from pbx.callback import AGENTLESS, CallbackKind, CallbackRequest, CallbackState
-from pbx.commands import HangUp, PlaceCall, Play, Reply, SaveCallback, Wake
+from pbx.commands import HangUp, PlaceCall, Play, SaveCallback, Wake
 from pbx.events import (
-    CallbackAsked,
-    CallbackCancelled,
     CallbacksRestored,
     CallbackStored,
     LiveChannel,
@@ -433,44 +431,6 @@ def call_ended(house: House, live: LiveCall, now: float) -> None:
         if own is not None and own.state is CallbackState.WAITING:
             put(house, moves.cancelled(own, now))
     campaign.call_over(house)
-
-
-# ---------------------------------------------------------------- people
-
-
-def asked(house: House, event: CallbackAsked, now: float) -> None:
-    """Somebody of the hotline wants a missed caller called. Codes: no_callback, unknown_queue, forbidden_number."""
-    code = ""
-    if not possible(house):
-        code = "no_callback"
-    elif event.queue not in house.plan.queues:
-        code = "unknown_queue"
-    elif not allowed(house, event.number, event.number if event.of_call is not None else ""):
-        code = "forbidden_number"
-    else:
-        ask(
-            house,
-            event.number,
-            event.queue,
-            place_at=event.place_at,
-            language=event.language,
-            kind=CallbackKind.MISSED,
-            of_call=event.of_call,
-            by=event.by,
-        )
-    house.emit(Reply(event.request, not code, code))
-
-
-def cancel(house: House, event: CallbackCancelled, now: float) -> None:
-    """Somebody of the hotline wants that a request is not served. Codes: unknown_callback, callback_dialling."""
-    request = house.callbacks.get(event.id)
-    code = "unknown_callback" if request is None else ""
-    if request is not None:
-        if request.state is CallbackState.DIALLING:
-            code = "callback_dialling"
-        else:
-            put(house, moves.cancelled(request, now))
-    house.emit(Reply(event.request, not code, code))
 
 
 # ---------------------------------------------------------------- after a restart

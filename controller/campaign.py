@@ -179,6 +179,14 @@ def ours(record: CallRecord, request: CallbackRequest | None) -> CallRecord:
     return replace(record, direction=OUTBOUND, purpose=PURPOSE, caller=request.number, ticket=number)
 
 
+def rated(record: CallRecord, mark: CallMark | None) -> CallRecord:
+    """The record with what the citizen has pressed, where his channel's mark has it."""
+    dialogue = Dialogue.decode(mark.node) if mark is not None else None
+    if dialogue is None or dialogue.stage is not Stage.RATED:
+        return record
+    return replace(record, outcome=Outcome.SURVEYED, score=int(dialogue.answer))
+
+
 def go_on(house: House, live: LiveCall, at: float) -> None:
     """What he hears at his place in the dialogue; also after a restart, or when a command was lost."""
     dialogue = live.follow_up

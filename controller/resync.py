@@ -375,7 +375,7 @@ def _call_of(
         place_at = mark.place_at or None
         record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at, place_at=place_at)
     if campaign.is_ours(call):
-        record = campaign.ours(record, callbacks.of_call(house, call))
+        record = campaign.rated(campaign.ours(record, callbacks.of_call(house, call)), mark)
     return LiveCall(replace(record, channel=channel))
 
 

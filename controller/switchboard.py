@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from controller import (
+    callback_desk,
     callbacks,
     caller,
     campaign,
@@ -73,8 +74,8 @@ RULES: dict[type[Any], Rule] = {
     events.Recorded: turned_away.recorded,
     events.Announced: notices.announced,
     events.HoldKeyPressed: hold_keys.pressed,
-    events.CallbackAsked: callbacks.asked,
-    events.CallbackCancelled: callbacks.cancel,
+    events.CallbackAsked: callback_desk.asked,
+    events.CallbackCancelled: callback_desk.cancel,
     events.CallbackStored: hold_keys.stored,
     events.CallbacksRestored: callbacks.restored,
     events.LegStarted: offers.leg_started,

@@ -3,7 +3,7 @@
 He hears who calls and which ticket it is about, and is asked how satisfied he is; 5 is very satisfied, 1 very
 dissatisfied, as in the survey after a talk. ``*`` repeats it, 9 wants an agent. A key that means nothing, or none, is
 answered with the question once more; the second time it is over (an answering machine presses none). Drawn in
-``docs/states.md``.
+``docs/citizens.md``.
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from pbx.events import KeyStatus, TimerKind
 from pbx.ids import ActorId, CallId, QueueId
 from pbx.supervision import Audit
 from tests.builders import A1, GENERAL, MENU, UNION, Hall, caller_channel, none, only, row, wakes
+from tests.fakes.verified import verified
 from tests.ticket_story import QUALITY, WANG, I, S, Story
 from tests.virtual_time import START
 from tickets.campaign import CampaignRules, left_to_people, overtaken, result
@@ -36,6 +39,7 @@ pytestmark = pytest.mark.core
 NUMBER, TICKET = "13800001111", "2026112200007"
 DIALS = CallbackPlan(dial="PJSIP/{number}@trunk")
 PLAN = CampaignPlan(True, pace=Pace(at_once=2, per_minute=100), attempts=Attempts(2, (600.0,)))
+PAGE = Path(__file__).parents[2] / "docs" / "citizens.md"
 FIRST = CallId(f"fu{TICKET}r0-1")
 
 
@@ -160,6 +164,17 @@ def test_every_cell_of_the_dialogue() -> None:
         assert pressed(Dialogue(Stage.AGAIN), nothing) == Dialogue(Stage.SILENT)
     for stage in set(Stage) - ASKING:
         assert all(pressed(Dialogue(stage), key) == Dialogue(stage) for key in "123459*")
+
+
+def test_the_drawing_shows_every_move_and_no_other() -> None:
+    drawing = PAGE.read_text(encoding="utf-8").split("```mermaid\n", 1)[1].split("```", 1)[0]
+    arrows = re.findall(r"^    ([A-Z]+) --> ([A-Z]+): ([a-e])$", drawing, re.MULTILINE)
+    letters = {Press.SCORE: "a", Press.REPEAT: "b", Press.AGENT: "c"}
+    drawn = {
+        (stage.name, after.name, letters.get(press, "d" if stage is Stage.ASKED else "e"))
+        for (stage, press), after in MOVES.items()
+    }
+    assert set(arrows) == drawn
 
 
 @given(st.lists(st.sampled_from([*SCORES, "9", "*", "0", "", "##"]), min_size=REPEATS + 4, max_size=12))
@@ -546,7 +561,9 @@ def test_ended_while_nobody_watched_the_mark_says_what_he_pressed() -> None:
         after = restart(before, gone=(gone,))
         kept = [one.callback for one in after.said if isinstance(one, SaveCallback)]
         assert [(one.state, one.answer, one.attempts[0].outcome) for one in kept] == [(state, answer, outcome)]
-        assert after.saved(FIRST).direction == "outbound"
+        record = after.saved(FIRST)
+        expected = (Outcome.SURVEYED, 1) if dialogue.answer else (Outcome.LEFT_MENU, None)
+        assert (record.direction, record.outcome, record.score) == ("outbound", *expected)
 
 
 def test_a_call_that_cannot_be_found_counts_as_an_attempt() -> None:
@@ -571,6 +588,34 @@ def test_in_the_line_after_a_restart_he_waits_like_everybody() -> None:
     after.step(event.ExchangeConnected((waiting,), (A1,), (), after.now))
     assert after.state(FIRST) is CallState.WAITING
     only(after.ready(A1), Offer)
+
+
+# ---------------------------------------------------------------- what the checker of journals says
+
+
+def test_the_checker_has_nothing_to_say_of_good_calls() -> None:
+    house = hall()
+    asked(house)
+    house.press("4", FIRST)
+    house.played(FIRST)
+    house.hung_up(FIRST)
+    second = only(come(house, wanted("2026112200008", "13800002222")), PlaceCall)
+    commit(house, house.step(event.OutboundFailed(second.call, "busy", house.now)))
+    assert not verified(house.plan, house.steps).findings
+
+
+def test_the_checker_finds_a_call_at_night_one_too_many_and_a_flood() -> None:
+    for changes, found in (
+        ({"hours": parse_hours({"mon-sun": ["02:00-03:00"]}, "test")}, "outside the hours"),
+        ({"calendar": _Weekdays(), "hours": parse_hours({"mon-fri": ["02:00-03:00"]}, "test")}, "outside the hours"),
+        ({"pace": Pace(at_once=1)}, "2 at once"),
+        ({"pace": Pace(at_once=5, per_minute=1)}, "2 in a minute"),
+    ):
+        house = hall()
+        come(house, wanted(), wanted("2026112200008", "13800002222"))
+        told = verified(replace(house.plan, campaign=replace(house.plan.campaign, **changes)), house.steps).findings
+        assert {one.invariant for one in told} == {"follow-up-pace"}
+        assert found in str(told), changes
 
 
 # ---------------------------------------------------------------- a day of everything
