@@ -154,7 +154,8 @@ def stored(house: House, event: CallbackStored, now: float) -> None:
     if request is None or (len(request.attempts), request.state.value) != (event.attempts, event.state):
         return
     if request.state is CallbackState.WAITING:
-        stand(house, request, now)
+        if request.kind is not CallbackKind.FOLLOW_UP:  # whose turn is looked at when it was put
+            stand(house, request, now)
     elif request.call is not None and request.call not in house.placed:
         _place(house, request, now)
 
@@ -310,7 +311,7 @@ def came_to_nothing(house: House, request: CallbackRequest, outcome: str, now: f
     if request.call is not None:
         house.placed.discard(request.call)
     if request.kind is CallbackKind.FOLLOW_UP:
-        put(house, campaign.over(request, outcome, now, house))
+        campaign.over(house, request, outcome, now)
     else:
         put(house, moves.failed(request, outcome, now, house.plan.callback.rules))
 

@@ -21,6 +21,7 @@ from controller import callbacks, caller, offers, supervise
 from controller import supervise_words as words
 from controller.house import House, LiveCall
 from controller.outbound import OUTBOUND
+from controller.recorded import reached
 from controller.waiting_words import spoken
 from ivr.follow_up import Dialogue, Stage, pressed, question
 from ivr.prompts import prompt_name
@@ -30,6 +31,7 @@ from pbx.campaign import CampaignPaused, CampaignRest, CampaignRestored, FollowU
 from pbx.commands import Ask, PrepareEnd, Wake
 from pbx.events import CallGone, OutboundAnswered, TimerKind
 from pbx.ids import ActorId, CallId, QueueId, TicketNumber
+from recordings.policy import Milestone
 
 TURN = "campaign"
 """Key of the one clock that looks whose turn it is."""
@@ -93,10 +95,10 @@ def turn(house: House, now: float) -> None:
     plan = house.plan.campaign
     if not _on(house) or house.campaign.rest.by or not house.connected:
         return
-    while (request := next_of(_requests(house))) is not None:
-        if moves.overdue(request, now, plan.attempts.rules(len(request.attempts))):
-            callbacks.put(house, moves.given_up(request, now))
-            continue
+    for one in _requests(house):
+        if one.state is CallbackState.WAITING and moves.overdue(one, now, plan.attempts.rules(1)):
+            callbacks.put(house, moves.given_up(one, now))
+    while (request := _next(house)) is not None:
         due = opens(house, max(request.next_at, now))
         calling, coming = _calling(house)
         placed = [*house.campaign.placed, *(now for _ in range(coming))]
@@ -111,6 +113,22 @@ def turn(house: House, now: float) -> None:
             return
         callbacks.put(house, moves.dial(request, None, now))
         callbacks.give_up_later(house, request, now)
+
+
+def _next(house: House) -> CallbackRequest | None:
+    """Whose turn it is; nobody's who is in a call with us now, or is just being called."""
+    engaged = {live.record.caller for live in house.calls.values()}
+    every = _requests(house)
+    engaged |= {one.number for one in every if one.state is CallbackState.DIALLING}
+    return next_of(one for one in every if one.number not in engaged)
+
+
+def _leave_in_peace(house: House, called: CallbackRequest, now: float) -> None:
+    """He has just been called: about his other tickets he is asked no sooner than after the first gap."""
+    until = now + house.plan.campaign.attempts.gaps_s[0]
+    for one in _requests(house):
+        if one.number == called.number and one.state is CallbackState.WAITING and one.next_at < until:
+            callbacks.put(house, replace(one, next_at=until))
 
 
 def _calling(house: House) -> tuple[int, int]:
@@ -158,15 +176,19 @@ def overtaken(house: House, request: CallbackRequest) -> None:
 
 
 def picked_up(house: House, event: OutboundAnswered, now: float) -> bool:
-    """He, or his machine, has answered. False when the call is none of the campaign's, or nobody knows what for."""
-    request = callbacks.of_call(house, event.call)
-    if request is None or request.kind is not CallbackKind.FOLLOW_UP:
+    """He, or his machine, has answered. False when the call is none of the campaign's.
+
+    One that had been given up, and is answered all the same, is let go.
+    """
+    if not is_ours(event.call):
         return False
+    request = callbacks.of_call(house, event.call)
     if event.call not in house.calls:
-        record = CallRecord(event.call, event.channel, event.dialled, request.number, event.at, request.language)
+        language = request.language if request is not None else "zh"
+        record = CallRecord(event.call, event.channel, event.dialled, event.number, event.at, language)
         live = house.add(ours(record, request))
         house.note(live)
-        live.follow_up = Dialogue()
+        live.follow_up = Dialogue() if request is not None else Dialogue(Stage.SILENT)
         go_on(house, live, event.at)
     return True
 
@@ -236,6 +258,7 @@ def _reached(house: House, live: LiveCall, dialogue: Dialogue, at: float) -> Non
     if dialogue.stage is Stage.RATED:
         house.placed.discard(live.call)
         callbacks.put(house, moves.rated(request, dialogue.answer, at))
+        _leave_in_peace(house, request, at)
     elif dialogue.stage is Stage.SILENT:
         callbacks.came_to_nothing(house, request, "silent", at)
     elif dialogue.stage is Stage.AGENT and desk_open(house, request, at):
@@ -274,24 +297,31 @@ def _goodbye(house: House, live: LiveCall, dialogue: Dialogue) -> None:
 def join_line(house: House, live: LiveCall, at: float) -> None:
     """He has heard that his talk is recorded: from here on he is like one who has called."""
     queue = live.after_notice or house.queue(QueueId("")).id
+    reached(house, live, Milestone.ARRIVED, at)
     live.after_notice = live.follow_up = None
     offers.queue_up(house, live, queue, live.priority, at)
 
 
-def over(request: CallbackRequest, outcome: str, now: float, house: House) -> CallbackRequest:
-    """The request after a call in vain: who wanted an agent is left to people, the others are tried again."""
+def over(house: House, request: CallbackRequest, outcome: str, now: float) -> None:
+    """A call brought nothing: who wanted an agent is left to people, the others are tried again."""
     if request.answer == "agent":
-        return moves.left_to_people(request, outcome, now)
-    return moves.failed(request, outcome, now, house.plan.campaign.attempts.rules(len(request.attempts)))
+        callbacks.put(house, moves.left_to_people(request, outcome, now))
+    else:
+        rules = house.plan.campaign.attempts.rules(len(request.attempts))
+        callbacks.put(house, moves.failed(request, outcome, now, rules))
+    _leave_in_peace(house, request, now)
 
 
 # ---------------------------------------------------------------- people
 
 
 def pause(house: House, event: CampaignPaused, now: float) -> None:
-    """暂停/继续: nobody is called from here on, or whose turn it is; calls in progress go on. Code: no_campaign."""
+    """暂停/继续: nobody is called from here on, or whose turn it is; calls in progress go on. Code: no_campaign.
+
+    It is about citizens of every queue: whoever may act on some only may not order it.
+    """
     action = Action.PAUSE_FOLLOW_UPS if event.on else Action.RESUME_FOLLOW_UPS
-    code = refusal(house.plan.actor(event.by), action)
+    code = refusal(house.plan.actor(event.by), action, ())
     if not code and not _on(house):
         code = "no_campaign"
     if not code:

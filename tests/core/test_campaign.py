@@ -302,7 +302,11 @@ def test_no_more_at_once_than_allowed_and_the_next_when_one_is_over() -> None:
 def test_citizens_lines_are_left_to_them() -> None:
     house = hall(pace=Pace(at_once=5, per_minute=100, lines=3, keep_free=1))
     house.arrive(CallId("c-1"))
-    placed = [one for one in come(house, *(wanted(f"2026{n:09}") for n in range(5))) if isinstance(one, PlaceCall)]
+    placed = [
+        one
+        for one in come(house, *(wanted(f"2026{n:09}", f"1390000{n:04}") for n in range(5)))
+        if isinstance(one, PlaceCall)
+    ]
     assert len(placed) == 1, "three lines: a citizen's, ours, and one to keep free"
     over = only(commit(house, house.hung_up(CallId("c-1"))), PlaceCall)
     assert over.call != placed[0].call
@@ -310,7 +314,11 @@ def test_citizens_lines_are_left_to_them() -> None:
 
 def test_no_more_in_a_minute_than_allowed() -> None:
     house = hall(pace=Pace(at_once=10, per_minute=2))
-    placed = [one for one in come(house, *(wanted(f"2026{n:09}") for n in range(3))) if isinstance(one, PlaceCall)]
+    placed = [
+        one
+        for one in come(house, *(wanted(f"2026{n:09}", f"1390000{n:04}") for n in range(3)))
+        if isinstance(one, PlaceCall)
+    ]
     assert len(placed) == 2
     again = [one for one in wakes(house.said, TimerKind.CALLBACK) if one.key == "campaign"][-1]
     assert again.at == pytest.approx(house.now + 60.0)
@@ -343,12 +351,44 @@ def test_a_ticket_that_a_person_has_settled_is_not_called() -> None:
     house = hall()
     waiting = house.step(FollowUpsWanted((wanted(),), house.now))
     kept = only(waiting, SaveCallback).callback
-    stored = house.step(event.CallbackStored(kept.id, 0, "waiting", house.now))
-    dialling = only([*stored, *house.time_is_up(wakes(stored, TimerKind.CALLBACK)[-1])], SaveCallback).callback
+    house.step(event.CallbackStored(kept.id, 0, "waiting", house.now))
+    dialling = only(house.time_is_up(wakes(waiting, TimerKind.CALLBACK)[-1]), SaveCallback).callback
     cancelled = house.step(event.CallbackStored(dialling.id, 0, "cancelled", house.now))
     assert none(cancelled, PlaceCall)
     assert not house.house.callbacks
     assert none(come(house), PlaceCall, SaveCallback), "and stays so"
+
+
+def test_what_has_waited_too_long_is_given_up() -> None:
+    house = hall(attempts=Attempts(2, (600.0,), keep_s=3600.0))
+    house.asked(CampaignPaused, True)
+    come(house, wanted(), wanted("2026112200008", "13800002222"))
+    house.later(3601.0)
+    commit(house, house.asked(CampaignPaused, False))
+    assert not house.house.callbacks
+    assert none(house.said, PlaceCall)
+    assert request(house).state is CallbackState.GIVEN_UP
+
+
+def test_nobody_is_called_who_is_in_a_call_with_us_or_was_just_called_about_another_ticket() -> None:
+    house = hall()
+    house.arrive(CallId("c-1"), caller=NUMBER)
+    assert none(come(house), PlaceCall), "he is talking with us"
+    first = only(commit(house, house.hung_up(CallId("c-1"))), PlaceCall)
+    assert none(come(house, wanted("2026112200008")), PlaceCall), "one call at a time"
+    over = commit(house, house.step(event.OutboundFailed(first.call, "no_answer", house.now)))
+    assert none(over, PlaceCall)
+    assert {one.next_at for one in house.house.callbacks.values()} == {house.now + 600.0}
+
+
+def test_who_answers_a_call_that_was_given_up_is_let_go() -> None:
+    house = hall()
+    placed = only(come(house), PlaceCall)
+    house.house.callbacks.clear()
+    assert names(only(answers(house, placed.call), Play).prompts) == ["goodbye"]
+    only(house.played(placed.call), HangUp)
+    house.hung_up(placed.call)
+    assert house.saved(placed.call).direction == "outbound"
 
 
 # ---------------------------------------------------------------- the call
@@ -395,9 +435,10 @@ def test_an_answering_machine_presses_nothing_and_is_tried_again() -> None:
     assert (kept.state, kept.attempts[0].outcome, kept.next_at) == (CallbackState.WAITING, "silent", house.now + 600.0)
     assert names(only(silent, Play).prompts) == ["goodbye"]
     only(house.played(FIRST), HangUp)
-    house.hung_up(FIRST)
     assert len(request(house).attempts) == 1
-    turn = [one for one in wakes(commit(house, silent), TimerKind.CALLBACK) if one.key == "campaign"][-1]
+    commit(house, house.hung_up(FIRST))
+    turn = [one for one in wakes(house.said, TimerKind.CALLBACK) if one.key == "campaign"][-1]
+    assert turn.at == house.now + 600.0
     assert only(commit(house, house.time_is_up(turn)), PlaceCall).call.endswith("r0-2")
 
 
