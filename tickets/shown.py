@@ -30,11 +30,17 @@ def sees_ticket(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
 def _part(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> Part | None:
     """Where there is a tree of organisations it decides, for everybody who acts for one of them (`tickets/sight.py`).
 
-    Everybody else: a unit sees the tickets that it leads or co-handles, the hotline's people see all.
+    An agent also sees what he took down himself, for whichever city he answered. Everybody else: a unit sees the
+    tickets that it leads or co-handles, the hotline's people see all. Who acts for an organisation that is gone sees
+    nothing.
     """
-    if viewer.unit in policy.organisations:
+    if viewer.role is Role.AGENT and viewer.id and viewer.id == ticket.agent:
+        return Part.WHOLE
+    if viewer.unit and len(policy.organisations):
         return part_of(policy.organisations, viewer.unit, ticket, policy.numbers)
-    return Part.WHOLE if viewer.role is not Role.UNIT or viewer.unit in ticket.units else None
+    if viewer.role is Role.UNIT:
+        return Part.WHOLE if viewer.unit in ticket.units and viewer.unit in policy.units else None
+    return Part.WHOLE
 
 
 def sees_caller(ticket: Ticket, viewer: Actor) -> bool:
