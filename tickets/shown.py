@@ -50,6 +50,23 @@ def sees_caller(ticket: Ticket, viewer: Actor) -> bool:
     return viewer.role is Role.AGENT and viewer.id == ticket.agent
 
 
+HEARS = frozenset({Role.ADMIN, Role.SUPERVISOR, Role.INSPECTOR, Role.LEADER})
+"""Who judges how a call was handled (质检) hears it; whoever only works on the matter reads the ticket."""
+
+
+def hears(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
+    """Whether `viewer` may hear the call of a ticket and read its transcript: who judges, and the agent who took it."""
+    if _part(ticket, viewer, policy) is not Part.WHOLE or not sees_caller(ticket, viewer):
+        return False
+    return viewer.role in HEARS or viewer.role is Role.AGENT and viewer.id == ticket.agent
+
+
+def reviews(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> bool:
+    """Whether the review of a reply is his: the hotline's whose ticket it is, or the province's that tracks it; a city
+    that was given another one's ticket does not judge its own units' work (as over the exchange, `domain.md` D10)."""
+    return _part(ticket, actor, policy) is Part.WHOLE
+
+
 def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: TicketPolicy) -> View | None:
     """The ticket as `viewer` sees it, None for one that he does not see at all.
 
@@ -69,7 +86,9 @@ def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: Tic
     if not caller:
         done = tuple(_without_caller(one) for one in done)
         blank: dict[str, Any] = {"caller": "", "caller_name": "", "caller_region": ""}
-        shown_ticket = replace(shown_ticket, **blank, recording=None, transcript=False)
+        shown_ticket = replace(shown_ticket, **blank)
+    if not hears(ticket, viewer, policy):
+        shown_ticket = replace(shown_ticket, recording=None, transcript=False)
     return View(part, caller, shown_ticket, done)
 
 
