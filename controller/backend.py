@@ -59,7 +59,7 @@ from pbx.events import (
 )
 from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId
 from pbx.notice import Incident, Registration
-from pbx.supervision import SupervisorRequest
+from pbx.supervision import AuditEntry, SupervisorRequest
 from recordings.transcript import Transcript
 from web.backend import (
     TALKING_STATES,
@@ -329,6 +329,10 @@ class HotlineBackend:
                 for one in state.spies.values()
             ),
         )
+
+    async def note(self, entry: AuditEntry) -> None:
+        """A line of the audit trail."""
+        await from_store(self._records.note(entry))
 
     async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
         """The audit trail."""

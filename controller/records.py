@@ -520,6 +520,10 @@ class Records:
         """Add a line to the audit trail."""
         self._store.put(self._do.append_audit, entry)
 
+    def note(self, entry: AuditEntry) -> asyncio.Future[int]:
+        """Add a line to the audit trail; resolves after the commit. Raises `StoreError`."""
+        return self._store.submit(self._do.append_audit, entry)
+
     async def audit(self, since: float, until: float, agent: str = "") -> list[AuditRow]:
         """The audit trail of [since, until), epoch seconds, oldest first; of one agent where he is named."""
         return await self._store.read(audit_rows.read, since, until, agent)

@@ -288,6 +288,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "其中有其他热线的工单, 请由可见全部工单者办结",
         "some of its tickets are another hotline's; whoever sees all of them closes it",
     ),
+    "not_your_review": ("由工单所属的热线审核", "the hotline whose ticket it is reviews the reply"),
     "not_your_unit": ("不属于您的单位", "this is another unit's"),
     "own_entry": ("不能审核自己编写或送审的内容", "nobody reviews what he has written or submitted himself"),
     "reason_needed": ("请说明理由", "a reason is needed"),
@@ -383,7 +384,7 @@ def refusal(code: str, detail: Mapping[str, str] | None = None) -> ApiError:
 
     403 for want of a right, 404, 422 for a field, 503, or 409 for all that the state forbids.
     """
-    if code in ("not_allowed", "not_your_queue", "not_your_unit", "not_all_yours", "own_entry"):
+    if code in ("not_allowed", "not_your_queue", "not_your_unit", "not_all_yours", "not_your_review", "own_entry"):
         return ApiError(403, code)
     if code in _FIELD_AT_FAULT:
         return ApiError(422, code, [Problem(_FIELD_AT_FAULT[code], code)])

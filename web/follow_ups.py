@@ -8,7 +8,7 @@ from aiohttp import web
 
 from pbx.ids import AgentId
 from tickets.moves import RIGHTS, Role, TicketInput, TicketState
-from tickets.shown import sees_caller, sees_ticket
+from tickets.shown import sees_caller
 from web.auth import HOLDER
 from web.backend import Refused
 from web.errors import ApiError, Problem, refusal
@@ -36,7 +36,7 @@ async def list_follow_ups(request: web.Request) -> web.Response:
     """
     _may(request)
     viewer = request[HOLDER]
-    found = await request.app[BACKEND].events.follow_ups(LONGEST)
+    found = await request.app[BACKEND].events.follow_ups(LONGEST, viewer)
     return answer(
         {
             "follow_ups": [
@@ -53,7 +53,6 @@ async def list_follow_ups(request: web.Request) -> web.Response:
                     "caller_hidden": not sees_caller(one.ticket, viewer),
                 }
                 for one in found
-                if sees_ticket(one.ticket, viewer, request.app[BACKEND].desk.policy)
             ]
         }
     )
