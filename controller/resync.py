@@ -114,7 +114,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         _never_seen_again(house, record, event.at)
     house.restored = {}
     _free_agents(house, event.channels, now, talking=False)
-    listen.found(house, listeners, event.at)
+    listen.found(house, listeners, event.listened, event.at)
     for known in house.roster.agents():
         if known.state is AgentState.OFFLINE:
             desk.leave_seat(house, known.id, now)

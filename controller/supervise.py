@@ -81,12 +81,13 @@ def record(
     agent: str = "",
     call: str = "",
     queue: str = "",
+    id: str = "",
 ) -> None:
-    """Write one line into the audit trail."""
+    """Write one line into the audit trail. `id` for what may be told twice and shall be one line."""
     actor = house.plan.actor(by)
     role = actor.role if actor is not None else ("system" if by == SYSTEM else "unknown")
     entry = AuditEntry(
-        f"{house.now:.6f}/{key}", house.now, by, role, action.value, agent, call, queue, *said, code or "ok"
+        id or f"{house.now:.6f}/{key}", house.now, by, role, action.value, agent, call, queue, *said, code or "ok"
     )
     house.emit(Audit(entry))
 

@@ -121,17 +121,21 @@ def where(queue: str | None, priority: int | None, head: bool, agent: str | None
     return "、".join(zh), ",".join(en)
 
 
-def ended(seconds: float | None, agent: str, call: str) -> Sentence:
-    """How listening ended; None = the supervisor's phone was not answered."""
-    if seconds is None:
-        return (
-            f": 话机未接听, 未听到话务员{agent}的通话{call}",
-            f": his phone was not answered; agent {agent}, call {call}",
-        )
+def ended(since: float, until: float, zone: ZoneInfo, agent: str, call: str) -> Sentence:
+    """How listening ended: how long the agent was heard, and from when to when on the hotline's wall."""
+    begin, end = (datetime.fromtimestamp(at, zone) for at in (since, until))
+    shown = f"{end:%H:%M:%S}" if end.date() == begin.date() else f"{end:%Y-%m-%d %H:%M:%S}"
+    seconds = until - since
     return (
-        f": 话务员{agent}, 通话{call}, 共{seconds:.0f}秒",
-        f": agent {agent}, call {call}, after {seconds:.0f} seconds",
+        f": 话务员{agent}, 通话{call}, 共{seconds:.0f}秒({begin:%Y-%m-%d %H:%M:%S}至{shown})",
+        f": agent {agent}, call {call}, after {seconds:.0f} seconds ({begin:%Y-%m-%d %H:%M:%S} to {shown})",
     )
+
+
+def unheard(agent: str, call: str, *, answered: bool) -> Sentence:
+    """Listening that ended before anything was heard; whether the supervisor's phone was answered."""
+    zh, en = ("未听到声音", "he heard nothing") if answered else ("话机未接听", "his phone was not answered")
+    return f": {zh}, 话务员{agent}, 通话{call}", f": {en}; agent {agent}, call {call}"
 
 
 def notice_scope(queue: str | None, number: str | None) -> Sentence:
