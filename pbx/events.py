@@ -804,11 +804,13 @@ class TimeIsUp:
 class CallsRestored:
     """Open calls as the store knew them when the controller started; sent once, before `ExchangeConnected`.
 
-    Instants that Asterisk cannot know (when the caller arrived, which agents were offered) come from here.
+    Instants that Asterisk cannot know (when the caller arrived, which agents were offered) come from here. `over` are
+    calls whose end is known, the latest ones: what the exchange has noted of them is known better already.
     """
 
     records: tuple[CallRecord, ...]
     at: float
+    over: tuple[CallId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
