@@ -151,6 +151,7 @@ def test_one_supervisor_hears_one_talk() -> None:
     commands = hall.asked(SpyAsked, LISTEN, A2, None)
     assert only(commands, order.Reply).code == "already_listening"
     assert dict(only(commands, order.Reply).detail) == {"agent": A1, "call": ONE}
+    assert only(commands, Audit).entry.en.endswith(f"; he listened to agent 1001, call {ONE}")
     assert none(commands, Spy)
 
 
