@@ -117,7 +117,7 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--check", action="store_true", help="compare with Erlang C or A; without PLAN both samples")
     simulate.add_argument("--verify", action="store_true", help="hold every decision against the promises of verify")
     simulate.add_argument("--seed", type=_whole, help="instead of the plan's")
-    simulate.add_argument("--runs", type=_positive, help="instead of the plan's")
+    simulate.add_argument("--runs", type=_positive, help="instead of the plan's; with --check no more either")
     simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
 
     why = add("why", "tell every decision about a call, with its reason", "why")
