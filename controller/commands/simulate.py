@@ -14,7 +14,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from controller.config import ConfigError
-from controller.simulation.check import FEWEST_RUNS, Agreement, NoTheory, Verdict, agreement, another_day, theory, verdict
+from controller.simulation.check import (
+    FEWEST_RUNS,
+    Agreement,
+    NoTheory,
+    Verdict,
+    agreement,
+    another_day,
+    theory,
+    verdict,
+)
 from controller.simulation.figures import Estimate
 from controller.simulation.plan import SimulationPlan, load_plan
 from controller.simulation.report import TITLES, document, shown, table, with_interval
