@@ -15,7 +15,7 @@ from tickets.ticket import Attachment
 from web.auth import HOLDER
 from web.backend import NotFound
 from web.errors import ApiError, Problem
-from web.fields import Text
+from web.fields import Field, Text, problems_of
 from web.keys import BACKEND
 from web.tickets import acting_fields, actor_of, conflict_answer, one_answer, seen
 
@@ -68,7 +68,7 @@ async def _receive(request: web.Request, incoming: Incoming, limit: int) -> str:
 
 def _query(request: web.Request, *, speaks: bool) -> dict[str, str]:
     """The query's fields. ApiError 400 names everything that is wrong."""
-    known = {"name": Text(120, required=True), "version": Text(9, required=True)}
+    known: dict[str, Field] = {"name": Text(120, required=True), "version": Text(9, required=True)}
     known |= {name: field for name, field in acting_fields().items() if speaks}
     problems = [Problem("", "unknown_field") for name in request.query if name not in known]
     for name, field in known.items():
@@ -78,8 +78,8 @@ def _query(request: web.Request, *, speaks: bool) -> dict[str, str]:
         elif not values:
             if field.required:
                 problems.append(Problem(name, "missing"))
-        elif code := field.problem(values[0]):
-            problems.append(Problem(name, code))
+        elif found := problems_of(name, field, values[0]):
+            problems += found
         elif name == "version" and not (values[0].isascii() and values[0].isdecimal()):
             problems.append(Problem(name, "not_a_whole_number"))
     if problems:

@@ -63,6 +63,7 @@ class Story:
     _checker: Checker = field(init=False)
     _step: int = 0  #: of the relaxation that was told last
     _since: float | None = None  #: when he joined the line
+    _ended: bool = False  #: his end has been told
 
     def __post_init__(self) -> None:
         """Nothing has happened yet."""
@@ -126,7 +127,8 @@ class Story:
                 if self._since is None and record["queued_at"] is not None:
                     self._since = record["queued_at"]
                     yield self._joined(place, now, record)
-                if record["ended_at"] is not None:
+                if record["ended_at"] is not None and not (self._ended and command.get("unless_ended")):
+                    self._ended = True
                     zh, en = f"结束: {record['outcome']}", f"ended: {record['outcome']}"
                     yield Moment(now, place.file, place.line, place.seq, zh, en, queue=record["queue"] or "")
             elif word == "Offer" and caller is not None:
