@@ -33,7 +33,7 @@ def _agent(request: web.Request) -> AgentId:
 
 def _answered(result: RequestResult) -> web.Response:
     if not result.ok:
-        raise refusal(result.code)
+        raise refusal(result.code, result.detail)
     return answer({"ok": True})
 
 

@@ -196,6 +196,28 @@ def test_a_transfer_says_to_whom_and_is_no_offer_of_the_line(
     assert [one.en for one in chapters(record) if "transfers him" in one.en] == [f"agent 1001 transfers him to {name}"]
 
 
+def test_a_number_that_does_not_answer_is_no_agent_who_has_refused_him() -> None:
+    hall = Hall(transfer_failed="line")
+    hall.talking()
+    hall.transfer("13900002222", kind=TargetKind.NUMBER)
+    hall.started()
+    hall.left(A1)
+    hall.left(None)
+    hall.leg_ended(A1)
+    hall.leg_started(TRUNK)
+    hall.later(6)
+    hall.offer_failed(TRUNK)
+    hall.ready(A2)
+    moments = told(hall)
+    in_order(
+        english(moments), "agent 1001 transfers him to a number", "a number outside is rung",
+        "the transfer to a number outside came to nothing: no answer", "waits at his place again",
+        "offered to agent 1002",
+    )  # fmt: skip
+    assert TRUNK not in moments[-1].reason
+    assert "transfer" not in moments[-1].reason
+
+
 def test_a_transfer_into_a_line_waits_there_and_talk_is_no_waiting() -> None:
     hall = Hall()
     hall.talking(A2)
