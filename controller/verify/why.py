@@ -242,7 +242,7 @@ class Story:
         for chapter in new:
             if chapter.kind == "talk" and chapter.key == FIRST and talked:
                 continue  # the store did not know yet how it began
-            if chapter.kind == "line":
+            if chapter.kind == "line" and not talked:
                 self._waited_s = 0.0
                 self._waits_since = min(now, chapter.at) if self._waits_since is not None else None
             at = now
