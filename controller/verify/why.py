@@ -242,9 +242,9 @@ class Story:
         for chapter in new:
             if chapter.kind == "talk" and chapter.key == FIRST and talked:
                 continue  # the store did not know yet how it began
-            if chapter.kind == "line" and not talked:
-                self._waited_s = 0.0
-                self._waits_since = min(now, chapter.at) if self._waits_since is not None else None
+            if chapter.kind == "line":  # whoever has talked already is put into it now, whatever his record says
+                since = now if talked else min(now, chapter.at)
+                self._waited_s, self._waits_since = 0.0, since if self._waits_since is not None else None
             at = now
             if unseen and chapter.kind not in ("offer", "ticket", "score"):
                 at = min(max(chapter.at, self.moments[-1].at if self.moments else chapter.at), now)
