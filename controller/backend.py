@@ -224,6 +224,7 @@ class HotlineBackend:
                     limit is not None and now > agent.since + limit,
                     agent.until or None,
                     forced_by=house.forced_by(agent.id),
+                    seat_taken_by=taken[1] if (taken := house.seats.taken(agent.id)) is not None else None,
                     heard=agent.id in heard,
                 )
                 for agent in house.roster.agents()

@@ -75,6 +75,7 @@ class AgentView:
     overrun: bool = False
     until: float | None = None
     forced_by: str = ""  #: the supervisor who has put him where he is; empty = he himself
+    seat_taken_by: AgentId | None = None  #: who has signed in at his own phone, so that he has no seat
     heard: bool = False  #: a supervisor listens to him, where the hotline lets agents know
 
 

@@ -51,7 +51,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "already_signed_in": ("话务员已签入", "the agent has signed in already"),
     "phone_unreachable": ("话机未注册", "the agent's phone is not registered"),
     "unknown_reason": ("没有此示忙原因", "there is no such not-ready reason"),
-    "no_seat": ("该话务员没有自己的话机, 请指定座席", "the agent has no free phone of his own; name a seat"),
+    "no_seat": (
+        "该话务员没有可用的座席: 没有自己的话机, 或其座席已由他人签入 (见 detail); 请指定座席签入",
+        "the agent has no seat: no phone of his own, or another agent has signed in there (see detail); name a seat",
+    ),
     "unknown_seat": ("没有此座席", "there is no such seat"),
     "agent_in_call": ("话务员正在处理来电, 结束后再换座席", "the agent is busy with a call; change the seat after it"),
     "seat_in_call": ("该座席的话务员正在处理来电", "the agent at that seat is busy with a call"),
