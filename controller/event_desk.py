@@ -43,7 +43,9 @@ class HotlineEvents:
         self._store, self._policy, self._clock, self._over = store, policy, clock, over
         self._rules, self._follow_up = rules or RepeatRules(), follow_up or FollowUpRules()
         # A person waits for it and is told when it fails: nothing to keep for later.
-        self._write: Operation[Work, MassIncident] = Operation("incident", lambda connection, work: work(connection))
+        self._write: Operation[Work, MassIncident] = Operation(
+            "incident", lambda connection, work: work(connection), posts=True
+        )
 
     async def repeats(self, draft: Draft, viewer: Actor) -> Found:
         """Tickets that are likely about the same."""

@@ -179,15 +179,15 @@ class Operations:
         )
         self.forget_hooks: Operation[tuple[str, ...], int] = Operation("forget_hooks", outbox_sql.forget_others)
         self.retry_hook: Operation[tuple[str, float], int] = Operation(
-            "retry_hook", lambda connection, given: outbox_sql.retry(connection, *given)
+            "retry_hook", lambda connection, given: outbox_sql.retry(connection, *given), posts=True
         )
 
-        self.open_ticket = Operation("open_ticket", open_ticket, TypeAdapter(OpenTicket))
+        self.open_ticket = Operation("open_ticket", open_ticket, TypeAdapter(OpenTicket), posts=True)
         # A person waits for these and is told when they fail: nothing to keep for later.
-        self.change_ticket: Operation[_Change, Ticket] = Operation("change_ticket", change_ticket)
-        self.close_ticket: Operation[_Close, Ticket] = Operation("close_ticket", close_ticket)
-        self.move_ticket: Operation[_Move, Ticket] = Operation("move_ticket", move_ticket)
-        self.take_ticket: Operation[_Take, Ticket] = Operation("take_ticket", take_ticket)
+        self.change_ticket: Operation[_Change, Ticket] = Operation("change_ticket", change_ticket, posts=True)
+        self.close_ticket: Operation[_Close, Ticket] = Operation("close_ticket", close_ticket, posts=True)
+        self.move_ticket: Operation[_Move, Ticket] = Operation("move_ticket", move_ticket, posts=True)
+        self.take_ticket: Operation[_Take, Ticket] = Operation("take_ticket", take_ticket, posts=True)
 
         def receive(connection: Connection, arrival: Arrival) -> Receipt:
             return exchange_in.receive(connection, arrival, policy)
@@ -199,8 +199,8 @@ class Operations:
             return ownership_rows.put_row(connection, row, policy)
 
         self.policy = policy
-        self.receive: Operation[Arrival, Receipt] = Operation("receive", receive)
-        self.give_back: Operation[_Return, Ticket] = Operation("give_back", give_back)
+        self.receive: Operation[Arrival, Receipt] = Operation("receive", receive, posts=True)
+        self.give_back: Operation[_Return, Ticket] = Operation("give_back", give_back, posts=True)
         self.sent: Operation[_Sent, None] = Operation("sent", _sent)
         self.put_ownership: Operation[OwnershipRow, OwnershipRow] = Operation("put_ownership", put_ownership)
         self.drop_ownership: Operation[int, bool] = Operation("drop_ownership", ownership_rows.drop_row)
@@ -220,8 +220,10 @@ class Records:
         """Called on the loop with every ticket that was moved, after the commit."""
         self.on_opened: Callable[[TicketNumber], None] = lambda number: None
         """Called on the loop with the number of every ticket that a call opened, after the commit."""
-        self.on_moved: Callable[[], None] = lambda: None
-        """Called on the loop when tickets may have moved, after the commit: something may have to be said to peers."""
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` on the loop after each commit that may have left something to be sent; gives what ends it."""
+        return self._store.listen(listener)
 
     # ------------------------------------------------------------ calls
 
@@ -360,7 +362,6 @@ class Records:
         def moved(done: asyncio.Future[Ticket]) -> None:
             if not done.cancelled() and done.exception() is None:
                 self.on_ticket(done.result())
-                self.on_moved()
 
         future.add_done_callback(moved)
         return future
@@ -400,9 +401,13 @@ class Records:
 
     # ------------------------------------------------------------ webhooks
 
-    async def due_webhooks(self, now: float) -> list[Due]:
-        """The messages that are to be sent now."""
-        return await self._store.read(outbox_sql.due, now)
+    async def due_webhooks(self, hook: str, now: float) -> list[Due]:
+        """The messages that are to be sent to a hook now."""
+        return await self._store.read(outbox_sql.due, hook, now)
+
+    async def next_webhook(self, hook: str) -> float | None:
+        """When the next message to a hook is to be sent; None where there is none."""
+        return await self._store.read(outbox_sql.next_due, hook)
 
     async def webhook_move(self, number: TicketNumber, seq: int) -> tuple[Ticket, TicketMove] | None:
         """A ticket as it is now, and one of its moves; None if there is no such ticket or move."""
@@ -463,7 +468,6 @@ class Records:
             if not done.cancelled() and done.exception() is None:
                 for number in done.result().tickets:
                     self.on_opened(number)
-                self.on_moved()
 
         future.add_done_callback(came)
         return future

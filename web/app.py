@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,7 @@ from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
 from web.rate import RateLimit, RateRules
 from web.shape import answer
+from web.wire import Runner
 
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
 _AGENT = "/api/agents/{agent:[A-Za-z0-9][A-Za-z0-9_-]{0,31}}"
@@ -273,8 +275,8 @@ class AccessLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line."""
         route = "?"
-        if isinstance(request, web.Request):
-            resource = request.match_info.route.resource
+        with suppress(AssertionError):  # of what was no HTTP no address is known
+            resource = request.match_info.route.resource if isinstance(request, web.Request) else None
             route = resource.canonical if resource is not None else "?"
         self.logger.info(
             "%s %s %d %d B %.1f ms",
@@ -312,7 +314,7 @@ async def serve(app: web.Application, host: str = "127.0.0.1", port: int = 0, *,
     OSError when the address cannot be had; nothing is left then.
     """
     options: dict[str, Any] = {"access_log_class": AccessLog, "access_log": logging.getLogger("web.access")}
-    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=drain_s, **options)
+    runner = Runner(app, handle_signals=False, shutdown_timeout=drain_s, **options)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

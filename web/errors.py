@@ -27,6 +27,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "not_found": ("没有这个地址", "there is no such address"),
     "method_not_allowed": ("此地址不支持该操作", "this address does not take that method"),
     "body_too_large": ("请求内容过大", "the request body is too large"),
+    "not_http": ("请求不符合 HTTP 格式", "the request is not well-formed HTTP"),
+    "bad_encoding": ("请求内容与其压缩方式不符", "the body is not what its Content-Encoding says"),
     "not_json": ("请求内容须为 JSON 对象", "the body must be a JSON object, sent as application/json"),
     "bad_request": ("请求内容有误", "the request is not acceptable; see the problems"),
     "unauthorized": ("需要有效的访问令牌", "a valid bearer token is needed"),
@@ -448,6 +450,8 @@ def answer_for(error: Exception) -> ApiError:
             return refusal(error.code)
         case Unavailable():
             return ApiError(503, f"{error.what}_unavailable")
+        case web.RequestPayloadError():
+            return ApiError(400, "bad_encoding")
         case web.HTTPException():
             allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
             return ApiError(error.status, _HTTP_CODES.get(error.status, "bad_request"), headers=allow)
@@ -471,4 +475,7 @@ async def errors_middleware(request: web.Request, handler: Handler) -> web.Strea
             resource = request.match_info.route.resource
             route = resource.canonical if resource is not None else "?"
             log.exception("request failed: %s %s", request.method, route, extra={"action": "web.failed"})
-        return answer.response()
+        response = answer.response()
+        if isinstance(error, web.RequestPayloadError):
+            response.force_close()  # where the next request would begin, nobody knows
+        return response

@@ -35,7 +35,7 @@ IMPORT_MAX = 5_000
 AT_ONCE = 100
 """Tickets that are taken down in one go: they share commits."""
 
-_FORMAT = Choice(tuple(one.value for one in Format))
+_FORMAT = Choice(tuple(one.value for one in Format), code="unknown_word")
 _BOTH = tuple(one.media for one in Format)
 _XLSX = (Format.EXCEL.media,)
 
