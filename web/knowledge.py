@@ -21,6 +21,7 @@ from knowledge.sql import KnowledgeConflict
 from knowledge.tasks import TaskState
 from knowledge.tasks_sql import TaskConflict
 from pbx.ids import TicketNumber
+from web.auth import HOLDER
 from web.backend import NotFound
 from web.errors import ApiError, Handler, Problem, message
 from web.fields import Field, Text, Whole, read_body
@@ -274,17 +275,19 @@ async def export(request: web.Request) -> web.Response:
 async def take_in(request: web.Request) -> web.Response:
     """POST /api/knowledge/import?format=csv|xlsx&submit=1, the body is the file.
 
-    Good rows are taken, all of them or none; the others are named by line, column and code.
+    Good rows are taken, some at a time; the others are named by line, column and code. The same file again goes on
+    where it was cut, or is answered as before (``before``), unless ``anew=1`` is given.
     """
     fields = acting(request)
-    values = query_of(request, ("format", "submit", *ACTING) if fields else ("format", "submit"))
+    values = query_of(request, (*_HOW, *ACTING) if fields else _HOW)
     problems = [
         Problem(name, "missing" if name not in values else code)
         for name, field in fields.items()
         if (name in values or field.required) and (code := field.problem(values.get(name)))
     ]
-    if values.get("submit", "") not in ("", "0", "1"):
-        problems.append(Problem("submit", "not_true_or_false"))
+    for name in ("submit", "anew"):
+        if values.get(name, "") not in ("", "0", "1"):
+            problems.append(Problem(name, "not_true_or_false"))
     if problems:
         raise ApiError(400, "bad_request", problems)
     actor, format = actor_of(request, values), _format_of(values)
@@ -293,7 +296,21 @@ async def take_in(request: web.Request) -> web.Response:
         data += part
         if len(data) > MOST_BYTES:
             raise ApiError(413, "body_too_large")
-    done = await desk(request).take_in(format, bytes(data), actor, values.get("submit") == "1")
+    submit, anew = (values.get(name) == "1" for name in ("submit", "anew"))
+    done = await desk(request).take_in(format, bytes(data), actor, submit, anew)
     faults: list[dict[str, Any]] = [{**asdict(fault), "message": message(fault.code)} for fault in done.faults]
     taken = {"made": done.made, "revised": done.revised, "unchanged": done.unchanged}
-    return answer({**taken, "faults": faults})
+    return answer({"import": done.id, "before": done.before, **taken, "faults": faults})
+
+
+_HOW = ("format", "submit", "anew")
+
+
+async def list_imports(request: web.Request) -> web.Response:
+    """GET /api/knowledge/imports: the latest files, with how many of their good rows are taken; a unit sees its own."""
+    query_of(request, ())
+    found = await desk(request).imports()
+    holder = request[HOLDER]
+    names = ("id", "begun_by", "begun_at", "rows", "done", "ended_at")
+    mine = [one for one in found if not own_unit(request) or one.begun_by == holder.id]
+    return answer({"imports": [{name: getattr(one, name) for name in names} for one in mine]})

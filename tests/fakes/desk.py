@@ -21,6 +21,7 @@ from tickets.repeats_found import Found
 from tickets.search import TicketFilter, TicketPage
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, number_of
+from web.desk import FileTaken
 
 
 class MemoryDesk:
@@ -88,6 +89,12 @@ class MemoryDesk:
         except TicketRefused:
             del self.tickets[ticket.number], self._moves[ticket.number]
             raise
+
+    async def take_file(
+        self, data: bytes, rows: Sequence[tuple[int, TicketChange]], intake: Intake, actor: Actor, anew: bool
+    ) -> FileTaken:
+        made = [(line, (await self.take(intake, change, actor)).number) for line, change in rows]
+        return FileTaken("memory", False, made)
 
     async def change(self, number: TicketNumber, wanted: TicketChange, actor: Actor, version: int | None) -> Ticket:
         self._check()
