@@ -44,6 +44,11 @@ def sees_caller(ticket: Ticket, viewer: Actor) -> bool:
     return viewer.role is Role.AGENT and viewer.id == ticket.agent
 
 
+def knows_caller(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
+    """Whether `viewer` may look at the ticket and is shown who called."""
+    return _part(ticket, viewer, policy) not in (None, Part.CO) and sees_caller(ticket, viewer)
+
+
 def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: TicketPolicy) -> View | None:
     """The ticket as `viewer` sees it, None for one that he does not see at all.
 
@@ -53,7 +58,7 @@ def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: Tic
     part = _part(ticket, viewer, policy)
     if part is None:
         return None
-    caller = part is not Part.CO and sees_caller(ticket, viewer)
+    caller = knows_caller(ticket, viewer, policy)
     shown_ticket, done = ticket, tuple(moves)
     if part is not Part.WHOLE:
         tree, org = policy.organisations, viewer.unit

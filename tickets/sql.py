@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
-from tickets import incident_rows, outbox_sql, ownership_sql, term_rows
+from tickets import incident_rows, outbox_sql, ownership_sql, term_rows, word_rows, words
 from tickets.approvals import Approval, ApprovalKind, Outcome
 from tickets.exchange import outbox as exchange_outbox
 from tickets.flow import Intake, apply, opened
@@ -92,6 +92,7 @@ def open_ticket(connection: Connection, opening: OpenTicket, policy: TicketPolic
     ticket, first = opened(number, opening, Actor(opening.agent, Role.AGENT), policy)
     if connection.execute(_insert_once(connection.dialect.name), _row(ticket)).first() is None:
         return TicketNumber(connection.execute(_OF_CALL, mine).scalar_one())  # another writer was faster
+    word_rows.put(connection, None, ticket)
     _keep_move(connection, first, policy)
     return ticket.number
 
@@ -102,6 +103,7 @@ def take_ticket(
     """Take down a ticket that no call opened, with what is known of it. Raises `TicketRefused`, `CalendarError`."""
     ticket, first = opened(_take_number(connection, intake.at, policy), intake, actor, policy)
     connection.execute(_NEW_TICKET, _row(ticket))
+    word_rows.put(connection, None, ticket)
     _keep_move(connection, first, policy)
     if wanted == TicketChange():
         return ticket
@@ -134,6 +136,8 @@ def move_ticket(
     _keep_move(connection, kept, policy)
     if term_rows.FIELDS & different.keys():
         term_rows.put(connection, before, after)
+    if words.FIELDS & different.keys():
+        word_rows.put(connection, before, after)
     ownership_sql.follow(connection, before, after, kept, policy)
     exchange_outbox.follow(connection, before, after, kept, policy)
     return _answered_late(connection, before, after, at, policy)
@@ -287,7 +291,7 @@ def _keep_units(connection: Connection, before: Ticket, after: Ticket) -> None:
     for unit in sorted(before.units - after.units):
         connection.execute(delete(units).where(units.c.ticket == after.number, units.c.unit == unit))
     for unit in sorted(after.units - before.units):
-        connection.execute(_NEW_UNIT, {"ticket": after.number, "unit": unit})
+        connection.execute(_NEW_UNIT, {"ticket": after.number, "unit": unit, "opened_at": after.opened_at})
 
 
 def _keep_move(connection: Connection, move: TicketMove, policy: TicketPolicy) -> None:
