@@ -264,9 +264,10 @@ _THEIR_PLACE = cast(_DAY, BigInteger) * _ON_A_DAY + cast(_RUNNING, BigInteger)
 
 def _sqlite(keys: tuple[int, ...], low: int, high: int, wanted: TicketFilter) -> Select[Any]:
     """FTS5 gives what it finds in the order of its rows, so it goes no further than the page."""
-    place = table(word_rows.NAME, column("rowid", BigInteger)).c.rowid
+    words = table(word_rows.NAME, column("rowid", BigInteger))
+    place = words.c.rowid
     number = func.printf("%d%05d", place // _ON_A_DAY, place % _ON_A_DAY)
-    query = select(place).join_from(place.table, tickets, tickets.c.number == number)
+    query = select(place).join_from(words, tickets, tickets.c.number == number)
     query = query.where(
         literal_column(word_rows.NAME).op("MATCH")(word_rows.matching(keys)), place >= low, place < high
     )

@@ -107,7 +107,7 @@ def take_ticket(
     _keep_move(connection, first, policy)
     if wanted == TicketChange():
         return ticket
-    return move_ticket(connection, ticket.number, Move(TicketInput.AMEND, change=wanted), actor, intake.at, policy)
+    return _moved(connection, ticket, Move(TicketInput.AMEND, change=wanted), actor, intake.at, policy)
 
 
 def _take_number(connection: Connection, at: float, policy: TicketPolicy) -> TicketNumber:
@@ -123,13 +123,20 @@ def move_ticket(
 
     Raises `TicketConflict`, `TicketRefused`, `CalendarError`: nothing is written then.
     """
-    before = _locked(connection, number)
+    return _moved(connection, _locked(connection, number), move, actor, at, policy)
+
+
+def _moved(connection: Connection, before: Ticket, move: Move, actor: Actor, at: float, policy: TicketPolicy) -> Ticket:
+    """The same to a ticket that this transaction has locked, or made."""
+    number = before.number
     after, kept = apply(before, move, actor, at, policy)
     if move.input is TicketInput.MERGE:
         _check_target(connection, after)
     if move.input is TicketInput.JOIN:
         refuse_closed(incident_rows.locked(connection, after.incident_id or ""))
     different = {name: plain(value) for name in _COLUMNS if (value := getattr(after, name)) != getattr(before, name)}
+    if len(after.approvals) != len(before.approvals):
+        different["requests"] = len(after.approvals)
     connection.execute(_set(tuple(different)), {"of_number": number, **different})
     _keep_approvals(connection, before, after)
     _keep_units(connection, before, after)
@@ -241,8 +248,9 @@ def list_moves(connection: Connection, number: TicketNumber) -> list[TicketMove]
 def whole(connection: Connection, rows: Sequence[Row[Any]]) -> list[Ticket]:
     """The tickets of these rows of `tickets`, with their requests, in the same order."""
     asked: dict[str, list[Approval]] = defaultdict(list)
-    for start in range(0, len(rows), _AT_ONCE):
-        numbers = [row.number for row in rows[start : start + _AT_ONCE]]
+    having = [row.number for row in rows if row.requests]
+    for start in range(0, len(having), _AT_ONCE):
+        numbers = having[start : start + _AT_ONCE]
         for row in connection.execute(_REQUESTS, {"numbers": numbers}):
             asked[row.ticket].append(approval_of(row))
     return [_ticket(row, tuple(asked[row.number])) for row in rows]
@@ -301,14 +309,15 @@ def _keep_move(connection: Connection, move: TicketMove, policy: TicketPolicy) -
 
 
 def _row(ticket: Ticket) -> dict[str, Any]:
-    return {name: plain(getattr(ticket, name)) for name in _COLUMNS}
+    return {name: plain(getattr(ticket, name)) for name in _COLUMNS} | {"requests": len(ticket.approvals)}
 
 
-_COLUMNS = tuple(column.name for column in tickets.c)
+_COLUMNS = tuple(column.name for column in tickets.c if column.name != "requests")
 
 
 def _ticket(row: Row[Any], asked: tuple[Approval, ...]) -> Ticket:
     values = dict(row._mapping)
+    del values["requests"]
     values["number"] = TicketNumber(row.number)
     values["call"] = CallId(row.call) if row.call is not None else None
     values["agent"] = AgentId(row.agent)

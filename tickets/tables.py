@@ -84,6 +84,7 @@ tickets = Table(
     Column("satisfaction", Integer),
     Column("recording", Text),
     Column("transcript", Boolean, nullable=False),
+    Column("requests", Integer, nullable=False),  # rows of `approvals`: most tickets have none, and none is looked for
     PrimaryKeyConstraint("number", name="pk_tickets"),
     UniqueConstraint("call", name="uq_tickets_call"),  # one call opens one ticket, however often it is told to
     Index("ix_tickets_opened_at", "opened_at", "number"),

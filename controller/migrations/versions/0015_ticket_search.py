@@ -1,7 +1,7 @@
 """Tickets are found by their words, and a unit's list is read in the order of its tickets.
 
-`ticket_units` is told when each ticket was opened; the words of the tickets that are there are written, which for a
-million takes some minutes.
+`ticket_units` is told when each ticket was opened, `tickets` how many requests it has; the words of the tickets that
+are there are written, which for a million takes some minutes.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ def upgrade() -> None:
         "UPDATE ticket_units SET opened_at = (SELECT t.opened_at FROM tickets t WHERE t.number = ticket_units.ticket)"
     )
     op.create_index("ix_ticket_units_unit", "ticket_units", ["unit", "opened_at", "ticket"])
+    op.add_column("tickets", sa.Column("requests", sa.Integer(), nullable=False, server_default="0"))
+    op.execute(
+        "UPDATE tickets SET requests = (SELECT count(*) FROM ticket_approvals a WHERE a.ticket = tickets.number) "
+        "WHERE number IN (SELECT ticket FROM ticket_approvals)"
+    )
     if postgres:
         op.create_table(
             "ticket_words",
