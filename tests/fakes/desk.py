@@ -124,7 +124,9 @@ class MemoryDesk:
         self._moves[number].append(kept)
         return self.tickets[number]
 
-    async def decided(self, since: float, until: float) -> Sequence[tuple[TicketNumber, Approval]]:
+    async def decided(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> Sequence[tuple[TicketNumber, Approval]]:
         self._check()
         return [
             (ticket.number, one)
@@ -140,10 +142,10 @@ class NoEvents:
     async def repeats(self, draft: Draft, viewer: Actor) -> Found:
         return Found((), None, ())
 
-    async def incidents(self, since: float, until: float) -> Sequence[IncidentView]:
+    async def incidents(self, since: float, until: float, viewer: Actor) -> Sequence[IncidentView]:
         return ()
 
-    async def incident(self, id: str) -> IncidentView | None:
+    async def incident(self, id: str, viewer: Actor) -> IncidentView | None:
         return None
 
     async def open_incident(self, title: str, numbers: Sequence[TicketNumber], actor: Actor) -> MassIncident:
