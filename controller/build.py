@@ -42,6 +42,7 @@ from controller.own_sounds import OwnSounds
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
+from controller.query_tries import QUERY_TRIES
 from controller.records import Operations, Records
 from controller.reminders import Reminders
 from controller.schema import upgrade
@@ -198,7 +199,12 @@ class Hotline:
         await asyncio.to_thread(own_sounds.publish)
         citizens = settings.raw.citizens
         queries = HotlinePublic(
-            records, load_or_make_token(data / "query-key"), settings.tickets, self.clock, citizens.queries
+            records,
+            load_or_make_token(data / "query-key"),
+            settings.tickets,
+            self.clock,
+            citizens.queries,
+            data / QUERY_TRIES,
         )
         performer.look_up = queries.by_phone
         events = HotlineEvents(

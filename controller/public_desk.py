@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from pathlib import Path
 
+from controller.query_tries import QueryTries
 from controller.records import Records
 from controller.ticket_desk import from_store
 from pbx.commands import QueryTicket
@@ -28,9 +30,12 @@ class HotlinePublic:
         policy: TicketPolicy,
         clock: Callable[[], float],
         rules: QueryRules | None = None,
+        tries: Path | None = None,
     ) -> None:
+        """`tries`: the file that keeps the counts for after a restart. Blocks while it is read."""
         self._records, self._key, self._policy, self._clock = records, key, policy, clock
         self._guard = QueryGuard(rules)
+        self._tries = QueryTries(self._guard, tries, key, clock)
 
     def code(self, number: TicketNumber) -> str:
         """The code that is given with a ticket."""
@@ -88,12 +93,15 @@ class HotlinePublic:
     async def _find(self, number: str, proof: str, source: str) -> tuple[Ticket | None, str]:
         now = self._clock()
         guessable = len(proof) != CODE_DIGITS
-        if not self._guard.admit(source, number, now, guessable=guessable):
+        who, what = self._tries.name(source), self._tries.name(number)
+        if not self._guard.admit(who, what, now, guessable=guessable):
             raise TooManyQueries(math.ceil(self._guard.rules.tries_in_s))
+        await self._tries.keep(*self._guard.counts_of(who, what))
         ticket = await from_store(self._records.ticket(TicketNumber(number)))
         shown = proved(ticket, number, proof, self._key)
         if not shown:
             return None, ""
         if guessable:
-            self._guard.fitted(number)
+            self._guard.fitted(what)
+            await self._tries.keep(*self._guard.counts_of(who, what))
         return ticket, shown

@@ -67,6 +67,11 @@ def reviews(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> bool:
     return _part(ticket, actor, policy) is Part.WHOLE
 
 
+def knows_caller(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
+    """Whether `viewer` may look at the ticket and is shown who called."""
+    return _part(ticket, viewer, policy) not in (None, Part.CO) and sees_caller(ticket, viewer)
+
+
 def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: TicketPolicy) -> View | None:
     """The ticket as `viewer` sees it, None for one that he does not see at all.
 
@@ -76,7 +81,7 @@ def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: Tic
     part = _part(ticket, viewer, policy)
     if part is None:
         return None
-    caller = part is not Part.CO and sees_caller(ticket, viewer)
+    caller = knows_caller(ticket, viewer, policy)
     shown_ticket, done = ticket, tuple(moves)
     if part is not Part.WHOLE:
         tree, org = policy.organisations, viewer.unit

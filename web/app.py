@@ -205,6 +205,7 @@ def _knowledge() -> list[tuple[str, str, Handler]]:
         ("POST", f"{task}/dismiss", knowledge.dismiss_task),
         ("GET", "/api/knowledge/export", knowledge.export),
         ("POST", "/api/knowledge/import", knowledge.take_in),
+        ("GET", "/api/knowledge/imports", knowledge.list_imports),
     ]
 
 

@@ -98,6 +98,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "title_too_long": ("标题过长", "the title is too long"),
     "text_too_long": ("内容过长", "the text is too long"),
     "bad_title": ("标题含有不允许的字符", "the title has characters that are not allowed"),
+    "too_few_words": ("检索词至少两个字", "name at least two characters to look for"),
     "bad_text": ("内容含有不允许的字符", "the text has characters that are not allowed"),
     # tickets
     "conflict": (
