@@ -127,6 +127,17 @@ def test_an_installation_with_one_city_needs_no_number_that_says_so(tmp_path: Pa
     assert load(written(tmp_path, text + one + other)).tickets.numbers == {"051912345": "cz", "051112345": "cz"}
 
 
+def test_a_city_below_a_province_that_is_another_installation(tmp_path: Path) -> None:
+    text = CITIES.replace('kind = "province"\n', 'kind = "province"\npeer = "jiangsu"\n')
+    text += '[exchange]\nname = "cities"\n[[exchange.peers]]\nid = "jiangsu"\nurl = "https://js.example"\n'
+    text += 'keys = [{ id = "k", file = "key" }]\n'
+    policy = load(written(tmp_path, text)).tickets
+    assert policy.numbers == {"051912345": "cz", "051112345": "zj"}
+    assert (policy.organisations.peer("js"), policy.organisations.peer("cz-water")) == ("jiangsu", "")
+    with pytest.raises(ConfigError, match="js is no city or province of .* that this hotline serves"):
+        load(written(tmp_path, text.replace('city = "zj"', 'city = "js"')))
+
+
 def test_the_exchange_has_names_peers_and_keys(tmp_path: Path) -> None:
     text = CITIES.replace('name = "镇江市"\n', 'name = "镇江市"\npeer = "zhenjiang"\n').replace('city = "zj"\n', "")
     wrong = """[exchange]
