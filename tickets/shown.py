@@ -33,7 +33,7 @@ def _part(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> Part | None:
     Everybody else: a unit sees the tickets that it leads or co-handles, the hotline's people see all.
     """
     if viewer.unit in policy.organisations:
-        return part_of(policy.organisations, viewer.unit, ticket, policy.numbers)
+        return part_of(viewer.unit, ticket, policy)
     return Part.WHOLE if viewer.role is not Role.UNIT or viewer.unit in ticket.units else None
 
 
