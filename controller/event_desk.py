@@ -48,13 +48,13 @@ class HotlineEvents:
         """Tickets that are likely about the same."""
         return await from_store(self._store.read(repeats_sql.repeats_of, draft, viewer, self._policy, self._rules))
 
-    async def incidents(self, since: float, until: float) -> Sequence[IncidentView]:
+    async def incidents(self, since: float, until: float, viewer: Actor) -> Sequence[IncidentView]:
         """The incidents of a span, and those that go on."""
-        return await from_store(self._store.read(incident_rows.listed, since, until))
+        return await from_store(self._store.read(incidents_sql.list_incidents, since, until, viewer, self._policy))
 
-    async def incident(self, id: str) -> IncidentView | None:
+    async def incident(self, id: str, viewer: Actor) -> IncidentView | None:
         """One incident."""
-        return await from_store(self._store.read(incident_rows.get, id))
+        return await from_store(self._store.read(incidents_sql.get_incident, id, viewer, self._policy))
 
     async def open_incident(self, title: str, numbers: Sequence[TicketNumber], actor: Actor) -> MassIncident:
         """Make an incident of these tickets."""

@@ -50,10 +50,15 @@ SETTLED_FROM = frozenset({TicketState.REGISTERED, TicketState.DISPATCHED, Ticket
 """States in which a ticket is answered when its incident is closed."""
 
 
-def opened(id: str, title: str, actor: Actor, at: float, policy: TicketPolicy) -> MassIncident:
-    """A new incident. Raises `TicketRefused` (``not_allowed``, ``title_too_long``, ``bad_title``, ``missing``)."""
+def may_join(actor: Actor) -> None:
+    """Raise `TicketRefused` (``not_allowed``) unless `actor` may say that tickets are about one event."""
     if TicketInput.JOIN not in RIGHTS[actor.role]:
         raise TicketRefused("not_allowed", "This is not the right of your role.")
+
+
+def opened(id: str, title: str, actor: Actor, at: float, policy: TicketPolicy) -> MassIncident:
+    """A new incident. Raises `TicketRefused` (``not_allowed``, ``title_too_long``, ``bad_title``, ``missing``)."""
+    may_join(actor)
     name = one_line(title, "title", policy.title_max)
     if not name:
         raise TicketRefused("missing", "An incident has a title.", "title")

@@ -24,12 +24,12 @@ class EventDesk(Protocol):
         """Tickets that are likely about the same as `draft`, as far as `viewer` may know of them."""
         ...
 
-    async def incidents(self, since: float, until: float) -> Sequence[IncidentView]:
-        """The incidents opened in [since, until), and those that go on, oldest first."""
+    async def incidents(self, since: float, until: float, viewer: Actor) -> Sequence[IncidentView]:
+        """The incidents opened in [since, until), and those that go on, that are there for `viewer`, oldest first."""
         ...
 
-    async def incident(self, id: str) -> IncidentView | None:
-        """One incident."""
+    async def incident(self, id: str, viewer: Actor) -> IncidentView | None:
+        """One incident; None where there is none for `viewer`."""
         ...
 
     async def open_incident(self, title: str, numbers: Sequence[TicketNumber], actor: Actor) -> MassIncident:

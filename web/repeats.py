@@ -130,19 +130,18 @@ async def join(request: web.Request) -> web.Response:
 
 async def list_incidents(request: web.Request) -> web.Response:
     """GET /api/incidents?since=&until=: those opened in the window and those that go on."""
-    _viewer(request)
+    viewer = _viewer(request)
     limits = request.app[LIMITS]
     window = read_window(
         request, now=request.app[CLOCK](), usual_s=limits.usual_window_s, longest_s=limits.ticket_window_s
     )
-    found = await _desk(request).incidents(window.since, window.until)
+    found = await _desk(request).incidents(window.since, window.until, viewer)
     return answer({"since": window.since, "until": window.until, "incidents": [_view(one) for one in found]})
 
 
 async def show_incident(request: web.Request) -> web.Response:
     """GET /api/incidents/{id}; its tickets: ``GET /api/tickets?incident=ID``."""
-    _viewer(request)
-    found = await _desk(request).incident(request.match_info["id"])
+    found = await _desk(request).incident(request.match_info["id"], _viewer(request))
     if found is None:
         raise NotFound("mass_incident")
     return answer(_view(found))

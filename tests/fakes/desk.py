@@ -127,10 +127,10 @@ class NoEvents:
     async def repeats(self, draft: Draft, viewer: Actor) -> Found:
         return Found((), None, ())
 
-    async def incidents(self, since: float, until: float) -> Sequence[IncidentView]:
+    async def incidents(self, since: float, until: float, viewer: Actor) -> Sequence[IncidentView]:
         return ()
 
-    async def incident(self, id: str) -> IncidentView | None:
+    async def incident(self, id: str, viewer: Actor) -> IncidentView | None:
         return None
 
     async def open_incident(self, title: str, numbers: Sequence[TicketNumber], actor: Actor) -> MassIncident:
