@@ -43,7 +43,8 @@ class HotlinePublic:
         ticket, shown = await self._find(number, proof, source)
         found = None
         if ticket is not None:
-            found = public_view(ticket, await from_store(self._records.ticket_moves(ticket.number)), shown)
+            moves = await from_store(self._records.ticket_moves(ticket.number))
+            found = public_view(ticket, moves, shown, self._policy)
         # Whether there is such a ticket is not to be told by how soon the answer comes.
         await asyncio.sleep(max(0.0, ready - loop.time()))
         return found
@@ -55,7 +56,7 @@ class HotlinePublic:
         try:
             ticket, shown = await self._find(asked.number, asked.proof, f"tel:{asked.caller}")
             if ticket is not None:
-                found = public_view(ticket, (), shown)
+                found = public_view(ticket, (), shown, self._policy)
                 outcome, status, days = "found", found.status, self._days(found.due, now)
         except TooManyQueries:
             outcome = "limit"
