@@ -50,11 +50,20 @@ class HotlineEvents:
 
     async def incidents(self, since: float, until: float, viewer: Actor) -> Sequence[IncidentView]:
         """The incidents of a span, and those that go on."""
-        return await from_store(self._store.read(incidents_sql.list_incidents, since, until, viewer, self._policy))
+
+        def read(connection: Connection) -> list[IncidentView]:
+            return incidents_sql.seen(connection, incident_rows.listed(connection, since, until), viewer, self._policy)
+
+        return await from_store(self._store.read(read))
 
     async def incident(self, id: str, viewer: Actor) -> IncidentView | None:
         """One incident."""
-        return await from_store(self._store.read(incidents_sql.get_incident, id, viewer, self._policy))
+
+        def read(connection: Connection) -> IncidentView | None:
+            found = incident_rows.get(connection, id)
+            return next(iter(incidents_sql.seen(connection, [found], viewer, self._policy)), None) if found else None
+
+        return await from_store(self._store.read(read))
 
     async def open_incident(self, title: str, numbers: Sequence[TicketNumber], actor: Actor) -> MassIncident:
         """Make an incident of these tickets."""

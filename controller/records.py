@@ -385,9 +385,14 @@ class Records:
         """The next tickets of a list. Raises `TicketRefused` for an `after` that is no ticket."""
         return await self._store.read(list_rows.page_of_tickets, wanted)
 
-    async def decided_requests(self, since: float, until: float) -> list[tuple[TicketNumber, Approval]]:
-        """The requests (退单, 延期, …) decided in [since, until), epoch seconds, with their tickets."""
-        return await self._store.read(list_rows.decided_requests, since, until)
+    async def decided_requests(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> list[tuple[TicketNumber, Approval]]:
+        """The requests (退单, 延期, …) decided in [since, until), epoch seconds, with their tickets.
+
+        `regions`: of tickets of these regions only; None = of all.
+        """
+        return await self._store.read(list_rows.decided_requests, since, until, regions)
 
     async def ticket_moves(self, number: TicketNumber) -> list[TicketMove]:
         """Everything that was done to a ticket, in order."""
@@ -443,9 +448,12 @@ class Records:
         """Take a row out; False where there is none. Raises `StoreError`."""
         return self._store.submit(self._do.drop_ownership, id)
 
-    async def hit_rate(self, since: float, until: float) -> dict[str, HitRate]:
-        """How often it was right about tickets handled in [since, until), by class; ``*`` = all."""
-        return await self._store.read(ownership_rows.rate, since, until)
+    async def hit_rate(self, since: float, until: float, regions: frozenset[str] | None = None) -> dict[str, HitRate]:
+        """How often it was right about tickets handled in [since, until), by class; ``*`` = all together.
+
+        `regions`: about tickets of these regions only; None = about all.
+        """
+        return await self._store.read(ownership_rows.rate, since, until, regions)
 
     def receive_message(self, arrival: Arrival) -> asyncio.Future[Receipt]:
         """Take a peer's message in; resolves after the commit. Raises `NotTrusted`, `MessageRefused`, `StoreError`."""

@@ -15,6 +15,7 @@ from tickets.effects import EFFECTS, Doing, decidable
 from tickets.given import Move, checked
 from tickets.log import changes, plain
 from tickets.moves import MAY_OPEN, REFUSALS, RIGHTS, TICKET_MOVES, Actor, Role, TicketInput, TicketState
+from tickets.shown import sees_ticket
 from tickets.texts import TicketRefused
 from tickets.ticket import Channel, Ticket, TicketChange, TicketMove, TicketPolicy, changed
 from tickets.times import timed
@@ -171,6 +172,9 @@ def may(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> tuple[TicketInput
 def allow(ticket: Ticket, move: Move, actor: Actor, policy: TicketPolicy) -> None:
     """Raise `TicketRefused` unless the actor's role, the version, the state and the actor's unit allow the move."""
     cause = move.input
+    if actor.role is not Role.UNIT and not sees_ticket(ticket, actor, policy):
+        # Another city's: it is not there for him. A unit is told below that a ticket is not its own.
+        raise TicketRefused("unknown_ticket", "There is no ticket of this number.")
     if cause not in RIGHTS[actor.role]:
         raise TicketRefused("not_allowed", "This is not the right of your role.")
     if actor.role is Role.UNIT:

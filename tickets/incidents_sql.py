@@ -10,10 +10,10 @@ from sqlalchemy import Connection, select
 from pbx.ids import TicketNumber
 from tickets import incident_rows
 from tickets.given import Move
-from tickets.incidents import SETTLED_FROM, IncidentView, MassIncident, closed, may_join, opened
+from tickets.incidents import SETTLED_FROM, IncidentView, MassIncident, closed, opened, refuse_joining, refuse_settling
 from tickets.moves import Actor, TicketInput
-from tickets.shown import sees_all, sees_ticket
-from tickets.sql import get_ticket, move_ticket, of_incident
+from tickets.shown import sees_ticket
+from tickets.sql import get_ticket, move_ticket, samples
 from tickets.tables import tickets
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketPolicy
@@ -31,7 +31,7 @@ def open_incident(
     policy: TicketPolicy,
 ) -> MassIncident:
     """Make an incident of these tickets. Raises `TicketRefused`: of all of them or of none."""
-    may_join(actor)
+    refuse_joining(actor)
     found = [_known(connection, number, actor, policy) for number in numbers]
     name = title or next((one.title or one.text[: policy.title_max] for one in found if one.title or one.text), "")
     incident = opened(incident_rows.new_id(connection, at), name.replace("\n", " "), actor, at, policy)
@@ -50,10 +50,9 @@ def join(
     connection: Connection, number: TicketNumber, other: TicketNumber, actor: Actor, at: float, policy: TicketPolicy
 ) -> MassIncident:
     """One click: `number` is about the same event as `other`; the incident of that one, or a new one of both."""
+    refuse_joining(actor)
     if number == other:
         raise TicketRefused("bad_into", "A ticket is joined with another one.", "with")
-    may_join(actor)
-    _known(connection, number, actor, policy)
     theirs = _known(connection, other, actor, policy)
     if theirs.incident_id is None:
         return open_incident(connection, "", (other, number), actor, at, policy)
@@ -64,16 +63,19 @@ def join(
 def close_incident(
     connection: Connection, id: str, reply: str, actor: Actor, at: float, policy: TicketPolicy
 ) -> MassIncident:
-    """Close an incident and answer the first of its tickets; `settle` answers the others. Raises `TicketRefused`.
+    """Close an incident and answer the first of its tickets; `settle` answers the others.
 
-    Its tickets are answered by who may look at them all: another city answers its own.
+    Raises `TicketRefused`: ``unknown_mass_incident`` for one of which the actor sees no ticket, ``not_all_yours`` where
+    some belong to another hotline, whose callers only it answers.
     """
-    found = incident_rows.locked(connection, id)
-    if not sees_incident(connection, id, actor, policy):
+    refuse_settling(actor)
+    incident = incident_rows.locked(connection, id)
+    mine = {sees_ticket(one, actor, policy) for one in samples(connection, [id]).get(id, ())}
+    if mine == {False}:
         raise TicketRefused("unknown_mass_incident", "There is no such incident.", "incident")
-    over = closed(found, reply, actor, at, policy)
-    if not sees_all(actor, policy) and not all(sees_ticket(one, actor, policy) for one in of_incident(connection, id)):
-        raise TicketRefused("not_allowed", "Others' tickets are in it, which you cannot answer.")
+    if False in mine:
+        raise TicketRefused("not_all_yours", "Some of its tickets are another hotline's; who sees all closes it.")
+    over = closed(incident, reply, actor, at, policy)
     incident_rows.save(connection, over)
     return settle(connection, id, at, policy)
 
@@ -95,23 +97,14 @@ def settle(connection: Connection, id: str, at: float, policy: TicketPolicy) -> 
     return incident
 
 
-def sees_incident(connection: Connection, id: str, viewer: Actor, policy: TicketPolicy) -> bool:
-    """Whether an incident is there for `viewer`: he may look at one of its tickets at least."""
-    return sees_all(viewer, policy) or any(sees_ticket(one, viewer, policy) for one in of_incident(connection, id))
-
-
-def list_incidents(
-    connection: Connection, since: float, until: float, viewer: Actor, policy: TicketPolicy
+def seen(
+    connection: Connection, views: Sequence[IncidentView], viewer: Actor, policy: TicketPolicy
 ) -> list[IncidentView]:
-    """The incidents opened in [since, until), and those that go on, oldest first, that are there for `viewer`."""
-    found = incident_rows.listed(connection, since, until)
-    return [one for one in found if sees_incident(connection, one.incident.id, viewer, policy)]
-
-
-def get_incident(connection: Connection, id: str, viewer: Actor, policy: TicketPolicy) -> IncidentView | None:
-    """One incident, or None where there is none for `viewer`."""
-    found = incident_rows.get(connection, id)
-    return found if found is not None and sees_incident(connection, id, viewer, policy) else None
+    """Those of which `viewer` sees a ticket: the words of an incident are those of its tickets."""
+    if viewer.unit not in policy.organisations:
+        return list(views)
+    found = samples(connection, [one.incident.id for one in views])
+    return [one for one in views if any(sees_ticket(t, viewer, policy) for t in found.get(one.incident.id, ()))]
 
 
 def _known(connection: Connection, number: TicketNumber, actor: Actor, policy: TicketPolicy) -> Ticket:

@@ -27,11 +27,6 @@ def sees_ticket(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
     return _part(ticket, viewer, policy) is not None
 
 
-def sees_all(viewer: Actor, policy: TicketPolicy) -> bool:
-    """Whether no ticket is hidden from `viewer`: he works for the whole installation."""
-    return viewer.unit not in policy.organisations and viewer.role is not Role.UNIT
-
-
 def _part(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> Part | None:
     """Where there is a tree of organisations it decides, for everybody who acts for one of them (`tickets/sight.py`).
 
@@ -39,7 +34,7 @@ def _part(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> Part | None:
     """
     if viewer.unit in policy.organisations:
         return part_of(viewer.unit, ticket, policy)
-    return Part.WHOLE if sees_all(viewer, policy) or viewer.unit in ticket.units else None
+    return Part.WHOLE if viewer.role is not Role.UNIT or viewer.unit in ticket.units else None
 
 
 def sees_caller(ticket: Ticket, viewer: Actor) -> bool:

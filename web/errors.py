@@ -284,6 +284,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "knowledge_conflict": ("内容已被他人更新, 请核对最新内容 (见 present)", "it was changed meanwhile; see present"),
     "task_not_now": ("当前状态下不允许此操作", "the question's state does not allow this"),
+    "not_all_yours": (
+        "其中有其他热线的工单, 请由可见全部工单者办结",
+        "some of its tickets are another hotline's; whoever sees all of them closes it",
+    ),
     "not_your_unit": ("不属于您的单位", "this is another unit's"),
     "own_entry": ("不能审核自己编写或送审的内容", "nobody reviews what he has written or submitted himself"),
     "reason_needed": ("请说明理由", "a reason is needed"),
@@ -379,7 +383,7 @@ def refusal(code: str, detail: Mapping[str, str] | None = None) -> ApiError:
 
     403 for want of a right, 404, 422 for a field, 503, or 409 for all that the state forbids.
     """
-    if code in ("not_allowed", "not_your_queue", "not_your_unit", "own_entry"):
+    if code in ("not_allowed", "not_your_queue", "not_your_unit", "not_all_yours", "own_entry"):
         return ApiError(403, code)
     if code in _FIELD_AT_FAULT:
         return ApiError(422, code, [Problem(_FIELD_AT_FAULT[code], code)])

@@ -25,11 +25,11 @@ class EventDesk(Protocol):
         ...
 
     async def incidents(self, since: float, until: float, viewer: Actor) -> Sequence[IncidentView]:
-        """The incidents opened in [since, until), and those that go on, that are there for `viewer`, oldest first."""
+        """The incidents opened in [since, until), and those that go on, oldest first, of which `viewer` may know."""
         ...
 
     async def incident(self, id: str, viewer: Actor) -> IncidentView | None:
-        """One incident; None where there is none for `viewer`."""
+        """One incident, if `viewer` may know of it."""
         ...
 
     async def open_incident(self, title: str, numbers: Sequence[TicketNumber], actor: Actor) -> MassIncident:

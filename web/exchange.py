@@ -6,7 +6,6 @@ import json
 
 from aiohttp import web
 
-from pbx.ids import TicketNumber
 from tickets.exchange.messages import MessageRefused
 from tickets.exchange.signing import KEY, NONCE, SIGNATURE, TIME, NotTrusted
 from tickets.moves import Role
@@ -61,9 +60,7 @@ async def show_talks(request: web.Request) -> web.Response:
 async def give_back(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/give-back ``{"reason": …}``: 退回 to the hotline that handed the ticket over to us."""
     body = await read_body(request, {"reason": Text(request.app[LIMITS].text_length, required=True)})
-    ticket = await _office(request).give_back(
-        TicketNumber(request.match_info["number"]), body["reason"], request[HOLDER]
-    )
+    ticket = await _office(request).give_back((await seen(request)).number, body["reason"], request[HOLDER])
     if ticket is None:
         raise NotFound("ticket")
     return one_answer(request, ticket, request[HOLDER])

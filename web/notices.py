@@ -12,7 +12,7 @@ from ivr.prompts import LANGUAGES
 from ivr.upload import LONGEST_BYTES
 from pbx.ids import ActorId, QueueId
 from pbx.notice import Incident, NoticeEnded, NoticeGiven, Registration
-from tickets.moves import ADMIN
+from tickets.moves import ADMIN as TICKET_ADMIN
 from web.auth import ACTOR
 from web.backend import NotFound, Refused, RequestResult
 from web.described import described
@@ -108,7 +108,7 @@ async def _goes_on(request: web.Request, of: str) -> None:
 
 
 async def _is_over(request: web.Request, of: str) -> bool:
-    found = await request.app[BACKEND].events.incident(of, ADMIN)
+    found = await request.app[BACKEND].events.incident(of, TICKET_ADMIN)
     if found is None:
         raise NotFound("mass_incident")
     return found.incident.closed_at is not None

@@ -16,7 +16,7 @@ from web.fields import Field, Text, read_body, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.offices import TicketOffice
 from web.shape import answer
-from web.tickets import seen
+from web.tickets import own_regions, seen
 
 _WRITES = frozenset({Role.ADMIN, Role.SUPERVISOR, Role.LEADER})
 _READS = _WRITES | {Role.DISPATCHER, Role.INSPECTOR, Role.AGENT}
@@ -84,6 +84,7 @@ async def change_row(request: web.Request) -> web.Response:
 async def _put(request: web.Request, id: int) -> OwnershipRow:
     _allowed(request, _WRITES)
     body = await read_body(request, _ROW)
+    await _own(request, id, body.get("region", ""))
     row = OwnershipRow(
         id,
         body.get("class_code", ""),
@@ -97,9 +98,22 @@ async def _put(request: web.Request, id: int) -> OwnershipRow:
     return await _office(request).put_ownership(row)
 
 
+async def _own(request: web.Request, id: int, region: str | None) -> None:
+    """A city writes its own rows alone. ApiError 403 for a row that is another's, or shall be, or speaks for all."""
+    regions = own_regions(request[HOLDER], request.app[BACKEND].desk.policy)
+    if regions is None:
+        return
+    wanted = [] if region is None else [region]
+    if id:
+        wanted += [row.region for row in await _office(request).ownership(None, None) if row.id == id]
+    if any(one not in regions for one in wanted):
+        raise ApiError(403, "not_allowed")
+
+
 async def drop_row(request: web.Request) -> web.Response:
     """DELETE /api/ownership/{id}."""
     _allowed(request, _WRITES)
+    await _own(request, int(request.match_info["id"]), None)
     if not await _office(request).drop_ownership(int(request.match_info["id"])):
         raise NotFound("row")
     return answer({"ok": True})
@@ -112,7 +126,8 @@ async def show_rate(request: web.Request) -> web.Response:
     window = read_window(
         request, now=request.app[CLOCK](), usual_s=limits.longest_window_s, longest_s=limits.ticket_window_s
     )
-    found = dict(await _office(request).hit_rate(window.since, window.until))
+    regions = own_regions(request[HOLDER], request.app[BACKEND].desk.policy)
+    found = dict(await _office(request).hit_rate(window.since, window.until, regions))
     whole = found.pop("*", HitRate(0, 0))
     classes = {code: _rate(one) for code, one in sorted(found.items())}
     return answer({"since": window.since, "until": window.until, **_rate(whole), "classes": classes})

@@ -130,8 +130,7 @@ async def join(request: web.Request) -> web.Response:
 
 async def list_incidents(request: web.Request) -> web.Response:
     """GET /api/incidents?since=&until=: those opened in the window and those that go on."""
-    viewer = _viewer(request)
-    limits = request.app[LIMITS]
+    viewer, limits = _viewer(request), request.app[LIMITS]
     window = read_window(
         request, now=request.app[CLOCK](), usual_s=limits.usual_window_s, longest_s=limits.ticket_window_s
     )

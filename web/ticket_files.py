@@ -15,6 +15,7 @@ from tickets.lamps import Lamp
 from tickets.monthly import Line, Month, bounds
 from tickets.moves import MAY_OPEN, Actor, Role
 from tickets.search import PAGE_MAX, TicketFilter
+from tickets.shown import sees_ticket
 from tickets.texts import TicketRefused
 from tickets.ticket import Channel, Ticket, TicketChange
 from web.auth import HOLDER
@@ -25,6 +26,7 @@ from web.keys import BACKEND, CLOCK, LIMITS
 from web.shape import answer
 from web.sheets import MOST_BYTES, BadFile, Format, Sheet, read, written
 from web.ticket_rows import HEADS, WIDTHS, changes_of, rows_of
+from web.tickets import scope
 
 EXPORT_MAX = 50_000
 """Tickets of one file: an Excel workbook of so many takes seconds and 100 MB to make; more come window by window."""
@@ -59,14 +61,14 @@ def _file(data: bytes, format: Format, name: str) -> web.Response:
 
 async def _pages(request: web.Request, since: float, until: float) -> AsyncIterator[Sequence[Ticket]]:
     """The tickets opened in [since, until) that the bearer may see, page by page."""
-    viewer = request[HOLDER]
-    units = frozenset({viewer.unit}) if viewer.role is Role.UNIT else None
+    viewer, policy = request[HOLDER], request.app[BACKEND].desk.policy
+    units, near = scope(viewer, policy)
     after = None
     while True:
         page = await request.app[BACKEND].desk.page(
-            TicketFilter(since, until, units=units, after=after, limit=PAGE_MAX)
+            TicketFilter(since, until, units=units, near=near, after=after, limit=PAGE_MAX)
         )
-        yield page.tickets
+        yield [ticket for ticket in page.tickets if sees_ticket(ticket, viewer, policy)]
         after = page.next
         if after is None:
             return
@@ -169,7 +171,8 @@ async def _whole_body(request: web.Request) -> bytes:
 async def month_report(request: web.Request) -> web.Response:
     """GET /api/reports/tickets?month=2026-11: the month's report as an Excel workbook: whole, types, units, days.
 
-    Counts the tickets opened in the month, as they are now; rates are cells with a percentage.
+    Counts the tickets opened in the month, as they are now, of those that the bearer may look at: of his own hotline
+    where the installation serves several cities. Rates are cells with a percentage.
     """
     if request[HOLDER].role is Role.UNIT:
         raise ApiError(403, "not_allowed")

@@ -22,7 +22,7 @@ from tickets.moves import ADMIN, OVER, Actor, Role, TicketInput, TicketState
 from tickets.search import PAGE_MAX, TicketFilter
 from tickets.shown import sees_ticket, shown, shown_moves
 from tickets.sight import Part
-from tickets.ticket import PRIVATE, Channel, Ticket, TicketChange, TicketMove, TicketType, Urgency
+from tickets.ticket import PRIVATE, Channel, Ticket, TicketChange, TicketMove, TicketPolicy, TicketType, Urgency
 from tickets.times import Standing, standing
 from web.auth import HOLDER
 from web.backend import NotFound
@@ -142,6 +142,20 @@ async def seen(request: web.Request) -> Ticket:
 # ---------------------------------------------------------------- looking
 
 
+def scope(viewer: Actor, policy: TicketPolicy) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+    """`units` and `near` of a list (`tickets.search.TicketFilter`): no ticket outside is seen by `viewer`.
+
+    Inside there may be some that he does not see: `sees_ticket` decides.
+    """
+    near = policy.organisations.below(viewer.unit) or None
+    return (frozenset({viewer.unit}) if viewer.role is Role.UNIT and near is None else None), near
+
+
+def own_regions(viewer: Actor, policy: TicketPolicy) -> frozenset[str] | None:
+    """The regions whose figures are the viewer's business: those of his own hotline; None = all."""
+    return policy.organisations.served(viewer.unit) or None
+
+
 _FILTERS: dict[str, Field] = {
     **dict.fromkeys(
         ("state", "type", "urgency", "channel", "class_code", "region", "agent", "unit", "incident", "repeat_of"),
@@ -195,10 +209,9 @@ async def list_tickets(request: web.Request) -> web.Response:
         except ValueError:
             problems.append(Problem("state", "unknown_word"))
     viewer = request[HOLDER]
-    units = frozenset({given["unit"]}) if "unit" in given else None
-    near = _desk(request).policy.organisations.below(viewer.unit) or None
-    if viewer.role is Role.UNIT and near is None:
-        units = frozenset({viewer.unit}) & (units if units is not None else frozenset({viewer.unit}))
+    units, near = scope(viewer, _desk(request).policy)
+    if "unit" in given:
+        units = frozenset({given["unit"]}) & (units if units is not None else frozenset({given["unit"]}))
     limit = given.get("limit", str(PAGE_MAX))
     if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= PAGE_MAX:
         problems.append(Problem("limit", "out_of_range"))
@@ -292,14 +305,18 @@ async def show_moves(request: web.Request) -> web.Response:
     },
 )
 async def show_accuracy(request: web.Request) -> web.Response:
-    """GET /api/tickets/accuracy?since=&until=: how accurate the decisions of the window are, and the tickets behind."""
+    """GET /api/tickets/accuracy?since=&until=: how accurate the decisions of the window are, and the tickets behind.
+
+    Those of the bearer's own hotline; of all of them for one who acts for the whole installation.
+    """
     if request[HOLDER].role not in (Role.ADMIN, Role.SUPERVISOR, Role.INSPECTOR, Role.LEADER):
         raise ApiError(403, "not_allowed")
     limits = request.app[LIMITS]
     window = read_window(
         request, now=request.app[CLOCK](), usual_s=limits.longest_window_s, longest_s=limits.ticket_window_s
     )
-    figures = accuracy(await _desk(request).decided(window.since, window.until))
+    regions = own_regions(request[HOLDER], _desk(request).policy)
+    figures = accuracy(await _desk(request).decided(window.since, window.until, regions))
     return answer(
         {
             "since": window.since,

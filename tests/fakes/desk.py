@@ -111,7 +111,9 @@ class MemoryDesk:
         self._moves[number].append(kept)
         return self.tickets[number]
 
-    async def decided(self, since: float, until: float) -> Sequence[tuple[TicketNumber, Approval]]:
+    async def decided(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> Sequence[tuple[TicketNumber, Approval]]:
         self._check()
         return [
             (ticket.number, one)
