@@ -96,6 +96,18 @@ def test_keys_typed_ahead_are_put_before_those_that_follow() -> None:
     assert only(hall.press("1111"), QueryTicket).number == NUMBER
 
 
+def test_the_hash_behind_a_code_is_waited_for_and_cuts_nothing() -> None:
+    hall = asked()
+    question = only(hall.press(NUMBER), Ask)
+    assert (question.prompts, question.max_digits) == (zh("query-digits"), 9)
+    assert only(hall.press("12345678"), QueryTicket).proof == "12345678"  # Asterisk keeps the hash to itself
+    queried(hall, "none")
+    assert only(hall.press(NUMBER), Ask)
+    rest = only(hall.press("12345678", status=KeyStatus.AHEAD), Ask)  # typed before the question: it may still come
+    assert (rest.prompts, rest.max_digits, rest.wait_s) == (zh("pause"), 1, 2.0)
+    assert only(hall.press("#"), QueryTicket).proof == "12345678"
+
+
 def test_he_stands_still_while_the_store_is_asked_and_a_store_that_is_silent_is_away() -> None:
     hall = asked()
     proof(hall)
