@@ -79,7 +79,7 @@ def settings_of(
     sounds = sounds or HOME / "ivr" / "sounds"
     reader = PlanReader(file, lines, raw, sounds, mended)
     plan = reader.plan(version)
-    tickets = ticket_policy(reader)
+    tickets = ticket_policy(reader, plan.menus if plan is not None else None)
     knowledge = knowledge_plan(raw.knowledge, file.parent, reader.wrong)
     problems += reader.problems
     if problems or plan is None or tickets is None:

@@ -46,7 +46,7 @@ class NumberSection(Section):
     dialled: Dialled
     menu: Id | None = None
     direct: Id | None = None
-    city: Id | None = None  # whose number it is, by the id of [[organisations]]; default: the city of its queue
+    city: Id | None = None  # whose number it is, by the id of [[organisations]]; default: that of its queues
     language: Literal["zh", "en"] = "zh"
     hours: dict[str, Any] = Field(default_factory=dict)  # empty = 7x24 (domain.md A2)
     when_closed: Literal["message", "callback", "voice-message"] = "message"

@@ -51,7 +51,7 @@ class HotlinePublic:
             moves = await from_store(self._records.ticket_moves(ticket.number))
             main = await self._main(ticket)
             main_moves = await from_store(self._records.ticket_moves(main.number)) if main is not None else ()
-            found = public_view(ticket, moves, shown, main, main_moves)
+            found = public_view(ticket, moves, shown, self._policy, main, main_moves)
         # Whether there is such a ticket is not to be told by how soon the answer comes.
         await asyncio.sleep(max(0.0, ready - loop.time()))
         return found
@@ -63,7 +63,7 @@ class HotlinePublic:
         try:
             ticket, shown = await self._find(asked.number, asked.proof, f"tel:{asked.caller}")
             if ticket is not None:
-                found = public_view(ticket, (), shown, await self._main(ticket))
+                found = public_view(ticket, (), shown, self._policy, await self._main(ticket))
                 outcome, status, days = "found", found.status, self._days(found.due, now)
         except TooManyQueries:
             outcome = "limit"

@@ -37,7 +37,7 @@ def _part(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> Part | None:
     if viewer.role is Role.AGENT and viewer.id and viewer.id == ticket.agent:
         return Part.WHOLE
     if viewer.unit and len(policy.organisations):
-        return part_of(policy.organisations, viewer.unit, ticket, policy.numbers)
+        return part_of(viewer.unit, ticket, policy)
     if viewer.role is Role.UNIT:
         return Part.WHOLE if viewer.unit in ticket.units and viewer.unit in policy.units else None
     return Part.WHOLE
