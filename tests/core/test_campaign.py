@@ -607,6 +607,19 @@ def test_ended_while_nobody_watched_the_mark_says_what_he_pressed() -> None:
         assert (record.direction, record.outcome, record.score) == ("outbound", *expected)
 
 
+def test_its_end_was_known_and_what_he_pressed_was_not_stored_yet() -> None:
+    before = hall()
+    asked(before)
+    known = before.house.callbacks[f"fu{TICKET}r0"]
+    after = hall()
+    after.house.connected = False
+    after.step(event.CallbacksRestored((known,), after.now))
+    after.step(event.CallsRestored((), after.now, over=(FIRST,)))
+    gone = event.CallGone(FIRST, caller_channel(FIRST), mark(Dialogue(Stage.RATED, "2")), NUMBER, after.now)
+    after.step(event.ExchangeConnected((), (A1,), (), after.now, (gone,)))
+    assert (request(after).state, request(after).answer) == (CallbackState.DONE, "2")
+
+
 def test_a_call_that_cannot_be_found_counts_as_an_attempt() -> None:
     before = hall()
     come(before)
