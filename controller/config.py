@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from controller.config_faults import ConfigError, Problem, dotted, fault_at, parse, read_text, without_faults
-from controller.config_organisations import ticket_policy
+from controller.config_organisations import organisation_tree, ticket_policy
 from controller.config_plan import HOME, PlanReader
 from controller.config_sections import HotlineFile
 from controller.knowledge_plan import KnowledgePlan, knowledge_plan
@@ -77,6 +77,7 @@ def settings_of(
         if rest is not None:  # what can be read is checked too, so that everything is named in one run
             reader = PlanReader(file, lines, rest, sounds or HOME / "ivr" / "sounds")
             reader.plan("")
+            organisation_tree(reader)
             problems += reader.problems
         raise ConfigError(problems) from error
     sounds = sounds or HOME / "ivr" / "sounds"

@@ -36,7 +36,7 @@ def ticket_policy(reader: PlanReader, menus: Mapping[str, Menu] | None) -> Ticke
     `menus`: those of the plan, by their ids; None where something is wrong in it.
     """
     usual = reader.tickets()
-    tree, classes = _tree(reader), _classes(reader)
+    tree, classes = organisation_tree(reader), _classes(reader)
     numbers = _numbers(reader, tree, menus) if tree is not None else {}
     if usual is None or tree is None or classes is None:
         return None
@@ -98,7 +98,8 @@ def _exchange(reader: PlanReader, tree: OrganisationTree) -> str:
     return section.name or ""
 
 
-def _tree(reader: PlanReader) -> OrganisationTree | None:
+def organisation_tree(reader: PlanReader) -> OrganisationTree | None:
+    """The tree of the configuration; None after noting what contradicts itself."""
     found = reader.raw.organisations
     index_of = {one.id: index for index, one in enumerate(found)}
     doubled = [(index, one) for index, one in enumerate(found) if index_of[one.id] != index]
