@@ -230,3 +230,27 @@ def test_what_is_remembered_is_bounded() -> None:
     for n in range(1000):
         guard.admit(f"s{n}", f"{n}", float(n), guessable=True)
     assert len(guard._sources) == len(guard._wrong) == 100
+
+
+def test_what_was_counted_goes_on_after_a_restart() -> None:
+    rules = QueryRules(tries=3, tries_in_s=60.0, wrong=2, wrong_in_s=1000.0)
+    before = QueryGuard(rules)
+    for n in range(3):
+        assert before.admit("a", str(n), 100.0, guessable=n == 0)
+    assert before.admit("b", "0", 100.0, guessable=True)
+    after = QueryGuard(rules)
+    after.restore(before.kept(), 120.0)
+    assert after.kept() == before.kept()
+    assert not after.admit("a", "9", 120.0, guessable=False)
+    assert not after.admit("c", "0", 120.0, guessable=True)
+    late = QueryGuard(rules)
+    late.restore(before.kept(), 170.0)
+    assert late.admit("a", "9", 170.0, guessable=False)
+    assert not late.admit("c", "0", 170.0, guessable=True)
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out_for_longer() -> None:
+    guard = QueryGuard(QueryRules(tries=1, tries_in_s=60.0))
+    guard.restore([("source", "a", 5000.0, 1)], 100.0)
+    assert not guard.admit("a", "1", 159.0, guessable=False)
+    assert guard.admit("a", "1", 160.0, guessable=False)
