@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from acd.line import HIGHEST_PRIORITY
-from controller import callbacks, held, lessons, offers, talk, turned_away
+from controller import callbacks, campaign, held, lessons, offers, talk, turned_away
 from controller.house import House, LiveCall
 from ivr.menu import restore
 from pbx.call import CallMark, CallRecord, Outcome
@@ -25,7 +25,7 @@ def adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
     mark = CallMark.decode(row.mark)
     live = _call_of(house, row.call, row.channel, row.mark, row.caller, house.restored.get(row.call), at)
     request = callbacks.of_call(house, row.call)
-    if request is not None:  # the store may know the request, and not yet the call
+    if request is not None and not campaign.is_ours(row.call):  # the store may know the request, and not yet the call
         live.record = replace(live.record, callback=request.id, caller=request.number)
     record = live.record
     house.calls[row.call] = live
@@ -33,7 +33,9 @@ def adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
     live.priority = min(max(mark.priority, 0), HIGHEST_PRIORITY) if mark else 0
     live.milestones.add(Milestone.ARRIVED)
     number = house.number(record.dialled)
-    if record.outcome is Outcome.CALLBACK:
+    if campaign.found(house, live, mark, at):
+        record = live.record
+    elif record.outcome is Outcome.CALLBACK:
         live.releasing = True  # he is being told so
     elif turned_away.found(house, live):
         pass
@@ -68,6 +70,8 @@ def _call_of(
         queue = house.queue(QueueId(mark.queue)).id
         place_at = mark.place_at or None
         record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at, place_at=place_at)
+    if campaign.is_ours(call):
+        record = campaign.rated(campaign.ours(record, callbacks.of_call(house, call)), mark)
     return LiveCall(replace(record, channel=channel))
 
 
@@ -103,8 +107,12 @@ def talk_seen(live: LiveCall, seen: TalkSeen | None, at: float) -> None:
 def gone(house: House, gone: CallGone) -> None:
     """A call that ended unseen: its record is completed from the dialplan's note, or made from it.
 
-    The dialplan notes more than is needed, when the heartbeat was late but we saw the end: what is stored then stays.
+    The dialplan notes more than is needed: of every call, and we erase a note only some time after we saw the end. Who
+    has seen it knows more than the note, which has no offers.
     """
+    campaign.gone(house, gone)  # its end may be known, and what he pressed not yet stored
+    if gone.call in house.over:
+        return
     known = house.restored.pop(gone.call, None)
     if known is None and (gone.call in house.calls or CallMark.decode(gone.mark) is None):
         return
@@ -114,6 +122,7 @@ def gone(house: House, gone: CallGone) -> None:
     ended = replace(live.record, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
     ended = held.record_over(turned_away.message_over(ended, gone.ended_at), gone.ended_at)
     lessons.learned_of(house, ended)
+    house.ended(ended.call)
     house.emit(SaveCall(ended, unless_ended=True))
 
 

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from controller.asterisk import ExchangeError
 from controller.backend import HotlineBackend
 from controller.build_exchange import DRAIN_S, ExchangePart
+from controller.campaign_runner import CampaignRunner
 from controller.config import Settings
 from controller.config_tickets import calendar_notes
 from controller.config_webhooks import hooks_of
@@ -30,7 +31,7 @@ from controller.engine import Engine, WallClock, cancelled
 from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
 from controller.journal import JournalWriter
-from controller.journal_file import fresher, newest_records
+from controller.journal_file import fresher, latest_ended, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
 from controller.open311 import open311_of
@@ -39,6 +40,7 @@ from controller.own_sounds import OwnSounds
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
+from controller.query_tries import QUERY_TRIES
 from controller.records import Operations, Records
 from controller.reminders import Reminders
 from controller.schema import upgrade
@@ -61,6 +63,7 @@ from recordings.models import ModelError, find_model
 from recordings.recogniser import RecogniserError
 from recordings.transcriber import TranscriptWorker
 from tickets.files import AttachmentFiles
+from tickets.ticket import Ticket
 from tickets.webhook import Hook
 from web.token import TokenError, load_or_make_token
 
@@ -161,7 +164,15 @@ class Hotline:
         self._stack.push_async_callback(store.stop)
         records = Records(store, operations)
         reminders = Reminders(store, settings.tickets, self.clock)
-        records.on_ticket, records.on_opened = reminders.note, reminders.opened
+        campaign = CampaignRunner(
+            store, settings.raw.citizens.follow_up, settings.campaign, self.clock, lambda event: engine.post(event)
+        )
+
+        def ticket_moved(ticket: Ticket) -> None:
+            reminders.note(ticket)
+            campaign.note(ticket)
+
+        records.on_ticket, records.on_opened = ticket_moved, reminders.opened
         for note in calendar_notes(settings.tickets, self.clock()):
             log.warning("%s", note, extra={"action": "calendar.unknown"})
 
@@ -185,7 +196,12 @@ class Hotline:
         await asyncio.to_thread(own_sounds.publish)
         citizens = settings.raw.citizens
         queries = HotlinePublic(
-            records, load_or_make_token(data / "query-key"), settings.tickets, self.clock, citizens.queries
+            records,
+            load_or_make_token(data / "query-key"),
+            settings.tickets,
+            self.clock,
+            citizens.queries,
+            data / QUERY_TRIES,
         )
         performer.look_up = queries.by_phone
         events = HotlineEvents(
@@ -233,7 +249,8 @@ class Hotline:
         backend.engine = engine
 
         today = datetime.fromtimestamp(self.clock(), ZoneInfo(plan.timezone)).replace(hour=0, minute=0, second=0)
-        backend.restore(await records.calls(today.timestamp(), self.clock() + 1.0))
+        todays = await records.calls(today.timestamp(), self.clock() + 1.0)
+        backend.restore(todays)
         earlier = await records.calls(self.clock() - remember_s(plan), self.clock() + 1.0)
         engine.post(remembered(earlier, await records.listings(), self.clock()))
         opened = {record.call: record for record in await records.open_calls()}
@@ -246,8 +263,9 @@ class Hotline:
                 records.save_call(record)
         engine.post(DeskNoticesRestored(await records.desk_notices(), self.clock()))
         live_then = tuple(record for record in opened.values() if record.ended_at is None)
+        engine.post(await campaign.restore())
         engine.post(CallbacksRestored(tuple(await records.open_callbacks()), self.clock()))
-        engine.post(CallsRestored(live_then, self.clock()))
+        engine.post(CallsRestored(live_then, self.clock(), latest_ended([*todays, *newest.values()])))
         skills, queues = await records.overrides()
         if skills or queues:
             engine.post(OverridesRestored(skills, queues, self.clock()))
@@ -272,6 +290,8 @@ class Hotline:
         # Not before: callers are served without it, and it makes only their estimates better.
         engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
         self._run(watch_loop(metrics))
+        if plan.campaign.on:
+            self._run(campaign.run())
         if hooks := self._hooks():
             told = await asyncio.to_thread(importlib.import_module, "controller.webhooks")
             self._run(told.Webhooks(hooks, records, self.clock).run())

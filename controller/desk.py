@@ -241,7 +241,15 @@ def went_ready(house: House, event: AgentWentReady, now: float) -> None:
 
 def went_not_ready(house: House, event: AgentWentNotReady, now: float) -> None:
     """示忙, with a reason."""
-    _answer(house, event.request, go_not_ready(house, event.agent, event.reason, now))
+    code = go_not_ready(house, event.agent, event.reason, now)
+    house.emit(Reply(event.request, not code, code, reasons_told(house, code)))
+
+
+def reasons_told(house: House, code: str) -> tuple[tuple[str, str], ...]:
+    """What a reply says besides its code: the reasons that there are, to whoever has given another one."""
+    if code != "unknown_reason":
+        return ()
+    return (("allowed", ",".join(house.plan.agent_rules.not_ready_reasons)),)
 
 
 def go_not_ready(house: House, agent: AgentId, reason: str, now: float) -> str:

@@ -16,6 +16,7 @@ from controller import (
     adopted,
     callbacks,
     caller,
+    campaign,
     desk,
     held,
     hold_keys,
@@ -55,6 +56,8 @@ _AGENT_WAITS = ("ag-hold", "ag-consult")
 def calls_restored(house: House, event: CallsRestored, now: float) -> None:
     """Open calls as the store knew them; they wait for the snapshot that says which of them still live."""
     house.restored = {record.call: record for record in event.records}
+    for call in event.over:
+        house.ended(call)
 
 
 def exchange_lost(house: House, event: ExchangeLost, now: float) -> None:
@@ -94,6 +97,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         live.legs = {leg: agent for leg, agent in live.legs.items() if leg in present}
         if call in unseen:
             adopted.talk_seen(live, unseen[call].talk, unseen[call].ended_at)
+            campaign.gone(house, unseen[call])
         ended_at = unseen[call].ended_at if call in unseen else event.at
         talk.call_ended(house, CallEnded(call, 0, ended_at), now, unseen=call not in unseen)
     _free_agents(house, event.channels, now, talking=True)
@@ -109,7 +113,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         adopted.never_seen_again(house, record, event.at)
     house.restored = {}
     _free_agents(house, event.channels, now, talking=False)
-    listen.found(house, listeners, event.at)
+    listen.found(house, listeners, event.listened, event.at)
     for known in house.roster.agents():
         if known.state is AgentState.OFFLINE:
             desk.leave_seat(house, known.id, now)
@@ -169,11 +173,12 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     apart = [leg for leg in legs if not (row.bridged and leg.bridged)]
     waiting = [leg for leg in apart if leg.context in _AGENT_WAITS and leg.agent is not None]
     others = [leg for leg in legs if leg.bridged]
-    if live.record.direction == OUTBOUND and row.context not in _OUR_CONTEXTS:
+    if live.record.direction == OUTBOUND and row.context not in _OUR_CONTEXTS and not campaign.is_ours(live.call):
         live.state = CallState.DIALLING
         _placed(house, live, waiting, now)
         return
     placed = (live.record.direction, live.record.queue, live.record.joined_at) == (OUTBOUND, None, None)
+    placed = placed and live.follow_up is None
     if placed:
         _placed(house, live, waiting, now)
     elif waiting and row.context in ("p-hold", "p-join") and not row.bridged:
@@ -200,6 +205,8 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         _offered(house, live, ringing, row.step, now)
     elif row.context == "p-hold":
         _waiting(house, live, at, now)
+    elif row.context == "fallback" and live.follow_up is not None:
+        pass  # nobody was there, and the dialplan lets him go by itself
     elif row.context == "fallback":
         _in_net(house, live, ringing, row.step, at, now)
     elif row.context == "p-record":
@@ -402,7 +409,9 @@ def _has_place(live: LiveCall) -> bool:
 
 
 def _is_asked(live: LiveCall) -> bool:
-    """Whether a caller's place in his menu is a question."""
+    """Whether a caller's place in his menu, or in the dialogue of a follow-up, is a question."""
+    if live.follow_up is not None:
+        return live.follow_up.asking
     return live.menu is not None and live.position is not None and isinstance(again(live.menu, live.position), Question)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
+from pbx.campaign import CampaignRestored, FollowUpsWanted
 from pbx.exchange_events import (
     AgentWaits,
     Announced,
@@ -108,6 +109,7 @@ __all__ = [
     "CallerUnlisted",
     "CallersRemembered",
     "CallsRestored",
+    "CampaignRestored",
     "CodeDialled",
     "ConsultAsked",
     "ConsultCompleted",
@@ -119,6 +121,7 @@ __all__ = [
     "ExchangeEnding",
     "ExchangeLost",
     "FellBack",
+    "FollowUpsWanted",
     "HandOverAsked",
     "HoldAsked",
     "HoldKeyPressed",
@@ -248,11 +251,13 @@ class TimeIsUp:
 class CallsRestored:
     """Open calls as the store knew them when the controller started; sent once, before `ExchangeConnected`.
 
-    Instants that Asterisk cannot know (when the caller arrived, which agents were offered) come from here.
+    Instants that Asterisk cannot know (when the caller arrived, which agents were offered) come from here. `over` are
+    calls whose end is known, the latest ones: what the exchange has noted of them is known better already.
     """
 
     records: tuple[CallRecord, ...]
     at: float
+    over: tuple[CallId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,4 +345,6 @@ Event = (
     | IncidentOver
     | TicketQueried
     | NoticesRestored
+    | FollowUpsWanted
+    | CampaignRestored
 )

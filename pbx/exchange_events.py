@@ -9,6 +9,7 @@ import enum
 from dataclasses import dataclass
 
 from pbx.ids import AgentId, CallId, ChannelName
+from pbx.supervision import SpyGone, SpyHeard
 
 # ---------------------------------------------------------------- the caller's own channel
 
@@ -398,6 +399,7 @@ class LiveChannel:
     caller: str
     answer: Answer | None = None  #: to the question of `step`, which nobody has been told
     talk: TalkSeen | None = None  #: as the dialplan noted it; of callers who talk or have talked
+    heard: SpyHeard | None = None  #: likewise, of a supervisor who listens
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,7 +418,7 @@ class CallGone:
 class ExchangeConnected:
     """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks.
 
-    `gone` are the calls that ended unseen since the last time.
+    `gone` are the calls that ended unseen since the last time, `listened` supervisors' channels likewise.
     """
 
     channels: tuple[LiveChannel, ...]
@@ -424,6 +426,7 @@ class ExchangeConnected:
     marks: tuple[tuple[AgentId, str], ...]
     at: float
     gone: tuple[CallGone, ...] = ()
+    listened: tuple[SpyGone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
