@@ -124,8 +124,10 @@ def _arrived(record: CallRecord) -> Chapter:
         zh, en = "按预约回拨市民, 市民接起", "he is called back, as he had asked for"
     elif record.direction == "inbound":
         zh, en = "来电接入", "the call arrives"
-    else:
+    elif agent:
         zh, en = f"坐席 {agent} 外呼市民", f"agent {agent} calls the citizen"
+    else:
+        zh, en = "热线外呼市民", "the hotline calls the citizen"
     return Chapter("arrived", "", record.arrived_at, zh, en, agent)
 
 
