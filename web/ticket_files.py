@@ -21,7 +21,7 @@ from tickets.ticket import Channel, Ticket
 from web.auth import HOLDER
 from web.described import described
 from web.errors import ApiError, Problem, message
-from web.fields import WINDOW, Field, Text, read_window
+from web.fields import WINDOW, Choice, Field, Text, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.shape import answer
 from web.sheets import MOST_BYTES, BadFile, Format, Sheet, read, written
@@ -33,7 +33,7 @@ EXPORT_MAX = 50_000
 
 IMPORT_MAX = 5_000
 
-_FORMAT = Text(4, pattern=re.compile("csv|xlsx"))
+_FORMAT = Choice(tuple(one.value for one in Format), code="unknown_word")
 _BOTH = tuple(one.media for one in Format)
 _XLSX = (Format.EXCEL.media,)
 
@@ -42,7 +42,7 @@ def _format(request: web.Request) -> Format:
     try:
         return Format(request.query.get("format", Format.EXCEL.value))
     except ValueError:
-        raise ApiError(400, "bad_request", [Problem("format", "unknown_word")]) from None
+        raise ApiError(400, "bad_request", [Problem("format", "unknown_word", _FORMAT.values)]) from None
 
 
 def _zone(request: web.Request) -> ZoneInfo:

@@ -157,7 +157,7 @@ class NoEvents:
     async def close_incident(self, id: str, reply: str, actor: Actor) -> MassIncident:
         raise TicketRefused("unknown_mass_incident", "There is no such incident.")
 
-    async def follow_ups(self, limit: int) -> Sequence[Due]:
+    async def follow_ups(self, limit: int, viewer: Actor) -> Sequence[Due]:
         return ()
 
     def end_notices(self, id: str) -> None:
