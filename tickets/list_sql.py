@@ -29,6 +29,7 @@ from sqlalchemy import (
     or_,
     select,
     table,
+    text,
     tuple_,
     union,
     union_all,
@@ -93,8 +94,8 @@ def _conditions(wanted: TicketFilter) -> list[Condition]:
         ("repeat_of", columns.repeat_of),
         ("caller", columns.caller),
     ):
-        if (text := getattr(wanted, name)) is not None:
-            found.append(its == text)
+        if (value := getattr(wanted, name)) is not None:
+            found.append(its == value)
     if wanted.caller is not None and (viewer := wanted.caller_for) is not None:
         known = and_(columns.anonymous.is_(False), columns.confidential.is_(False))
         found.append(or_(known, columns.agent == viewer.id) if viewer.role is Role.AGENT else known)
@@ -180,8 +181,8 @@ knows no order, so of a common word it would give every ticket there is; what th
 the list is narrowed by more than words it walks on through so many more.
 """
 
-FEW = 10_000
-"""Tickets of units that are looked through one by one; those of busier units are found by the words."""
+AT_ONCE, TIMES = 2000, 5
+"""Of units so many tickets at once, so many times, are looked through for the words; then the words lead to them."""
 
 
 def _by_words(connection: Connection, wanted: TicketFilter) -> TicketPage:
@@ -194,10 +195,13 @@ def _by_words(connection: Connection, wanted: TicketFilter) -> TicketPage:
         low = max(low, place_in_order(TicketNumber(last[1])) + 1)
     most = wanted.limit + 1
     places: list[int] = []
+    if connection.dialect.name == "postgresql":
+        # Which plan is right hangs on how common the words are: never one plan for all of them.
+        connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     if connection.dialect.name != "postgresql":
         places += connection.execute(_sqlite(keys, low, high, wanted).limit(most)).scalars()
-    elif (theirs := _few_of_units(connection, wanted)) is not None:
-        places += connection.execute(_postgresql(keys, low, high, wanted, theirs).limit(most)).scalars()
+    elif wanted.units is not None:
+        places += _in_units(connection, keys, low, high, wanted, most)
     else:
         for first, end, walk in _spans(low, high, wanted):
             found = _postgresql(keys, first, end, wanted, walk=walk).limit(most - len(places))
@@ -209,14 +213,21 @@ def _by_words(connection: Connection, wanted: TicketFilter) -> TicketPage:
     return _page(connection, [rows[number] for number in numbers], wanted)
 
 
-def _few_of_units(connection: Connection, wanted: TicketFilter) -> list[int] | None:
-    """The places of all tickets of the units in the window; None where no unit is asked for, or they have many."""
-    if wanted.units is None:
-        return None
-    query = select(units.c.ticket).where(units.c.unit.in_(sorted(wanted.units)))
-    query = query.where(units.c.opened_at >= wanted.since, units.c.opened_at < wanted.until)
-    numbers = connection.execute(query.limit(FEW + 1)).scalars().all()
-    return [place_in_order(TicketNumber(number)) for number in set(numbers)] if len(numbers) <= FEW else None
+def _in_units(
+    connection: Connection, keys: tuple[int, ...], low: int, high: int, wanted: TicketFilter, most: int
+) -> list[int]:
+    """The places of the units' tickets that have the keys, from their lists, which are in order; then by the words."""
+    mine, found = select(units.c.ticket).where(units.c.unit.in_(sorted(wanted.units or ()))).distinct(), list[int]()
+    for _ in range(TIMES):
+        some = mine.where(units.c.ticket >= number_at(low), units.c.ticket < number_at(high)).limit(AT_ONCE)
+        some = some.order_by(units.c.ticket.desc() if wanted.newest else units.c.ticket)
+        theirs = [place_in_order(TicketNumber(number)) for number in connection.execute(some).scalars()]
+        query = _postgresql(keys, low, high, wanted, theirs)
+        found += connection.execute(query.limit(most - len(found))).scalars()
+        if len(found) == most or len(theirs) < AT_ONCE:
+            return found
+        low, high = (low, theirs[-1]) if wanted.newest else (theirs[-1] + 1, high)
+    return found + list(connection.execute(_postgresql(keys, low, high, wanted).limit(most - len(found))).scalars())
 
 
 def _places(since: float, until: float) -> tuple[int, int]:

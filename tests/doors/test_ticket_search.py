@@ -89,11 +89,12 @@ async def test_pages_of_what_was_found_follow_each_other(records: Records) -> No
     assert [ticket.number for ticket in (await records.page_of_tickets(some)).tickets] == numbers[1:3]
 
 
-@pytest.mark.parametrize("few", [10_000, 0])
+@pytest.mark.parametrize(("at_once", "times"), [(2000, 5), (1, 5), (1, 1), (1, 0)])
 async def test_words_are_looked_for_among_a_unit_s_own(
-    records: Records, few: int, monkeypatch: pytest.MonkeyPatch
+    records: Records, at_once: int, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tickets.list_sql.FEW", few)
+    monkeypatch.setattr("tickets.list_sql.AT_ONCE", at_once)
+    monkeypatch.setattr("tickets.list_sql.TIMES", times)
     for n, unit in enumerate(("water", "heat", "water", None)):
         ticket = await take(records, f"路灯不亮{n}", AT + n * DAY)
         if unit:
