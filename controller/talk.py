@@ -252,6 +252,8 @@ def fell_back(house: House, event: FellBack, now: float) -> None:
     live = house.calls.get(event.call)
     if live is None or event.step < live.oldest_news:  # a newer command is on its way and fetches him by itself
         return
+    if live.follow_up is not None:
+        return  # the dialplan lets him go by itself
     if not house.move(live, CallInput.FALL_BACK):
         return
     held.release(house, live, event.at)
@@ -323,6 +325,7 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
     if released is None and live.record.joined_at is not None:
         released = live.talks[-1][1] if live.talks else event.at
     house.note(live, ended_at=event.at, released_at=released, outcome=outcome_of(live, unseen=unseen or house.ending))
+    house.ended(live.call)
     lessons.learned_of(house, live.record)
     callbacks.call_ended(house, live, now)
     finish_if_complete(house, live)

@@ -19,10 +19,13 @@ from pbx.events import TicketQueried
 NUMBER_DIGITS, PROOF_DIGITS = 20, 8
 """The longest number and proof: `tickets.ticket.number_of`, `tickets.public`."""
 
+_PROOF_KEYS = PROOF_DIGITS + 1
+"""With the hash at its end, which he is asked for: one that came after the last key would cut what he is told."""
+
 _WAIT_S = 8.0
-_END_S = 3.0
-"""So long the # is waited for that the question asks for, after the last digit that fits: without it nobody waits long,
-and one that comes is no key that cuts what he is told next."""
+_HASH_S = 2.0
+"""So long a hash is waited for where nothing else can come."""
+
 _STORE_S = 5.0
 """So long the store may take; its caller stands still meanwhile, and the safety net takes nobody so soon."""
 
@@ -47,19 +50,20 @@ def ask_again(house: House, live: LiveCall) -> None:
         _ask(house, live)
 
 
-def _ask(house: House, live: LiveCall, *first: str) -> None:
-    """Ask for the number, or for the proof; after `first`. Who has begun to type hears nothing more."""
+def _ask(house: House, live: LiveCall, *first: str, rest: bool = False) -> None:
+    """Ask for the number, or for the proof; after `first`. `rest`: he has begun to type, and hears nothing more."""
     query = live.query
     if query is None or not house.move(live, CallInput.ASK):
         return
-    piece, digits = ("query-number", NUMBER_DIGITS) if query.number is None else ("query-digits", PROOF_DIGITS)
-    pieces = ("pause",) if query.typed else (*first, piece)
+    piece, most = ("query-number", NUMBER_DIGITS) if query.number is None else ("query-digits", _PROOF_KEYS)
+    pieces = ("pause",) if rest else (*first, piece)
     prompts = tuple(prompt_name(spoken(live), one) for one in pieces)
     live.notice_playing = False
-    left = digits - len(query.typed)
-    wait = _WAIT_S if left > 0 else _END_S
+    left = max(1, most - len(query.typed))
+    whole = query.number is not None and len(query.typed) == PROOF_DIGITS
     record, step = live.record, house.next_step(live)
-    house.emit(Ask(live.call, live.channel, step, prompts, max(1, left), wait, record.language, live.mark()))
+    wait_s = _HASH_S if whole else _WAIT_S
+    house.emit(Ask(live.call, live.channel, step, prompts, left, wait_s, record.language, live.mark()))
 
 
 def answered(house: House, live: LiveCall, keys: str, ahead: bool, at: float) -> None:
@@ -67,12 +71,12 @@ def answered(house: House, live: LiveCall, keys: str, ahead: bool, at: float) ->
     query = live.query
     if query is None or query.asked_at is not None:
         return
-    digits = NUMBER_DIGITS if query.number is None else PROOF_DIGITS
-    room = digits - len(query.typed)
-    if keys.isdecimal() and room > 0 and (ahead or len(keys) >= room):  # the # has not been read yet
+    if ahead and keys and "*" not in keys and "#" not in keys:
         query.typed += keys
-        _ask(house, live)
-        return
+        if len(query.typed) < (NUMBER_DIGITS if query.number is None else _PROOF_KEYS):
+            _ask(house, live, rest=True)
+            return
+        keys = ""
     typed, query.typed = query.typed + keys.rstrip("#"), ""
     if not typed or "*" in typed or not typed.isascii() or not typed.isdecimal():
         _over(house, live, False, at)

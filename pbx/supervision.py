@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from pbx.campaign import CampaignPaused
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, SkillId, SpyId
 from pbx.notice import NoticeEnded, NoticeGiven
 
@@ -171,6 +172,33 @@ class SpyStopped:
 
     spy: SpyId
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpyHeard:
+    """From when to when a supervisor has heard `leg`, as the dialplan noted it on his channel; epoch seconds.
+
+    `until` is None while he hears it, or when his channel's end was the end of it.
+    """
+
+    leg: ChannelName
+    since: float
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpyGone:
+    """A supervisor's channel that ended while no controller saw it, as the dialplan put it down.
+
+    `mark` as `SpyMark`; `heard` is None when he has heard nothing of the agent whom it names.
+    """
+
+    spy: SpyId
+    call: CallId
+    leg: ChannelName
+    mark: str
+    ended_at: float
+    heard: SpyHeard | None
 
 
 # ---------------------------------------------------------------- what holds for a time
@@ -337,4 +365,5 @@ SupervisorRequest = (
     | SpyEndAsked
     | NoticeGiven
     | NoticeEnded
+    | CampaignPaused
 )

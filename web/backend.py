@@ -19,10 +19,11 @@ from pbx.callback import CallbackRequest
 from pbx.events import CallerEntry, TargetKind
 from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId
 from pbx.notice import Incident, Registration
-from pbx.supervision import QueueOverride, SkillOverride, SpyMode, SupervisorRequest
+from pbx.supervision import AuditEntry, QueueOverride, SkillOverride, SpyMode, SupervisorRequest
 
 if TYPE_CHECKING:
     from recordings.transcript import Transcript
+    from web.campaign_view import CampaignView
     from web.desk import TicketDesk
     from web.event_desk import EventDesk
     from web.offices import TicketOffice
@@ -75,6 +76,7 @@ class AgentView:
     overrun: bool = False
     until: float | None = None
     forced_by: str = ""  #: the supervisor who has put him where he is; empty = he himself
+    seat_taken_by: AgentId | None = None  #: who has signed in at his own phone, so that he has no seat
     heard: bool = False  #: a supervisor listens to him, where the hotline lets agents know
 
 
@@ -314,6 +316,10 @@ class Backend(Protocol):
         """What supervisors have changed for now, and who listens."""
         ...
 
+    async def note(self, entry: AuditEntry) -> None:
+        """Add a line to the audit trail; an entry of the same id is there already. Answers after the commit."""
+        ...
+
     async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
         """The audit trail of [since, until), oldest first; of one agent unless `agent` is empty."""
         ...
@@ -342,6 +348,10 @@ class Backend(Protocol):
 
     async def cancel_callback(self, id: str, by: str) -> RequestResult:
         """Nobody is to be called for the request any more. Codes: unknown_callback, callback_dialling."""
+
+    async def campaign(self, since: float, until: float) -> CampaignView:
+        """The voice follow-up: as it is now, with its tickets of [since, until) and those open."""
+        ...
 
     async def keep_notice_sound(self, by: ActorId, language: str, wav: bytes) -> RequestResult:
         """Keep a wav file as own words for notices; its name is `sound` of the detail, its length `seconds`.

@@ -65,6 +65,10 @@ TICKETS = [
     ("POST", "/api/tickets"),
     ("GET", "/api/tickets/accuracy"),
     ("GET", "/api/tickets/2026112200001"),
+    ("GET", "/api/tickets/2026112200001/recording"),
+    ("GET", "/api/tickets/2026112200001/transcript"),
+    ("GET", "/api/classes"),
+    ("GET", "/api/organisations"),
     ("PATCH", "/api/tickets/2026112200001"),
     ("GET", "/api/tickets/2026112200001/moves"),
     ("POST", "/api/tickets/2026112200001/moves"),
@@ -119,6 +123,9 @@ TICKETS = [
     ("GET", "/api/exchange"),
 ]
 SUPERVISION = [
+    ("GET", "/api/follow-ups/campaign"),
+    ("POST", "/api/follow-ups/campaign/pause"),
+    ("POST", "/api/follow-ups/campaign/resume"),
     ("POST", "/api/agents/1001/force-ready"),
     ("POST", "/api/agents/1001/force-not-ready"),
     ("POST", "/api/agents/1001/force-sign-out"),

@@ -11,6 +11,7 @@ import pytest
 from agents.moves import AgentState
 from agents.rights import Actor, Right
 from controller.backend import HotlineBackend
+from controller.plan import CallbackPlan, CampaignPlan
 from pbx import commands as order
 from pbx.call import CallState
 from pbx.ids import ActorId, AgentId, RequestId
@@ -38,7 +39,8 @@ class RuledBackend(MemoryBackend):
         super().__init__()
         ones = {ActorId(right.value): self._one(right.value, {right}, "*") for right in Right}
         ones[ActorId("narrow")] = self._one("narrow", set(Right), ENGLISH)
-        self.hall = Hall(supervisors=ones)
+        asks = {"callback": CallbackPlan(dial="PJSIP/{number}@trunk"), "campaign": CampaignPlan(True)}
+        self.hall = Hall(supervisors=ones, **asks)
         self._house = self.hall.house
         self.trail: list[Mapping[str, object]] = []
         self.asked: tuple[float, float, str] | None = None
@@ -104,6 +106,8 @@ ENDPOINTS: list[tuple[str, str, object, Right]] = [
     ("POST", f"/api/calls/{ONE}/listen", {"mode": "barge"}, Right.BARGE),
     ("POST", "/api/notices", {"kind": "water", "area": "haizhou", "queue": "general", "for_s": 60}, Right.NOTICE),
     ("POST", "/api/notices/n1/end", {}, Right.NOTICE),
+    ("POST", "/api/follow-ups/campaign/pause", {}, Right.FOLLOW_UP),
+    ("POST", "/api/follow-ups/campaign/resume", None, Right.FOLLOW_UP),
 ]
 
 
@@ -127,6 +131,16 @@ async def test_only_in_his_own_queues(hotline: Site, method: str, path: str, bod
     """Agent 1001 serves english too, but his caller came by general."""
     status, answer = await ask(hotline, "narrow", method, path, body)
     assert (status, answer["error"]) == (403, "not_your_queue")
+
+
+async def test_the_voice_follow_up_is_shown_to_who_may_see_it(hotline: Site) -> None:
+    path = "/api/follow-ups/campaign"
+    status, shown = await ask(hotline, "follow_up", "GET", path)
+    assert (status, shown["on"], shown["tickets"][0]["ticket"]) == (200, True, "1")
+    assert "13800001111" not in str(shown)
+    assert (await ask(hotline, "listen", "GET", path))[0] == 403
+    await ask(hotline, "follow_up", "POST", f"{path}/pause", {})
+    assert rules(hotline).hall.house.campaign.rest.by == "follow_up"
 
 
 async def test_the_api_token_is_the_administrator_s(hotline: Site) -> None:
@@ -177,9 +191,38 @@ BAD: list[tuple[str, str, str, object, int, str, str]] = [
     ("move", "POST", f"{CALLER}/move", {"priority": 1.5}, 400, "not_a_whole_number", "priority"),
     ("move", "POST", f"{CALLER}/move", {"head": "yes"}, 400, "not_true_or_false", "head"),
     ("force", "POST", "/api/agents/1002/force-not-ready", {"reason": "none-such"}, 422, "unknown_reason", "reason"),
-    ("listen", "POST", "/api/agents/1001/listen", {"mode": "shout"}, 400, "bad_characters", "mode"),
+    ("listen", "POST", "/api/agents/1001/listen", {"mode": "shout"}, 400, "not_one_of", "mode"),
+    ("listen", "POST", "/api/agents/1001/listen", {"mode": "监听"}, 400, "not_one_of", "mode"),
+    ("listen", "POST", "/api/agents/1001/listen", {"mode": 1}, 400, "not_text", "mode"),
     ("listen", "POST", "/api/agents/1001/listen", {}, 400, "missing", "mode"),
 ]
+
+
+@pytest.mark.parametrize("mode", ["shout", "监听"])
+async def test_a_mode_that_there_is_not_is_answered_with_those_that_there_are(hotline: Site, mode: str) -> None:
+    _, answer = await ask(hotline, "listen", "POST", "/api/agents/1001/listen", {"mode": mode})
+    (problem,) = answer["problems"]
+    assert problem["allowed"] == ["listen", "whisper", "barge"]
+    assert problem["message"]["en"].endswith("allowed: listen, whisper, barge")
+    assert problem["message"]["zh"].endswith("可用: listen, whisper, barge")
+
+
+@pytest.mark.parametrize("reason", ["golf", "小休", "at lunch!"])
+async def test_a_reason_that_there_is_not_is_answered_with_those_that_there_are(hotline: Site, reason: str) -> None:
+    """And the order stands in the trail, without words that nobody has chosen for it."""
+    hall = rules(hotline).hall
+    known = list(hall.plan.agent_rules.not_ready_reasons)
+    status, answer = await ask(hotline, "force", "POST", "/api/agents/1002/force-not-ready", {"reason": reason})
+    (problem,) = answer["problems"]
+    assert (status, answer["error"], problem["field"]) == (422, "unknown_reason", "reason")
+    assert problem["allowed"] == known
+    for told in (problem["message"], answer["message"]):
+        assert told["en"].endswith(f"allowed: {', '.join(known)}")
+        assert told["zh"].endswith(f"可用: {', '.join(known)}")
+    entry = [one.entry for one in hall.said if isinstance(one, Audit)][-1]
+    assert entry.outcome == "unknown_reason"
+    assert ("golf" in entry.en) == (reason == "golf")
+    assert "小休" not in entry.zh
 
 
 @pytest.mark.parametrize(("by", "method", "path", "body", "status", "code", "field"), BAD)

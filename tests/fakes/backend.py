@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from acd.campaign import figures
 from agents.agent import Agent, AgentRules, step
 from agents.moves import AgentInput, AgentState, Refused
 from agents.rights import ADMIN, ADMINISTRATOR, Actor
@@ -25,7 +26,7 @@ from pbx.commands import OpenTicket
 from pbx.events import CallerEntry, PhoneUse, TargetKind
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId
 from pbx.notice import Incident, Registration
-from pbx.supervision import SupervisorRequest
+from pbx.supervision import AuditEntry, SupervisorRequest
 from recordings.transcript import Transcript
 from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic
 from tests.fakes.office import MemoryOffice
@@ -43,6 +44,7 @@ from web.backend import (
     SupervisionView,
     Unavailable,
 )
+from web.campaign_view import AskedTicket, CampaignView
 from web.event_desk import EventDesk
 from web.public_desk import PublicDesk
 
@@ -65,6 +67,7 @@ class MemoryBackend:
         self.metrics = HotlineMetrics(NAMES)
         self.tally = Tally()
         self.recordings: dict[CallId, Path] = {}
+        self.noted: dict[str, AuditEntry] = {}
         self.transcripts: dict[CallId, Transcript] = {}
         self.desk = MemoryDesk(self.names, clock, self._check_store)
         self.events: EventDesk = NoEvents()
@@ -287,6 +290,10 @@ class MemoryBackend:
     def supervision(self) -> SupervisionView:
         return SupervisionView()
 
+    async def note(self, entry: AuditEntry) -> None:
+        self._check_store()
+        self.noted[entry.id] = entry
+
     async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
         self._check_store()
         return []
@@ -310,6 +317,12 @@ class MemoryBackend:
 
     async def has_notice_sound(self, language: str, name: str) -> bool:
         return False
+
+    async def campaign(self, since: float, until: float) -> CampaignView:
+        self._check_store()
+        asked = CallbackRequest("fu1r0", "13800001111", QueueId("general"), since, since, ticket="1", why="late")
+        tickets = (AskedTicket("1", 0, "late", asked.queue, "waiting", "", since, None, None, ()),)
+        return CampaignView(True, "", None, True, since, figures([asked]), tickets)
 
     async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
         self._check_store()
