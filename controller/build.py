@@ -176,6 +176,8 @@ class Hotline:
         records = Records(store, operations)
         reminders = Reminders(store, settings.tickets, self.clock)
         records.on_ticket, records.on_opened = reminders.note, reminders.opened
+        records.on_changed = reminders.look_at
+        reminders.on_moved = lambda: records.on_moved()
         for note in calendar_notes(settings.tickets, self.clock()):
             log.warning("%s", note, extra={"action": "calendar.unknown"})
 
@@ -208,6 +210,7 @@ class Hotline:
             lambda id: engine.post(IncidentOver(id, self.clock())),
             citizens.repeats,
             citizens.follow_up,
+            changed=records.changed,
         )
         peers = await self._peers(records)
         backend = HotlineBackend(
