@@ -42,6 +42,7 @@ from controller.own_sounds import OwnSounds
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
+from controller.query_tries import QUERY_TRIES
 from controller.records import Operations, Records
 from controller.reminders import Reminders
 from controller.schema import upgrade
@@ -177,7 +178,6 @@ class Hotline:
         reminders = Reminders(store, settings.tickets, self.clock)
         records.on_ticket, records.on_opened = reminders.note, reminders.opened
         records.on_changed = reminders.look_at
-        reminders.on_moved = lambda: records.on_moved()
         for note in calendar_notes(settings.tickets, self.clock()):
             log.warning("%s", note, extra={"action": "calendar.unknown"})
 
@@ -200,7 +200,12 @@ class Hotline:
         await asyncio.to_thread(own_sounds.publish)
         citizens = settings.raw.citizens
         queries = HotlinePublic(
-            records, load_or_make_token(data / "query-key"), settings.tickets, self.clock, citizens.queries
+            records,
+            load_or_make_token(data / "query-key"),
+            settings.tickets,
+            self.clock,
+            citizens.queries,
+            data / QUERY_TRIES,
         )
         performer.look_up = queries.by_phone
         events = HotlineEvents(

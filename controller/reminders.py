@@ -97,8 +97,6 @@ class Reminders:
         self._changed = asyncio.Event()
         self._opened: list[TicketNumber] = []
         self._aside: set[TicketNumber] = set()  #: of these it was said that they cannot be read
-        self.on_moved: Callable[[], None] = lambda: None
-        """Called on the loop when a step has moved a ticket: something may have to be said to peers."""
         self._limits_dispatch = any(one.clock is ClockKind.DISPATCH for one in policy.deadlines.limits)
         self._noted: dict[str, Ticket] | None = {}  #: changes that came before the schedule was built; None = it is
 
@@ -111,8 +109,8 @@ class Reminders:
         def recount(connection: Connection, wish: _Recount) -> Ticket:
             return move_ticket(connection, wish.ticket, Move(TicketInput.RECOUNT), SYSTEM, wish.at, policy)
 
-        self._recount: Operation[_Recount, Ticket] = Operation("recount_ticket", recount)
-        self._make: Operation[_Make, tuple[Ticket, Made | None]] = Operation("make_step", make)
+        self._recount: Operation[_Recount, Ticket] = Operation("recount_ticket", recount, posts=True)
+        self._make: Operation[_Make, tuple[Ticket, Made | None]] = Operation("make_step", make, posts=True)
         self._tell: Operation[_Told, None] = Operation("step_told", tell)
 
     def note(self, ticket: Ticket) -> None:
@@ -254,8 +252,6 @@ class Reminders:
                 news += [made] if made is not None else []
         for ticket in done.values():
             self._plan(ticket)
-        if done:
-            self.on_moved()
         for step in lost:
             self._schedule.put_back(step)
         for made in news:

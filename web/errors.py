@@ -27,6 +27,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "not_found": ("没有这个地址", "there is no such address"),
     "method_not_allowed": ("此地址不支持该操作", "this address does not take that method"),
     "body_too_large": ("请求内容过大", "the request body is too large"),
+    "not_http": ("请求不符合 HTTP 格式", "the request is not well-formed HTTP"),
+    "bad_encoding": ("请求内容与其压缩方式不符", "the body is not what its Content-Encoding says"),
     "not_json": ("请求内容须为 JSON 对象", "the body must be a JSON object, sent as application/json"),
     "bad_request": ("请求内容有误", "the request is not acceptable; see the problems"),
     "unauthorized": ("需要有效的访问令牌", "a valid bearer token is needed"),
@@ -51,7 +53,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "already_signed_in": ("话务员已签入", "the agent has signed in already"),
     "phone_unreachable": ("话机未注册", "the agent's phone is not registered"),
     "unknown_reason": ("没有此示忙原因", "there is no such not-ready reason"),
-    "no_seat": ("该话务员没有自己的话机, 请指定座席", "the agent has no free phone of his own; name a seat"),
+    "no_seat": (
+        "该话务员没有可用的座席: 没有自己的话机, 或其座席已由他人签入 (见 detail); 请指定座席签入",
+        "the agent has no seat: no phone of his own, or another agent has signed in there (see detail); name a seat",
+    ),
     "unknown_seat": ("没有此座席", "there is no such seat"),
     "agent_in_call": ("话务员正在处理来电, 结束后再换座席", "the agent is busy with a call; change the seat after it"),
     "seat_in_call": ("该座席的话务员正在处理来电", "the agent at that seat is busy with a call"),
@@ -93,6 +98,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "title_too_long": ("标题过长", "the title is too long"),
     "text_too_long": ("内容过长", "the text is too long"),
     "bad_title": ("标题含有不允许的字符", "the title has characters that are not allowed"),
+    "too_few_words": ("检索词至少两个字", "name at least two characters to look for"),
     "bad_text": ("内容含有不允许的字符", "the text has characters that are not allowed"),
     # tickets
     "conflict": (
@@ -290,6 +296,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "其中有其他热线的工单, 请由可见全部工单者办结",
         "some of its tickets are another hotline's; whoever sees all of them closes it",
     ),
+    "not_your_review": ("由工单所属的热线审核", "the hotline whose ticket it is reviews the reply"),
     "not_your_unit": ("不属于您的单位", "this is another unit's"),
     "own_entry": ("不能审核自己编写或送审的内容", "nobody reviews what he has written or submitted himself"),
     "reason_needed": ("请说明理由", "a reason is needed"),
@@ -400,7 +407,7 @@ def refusal(code: str, detail: Mapping[str, str] | None = None) -> ApiError:
     403 for want of a right, 404, 422 for a field, 503, or 409 for all that the state forbids. ``allowed`` of the detail
     has the values that there are, separated by commas.
     """
-    if code in ("not_allowed", "not_your_queue", "not_your_unit", "not_all_yours", "own_entry"):
+    if code in ("not_allowed", "not_your_queue", "not_your_unit", "not_all_yours", "not_your_review", "own_entry"):
         return ApiError(403, code)
     allowed = tuple(one for one in (detail or {}).get("allowed", "").split(",") if one)
     if code in _FIELD_AT_FAULT:
@@ -444,6 +451,8 @@ def answer_for(error: Exception) -> ApiError:
             return refusal(error.code)
         case Unavailable():
             return ApiError(503, f"{error.what}_unavailable")
+        case web.RequestPayloadError():
+            return ApiError(400, "bad_encoding")
         case web.HTTPException():
             allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
             return ApiError(error.status, _HTTP_CODES.get(error.status, "bad_request"), headers=allow)
@@ -467,4 +476,7 @@ async def errors_middleware(request: web.Request, handler: Handler) -> web.Strea
             resource = request.match_info.route.resource
             route = resource.canonical if resource is not None else "?"
             log.exception("request failed: %s %s", request.method, route, extra={"action": "web.failed"})
-        return answer.response()
+        response = answer.response()
+        if isinstance(error, web.RequestPayloadError):
+            response.force_close()  # where the next request would begin, nobody knows
+        return response

@@ -6,13 +6,15 @@ from typing import Any
 
 from aiohttp import web
 
+from pbx.ids import TicketNumber
 from tickets.moves import Role
 from tickets.ownership import Concern, HitRate, OwnershipRow
 from tickets.ownership_sql import LONGEST_BASIS, LONGEST_PLACE, concern_of
 from web.auth import HOLDER
 from web.backend import NotFound
-from web.errors import ApiError, Problem
-from web.fields import Field, Text, read_body, read_window
+from web.described import OK, described
+from web.errors import ApiError
+from web.fields import WINDOW, Field, Text, read_body, read_query, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.offices import TicketOffice
 from web.shape import answer
@@ -49,6 +51,17 @@ async def _suggested(request: web.Request, concern: Concern) -> list[dict[str, A
     return found
 
 
+SUGGESTED = [{"unit": str, "name": str, "trust": float, "row": OwnershipRow | None}]
+"""Units that seem to own a concern."""
+
+_RATE = {"value": float | None, "hits": int, "tickets": int, "unsuggested": int}
+
+
+def _names(*names: str) -> dict[str, Field]:
+    return dict.fromkeys(names, Text(300, may_be_empty=True))
+
+
+@described(gives={"ticket": TicketNumber, "units": SUGGESTED})
 async def suggest_for_ticket(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}/units: the units that seem to own it, best first; ``row`` null = by its class."""
     _allowed(request, _READS)
@@ -56,26 +69,30 @@ async def suggest_for_ticket(request: web.Request) -> web.Response:
     return answer({"ticket": ticket.number, "units": await _suggested(request, concern_of(ticket))})
 
 
+@described(query=_names("class_code", "region", "address"), gives={"units": SUGGESTED})
 async def suggest_unit(request: web.Request) -> web.Response:
     """GET /api/ownership/suggest?class_code=&region=&address=: the same while a ticket is being written."""
     _allowed(request, _READS)
-    given = _query(request, ("class_code", "region", "address"))
+    given = read_query(request)
     concern = Concern(given.get("class_code", ""), given.get("region", ""), given.get("address", ""))
     return answer({"units": await _suggested(request, concern)})
 
 
+@described(query=_names("class_code", "unit"), gives={"rows": list[OwnershipRow]})
 async def list_rows(request: web.Request) -> web.Response:
     """GET /api/ownership?class_code=&unit=: the rows of the register."""
     _allowed(request, _READS)
-    given = _query(request, ("class_code", "unit"))
+    given = read_query(request)
     return answer({"rows": list(await _office(request).ownership(given.get("class_code"), given.get("unit")))})
 
 
+@described(body=_ROW, gives=OwnershipRow, status=201)
 async def add_row(request: web.Request) -> web.Response:
     """POST /api/ownership: enter a row; 201."""
     return answer(await _put(request, 0), 201)
 
 
+@described(body=_ROW, gives=OwnershipRow)
 async def change_row(request: web.Request) -> web.Response:
     """PUT /api/ownership/{id}: write a row anew; what it has learned is kept."""
     return answer(await _put(request, int(request.match_info["id"])))
@@ -83,7 +100,7 @@ async def change_row(request: web.Request) -> web.Response:
 
 async def _put(request: web.Request, id: int) -> OwnershipRow:
     _allowed(request, _WRITES)
-    body = await read_body(request, _ROW)
+    body = await read_body(request)
     await _own(request, id, body.get("region", ""))
     row = OwnershipRow(
         id,
@@ -110,6 +127,7 @@ async def _own(request: web.Request, id: int, region: str | None) -> None:
         raise ApiError(403, "not_allowed")
 
 
+@described(gives=OK)
 async def drop_row(request: web.Request) -> web.Response:
     """DELETE /api/ownership/{id}."""
     _allowed(request, _WRITES)
@@ -119,6 +137,7 @@ async def drop_row(request: web.Request) -> web.Response:
     return answer({"ok": True})
 
 
+@described(query=WINDOW, gives={"since": float, "until": float, **_RATE, "classes": {"*": _RATE}})
 async def show_rate(request: web.Request) -> web.Response:
     """GET /api/ownership/hit-rate?since=&until=: how often the register was right, in all and by class."""
     _allowed(request, _READS)
@@ -135,18 +154,3 @@ async def show_rate(request: web.Request) -> web.Response:
 
 def _rate(rate: HitRate) -> dict[str, Any]:
     return {"value": rate.value, "hits": rate.hits, "tickets": rate.tickets, "unsuggested": rate.unsuggested}
-
-
-def _query(request: web.Request, names: tuple[str, ...]) -> dict[str, str]:
-    problems = []
-    for name in request.query:
-        values = request.query.getall(name)
-        if name not in names:
-            problems.append(Problem("", "unknown_field"))
-        elif len(values) > 1:
-            problems.append(Problem(name, "doubled_field"))
-        elif code := Text(300, may_be_empty=True).problem(values[0]):
-            problems.append(Problem(name, code))
-    if problems:
-        raise ApiError(400, "bad_request", problems)
-    return {name: request.query[name] for name in names if name in request.query}

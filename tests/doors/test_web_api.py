@@ -259,6 +259,13 @@ async def test_a_call_says_why_each_agent_was_rung_for_it(hotline: Site) -> None
     assert decision.items() >= record["offers"][0].items()
     assert decision["why_agent"] == "longest idle"
     assert decision["waited_s"] >= 0
+    assert [one["en"] for one in answer["story"]][:3] == [
+        "the call arrives",
+        "joins the line of general",
+        "offered to agent 1001",
+    ]
+    assert [one["zh"] for one in answer["story"]][:3] == ["来电接入", "进入队列 general", "派给坐席 1001"]
+    assert [one["at"] for one in answer["story"]] == sorted(one["at"] for one in answer["story"])
     assert CALLER not in json.dumps(answer)
     status, answer = await hotline.json("GET", "/api/calls/hotline-1.1/why")
     assert (status, answer["error"]) == (404, "unknown_call")
