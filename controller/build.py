@@ -173,6 +173,7 @@ class Hotline:
             campaign.note(ticket)
 
         records.on_ticket, records.on_opened = ticket_moved, reminders.opened
+        records.on_changed = reminders.look_at
         for note in calendar_notes(settings.tickets, self.clock()):
             log.warning("%s", note, extra={"action": "calendar.unknown"})
 
@@ -211,6 +212,7 @@ class Hotline:
             lambda id: engine.post(IncidentOver(id, self.clock())),
             citizens.repeats,
             citizens.follow_up,
+            changed=records.changed,
         )
         peers = await self._peers(records)
         backend = HotlineBackend(

@@ -7,7 +7,7 @@ once it is certain comes as a future that resolves after the commit.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -232,6 +232,9 @@ class Records:
         """Called on the loop with every ticket that was moved, after the commit."""
         self.on_opened: Callable[[TicketNumber], None] = lambda number: None
         """Called on the loop with the number of every ticket that a call opened, after the commit."""
+        self.on_changed: Callable[[TicketNumber], None] = lambda number: None
+        """Called on the loop with the number of every ticket that something else than a person's own request for it may
+        have changed (a mass incident, a peer's message), after the commit."""
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on the loop after each commit that may have left something to be sent; gives what ends it."""
@@ -420,6 +423,11 @@ class Records:
         future.add_done_callback(moved)
         return future
 
+    def changed(self, numbers: Iterable[TicketNumber]) -> None:
+        """Tickets that may have been changed by a write that is not of here, which is committed."""
+        for number in numbers:
+            self.on_changed(number)
+
     def score_ticket(self, call: CallId, score: int) -> None:
         """Store the caller's satisfaction in his call's ticket, if it has one. Raises `TicketRefused` (bad_score)."""
         self._store.put(self._do.score_ticket, _Score(call, checked_score(score)))
@@ -520,8 +528,7 @@ class Records:
 
         def came(done: asyncio.Future[Receipt]) -> None:
             if not done.cancelled() and done.exception() is None:
-                for number in done.result().tickets:
-                    self.on_opened(number)
+                self.changed(done.result().tickets)
 
         future.add_done_callback(came)
         return future

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from pbx.ids import TicketNumber
 from tickets.given import Move
@@ -58,33 +59,58 @@ class Made:
 @dataclass(frozen=True, slots=True)
 class Planned:
     """What is still to be made about a ticket, and the keys of what was; `known` = a provisional deadline can be
-    counted anew, because the notice has come.
+    counted anew, because the notice has come. `fault` names the exception with which the ticket could not be read or
+    planned; nothing is planned about it then.
     """
 
     ticket: TicketNumber
     made: frozenset[str]
     steps: tuple[Step, ...]
     known: bool
+    fault: str = ""
 
 
 def plan_page(connection: Connection, after: str, count: int, policy: TicketPolicy) -> list[Planned]:
-    """The next `count` tickets whose clocks may run, by number after `after`. Raises `CalendarError`."""
-    still_open = tickets.c.state.not_in([state.value for state in OVER])
-    query = select(tickets).where(still_open, tickets.c.number > after).order_by(tickets.c.number).limit(count)
-    found = whole(connection, connection.execute(query).all())
+    """The next `count` tickets whose clocks may run, by number after `after`; one that is damaged stops no other."""
+    found = _page(connection, after, count)
     made: defaultdict[str, set[str]] = defaultdict(set)
-    kept = select(steps.c.ticket, steps.c.key).where(steps.c.ticket.in_([one.number for one in found]))
+    kept = select(steps.c.ticket, steps.c.key).where(steps.c.ticket.in_([number for number, _ in found]))
     for row in connection.execute(kept):
         made[row.ticket].add(row.key)
-    return [
-        Planned(
-            one.number,
-            frozenset(made[one.number]),
-            steps_of(one, policy, made[one.number]),
-            one.provisional and not timed(one, policy).provisional,
-        )
-        for one in found
-    ]
+    return [_planned(number, one, made[number], policy) for number, one in found]
+
+
+def _page(connection: Connection, after: str, count: int) -> list[tuple[TicketNumber, Ticket | Exception]]:
+    still_open = tickets.c.state.not_in([state.value for state in OVER])
+    wanted = (still_open, tickets.c.number > after)
+    try:
+        query = select(tickets).where(*wanted).order_by(tickets.c.number).limit(count)
+        return [(one.number, one) for one in whole(connection, connection.execute(query).all())]
+    except SQLAlchemyError:
+        raise
+    except Exception:  # one of them cannot be read: each by itself
+        numbers = connection.execute(select(tickets.c.number).where(*wanted).order_by(tickets.c.number).limit(count))
+        return [(TicketNumber(number), _alone(connection, TicketNumber(number))) for number in numbers.scalars().all()]
+
+
+def _alone(connection: Connection, number: TicketNumber) -> Ticket | Exception:
+    try:
+        found = get_ticket(connection, number)
+    except SQLAlchemyError:
+        raise
+    except Exception as fault:
+        return fault
+    return found if found is not None else KeyError(number)
+
+
+def _planned(number: TicketNumber, found: Ticket | Exception, made: set[str], policy: TicketPolicy) -> Planned:
+    if isinstance(found, Exception):
+        return Planned(number, frozenset(made), (), False, type(found).__name__)
+    try:
+        known = found.provisional and not timed(found, policy).provisional
+        return Planned(number, frozenset(made), steps_of(found, policy, made), known)
+    except Exception as fault:
+        return Planned(number, frozenset(made), (), False, type(fault).__name__)
 
 
 def make_step(connection: Connection, step: Step, now: float, policy: TicketPolicy) -> tuple[Ticket, Made | None]:

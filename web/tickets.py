@@ -228,7 +228,7 @@ async def list_tickets(request: web.Request) -> web.Response:
         problems.append(Problem("limit", "out_of_range"))
         limit = "1"
     if (order := given.get("order") or ("newest" if sought else "oldest")) not in ("newest", "oldest"):
-        problems.append(Problem("order", "unknown_word"))
+        problems.append(Problem("order", "unknown_word", ("newest", "oldest")))
     if (marked := given.get("supervised")) not in (None, "true", "false"):
         problems.append(Problem("supervised", "not_true_or_false"))
     if "after" in given and not _NUMBER.fullmatch(given["after"]):

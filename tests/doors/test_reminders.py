@@ -83,7 +83,7 @@ async def running(
     store: Store, records: Records, clock: Clock, desk: Desk, policy: TicketPolicy = POLICY
 ) -> AsyncIterator[Reminders]:
     reminders = Reminders(store, policy, clock, desk, retry_s=0.02)
-    records.on_ticket, records.on_opened = reminders.note, reminders.opened
+    records.on_ticket, records.on_opened, records.on_changed = reminders.note, reminders.opened, reminders.look_at
     task = asyncio.create_task(reminders.run())
     try:
         yield reminders
