@@ -43,6 +43,7 @@ from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
 from controller.records import Operations, Records
+from controller.reminder_desk import HotlineReminders
 from controller.reminders import Reminders
 from controller.schema import upgrade
 from controller.switchboard import Switchboard
@@ -174,7 +175,8 @@ class Hotline:
         await store.start()
         self._stack.push_async_callback(store.stop)
         records = Records(store, operations)
-        reminders = Reminders(store, settings.tickets, self.clock)
+        reminded = HotlineReminders(store)
+        reminders = Reminders(store, settings.tickets, self.clock, reminded.tell)
         records.on_ticket, records.on_opened = reminders.note, reminders.opened
         for note in calendar_notes(settings.tickets, self.clock()):
             log.warning("%s", note, extra={"action": "calendar.unknown"})
@@ -221,6 +223,7 @@ class Hotline:
             events=events,
             public=queries,
             office=HotlineOffice(records, peers, self.clock),
+            reminders=reminded,
             clock=self.clock,
             own_sounds=own_sounds,
         )

@@ -36,6 +36,7 @@ from web import (
     ownership,
     public,
     recordings,
+    reminders,
     repeats,
     scrape,
     static,
@@ -141,6 +142,8 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/tickets/export", ticket_files.export_tickets, Access.TICKETS),
         ("POST", "/api/tickets/import", ticket_files.import_tickets, Access.TICKETS),
         ("GET", "/api/reports/tickets", ticket_files.month_report, Access.TICKETS),
+        ("GET", "/api/reminders", reminders.list_reminders, Access.TICKETS),
+        ("GET", "/api/reminders/live", reminders.show_live, Access.TICKETS),
         ("GET", "/api/calendar", calendar.show_calendar, Access.TICKETS),
         ("GET", "/api/tickets/accuracy", tickets.show_accuracy, Access.TICKETS),
         ("GET", _TICKET, tickets.show_ticket, Access.TICKETS),
@@ -256,7 +259,9 @@ def create_app(
     app[ACCESS] = access
     app[openapi.DOCUMENT] = openapi.Document([openapi.Route(*row) for row in _routes()], limits)
     app.on_response_prepare.append(_add_headers)
+    app[reminders.STREAMS] = reminders.Streams()
     app.on_shutdown.append(live.end_streams)
+    app.on_shutdown.append(reminders.end_streams)
     app.cleanup_ctx.append(live.broadcasting)
     return app
 
