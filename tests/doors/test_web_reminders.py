@@ -212,7 +212,7 @@ async def test_nobody_is_reminded_of_what_is_closed_or_stands_still(house: House
         await house.records.move_ticket(paused.number, Move(I.GRANT_PAUSE), BOSS, at=MONDAY + 2 * HOUR)
         ear = Ear()
         async with listening(running_site, "water", ear):
-            house.clock.now = MONDAY + 30 * 86_400
+            house.clock.now = late.handle_due + 1
             wake(reminders)
             await ear.until(2)
         _, page = await ask(running_site, "boss", "GET", f"/api/tickets?since={MONDAY}&until={MONDAY + 1e6}")
