@@ -20,7 +20,8 @@ from tickets.incidents import IncidentView, MassIncident
 from tickets.moves import Actor
 from tickets.repeats import Draft, RepeatRules
 from tickets.repeats_found import Found
-from tickets.ticket import TicketPolicy
+from tickets.shown import sees_ticket
+from tickets.ticket import Ticket, TicketPolicy
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +89,13 @@ class HotlineEvents:
         self.end_notices(id)
         return await self._settle(closed)
 
-    async def follow_ups(self, limit: int) -> Sequence[Due]:
+    async def follow_ups(self, limit: int, viewer: Actor) -> Sequence[Due]:
         """The tickets to be called back now."""
-        return await from_store(self._store.read(follow_up_sql.list_due, self._clock(), self._follow_up, limit))
+
+        def sees(ticket: Ticket) -> bool:
+            return sees_ticket(ticket, viewer, self._policy)
+
+        return await from_store(self._store.read(follow_up_sql.list_due, self._clock(), self._follow_up, limit, sees))
 
     def end_notices(self, id: str) -> None:
         """What is said of the incident ends."""

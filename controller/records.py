@@ -7,7 +7,7 @@ once it is certain comes as a future that resolves after the commit.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ import tickets.sql as ticket_rows
 import tickets.steps_sql as steps_sql
 from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
+from controller.import_rows import Import
+from controller.imports import Taken, in_pieces
 from controller.spool import Operation
 from controller.writer import Store
 from pbx.call import CallRecord
@@ -49,6 +51,9 @@ from tickets.ownership import Concern, HitRate, OwnershipRow, Suggestion
 from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
 from tickets.webhook import Due, body_of, body_of_step
+
+TICKETS = "tickets"
+"""The kind of files of tickets among all that are taken in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +356,30 @@ class Records:
         """Take down a ticket that no call opened; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
         return self._watched(self._store.submit(self._do.take_ticket, _Take(intake, wanted, actor)))
 
+    async def take_file(
+        self, id: str, rows: Sequence[tuple[int, TicketChange]], intake: Intake, actor: Actor, *, anew: bool = False
+    ) -> Taken:
+        """Take down a ticket for each numbered row of a file, some at a time (`controller/imports.py`).
+
+        Each result has ``taken``: pairs of line and number. Raises `TicketRefused`, `StoreError`.
+        """
+        made: list[Ticket] = []
+
+        def work(connection: Connection, some: Sequence[tuple[int, TicketChange]]) -> Mapping[str, Any]:
+            made.clear()  # a transaction may be done twice
+            for _, change in some:
+                made.append(ticket_rows.take_ticket(connection, intake, change, actor, self._do.policy))
+            return {"taken": [[line, ticket.number] for (line, _), ticket in zip(some, made, strict=True)]}
+
+        def written() -> None:
+            for ticket in made:
+                self.on_ticket(ticket)
+            made.clear()
+
+        wanted = Import(id, TICKETS, actor.id, intake.at, len(rows))
+        numbered = [(row[0], row) for row in rows]
+        return await in_pieces(self._store, wanted, numbered, work, lambda: intake.at, anew=anew, written=written)
+
     def close_ticket(
         self, number: TicketNumber, actor: Actor, *, at: float, reason: str = ""
     ) -> asyncio.Future[Ticket]:
@@ -529,6 +558,10 @@ class Records:
     def append_audit(self, entry: AuditEntry) -> None:
         """Add a line to the audit trail."""
         self._store.put(self._do.append_audit, entry)
+
+    def note(self, entry: AuditEntry) -> asyncio.Future[int]:
+        """Add a line to the audit trail; resolves after the commit. Raises `StoreError`."""
+        return self._store.submit(self._do.append_audit, entry)
 
     async def audit(self, since: float, until: float, agent: str = "") -> list[AuditRow]:
         """The audit trail of [since, until), epoch seconds, oldest first; of one agent where he is named."""

@@ -36,6 +36,7 @@ from web import (
     ownership,
     public,
     recordings,
+    registers,
     reminders,
     repeats,
     scrape,
@@ -137,6 +138,10 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", f"{_CALL}/why", calls.show_why, Access.TOKEN),
         ("GET", f"{_CALL}/recording", recordings.show_recording, Access.TOKEN),
         ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
+        ("GET", f"{_TICKET}/recording", recordings.show_ticket_recording, Access.TICKETS),
+        ("GET", f"{_TICKET}/transcript", recordings.show_ticket_transcript, Access.TICKETS),
+        ("GET", "/api/classes", registers.list_classes, Access.TICKETS),
+        ("GET", "/api/organisations", registers.list_organisations, Access.TICKETS),
         ("GET", "/api/tickets", tickets.list_tickets, Access.TICKETS),
         ("POST", "/api/tickets", tickets.take_ticket, Access.TICKETS),
         ("GET", "/api/tickets/export", ticket_files.export_tickets, Access.TICKETS),
@@ -203,6 +208,7 @@ def _knowledge() -> list[tuple[str, str, Handler]]:
         ("POST", f"{task}/dismiss", knowledge.dismiss_task),
         ("GET", "/api/knowledge/export", knowledge.export),
         ("POST", "/api/knowledge/import", knowledge.take_in),
+        ("GET", "/api/knowledge/imports", knowledge.list_imports),
     ]
 
 

@@ -44,8 +44,8 @@ class EventDesk(Protocol):
         """One reply to all. Answers when every ticket in it is answered; what is said of it to callers ends."""
         ...
 
-    async def follow_ups(self, limit: int) -> Sequence[Due]:
-        """The tickets to be called back now, by rule before by sample."""
+    async def follow_ups(self, limit: int, viewer: Actor) -> Sequence[Due]:
+        """The first tickets to be called back now that `viewer` may look at, by rule before by sample."""
         ...
 
     def end_notices(self, id: str) -> None:

@@ -36,7 +36,7 @@ _MESSAGE: dict[str, Field] = {
     "thread": Text(65, required=True),
     "seq": _COUNT,
     "turn": _COUNT,
-    "kind": Choice(tuple(one.value for one in Kind), required=True),
+    "kind": Choice(tuple(one.value for one in Kind), required=True, code="unknown_word"),
     "at": Number(0, 1e11, required=True),
     "body": Inner(required=True),
 }

@@ -65,6 +65,25 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A field that holds one of a few words; `code` is told for every other one, with the words."""
+
+    values: tuple[str, ...]
+    required: bool = False
+    code: str = "not_one_of"
+
+    def schema(self) -> dict[str, Any]:
+        """The field in JSON Schema."""
+        return {"type": "string", "enum": list(self.values)}
+
+    def problem(self, value: object) -> str:
+        """The code of what is wrong with `value`; empty when nothing is."""
+        if not isinstance(value, str):
+            return "not_text"
+        return "" if value in self.values else self.code
+
+
+@dataclass(frozen=True, slots=True)
 class Whole:
     """A field that holds a whole number from `lowest` to `highest`."""
 
@@ -199,23 +218,6 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A field that holds one of these words; where it does not, `code` says what it is not."""
-
-    words: tuple[str, ...]
-    required: bool = False
-    code: str = "unknown_word"
-
-    def schema(self) -> dict[str, Any]:
-        """The field in JSON Schema."""
-        return {"type": "string", "enum": list(self.words)}
-
-    def problem(self, value: object) -> str:
-        """The code of what is wrong with `value`; empty when nothing is."""
-        return "" if isinstance(value, str) and value in self.words else self.code
-
-
-@dataclass(frozen=True, slots=True)
 class Inner:
     """A field that holds an object, of which somebody else says what it may hold."""
 
@@ -234,6 +236,14 @@ _LEVEL_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 Field = Text | Whole | Number | Instant | Flag | Levels | Names | Choice | Inner
 """What a field of a body or query may be."""
+
+
+def problems_of(name: str, field: Field, value: object) -> list[Problem]:
+    """What is wrong with the value of a field: one problem, or none."""
+    code = field.problem(value)
+    if not code:
+        return []
+    return [Problem(name, code, field.values if isinstance(field, Choice) and code == field.code else ())]
 
 
 def _has_surrogate(text: str) -> bool:
@@ -281,8 +291,7 @@ async def read_body(request: web.Request, fields: Mapping[str, Field] | None = N
     problems = [Problem(_shown(name), "unknown_field") for name in data if name not in fields]
     for name, field in fields.items():
         if name in data:
-            if code := field.problem(data[name]):
-                problems.append(Problem(name, code))
+            problems += problems_of(name, field, data[name])
         elif field.required:
             problems.append(Problem(name, "missing"))
     if problems:
@@ -323,8 +332,7 @@ def read_query(request: web.Request, fields: Mapping[str, Field] | None = None) 
             problems.append(Problem(name, "doubled_field"))
         elif given:
             found[name] = _typed(field, given[0])
-            if code := field.problem(found[name]):
-                problems.append(Problem(name, code))
+            problems += problems_of(name, field, found[name])
         elif field.required:
             problems.append(Problem(name, "missing"))
     if problems:

@@ -9,7 +9,7 @@ from aiohttp import web
 from pbx.ids import AgentId, TicketNumber
 from tickets.follow_up import Why
 from tickets.moves import ADMIN, RIGHTS, Actor, Role, TicketInput, TicketState
-from tickets.shown import sees_caller, sees_ticket
+from tickets.shown import sees_caller
 from tickets.ticket import TicketType
 from web.auth import HOLDER
 from web.backend import Refused
@@ -57,7 +57,7 @@ async def list_follow_ups(request: web.Request) -> web.Response:
     """
     _may(request)
     viewer = request[HOLDER]
-    found = await request.app[BACKEND].events.follow_ups(LONGEST)
+    found = await request.app[BACKEND].events.follow_ups(LONGEST, viewer)
     return answer(
         {
             "follow_ups": [
@@ -74,7 +74,6 @@ async def list_follow_ups(request: web.Request) -> web.Response:
                     "caller_hidden": not sees_caller(one.ticket, viewer),
                 }
                 for one in found
-                if sees_ticket(one.ticket, viewer, request.app[BACKEND].desk.policy)
             ]
         }
     )

@@ -38,9 +38,11 @@ _ROLES = {
 }
 """In what part the bearer of an access token acts on the knowledge base."""
 
+_ACTORS = tuple(role.value for role in Role if role is not Role.SYSTEM)
+
 ACTING: dict[str, Field] = {
     "by": Text(longest=64, required=True, pattern=_NAME),
-    "by_role": Text(longest=16, required=True, pattern=re.compile(r"[a-z]+")),
+    "by_role": Text(longest=16, required=True),
     "by_unit": Text(longest=64, pattern=_NAME),
 }
 """The fields by which the hotline's own token speaks for somebody, as its pages and gateways do; nobody else may."""
@@ -121,7 +123,7 @@ def actor_of(request: web.Request, values: Mapping[str, Any]) -> Editor:
     except ValueError:
         role = Role.SYSTEM
     if role is Role.SYSTEM:
-        raise ApiError(422, "unknown_role", [Problem("by_role", "unknown_role")])
+        raise ApiError(422, "unknown_role", [Problem("by_role", "unknown_role", _ACTORS)])
     return Editor(values["by"], role, values.get("by_unit", ""))
 
 

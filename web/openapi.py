@@ -65,6 +65,11 @@ ERROR: Schema = {
                     "field": {"type": "string"},
                     "code": {"type": "string"},
                     "message": {"$ref": "#/components/schemas/Words"},
+                    "allowed": {
+                        "type": "array",
+                        "items": {"type": "string"},
+                        "description": "the values that the field may have, where there are only some",
+                    },
                 },
                 "required": ["code", "field", "message"],
                 "additionalProperties": False,

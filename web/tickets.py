@@ -18,10 +18,10 @@ from tickets.accuracy import accuracy
 from tickets.approvals import ApprovalKind
 from tickets.flow import Intake, TicketConflict, may
 from tickets.given import Move
-from tickets.moves import ADMIN, OVER, Actor, Role, TicketInput, TicketState
+from tickets.moves import ADMIN, OVER, SEES_HIDDEN, Actor, Role, TicketInput, TicketState
 from tickets.schedule import Act
 from tickets.search import PAGE_MAX, TicketFilter
-from tickets.shown import sees_ticket, shown, shown_moves
+from tickets.shown import knows_caller, sees_ticket, shown, shown_moves
 from tickets.sight import Part
 from tickets.ticket import PRIVATE, Channel, Ticket, TicketChange, TicketMove, TicketPolicy, TicketType, Urgency
 from tickets.times import Standing, standing
@@ -30,14 +30,13 @@ from web.backend import NotFound
 from web.described import described
 from web.desk import TicketDesk
 from web.errors import ApiError, Problem, message
-from web.fields import WINDOW, Field, Flag, Instant, Names, Number, Text, Whole, instant, read_body, read_window
+from web.fields import WINDOW, Choice, Field, Flag, Instant, Names, Number, Text, Whole, instant, read_body, read_window
 from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
 from web.schema import shape_of
 from web.shape import answer, dumps
 
 W = TypeVar("W", bound=enum.Enum)
 
-_WORD = re.compile(r"[a-z_]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NUMBER = re.compile(r"[0-9]{1,32}")
 
@@ -46,7 +45,7 @@ def _about(limits: WebLimits) -> dict[str, Field]:
     """The fields of a ticket that people write."""
     line = Text(limits.title_length, may_be_empty=True)
     return {
-        "type": Text(32, pattern=_WORD),
+        "type": Text(32),
         "title": line,
         "text": Text(limits.text_length, may_be_empty=True),
         "class_code": Text(64, may_be_empty=True),
@@ -55,7 +54,7 @@ def _about(limits: WebLimits) -> dict[str, Field]:
         "lat": Number(-90.0, 90.0),
         "lon": Number(-180.0, 180.0),
         "event_at": Instant(),
-        "urgency": Text(32, pattern=_WORD),
+        "urgency": Text(32),
         "proposed_unit": Text(64, pattern=_NAME),
         "caller": line,
         "caller_name": line,
@@ -85,9 +84,13 @@ def acting(own: Actor) -> dict[str, Field]:
     return dict(acting_fields()) if own.role is Role.ADMIN else {}
 
 
-def acting_fields() -> dict[str, Text]:
+_ROLES = tuple(role.value for role in Role)
+
+
+def acting_fields() -> dict[str, Field]:
     """For whom: his id, his role, his unit."""
-    return {"by": Text(32, pattern=_NAME), "by_role": Text(32, pattern=_WORD), "by_unit": Text(64, pattern=_NAME)}
+    role = Choice(_ROLES, code="unknown_role")
+    return {"by": Text(32, pattern=_NAME), "by_role": role, "by_unit": Text(64, pattern=_NAME)}
 
 
 def actor_of(request: web.Request, body: dict[str, Any]) -> Actor:
@@ -103,7 +106,7 @@ def actor_of(request: web.Request, body: dict[str, Any]) -> Actor:
     try:
         found = Actor(id or "", Role(role), unit)
     except ValueError:
-        raise ApiError(400, "bad_request", [Problem("by_role", "unknown_role")]) from None
+        raise ApiError(400, "bad_request", [Problem("by_role", "unknown_role", _ROLES)]) from None
     if not found.id or found.role is Role.ADMIN and found.id != ADMIN.id:
         raise ApiError(400, "bad_request", [Problem("by", "missing")])
     if found.role is Role.AGENT and not _desk(request).knows_agent(found.id):
@@ -165,6 +168,10 @@ _FILTERS: dict[str, Field] = {
         ("state", "type", "urgency", "channel", "class_code", "region", "agent", "unit", "incident", "repeat_of"),
         Text(300, may_be_empty=True),
     ),
+    "q": Text(200, may_be_empty=True),
+    "place": Text(200, may_be_empty=True),
+    "caller": Text(32, may_be_empty=True),
+    "order": Text(6, may_be_empty=True),
     "asked": Text(300, may_be_empty=True),
     "supervised": Text(5, may_be_empty=True),
     "after": Text(32, may_be_empty=True),
@@ -185,13 +192,16 @@ _FILTERS: dict[str, Field] = {
 async def list_tickets(request: web.Request) -> web.Response:
     """GET /api/tickets?since=&until=: the tickets opened in the window, oldest first, a page at a time.
 
-    The window is the last day, and all time where ``state`` or ``asked`` say what is to be done. Beside it: ``state``
-    (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``, ``region``, ``agent``,
-    ``unit``, ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits), ``supervised`` (true, false),
-    ``after`` (the ``next`` of the page before), ``limit``. A unit sees its own.
+    The window is the last day, and all time where ``state`` or ``asked`` say what is to be done, and where ``q`` (words
+    of title, text or address, each pair of characters), ``place`` (words of the address) or ``caller`` (the number that
+    called) say what is looked for; these come newest first, or as ``order`` says: ``oldest``, ``newest``. Beside it:
+    ``state`` (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``, ``region``,
+    ``agent``, ``unit``, ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits), ``supervised`` (true,
+    false), ``after`` (the ``next`` of the page before), ``limit``. A unit sees its own.
     """
     limits = request.app[LIMITS]
-    work = "state" in request.query or "asked" in request.query  # what is to be done has no date
+    sought = any(request.query.get(name) for name in ("q", "place", "caller"))
+    work = sought or "state" in request.query or "asked" in request.query  # what is to be done has no date
     window = read_window(
         request,
         now=request.app[CLOCK](),
@@ -206,7 +216,7 @@ async def list_tickets(request: web.Request) -> web.Response:
         try:
             return words(given[name]) if name in given else None
         except ValueError:
-            problems.append(Problem(name, "unknown_word"))
+            problems.append(Problem(name, "unknown_word", tuple(str(word.value) for word in words)))
             return None
 
     states = None
@@ -216,7 +226,8 @@ async def list_tickets(request: web.Request) -> web.Response:
                 frozenset(TicketState) - OVER if wanted == "open" else frozenset(map(TicketState, wanted.split(",")))
             )
         except ValueError:
-            problems.append(Problem("state", "unknown_word"))
+            states_told = ("open", *(state.value for state in TicketState))
+            problems.append(Problem("state", "unknown_word", states_told))
     viewer = request[HOLDER]
     units, near = scope(viewer, _desk(request).policy)
     if "unit" in given:
@@ -225,6 +236,8 @@ async def list_tickets(request: web.Request) -> web.Response:
     if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= PAGE_MAX:
         problems.append(Problem("limit", "out_of_range"))
         limit = "1"
+    if (order := given.get("order") or ("newest" if sought else "oldest")) not in ("newest", "oldest"):
+        problems.append(Problem("order", "unknown_word"))
     if (marked := given.get("supervised")) not in (None, "true", "false"):
         problems.append(Problem("supervised", "not_true_or_false"))
     if "after" in given and not _NUMBER.fullmatch(given["after"]):
@@ -245,6 +258,11 @@ async def list_tickets(request: web.Request) -> web.Response:
         kind("asked", ApprovalKind),
         None if marked is None else marked == "true",
         near,
+        given.get("q") or None,
+        given.get("place") or None,
+        given.get("caller") or None,
+        None if viewer.role in SEES_HIDDEN else viewer,
+        order == "newest",
         TicketNumber(given["after"]) if "after" in given else None,
         int(limit),
     )
@@ -252,7 +270,9 @@ async def list_tickets(request: web.Request) -> web.Response:
         raise ApiError(400, "bad_request", problems)
     page = await _desk(request).page(found)
     policy = _desk(request).policy
-    mine = [one for one in page.tickets if sees_ticket(one, viewer, policy)]
+    # Whose caller the bearer may not know is not found by his number either.
+    seen_by = knows_caller if found.caller is not None else sees_ticket
+    mine = [one for one in page.tickets if seen_by(one, viewer, policy)]
     reminders = await request.app[BACKEND].reminders.of([one.number for one in mine])
     texts = []
     for place, ticket in enumerate(mine):
@@ -356,10 +376,16 @@ async def show_accuracy(request: web.Request) -> web.Response:
 # ---------------------------------------------------------------- writing
 
 
+_TAKEN_BY = tuple(
+    one.value for one in Channel if one not in (Channel.PHONE, Channel.EXCHANGE, Channel.OPEN311)
+)  # fmt: skip
+"""The channels of tickets that nobody but who takes them down knows."""
+
+
 def _take_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
     fields: dict[str, Field] = {
         **_about(limits),
-        "channel": Text(32, pattern=_WORD),
+        "channel": Choice(_TAKEN_BY, code="unknown_channel"),
         "language": Text(8, pattern=re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")),
         **acting(own),
     }
@@ -376,12 +402,7 @@ async def take_ticket(request: web.Request) -> web.Response:
     """
     own = request[HOLDER]
     body = await read_body(request, _take_fields(request.app[LIMITS], own))
-    try:
-        channel = Channel(body.get("channel", "api"))
-    except ValueError:
-        channel = Channel.PHONE
-    if channel in (Channel.PHONE, Channel.EXCHANGE, Channel.OPEN311):
-        raise ApiError(400, "bad_request", [Problem("channel", "unknown_channel")])
+    channel = Channel(body.get("channel", "api"))
     actor = actor_of(request, body)
     intake = Intake(channel, request.app[CLOCK](), body.get("language", "zh"))
     ticket = await _desk(request).take(intake, _change(body), actor)
@@ -428,7 +449,7 @@ async def change_ticket(request: web.Request) -> web.Response:
 
 def _move_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
     return {
-        "move": Text(32, required=True, pattern=_WORD),
+        "move": Choice(tuple(move.value for move in TicketInput), required=True, code="unknown_move"),
         "version": Whole(0, 10**9, required=True),
         "reason": Text(limits.text_length, may_be_empty=True),
         "text": Text(limits.text_length, may_be_empty=True),
@@ -456,10 +477,7 @@ async def move_ticket(request: web.Request) -> web.Response:
     """
     own = request[HOLDER]
     body = await read_body(request, _move_fields(request.app[LIMITS], own))
-    try:
-        what = TicketInput(body["move"])
-    except ValueError:
-        raise ApiError(400, "bad_request", [Problem("move", "unknown_move")]) from None
+    what = TicketInput(body["move"])
     actor = actor_of(request, body)
     values = {name: body[name] for name in Move.__dataclass_fields__ if name in body}
     if "until" in values:

@@ -17,10 +17,11 @@ from controller.records import Operations, Records
 from controller.ticket_desk import HotlineDesk
 from controller.writer import Store
 from pbx.ids import AgentId
-from tests.city_story import CZ_DESK, TREE, ZJ_DESK
+from tests.city_story import CZ_AGENT, CZ_DESK, TREE, ZJ_DESK
 from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
 from tickets.files import AttachmentFiles
+from tickets.follow_up import FollowUpRules
 from tickets.moves import Actor, Role
 from tickets.ticket import TicketPolicy
 
@@ -28,7 +29,9 @@ pytestmark = pytest.mark.doors
 
 POLICY = TicketPolicy(units=TREE.register(), organisations=TREE)
 BOSS = Actor("zj-boss", Role.SUPERVISOR, "zj")
-WHO = {one.id: one for one in (CZ_DESK, ZJ_DESK, BOSS)}
+GONE_UNIT = Actor("gone-unit", Role.UNIT, "abolished")
+GONE_DESK = Actor("gone-desk", Role.DISPATCHER, "dissolved")
+WHO = {one.id: one for one in (CZ_AGENT, CZ_DESK, ZJ_DESK, BOSS, GONE_UNIT, GONE_DESK)}
 
 
 class People:
@@ -52,13 +55,14 @@ async def town(records: Records, store: Store, tmp_path: Path) -> AsyncIterator[
     files = AttachmentFiles(tmp_path)
     backend.desk = HotlineDesk(records, POLICY, {AgentId("1001")}, backend.clock, files)  # type: ignore[assignment]
     backend.public = HotlinePublic(records, "a-key-for-tests-0123456789", POLICY, backend.clock)
-    backend.events = HotlineEvents(store, POLICY, backend.clock, lambda id: None)
+    everybody = FollowUpRules(delay_s=0.0, sample=1.0)
+    backend.events = HotlineEvents(store, POLICY, backend.clock, lambda id: None, follow_up=everybody)
     async with site(backend, holders=People()) as running:
         yield running
 
 
-async def take(town: Site, who: Actor, text: str, region: str) -> str:
-    body = {"type": "help", "title": text, "text": text, "region": region, "caller": "13800001111"}
+async def take(town: Site, who: Actor, text: str, region: str, **more: str) -> str:
+    body = {"type": "help", "title": text, "text": text, "region": region, "caller": "13800001111", **more}
     status, ticket = await town.json("POST", "/api/tickets", body, headers=bearer(who))
     assert status == 201, ticket
     return str(ticket["number"])
@@ -133,6 +137,34 @@ async def test_an_incident_of_two_cities_is_closed_by_who_sees_both(town: Site) 
     assert states == {"resolved"}
 
 
+async def test_an_agent_sees_the_ticket_that_he_took_for_another_city(town: Site) -> None:
+    number = await take(town, CZ_AGENT, "家里停水", "cz")
+    body = {"region": "zj", "agent": CZ_AGENT.id}
+    assert (await town.json("PATCH", f"/api/tickets/{number}", body))[0] == 200
+    assert (await town.json("GET", f"/api/tickets/{number}", headers=bearer(CZ_AGENT)))[0] == 200
+    assert (await town.json("GET", f"/api/tickets/{number}", headers=bearer(CZ_DESK)))[0] == 404
+
+
+async def test_who_acts_for_an_organisation_that_is_gone_sees_nothing(town: Site) -> None:
+    number = await take(town, CZ_DESK, "家里停水", "cz")
+    for who in (GONE_UNIT, GONE_DESK):
+        assert (await town.json("GET", f"/api/tickets/{number}", headers=bearer(who)))[0] == 404
+        status, told = await town.json("GET", "/api/tickets", headers=bearer(who))
+        assert (status, told["tickets"]) == (200, [])
+
+
+async def test_a_small_city_has_its_follow_ups_before_a_big_one_s(town: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list is cut after the wall, not before it."""
+    monkeypatch.setattr("web.follow_ups.LONGEST", 1)
+    for who, region in ((CZ_DESK, "cz"), (CZ_DESK, "cz"), (ZJ_DESK, "zj")):
+        number = await take(town, who, "办好了吗", region)
+        whole = {"by": "boss", "by_role": "supervisor"}
+        move = {"move": "answer", "version": 1, "text": "已办", **whole}
+        assert (await town.json("POST", f"/api/tickets/{number}/moves", move))[0] == 200
+    told = (await town.json("GET", "/api/follow-ups", headers=bearer(BOSS)))[1]["follow_ups"]
+    assert [one["number"] for one in told] == [number]
+
+
 async def test_figures_are_those_of_the_bearer_s_own_hotline(town: Site) -> None:
     for _ in range(3):
         await take(town, CZ_DESK, "停水", "cz")
@@ -160,3 +192,15 @@ async def test_likely_repeats_are_only_those_that_one_may_look_at(town: Site) ->
     status, told = await town.json("GET", f"/api/tickets/{second}/repeats", headers=bearer(ZJ_DESK))
     assert status == 200, told
     assert [one["number"] for one in told["repeats"]] == [first]
+
+
+async def test_of_one_event_another_city_s_tickets_are_counted_and_not_named(town: Site) -> None:
+    """The incident that one click would make: whose numbers the asker may not see he is told only how many."""
+    house = {"address": "海州区幸福小区3号楼"}
+    body = {"type": "help", "text": "家里停水了", "by": "boss", "by_role": "supervisor", **house}  # of no city yet
+    theirs = [str((await town.json("POST", "/api/tickets", body))[1]["number"]) for _ in range(2)]
+    own = [await take(town, ZJ_DESK, "家里停水了", "zj", **house) for _ in range(2)]
+    status, told = await town.json("GET", f"/api/tickets/{own[1]}/repeats", headers=bearer(ZJ_DESK))
+    assert status == 200, told
+    assert (told["members"], told["members_unseen"]) == (own[:1], 2)
+    assert not any(number in str(told) for number in theirs)
