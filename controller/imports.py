@@ -35,7 +35,7 @@ _BEGIN: Operation[Callable[[Connection], Import], Import] = Operation(
     "import", lambda connection, work: work(connection)
 )
 _TAKE: Operation[Callable[[Connection], tuple[Import, float]], tuple[Import, float]] = Operation(
-    "import_piece", lambda connection, work: work(connection)
+    "import_piece", lambda connection, work: work(connection), posts=True
 )
 
 

@@ -44,7 +44,9 @@ async def all_of(records: Records) -> list[Ticket]:
 
 async def test_a_file_that_is_cut_goes_on_and_calls_do_not_wait_for_it(records: Records) -> None:
     moved: list[Ticket] = []
+    posted: list[float] = []
     first = asyncio.Event()
+    records.listen(lambda: posted.append(AT))
 
     def told(ticket: Ticket) -> None:
         moved.append(ticket)
@@ -55,6 +57,7 @@ async def test_a_file_that_is_cut_goes_on_and_calls_do_not_wait_for_it(records: 
     await first.wait()
     await records.open_ticket(OpenTicket(CallId("c"), "13800001111", "12345", "zh", "general", AgentId("1001"), AT))
     assert not task.done()
+    assert posted, "who sends what is put out for it is woken"
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
