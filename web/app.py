@@ -147,6 +147,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/tickets/export", ticket_files.export_tickets, Access.TICKETS),
         ("POST", "/api/tickets/import", ticket_files.import_tickets, Access.TICKETS),
         ("GET", "/api/reports/tickets", ticket_files.month_report, Access.TICKETS),
+        ("GET", "/tickets", reminders.show_page, Access.OPEN),
         ("GET", "/api/reminders", reminders.list_reminders, Access.TICKETS),
         ("GET", "/api/reminders/live", reminders.show_live, Access.TICKETS),
         ("GET", "/api/calendar", calendar.show_calendar, Access.TICKETS),

@@ -16,6 +16,7 @@ from tickets.moves import Actor, Role
 from tickets.schedule import Act, Made, Outcome
 from tickets.shown import sees_ticket
 from tickets.ticket import Ticket
+from web import static
 from web.auth import HOLDER
 from web.described import described
 from web.errors import ApiError, Problem
@@ -129,6 +130,12 @@ async def show_live(request: web.Request) -> web.StreamResponse:
     finally:
         streams.tasks.discard(task)
     return response
+
+
+@described(media=("text/html",), refuses=(304,))
+async def show_page(request: web.Request) -> web.Response:
+    """GET /tickets: the page of open tickets, which asks for an access token."""
+    return static.serve(request, "tickets.html")
 
 
 class Streams:

@@ -35,6 +35,7 @@ OPEN = {
     ("GET", "/healthz"),
     ("GET", "/api/openapi.json"),
     ("GET", "/query"),
+    ("GET", "/tickets"),
     ("POST", "/api/public/tickets/query"),
     ("GET", "/api/public/knowledge"),
 }
