@@ -29,6 +29,7 @@ from web import (
     exchange,
     follow_ups,
     knowledge,
+    knowledge_page,
     live,
     notices,
     open311,
@@ -182,6 +183,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("DELETE", "/api/ownership/{id:[1-9][0-9]{0,9}}", ownership.drop_row, Access.TICKETS),
         ("GET", "/api/exchange", exchange.show_exchange, Access.TICKETS),
         ("POST", "/api/exchange/messages", exchange.take_message, Access.KEY),  # signed: see `tickets.exchange`
+        ("GET", "/knowledge", knowledge_page.show_page, Access.OPEN),
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
@@ -215,7 +217,7 @@ def _knowledge() -> list[tuple[str, str, Handler]]:
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     headers = response.headers
-    headers["Content-Security-Policy"] = POLICY
+    headers.setdefault("Content-Security-Policy", POLICY)
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
     headers["Server"] = "hotline"

@@ -36,6 +36,7 @@ OPEN = {
     ("GET", "/api/openapi.json"),
     ("GET", "/query"),
     ("GET", "/tickets"),
+    ("GET", "/knowledge"),
     ("POST", "/api/public/tickets/query"),
     ("GET", "/api/public/knowledge"),
 }
