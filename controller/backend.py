@@ -25,6 +25,7 @@ from controller.own_sounds import OwnSounds
 from controller.performer import Performer
 from controller.public_desk import HotlinePublic
 from controller.records import Records
+from controller.reminder_desk import HotlineReminders
 from controller.ticket_desk import HotlineDesk, from_store
 from controller.ticket_office import HotlineOffice
 from metrics.servicelevel import Tally
@@ -138,6 +139,7 @@ class HotlineBackend:
         events: HotlineEvents,
         public: HotlinePublic,
         office: HotlineOffice,
+        reminders: HotlineReminders,
         clock: Callable[[], float],
         answer_s: float = 5.0,
         own_sounds: OwnSounds | None = None,
@@ -153,6 +155,7 @@ class HotlineBackend:
         self.events = events
         self.public = public
         self.office = office
+        self.reminders = reminders
         self._clock = clock
         self._answer_s = answer_s
         self._zone = ZoneInfo(house.plan.timezone)

@@ -42,6 +42,7 @@ from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
 from controller.query_tries import QUERY_TRIES
 from controller.records import Operations, Records
+from controller.reminder_desk import HotlineReminders
 from controller.reminders import Reminders
 from controller.schema import upgrade
 from controller.start_errors import StartError, plain, reason
@@ -163,7 +164,8 @@ class Hotline:
         await store.start()
         self._stack.push_async_callback(store.stop)
         records = Records(store, operations)
-        reminders = Reminders(store, settings.tickets, self.clock)
+        reminded = HotlineReminders(store)
+        reminders = Reminders(store, settings.tickets, self.clock, reminded.tell)
         campaign = CampaignRunner(
             store, settings.raw.citizens.follow_up, settings.campaign, self.clock, lambda event: engine.post(event)
         )
@@ -226,6 +228,7 @@ class Hotline:
             events=events,
             public=queries,
             office=HotlineOffice(records, peers, self.clock),
+            reminders=reminded,
             clock=self.clock,
             own_sounds=own_sounds,
         )

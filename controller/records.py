@@ -24,6 +24,7 @@ import tickets.list_sql as list_rows
 import tickets.outbox_sql as outbox_sql
 import tickets.ownership_sql as ownership_rows
 import tickets.sql as ticket_rows
+import tickets.steps_sql as steps_sql
 from controller import audit_rows, campaign_rows, desk_notice_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
 from controller.campaign_rows import Saved
@@ -51,7 +52,7 @@ from tickets.moves import Actor
 from tickets.ownership import Concern, HitRate, OwnershipRow, Suggestion
 from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
-from tickets.webhook import Due
+from tickets.webhook import Due, body_of, body_of_step
 
 TICKETS = "tickets"
 """The kind of files of tickets among all that are taken in."""
@@ -471,11 +472,16 @@ class Records:
         """When the next message to a hook is to be sent; None where there is none."""
         return await self._store.read(outbox_sql.next_due, hook)
 
-    async def webhook_move(self, number: TicketNumber, seq: int) -> tuple[Ticket, TicketMove] | None:
-        """A ticket as it is now, and one of its moves; None if there is no such ticket or move."""
-        ticket = await self._store.read(ticket_rows.get_ticket, number)
-        move = await self._store.read(ticket_rows.one_move, number, seq)
-        return (ticket, move) if ticket is not None and move is not None else None
+    async def webhook_body(self, one: Due) -> bytes | None:
+        """What is to be sent, with the ticket as it is now; None if there is no such ticket, move or step."""
+        ticket = await self._store.read(ticket_rows.get_ticket, one.ticket)
+        if ticket is None:
+            return None
+        if one.step:
+            made = await self._store.read(steps_sql.one_step, one.ticket, one.step)
+            return body_of_step(ticket, made) if made is not None else None
+        move = await self._store.read(ticket_rows.one_move, one.ticket, one.seq)
+        return body_of(ticket, move) if move is not None else None
 
     def webhook_sent(self, one: Due) -> asyncio.Future[None]:
         """A message has been taken. Raises `StoreError`."""

@@ -24,9 +24,9 @@ from tickets.calendars import CalendarError
 from tickets.deadlines import ClockKind
 from tickets.given import Move
 from tickets.moves import OVER, SYSTEM, TicketInput
-from tickets.schedule import Schedule, Step
+from tickets.schedule import Made, Schedule, Step
 from tickets.sql import get_ticket, move_ticket
-from tickets.steps_sql import Made, make_step, plan_page, told, untold
+from tickets.steps_sql import make_step, plan_page, told, untold
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketPolicy
 from tickets.times import steps_of

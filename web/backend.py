@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from web.event_desk import EventDesk
     from web.offices import TicketOffice
     from web.public_desk import PublicDesk
+    from web.reminder_desk import ReminderDesk
 
 
 # ---------------------------------------------------------------- the overview: what is going on now
@@ -433,6 +434,11 @@ class Backend(Protocol):
     @property
     def events(self) -> EventDesk:
         """Repeats and mass incidents."""
+        ...
+
+    @property
+    def reminders(self) -> ReminderDesk:
+        """Reminders and escalations that were made."""
         ...
 
     @property

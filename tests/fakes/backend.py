@@ -28,7 +28,7 @@ from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, SupervisorRequest
 from recordings.transcript import Transcript
-from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic
+from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic, NoReminders
 from tests.fakes.office import MemoryOffice
 from web.backend import (
     AgentView,
@@ -47,6 +47,7 @@ from web.backend import (
 from web.campaign_view import AskedTicket, CampaignView
 from web.event_desk import EventDesk
 from web.public_desk import PublicDesk
+from web.reminder_desk import ReminderDesk
 
 GENERAL, ENGLISH, APPROVALS = QueueId("general"), QueueId("english"), QueueId("approvals")
 NAMES = {GENERAL: ("综合服务", "General"), ENGLISH: ("英语专席", "English desk"), APPROVALS: ("一号答", "Approvals")}
@@ -72,6 +73,7 @@ class MemoryBackend:
         self.desk = MemoryDesk(self.names, clock, self._check_store)
         self.events: EventDesk = NoEvents()
         self.public: PublicDesk = NoPublic()
+        self.reminders: ReminderDesk = NoReminders()
         self.office = MemoryOffice(self.desk)
         self.requests = self.desk.requests
         self.orders: list[SupervisorRequest] = []
