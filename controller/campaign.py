@@ -95,10 +95,12 @@ def turn(house: House, now: float) -> None:
     plan = house.plan.campaign
     if not _on(house) or house.campaign.rest.by or not house.connected:
         return
+    rules = plan.attempts.rules(1)
     for one in _requests(house):
-        if one.state is CallbackState.WAITING and moves.overdue(one, now, plan.attempts.rules(1)):
+        if one.state is CallbackState.WAITING and moves.overdue(one, now, rules):
             callbacks.put(house, moves.given_up(one, now))
-    while (request := _next(house)) is not None:
+    free = _free(house)
+    while (request := next_of(free)) is not None:
         due = opens(house, max(request.next_at, now))
         calling, coming = _calling(house)
         placed = [*house.campaign.placed, *(now for _ in range(coming))]
@@ -111,16 +113,17 @@ def turn(house: House, now: float) -> None:
         if may > now:
             look(house, may)
             return
+        free = [one for one in free if one.number != request.number]
         callbacks.put(house, moves.dial(request, None, now))
         callbacks.give_up_later(house, request, now)
 
 
-def _next(house: House) -> CallbackRequest | None:
-    """Whose turn it is; nobody's who is in a call with us now, or is just being called."""
+def _free(house: House) -> list[CallbackRequest]:
+    """Who waits and may be called: nobody who is in a call with us now, or is just being called."""
     engaged = {live.record.caller for live in house.calls.values()}
     every = _requests(house)
     engaged |= {one.number for one in every if one.state is CallbackState.DIALLING}
-    return next_of(one for one in every if one.number not in engaged)
+    return [one for one in every if one.state is CallbackState.WAITING and one.number not in engaged]
 
 
 def _leave_in_peace(house: House, called: CallbackRequest, now: float) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from urllib.parse import quote
 
 from aiohttp import hdrs, web
-from aiohttp.helpers import content_disposition_header
 
 from tickets.files import Incoming
 from tickets.flow import TicketConflict, allow
@@ -79,6 +80,12 @@ def _speaking(own: Actor) -> frozenset[str]:
     return frozenset() if own.role is Role.ADMIN else frozenset(acting_fields())
 
 
+def _saved_as(name: str) -> str:
+    """Under which name a browser keeps the file: RFC 6266, and a plain one for what does not know that."""
+    simple = re.sub(r"[^A-Za-z0-9._ -]", "_", name)
+    return f"attachment; filename=\"{simple}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
 @described(media=tuple(sorted(ATTACHMENT_KINDS)), refuses=(206, 304, 416))
 async def show_file(request: web.Request) -> web.StreamResponse:
     """GET /api/tickets/{number}/attachments/{place}: a ticket's file, counted from 1; to be saved, never to be run."""
@@ -94,6 +101,6 @@ async def show_file(request: web.Request) -> web.StreamResponse:
         path,
         headers={
             hdrs.CONTENT_TYPE: one.kind,
-            hdrs.CONTENT_DISPOSITION: content_disposition_header("attachment", filename=one.name),
+            hdrs.CONTENT_DISPOSITION: _saved_as(one.name),
         },
     )

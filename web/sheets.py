@@ -95,6 +95,10 @@ def _text(value: object) -> str:
             return str(value)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def written(sheets: Sequence[Sheet], format: Format) -> bytes:
     """The sheets as a file; of CSV the first one alone."""
     return _csv(sheets[0]) if format is Format.CSV else _excel(sheets)
@@ -105,7 +109,7 @@ def _csv(sheet: Sheet) -> bytes:
     writer = csv.writer(text)
     writer.writerow([neutral(head) for head in sheet.heads])
     for row in sheet.rows:
-        writer.writerow([cell if isinstance(cell, int | float) else neutral(_text(cell)) for cell in row])
+        writer.writerow([cell if _is_number(cell) else neutral(_text(cell)) for cell in row])
     return b"\xef\xbb\xbf" + text.getvalue().encode()  # Excel takes UTF-8 for what it is only with this mark
 
 
@@ -119,7 +123,7 @@ def _excel(sheets: Sequence[Sheet]) -> bytes:
     book = Workbook(write_only=True)
 
     def cell_of(page: Any, value: object) -> object:
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        if value is None or _is_number(value):
             return value
         if isinstance(value, datetime):
             cell = WriteOnlyCell(page, value)

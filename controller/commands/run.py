@@ -12,9 +12,10 @@ import signal
 import sys
 from pathlib import Path
 
-from controller.build import Hotline, StartError
+from controller.build import Hotline
 from controller.commands.check import servable
 from controller.config import Settings
+from controller.start_errors import StartError
 
 GC_THRESHOLDS = (10_000, 20, 50)
 """New objects before a look for cycles among the youngest, and how many looks before one at the older ones."""

@@ -21,7 +21,6 @@ pytestmark = pytest.mark.asterisk
 REST = NUMBERS + f'\n[[extensions]]\nid = "{HOME}"\nname = "citizen"\n'
 SECTIONS: dict[str, dict[str, object]] = {
     "callback": {"dial": "PJSIP/9{number}"},
-    "asterisk": {"heartbeat_max_s": 3},
     "citizens": {"follow_up_after_h": 0.0, "follow_up_sample": 1.0},
     "citizens.campaign": {"on": True, "working_days": False, "gaps_min": [0.02], "per_minute": 60},
 }

@@ -18,6 +18,7 @@ from controller.callbacks import NEVER
 from controller.plan import CallbackPlan, CampaignPlan
 from ivr.follow_up import ASKING, MOVES, REPEATS, SCORES, Dialogue, Press, Stage, pressed, question
 from ivr.hours import parse_hours
+from metrics.story import chapters
 from pbx import events as event
 from pbx.call import CallMark, CallState, Outcome
 from pbx.callback import CallbackRequest, CallbackState
@@ -415,6 +416,17 @@ def test_he_presses_a_key_and_is_thanked() -> None:
     )
     assert (ended.ticket, ended.queue, ended.joined_at) == (TICKET, None, None)
     assert not house.house.callbacks
+
+
+def test_its_story_reads_as_what_happened() -> None:
+    house = hall()
+    asked(house)
+    house.press("2", FIRST)
+    house.hung_up(FIRST)
+    told = [one.en for one in chapters(house.saved(FIRST))]
+    assert told == [
+        f"the hotline itself asks about ticket {TICKET}; somebody has answered", "survey: 2 of 5", "ended: surveyed"
+    ]  # fmt: skip
 
 
 def test_a_repeat_and_a_key_before_the_question() -> None:

@@ -390,6 +390,19 @@ def test_two_people_move_one_ticket_at_once() -> None:
     assert error.value.code == "not_dispatched" or error.value.code == "not_signed"
 
 
+def test_nothing_is_offered_that_is_refused_whatever_is_given() -> None:
+    """A clock that runs is not let run again, and nobody leaves, or settles, an incident that the ticket is not in."""
+    story = Story()
+    story.to(S.SIGNED)
+    assert not {I.RESUME, I.LEAVE, I.SETTLE} & set(may(story.ticket, BOSS, POLICY))
+    assert I.JOIN in may(story.ticket, BOSS, POLICY)
+    story.do(WATER, I.ASK_PAUSE)
+    story.do(BOSS, I.GRANT_PAUSE)
+    story.do(BOSS, I.JOIN)
+    assert {I.RESUME, I.LEAVE, I.SETTLE} <= set(may(story.ticket, BOSS, POLICY))
+    assert I.JOIN not in may(story.ticket, BOSS, POLICY)
+
+
 def test_what_each_may_do_is_told() -> None:
     story = Story()
     story.to(S.SIGNED)

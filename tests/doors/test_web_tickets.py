@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -415,7 +416,8 @@ async def test_files_of_a_ticket_are_kept_and_given_back_to_who_may_look_at_it(h
             assert answer.status == expected
             if expected == 200:
                 assert await answer.read() == picture
-                assert answer.headers["Content-Disposition"].startswith("attachment; filename")
+                told = answer.headers["Content-Disposition"]
+                assert told == "attachment; filename=\"__ _.jpg\"; filename*=UTF-8''" + quote("现场 💧.jpg")
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
     for place in ("0", "3"):
         status, answer = await ask(hotline, "desk", "GET", f"/api/tickets/{ticket['number']}/attachments/{place}")
