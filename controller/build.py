@@ -217,6 +217,10 @@ class Hotline:
             changed=records.changed,
         )
         peers = await self._peers(records)
+        files = AttachmentFiles(data / "attachments")
+        tickets = HotlineDesk(records, settings.tickets, plan.agents, self.clock, files)
+        if left := await asyncio.to_thread(files.left):
+            self._run(tickets.settle_files(left))
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -224,7 +228,7 @@ class Hotline:
             tally=tally,
             door=exchange.door,
             recordings=data / "recordings",
-            desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock, AttachmentFiles(data / "attachments")),
+            desk=tickets,
             events=events,
             public=queries,
             office=HotlineOffice(records, peers, self.clock),

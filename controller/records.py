@@ -462,6 +462,10 @@ class Records:
         """Everything that was done to a ticket, in order."""
         return await self._store.read(ticket_rows.list_moves, number)
 
+    async def names_file(self, sha256: str) -> bool:
+        """Whether any ticket has a file with this digest."""
+        return await self._store.read(ticket_rows.names_file, sha256)
+
     # ------------------------------------------------------------ webhooks
 
     async def due_webhooks(self, hook: str, now: float) -> list[Due]:

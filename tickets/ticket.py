@@ -318,6 +318,22 @@ def changed(ticket: Ticket, wanted: TicketChange, policy: TicketPolicy) -> Ticke
     return after
 
 
+_TELEPHONE = re.compile(r"[+(]?[0-9][0-9 ()-]*")
+CLOCKS_APART_S = 300.0
+"""So much later than ours a clock may be by which somebody says when something has happened."""
+
+
+def believable(before: Ticket, after: Ticket, at: float) -> None:
+    """Raise `TicketRefused` for what people cannot mean: a telephone without a number, an event that is still to come.
+
+    What was there before is not judged: a call may come without a number, and other systems have names of their own.
+    """
+    if after.caller != before.caller and after.caller and not _TELEPHONE.fullmatch(after.caller):
+        raise TicketRefused("bad_phone", "A telephone has digits, blanks, hyphens, brackets and a plus.", "caller")
+    if after.event_at != before.event_at and (after.event_at or at) > at + CLOCKS_APART_S:
+        raise TicketRefused("event_to_come", "What has not happened yet has no instant.", "event_at")
+
+
 def checked_score(score: int) -> int:
     """`score` if a caller can have given it; raises `TicketRefused` (code ``bad_score``) otherwise."""
     if score not in SCORES:

@@ -12,6 +12,7 @@ from tickets.files import Incoming
 from tickets.flow import TicketConflict, allow
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput
+from tickets.texts import TicketRefused
 from tickets.ticket import ATTACHMENT_KINDS, Attachment
 from web.auth import HOLDER
 from web.backend import NotFound
@@ -35,7 +36,8 @@ _QUERY: dict[str, Field] = {
 async def attach_file(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/attachments?name=&version= with the file as the body, its kind as the content type.
 
-    Its size and kind are limited (`TicketPolicy.attachment_bytes`, `attachment_kinds`); 201 with the ticket as stored.
+    Pictures, sound, video, PDF and plain text, 20 MB and 20 files at most unless the hotline has other rules; 201 with
+    the ticket as stored.
     """
     own, desk = request[HOLDER], request.app[BACKEND].desk
     given = read_query(request, {name: field for name, field in _QUERY.items() if name not in _speaking(own)})
@@ -53,15 +55,22 @@ async def attach_file(request: web.Request) -> web.Response:
     if (request.content_length or 0) > limit:
         raise ApiError(413, "body_too_large")
     incoming = await asyncio.to_thread(desk.files.begin)
+    known = True
     try:
         digest = await _receive(request, incoming, limit)
-    finally:
-        await asyncio.to_thread(incoming.drop)
-    attachment = Attachment(given["name"], kind, incoming.size, digest)
-    try:
+        attachment = Attachment(given["name"], kind, incoming.size, digest)
+        known = False
         after = await desk.move(ticket.number, Move(TicketInput.ATTACH, version, attachment=attachment), actor)
+        await asyncio.to_thread(incoming.named)
+        known = True
     except TicketConflict as conflict:
+        known = True
         return conflict_answer(request, conflict, own)
+    except TicketRefused:
+        known = True
+        raise
+    finally:  # of a store that is away it is not known whether it has taken the move
+        await asyncio.to_thread(incoming.drop if known else incoming.leave)
     return one_answer(request, after, own, 201)
 
 

@@ -205,6 +205,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "bad_address": ("含有不允许的字符", "has characters that are not allowed"),
     "incident_too_long": ("内容过长", "is too long"),
     "bad_incident": ("含有不允许的字符", "has characters that are not allowed"),
+    "bad_phone": (
+        "电话号码只能包含数字、空格、连字符、括号和加号",
+        "a telephone number has digits, blanks, hyphens, brackets and a plus only",
+    ),
+    "event_to_come": ("事发时间不能晚于现在", "it cannot have happened later than now"),
     "bad_score": ("满意度须为 1 至 5", "satisfaction is a number from 1 to 5"),
     "bad_kind": ("不接受此类文件", "files of this kind are not taken"),
     "name_too_long": ("文件名过长", "the file's name is too long"),

@@ -17,6 +17,8 @@ from datetime import datetime
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
+from pbx.formulas import begins_formula, neutral, plain
+
 MOST_BYTES = 20 * 1024 * 1024
 """A file of more is not read, packed or unpacked."""
 
@@ -28,12 +30,6 @@ CELL_MAX = 32_767
 CUT = "…(已截断)"
 
 csv.field_size_limit(MOST_BYTES)  # a long cell is its row's fault, told by its line, and not the whole file's
-
-_RISKY = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")
-"""What a formula begins with; spreadsheets of East Asia take the full-width signs too (OWASP, CSV Injection)."""
-
-_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
-"""What has no width may stand before it."""
 
 
 class Format(enum.Enum):
@@ -69,18 +65,8 @@ class Sheet:
     widths: Sequence[float] = field(default_factory=tuple)
 
 
-def neutral(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula. What begins with an apostrophe gets another one."""
-    return "'" + text if _risky(text) or text.startswith("'") else text
-
-
-def _risky(text: str) -> bool:
-    return text.lstrip(_UNSEEN).startswith(_RISKY)
-
-
-def plain(cell: str) -> str:
-    """What `neutral` was given."""
-    return cell[1:] if cell.startswith("'") and (_risky(cell[1:]) or cell.startswith("''")) else cell
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _text(value: object) -> str:
@@ -93,10 +79,6 @@ def _text(value: object) -> str:
             return value.strftime("%Y-%m-%d %H:%M:%S")
         case _:
             return str(value)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def written(sheets: Sequence[Sheet], format: Format) -> bytes:
@@ -132,7 +114,7 @@ def _excel(sheets: Sequence[Sheet]) -> bytes:
         text = ILLEGAL_CHARACTERS_RE.sub("", _text(value))
         if len(text) > CELL_MAX:
             text = text[: CELL_MAX - len(CUT)] + CUT
-        if not _risky(text):
+        if not begins_formula(text):
             return text
         cell = WriteOnlyCell(page, "")
         cell.value, cell.data_type = text, "s"  # text, whatever it begins with

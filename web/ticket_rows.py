@@ -14,7 +14,17 @@ from tickets.lamps import lamp
 from tickets.moves import SYSTEM, Actor
 from tickets.shown import sees_ticket, shown
 from tickets.texts import TicketRefused
-from tickets.ticket import Channel, Ticket, TicketChange, TicketPolicy, TicketType, Urgency, changed, number_of
+from tickets.ticket import (
+    Channel,
+    Ticket,
+    TicketChange,
+    TicketPolicy,
+    TicketType,
+    Urgency,
+    believable,
+    changed,
+    number_of,
+)
 
 GIVEN = {
     "type": "类型",
@@ -161,6 +171,7 @@ def _blank(policy: TicketPolicy, at: float) -> Ticket:
 def _tried(blank: Ticket, change: TicketChange, policy: TicketPolicy) -> None:
     """Raise `TicketRefused` unless a ticket can be registered so."""
     after = changed(blank, change, policy)
+    believable(blank, after, blank.opened_at)
     if after.type is None:
         raise TicketRefused("missing", "A ticket has a type.", "type")
     if not after.text:

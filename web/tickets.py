@@ -472,7 +472,7 @@ def _move_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
 async def move_ticket(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/moves ``{"move": "refer", "version": 3, "unit": "water", …}``.
 
-    Which fields a move needs stands in `tickets.given.GIVEN` and `docs/tickets.md`. Answers with the ticket as stored,
+    Which fields a move needs and takes: see docs/tickets.md, the table of moves. Answers with the ticket as stored,
     after its commit; 409 with ``conflict`` and the ticket as it is when somebody else was faster.
     """
     own = request[HOLDER]

@@ -92,6 +92,11 @@ async def test_every_route_is_documented_with_its_rights_and_every_handler_is_de
         assert row["summary"]
     bare = {route.canonical for route in routes_of(hotline) if description_of(route.handler) is None}
     assert not bare, "say with @described (web/described.py) what these routes take and give"
+    rooms = "acd|agents|controller|ivr|knowledge|metrics|pbx|recordings|tickets|web"
+    ours = re.compile(rf"\b(?:{rooms})\.(?!md)[a-z_]+|\b[A-Z][a-z]\w*\.[a-z]")
+    rows = [row for path in told["paths"].values() for row in path.values()]
+    said = {row["summary"] + " " + row.get("description", "") for row in rows}
+    assert not {found[0] for text in said if (found := ours.search(text))}, "names of the program mean nothing outside"
     names = [row["operationId"] for path in told["paths"].values() for row in path.values()]
     assert len(names) == len(set(names))
 

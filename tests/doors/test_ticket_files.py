@@ -86,6 +86,8 @@ async def test_a_file_becomes_tickets_and_comes_out_again(desk: Site) -> None:
     page = openpyxl.load_workbook(io.BytesIO(data)).worksheets[0]
     rows = list(page.iter_rows(values_only=True))
     assert len(rows) == 3
+    assert [row[rows[0].index("匿名")] for row in rows[1:]] == ["否", "是"]
+    assert "False" not in text
     assert dict(zip(rows[0], rows[2], strict=True))["内容"] == "=1+1 两行\n内容"
     status, again = await send(desk, data, "format=xlsx&check=1")  # what comes out goes in again
     assert (status, again["rows"], again["faults"], again["taken"]) == (200, 2, [], [])

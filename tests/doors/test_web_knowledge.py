@@ -32,6 +32,7 @@ from tests.fakes.website import TOKEN, Site, site
 from tests.ticket_story import WANG
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput
+from tickets.organisations import Organisation, OrganisationTree, OrgKind
 from tickets.ticket import TicketChange, TicketPolicy
 from tickets.units import HandlingUnit, UnitRegister
 from web.errors import MESSAGES, ApiError
@@ -305,6 +306,90 @@ async def test_who_bears_an_access_token_acts_as_himself_and_a_unit_sees_its_own
             headers=bearer,
         ) as found:
             assert (found.status, (await found.json())["made"]) == (200, 1)
+
+
+def org(id: str, kind: OrgKind, parent: str | None) -> Organisation:
+    return Organisation(id, id, kind, "领导", "处室", "经办", parent)
+
+
+class TwoCities:
+    """Tokens of two cities' dispatchers, a supervisor of the one, a unit of each."""
+
+    async def find(self, token: str) -> Actor | None:
+        name, role, unit = token.split(".")[:3]
+        return Actor(name, Role(role), unit)
+
+
+async def test_each_city_works_on_its_own_entries_and_all_read_what_is_published(
+    store: Store, clock: Clock, records: Records
+) -> None:
+    city, unit = OrgKind.CITY, OrgKind.UNIT
+    tree = OrganisationTree(
+        [org("nj", city, None), org("nj-water", unit, "nj"), org("cz", city, None), org("cz-water", unit, "cz")]
+    )
+    desk = KnowledgeDesk(store, KnowledgePlan(), TicketPolicy(units=tree.register(), organisations=tree), clock)
+    mine, other = "njd.dispatcher.nj.......................", "czd.dispatcher.cz......................."
+    judge, clerk = "njs.supervisor.nj.......................", "czu.unit.cz-water......................."
+    async with site(knowledge_desk=desk, holders=TwoCities()) as running:
+
+        async def asked(token: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
+            bearer = {"headers": {"Authorization": f"Bearer {token}"}}
+            return await running.json(method, f"{BASE}/{path}", body, **bearer)
+
+        async def refused(token: str, method: str, path: str, body: object) -> None:
+            status, told = await asked(token, method, path, body)
+            assert (status, told["error"], "present" in told) == (403, "not_your_unit", False), (path, told)
+
+        entry = ENTRY | {"unit": "nj-water", "answer": "未公布"}
+        assert (await asked(mine, "POST", "entries", ENTRY | {"unit": "cz-water"}))[0] == 403
+        status, draft = await asked(mine, "POST", "entries", entry)
+        assert status == 201
+        path = f"entries/{draft['id']}"
+        for token in (other, clerk):
+            assert (await asked(token, "GET", path))[0] == 404
+            assert (await asked(token, "GET", "entries"))[1] == {"entries": []}
+            for revision in (1, 99):  # as it is, and as somebody who has not seen it guesses: no word of it either way
+                await refused(token, "PATCH", path, {"answer": "x", "revision": revision})
+                await refused(token, "POST", f"{path}/submit", {"revision": revision})
+                await refused(token, "POST", f"{path}/revise", {"revision": revision})
+                await refused(token, "POST", f"{path}/withdraw", {"revision": revision, "reason": "x"})
+        assert (await asked(mine, "PATCH", path, {"answer": "x", "revision": 99}))[1]["present"]["answer"] == "未公布"
+        sheet = f"编号,问题,答复口径,责任单位,来源\n{draft['id']},问,答,cz-water,局\n"
+        bearer = {"Authorization": f"Bearer {other}"}
+        async with running.session.post(running.url(f"{BASE}/import"), data=sheet.encode(), headers=bearer) as found:
+            assert [one["code"] for one in (await found.json())["faults"]] == ["not_your_unit"]
+        async with running.session.get(running.url(f"{BASE}/export?state=draft"), headers=bearer) as found:
+            assert draft["id"] not in await found.text()
+
+        _, task = await asked(mine, "POST", "tasks", {"question": "问", "unit": "nj-water"})
+        assert (await asked(other, "GET", f"tasks/{task['id']}"))[0] == 404
+        assert (await asked(other, "GET", "tasks"))[1] == {"tasks": []}
+        assert [one["unit"] for one in (await asked(other, "GET", "completeness"))[1]["units"]] == ["cz", "cz-water"]
+        for move in ("answer", "dismiss", "assign"):
+            extra = {
+                "answer": {"answer": "答"},
+                "dismiss": {"reason": "x"},
+                "assign": {"unit": "cz-water", "reason": "x"},
+            }
+            await refused(other, "POST", f"tasks/{task['id']}/{move}", extra[move] | {"revision": 99})
+        await refused(mine, "POST", f"tasks/{task['id']}/assign", {"unit": "cz-water", "reason": "x"})
+
+        call = OpenTicket(CallId("c"), "13800001111", "12345", "zh", "general", AgentId("1001"), NOON)
+        number = await records.open_ticket(call)
+        change = TicketChange(type="inquiry", title="南京的事", text="问。", region="nj")
+        await records.change_ticket(number, change, actor=WANG, at=NOON)
+        await records.move_ticket(number, Move(TicketInput.ANSWER, text="答。"), WANG, at=NOON)
+        assert (await asked(other, "POST", "from-ticket", {"ticket": number, "unit": "cz-water"}))[0] == 404
+        assert (await asked(mine, "POST", "from-ticket", {"ticket": number, "unit": "nj-water"}))[0] == 201
+
+        assert (await asked(mine, "POST", f"{path}/submit", {}))[0] == 200
+        await refused("czs.supervisor.cz.......................", "POST", f"{path}/publish", {})
+        assert (await asked(judge, "POST", f"{path}/publish", {}))[0] == 200
+        for token in (other, clerk):
+            status, shown = await asked(token, "GET", path)
+            assert (status, shown["answer"], "written_by" in shown) == (200, "未公布", False)
+            assert [one["id"] for one in (await asked(token, "GET", "search?q=身份证"))[1]["entries"]] == [draft["id"]]
+        await refused(other, "POST", f"{path}/withdraw", {"reason": "x"})
 
 
 async def test_units_see_what_ends_and_what_they_lack(hotline: Site) -> None:
