@@ -25,14 +25,16 @@ import tickets.outbox_sql as outbox_sql
 import tickets.ownership_sql as ownership_rows
 import tickets.sql as ticket_rows
 import tickets.steps_sql as steps_sql
-from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
+from controller import audit_rows, campaign_rows, desk_notice_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
+from controller.campaign_rows import Saved
 from controller.import_rows import Import
 from controller.imports import Taken, in_pieces
 from controller.spool import Operation
 from controller.writer import Store
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
+from pbx.campaign import CampaignRest
 from pbx.commands import OpenTicket
 from pbx.events import CallerEntry
 from pbx.ids import CallId, TicketNumber
@@ -147,7 +149,12 @@ class Operations:
         self.no_recording = Operation("no_recording", call_rows.no_recording, TypeAdapter(CallId))
         self.save_listing = Operation("save_listing", listing_rows.save_listing, TypeAdapter(CallerEntry))
         self.drop_listing = Operation("drop_listing", listing_rows.drop_listing, TypeAdapter(str))
-        self.save_callback = Operation("save_callback", callback_rows.save_callback, TypeAdapter(CallbackRequest))
+
+        def save_callback(connection: Connection, request: CallbackRequest) -> Saved:
+            return campaign_rows.save_request(connection, request, policy)
+
+        self.save_callback = Operation("save_callback", save_callback, TypeAdapter(CallbackRequest))
+        self.save_campaign = Operation("save_campaign", campaign_rows.save_rest, TypeAdapter(CampaignRest))
         self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow))
         self.save_transcript = Operation("save_transcript", _save_transcript, TypeAdapter(_Heard))
         self.score_ticket = Operation("score_ticket", _score_ticket, TypeAdapter(_Score))
@@ -271,9 +278,19 @@ class Records:
 
     # ------------------------------------------------------------ call-backs
 
-    def save_callback(self, request: CallbackRequest) -> asyncio.Future[None]:
-        """Write a call-back request as it is now; resolves after the commit. Raises `StoreError`."""
-        return self._store.submit(self._do.save_callback, request)
+    def save_callback(self, request: CallbackRequest) -> asyncio.Future[Saved]:
+        """Write a call-back request as it is now; gives it as it is stored, after the commit. Raises `StoreError`.
+
+        One of the voice follow-up may be stored otherwise, and move its ticket (`campaign_rows.save_request`).
+        """
+        future = self._store.submit(self._do.save_callback, request)
+
+        def saved(done: asyncio.Future[Saved]) -> None:
+            if not done.cancelled() and done.exception() is None and (ticket := done.result().ticket) is not None:
+                self.on_ticket(ticket)
+
+        future.add_done_callback(saved)
+        return future
 
     async def open_callbacks(self) -> list[CallbackRequest]:
         """The requests that are not over, oldest first."""
@@ -282,6 +299,14 @@ class Records:
     async def callbacks(self, since: float, until: float) -> list[CallbackRequest]:
         """The requests made in [since, until), epoch seconds, oldest first."""
         return await self._store.read(callback_rows.list_callbacks, since, until)
+
+    def save_campaign(self, rest: CampaignRest) -> None:
+        """Write who has paused the voice follow-up."""
+        self._store.put(self._do.save_campaign, rest)
+
+    async def campaign(self, since: float, until: float) -> list[CallbackRequest]:
+        """The requests of the voice follow-up made in [since, until), epoch seconds, oldest first."""
+        return await self._store.read(campaign_rows.list_requests, since, until)
 
     # ------------------------------------------------------------ what a start must know
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
+from pbx.campaign import SaveCampaign
 from pbx.events import CallerEntry, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
 from pbx.memory import SaveDeskNotice
@@ -464,4 +465,5 @@ Command = (
     | SaveNotice
     | SaveRegistration
     | QueryTicket
+    | SaveCampaign
 )

@@ -174,9 +174,11 @@ def _first(query: Select[Any], wanted: TicketFilter) -> Select[Any]:
 
 # ---------------------------------------------------------------- by words
 
-FIRST_DAYS = (30, 365)
-"""PostgreSQL looks at so many days first, then at more, then at all: common words are found in the first, and what is
-not is rare. Its index knows no order, so a common word among all tickets would be a walk through half of the table."""
+FIRST_DAYS, MORE_DAYS = 10, 40
+"""PostgreSQL walks through so many days first, without the index of words: common words are found in them. Its index
+knows no order, so of a common word it would give every ticket there is; what the first days do not have is rare. Where
+the list is narrowed by more than words it walks on through so many more.
+"""
 
 FEW = 10_000
 """Tickets of units that are looked through one by one; those of busier units are found by the words."""
@@ -197,8 +199,8 @@ def _by_words(connection: Connection, wanted: TicketFilter) -> TicketPage:
     elif (theirs := _few_of_units(connection, wanted)) is not None:
         places += connection.execute(_postgresql(keys, low, high, wanted, theirs).limit(most)).scalars()
     else:
-        for first, end in _spans(low, high, wanted):
-            found = _postgresql(keys, first, end, wanted).limit(most - len(places))
+        for first, end, walk in _spans(low, high, wanted):
+            found = _postgresql(keys, first, end, wanted, walk=walk).limit(most - len(places))
             places += connection.execute(found).scalars()
             if len(places) == most:
                 break
@@ -233,16 +235,23 @@ def _place(day: datetime) -> int:
     return first_of(day.strftime("%Y%m%d"))
 
 
-def _spans(low: int, high: int, wanted: TicketFilter) -> Iterator[tuple[int, int]]:
-    """The places in pieces, in the order of the list."""
-    for days in FIRST_DAYS if low < high else ():
-        step = timedelta(days=days)
-        edge = _place(_day_of(high - 1) - step if wanted.newest else _day_of(low) + step)
-        if not low < edge < high:
-            break
-        yield (edge, high) if wanted.newest else (low, edge)
-        low, high = (low, edge) if wanted.newest else (edge, high)
-    yield low, high
+def _spans(low: int, high: int, wanted: TicketFilter) -> Iterator[tuple[int, int, bool]]:
+    """The places in pieces, in the order of the list: the first days, to be walked through, and all the others."""
+    narrowed = any(getattr(wanted, name) is not None for name in _NOT_IN_KEYS)
+    for days in (FIRST_DAYS, MORE_DAYS) if narrowed else (FIRST_DAYS,):
+        if low < high:
+            step = timedelta(days=days)
+            edge = _place(_day_of(high - 1) - step if wanted.newest else _day_of(low) + step)
+            if low < edge < high:
+                yield (edge, high, True) if wanted.newest else (low, edge, True)
+                low, high = (low, edge) if wanted.newest else (edge, high)
+    yield low, high, False
+
+
+_NOT_IN_KEYS = (
+    ("states", "units", "near", "urgency", "channel", "agent", "incident", "repeat_of", "caller", "asked")
+    + ("supervised",)
+)  # fmt: skip
 
 
 def _day_of(place: int) -> datetime:
@@ -279,11 +288,20 @@ def _sqlite(keys: tuple[int, ...], low: int, high: int, wanted: TicketFilter) ->
 
 
 def _postgresql(
-    keys: tuple[int, ...], low: int, high: int, wanted: TicketFilter, among: list[int] | None = None
+    keys: tuple[int, ...],
+    low: int,
+    high: int,
+    wanted: TicketFilter,
+    among: list[int] | None = None,
+    *,
+    walk: bool = False,
 ) -> Select[Any]:
     """The places of a span that have the keys; what they are narrowed to is asked of those alone."""
     words = word_rows.words.c
-    inner = select(words.place).where(words.place >= low, words.place < high, words["keys"].contains(list(keys)))
+    fits: Condition = words["keys"].contains(list(keys))
+    if walk:
+        fits = fits.is_(True)  # which no index of words can answer
+    inner = select(words.place).where(words.place >= low, words.place < high, fits)
     if among is not None:
         inner = inner.where(words.place == any_(bindparam("among", among, ARRAY(BigInteger))))
     # Else the planner walks through all tickets in their order, believing that it will soon have a page.

@@ -77,6 +77,7 @@ tickets = Table(
     Column("contacted", Boolean),
     Column("solved", Boolean),
     Column("satisfied", Boolean),
+    Column("voice", Boolean),
     Column("redo_count", Integer, nullable=False),
     Column("incident_id", Text),
     Column("repeat_of", Text),

@@ -164,6 +164,7 @@ class Ticket:
     contacted: bool | None = None
     solved: bool | None = None
     satisfied: bool | None = None
+    voice: bool | None = None  #: 自动语音回访: the hotline itself has asked him, not a person
     redo_count: int = 0
     # with other tickets
     incident_id: str | None = None

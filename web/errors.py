@@ -67,6 +67,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "unknown_party": ("没有此分机或话务员", "there is no such extension or agent"),
     "no_callback": ("本热线未配置回拨", "this hotline has not been configured to call anybody back"),
     "unknown_callback": ("没有此回电请求(或已结束)", "there is no such call-back, or it is over"),
+    "no_campaign": ("本热线未开启自动语音回访", "this hotline has no automatic voice follow-up"),
     "callback_dialling": ("正在回拨, 不能取消", "it is being called right now and cannot be cancelled"),
     "not_holding": ("来电人未被保持", "the caller is not on hold"),
     "already_held": ("来电人已被保持", "the caller is on hold already"),

@@ -76,6 +76,7 @@ TICKETS = [
     ("GET", "/api/tickets/2026112200001/attachments/1"),
     ("GET", "/api/calendar"),
     ("GET", "/api/reminders"),
+    ("GET", "/api/knowledge/imports"),
     ("GET", "/api/reminders/live"),
     ("GET", "/api/tickets/2026112200001/code"),
     ("GET", "/api/tickets/2026112200001/repeats"),
@@ -125,6 +126,9 @@ TICKETS = [
     ("GET", "/api/exchange"),
 ]
 SUPERVISION = [
+    ("GET", "/api/follow-ups/campaign"),
+    ("POST", "/api/follow-ups/campaign/pause"),
+    ("POST", "/api/follow-ups/campaign/resume"),
     ("POST", "/api/agents/1001/force-ready"),
     ("POST", "/api/agents/1001/force-not-ready"),
     ("POST", "/api/agents/1001/force-sign-out"),
