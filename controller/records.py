@@ -153,7 +153,7 @@ class Operations:
         def save_callback(connection: Connection, request: CallbackRequest) -> Saved:
             return campaign_rows.save_request(connection, request, policy)
 
-        self.save_callback = Operation("save_callback", save_callback, TypeAdapter(CallbackRequest))
+        self.save_callback = Operation("save_callback", save_callback, TypeAdapter(CallbackRequest), posts=True)
         self.save_campaign = Operation("save_campaign", campaign_rows.save_rest, TypeAdapter(CampaignRest))
         self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow))
         self.save_transcript = Operation("save_transcript", _save_transcript, TypeAdapter(_Heard))

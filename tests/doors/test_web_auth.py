@@ -76,6 +76,7 @@ TICKETS = [
     ("GET", "/api/tickets/2026112200001/attachments/1"),
     ("GET", "/api/calendar"),
     ("GET", "/api/reminders"),
+    ("GET", "/api/knowledge/imports"),
     ("GET", "/api/reminders/live"),
     ("GET", "/api/tickets/2026112200001/code"),
     ("GET", "/api/tickets/2026112200001/repeats"),
