@@ -30,7 +30,7 @@ from controller.spool import Operation
 from controller.writer import Store
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
-from pbx.commands import OpenTicket
+from pbx.commands import HandOverTicket, OpenTicket
 from pbx.events import CallerEntry
 from pbx.ids import CallId, TicketNumber
 from pbx.memory import CallLesson, DeskNotice
@@ -43,6 +43,7 @@ from tickets.exchange.inbox import Arrival, Receipt
 from tickets.exchange.outbox import PeerStanding, Waiting
 from tickets.flow import Intake
 from tickets.given import Move
+from tickets.hand_over_sql import hand_over_ticket
 from tickets.moves import Actor
 from tickets.ownership import Concern, HitRate, OwnershipRow, Suggestion
 from tickets.search import TicketFilter, TicketPage
@@ -158,6 +159,9 @@ class Operations:
         def open_ticket(connection: Connection, opening: OpenTicket) -> TicketNumber:
             return ticket_rows.open_ticket(connection, opening, policy)
 
+        def hand_over(connection: Connection, wish: HandOverTicket) -> Ticket:
+            return hand_over_ticket(connection, wish, policy)
+
         def change_ticket(connection: Connection, wish: _Change) -> Ticket:
             return ticket_rows.change_ticket(
                 connection, wish.number, wish.wanted, wish.actor, wish.at, policy, wish.version
@@ -183,6 +187,7 @@ class Operations:
         )
 
         self.open_ticket = Operation("open_ticket", open_ticket, TypeAdapter(OpenTicket))
+        self.hand_over = Operation("hand_over", hand_over, TypeAdapter(HandOverTicket))
         # A person waits for these and is told when they fail: nothing to keep for later.
         self.change_ticket: Operation[_Change, Ticket] = Operation("change_ticket", change_ticket)
         self.close_ticket: Operation[_Close, Ticket] = Operation("close_ticket", close_ticket)
@@ -327,6 +332,14 @@ class Records:
 
         future.add_done_callback(opened)
         return future
+
+    def hand_over(self, wish: HandOverTicket) -> asyncio.Future[Ticket]:
+        """Have the call's ticket with a unit (工单流转); gives it as stored, after the commit.
+
+        The future raises `TicketRefused`, `CalendarError`, `StoreError` (``lost``: it is done when the database is
+        back, as `open_ticket` is).
+        """
+        return self._watched(self._store.submit(self._do.hand_over, wish))
 
     def change_ticket(
         self, number: TicketNumber, wanted: TicketChange, actor: Actor, *, at: float, version: int | None = None

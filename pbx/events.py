@@ -8,7 +8,7 @@ clock for its own events, of the controller's clock for the others.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
@@ -612,15 +612,48 @@ class ConsultCompleted:
 
 
 @dataclass(frozen=True, slots=True)
+class TicketWords:
+    """What an agent says of his caller's concern while he hands it over as a ticket; empty = as the ticket has it.
+
+    `type` and `class_code` as tickets know them (`tickets.ticket`). Caller data.
+    """
+
+    type: str = ""
+    class_code: str = ""
+    title: str = field(default="", repr=False)
+    text: str = field(default="", repr=False)
+    address: str = field(default="", repr=False)
+    lat: float | None = field(default=None, repr=False)
+    lon: float | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class HandOverAsked:
     """一键转接 to 110/119/120/122 or another destination, in one of the `way`s that `domain.md` 3.5 names.
 
-    `way`: ``transfer`` (转接), ``three_way`` (三方通话), ``ticket`` (工单流转).
+    `way`: ``transfer`` (转接), ``three_way`` (三方通话), ``ticket`` (工单流转, with its `words`).
     """
 
     agent: AgentId
     destination: str
     way: str
+    request: RequestId
+    at: float
+    words: TicketWords = TicketWords()
+
+
+@dataclass(frozen=True, slots=True)
+class TicketHandedOver:
+    """What became of a `HandOverTicket`: the `ticket` is with the unit, or `code` says why it is not. After the commit.
+
+    `code` is one of a ticket's own rules (`tickets.texts.TicketRefused`), or ``store_unavailable``.
+    """
+
+    call: CallId
+    destination: str
+    agent: AgentId
+    ticket: TicketNumber | None
+    code: str
     request: RequestId
     at: float
 
@@ -862,6 +895,7 @@ Event = (
     | ConsultAsked
     | ConsultCompleted
     | HandOverAsked
+    | TicketHandedOver
     | MuteAsked
     | DigitsAsked
     | OutboundAsked

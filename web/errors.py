@@ -79,7 +79,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "forbidden_number": ("该号码不允许呼叫或转接", "calls to that number are not allowed"),
     "no_trunk": ("未配置外呼中继", "there is no trunk for calls to the outside"),
     "way_not_allowed": ("该转办对象不支持此方式", "that destination cannot be reached in this way"),
-    "no_ticket_yet": ("工单尚未生成", "the call has no ticket yet"),
+    "ticket_delayed": (
+        "数据库暂不可用, 工单恢复后即发出; 紧急情况请立即转接或三方通话",
+        "the database is away: the ticket goes out when it is back; where there is danger, transfer the caller now",
+    ),
     "unknown_destination": ("没有此转办对象", "there is no such destination"),
     "unknown_purpose": ("外呼目的有误", "the purpose is not acceptable"),
     "busy": ("话务员正忙", "the agent is busy"),
@@ -370,6 +373,8 @@ _FIELD_AT_FAULT = {
     "sound_length": "body",
     "sound_silent": "body",
     "unknown_dialled": "number",
+    "unknown_class": "class_code",
+    "bad_place": "lat",
 }
 """Codes of the hotline's rules that are about one field of the body: 422."""
 
@@ -387,7 +392,7 @@ def refusal(code: str, detail: Mapping[str, str] | None = None) -> ApiError:
         return ApiError(422, code, [Problem("reason", code)])
     if code.startswith("unknown_"):
         return ApiError(404, code)
-    if code in ("exchange_unavailable", "store_unavailable"):
+    if code in ("exchange_unavailable", "store_unavailable", "ticket_delayed"):
         return ApiError(503, code)
     return ApiError(409, code, detail=detail)
 
