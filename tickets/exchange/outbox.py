@@ -38,11 +38,10 @@ def follow(connection: Connection, before: Ticket, after: Ticket, move: TicketMo
         return
     talks = talks_of(connection, before.number)
     for one in told(before, after, move, talks, policy.organisations):
-        thread = thread_of(connection, one.peer, one.thread.id) if one.thread is not None else None
+        id = one.thread.id if one.thread is not None else f"{policy.installation}/{after.number}"
+        thread = thread_of(connection, one.peer, id)
         if thread is None:
-            thread = new_thread(
-                connection, one.peer, f"{policy.installation}/{after.number}", True, after.number, move.at
-            )
+            thread = new_thread(connection, one.peer, id, True, after.number, move.at)
         if one.kind is Kind.OFFER:
             mine = (threads.c.peer == one.peer) & (threads.c.thread == thread.id)
             connection.execute(update(threads).where(mine).values(unit=one.unit, part=one.part))
