@@ -209,7 +209,8 @@ class Hotline:
             citizens.repeats,
             citizens.follow_up,
         )
-        peers = await self._peers(records)
+        files = AttachmentFiles(data / "attachments")
+        peers = await self._peers(records, files)
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -217,7 +218,7 @@ class Hotline:
             tally=tally,
             door=exchange.door,
             recordings=data / "recordings",
-            desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock, AttachmentFiles(data / "attachments")),
+            desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock, files),
             events=events,
             public=queries,
             office=HotlineOffice(records, peers, self.clock),
@@ -413,7 +414,7 @@ class Hotline:
 
     # ---------------------------------------------------------------- parts
 
-    async def _peers(self, records: Records) -> PeerExchange | None:
+    async def _peers(self, records: Records, files: AttachmentFiles) -> PeerExchange | None:
         """The exchange with other installations, where there is one."""
         section = self.settings.raw.exchange
         if section.name is None or not section.peers:
@@ -424,7 +425,8 @@ class Hotline:
             peers, rules = await asyncio.to_thread(others.peers_of, section, self.settings.file.parent)
         except ValueError as error:
             raise StartError(str(error)) from None
-        exchange: PeerExchange = others.PeerExchange(section.name, peers, records, self.clock, rules)
+        taken = others.FileDesk(files, self.settings.tickets)
+        exchange: PeerExchange = others.PeerExchange(section.name, peers, records, self.clock, taken, rules)
         await exchange.start()
         self._stack.push_async_callback(exchange.stop)
         return exchange

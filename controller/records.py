@@ -123,6 +123,7 @@ class _Sent:
     message: Waiting
     at: float
     error: str  # empty: the peer has it
+    note: str = ""
 
 
 def _sent(connection: Connection, sent: _Sent) -> None:
@@ -130,7 +131,7 @@ def _sent(connection: Connection, sent: _Sent) -> None:
     if sent.error:
         exchange_out.failed(connection, one.peer, one.thread, one.seq, sent.at, sent.error)
     else:
-        exchange_out.acknowledged(connection, one.peer, one.thread, one.seq, sent.at)
+        exchange_out.acknowledged(connection, one.peer, one.thread, one.seq, sent.at, sent.note)
 
 
 class Operations:
@@ -485,9 +486,9 @@ class Records:
         """When the next message to a peer is to be sent; None where there is none."""
         return await self._store.read(exchange_out.next_due, peer)
 
-    def message_acknowledged(self, message: Waiting, at: float) -> asyncio.Future[None]:
-        """The peer has it. Raises `StoreError`."""
-        return self._store.submit(self._do.sent, _Sent(message, at, ""))
+    def message_acknowledged(self, message: Waiting, at: float, note: str = "") -> asyncio.Future[None]:
+        """The peer has it; `note`: the code of why it did not take its file. Raises `StoreError`."""
+        return self._store.submit(self._do.sent, _Sent(message, at, "", note))
 
     def message_failed(self, message: Waiting, next_at: float, error: str) -> asyncio.Future[None]:
         """It could not be delivered, and is sent again at `next_at`. Raises `StoreError`."""

@@ -176,6 +176,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "bad_body": ("消息内容有误", "the message's body is wrong"),
     "wrong_parties": ("发送方或接收方与密钥不符", "the sender or receiver is not the key's"),
     "unknown_thread": ("没有此转办", "nothing of ours is meant by this"),
+    "file_missing": ("附件尚未送达", "the file that it names has not come yet"),
+    "wrong_file": (
+        "文件与其摘要或大小不符, 请重新发送",
+        "the file is not the one of this digest and size; send it again",
+    ),
     "too_far_ahead": ("缺少较早的消息", "too many messages before this one are missing"),
     "caller_hidden": ("诉求人信息保密, 无权修改", "the caller of this ticket is hidden from you"),
     "unknown_urgency": ("没有此紧急程度", "there is no such urgency"),

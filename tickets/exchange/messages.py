@@ -67,6 +67,8 @@ class Message:
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _THREAD = re.compile(r"[a-z0-9][a-z0-9-]{0,31}/[0-9]{1,32}")
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
 _SHORT, _LONG = 200, 20_000
 
 _CONCERN: Mapping[str, tuple[type, int]] = MappingProxyType(
@@ -207,6 +209,8 @@ def checked_body(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, type_):
             raise MessageRefused("bad_body")
         if isinstance(value, str) and (len(value) > longest or _halved(value)):
+            raise MessageRefused("bad_body")
+        if name == "file_sha256" and not _DIGEST.fullmatch(str(value)):  # a path is made of it
             raise MessageRefused("bad_body")
         kept[name] = value
     if any(kept.get(name) in (None, "") for name in NEEDED[kind]):

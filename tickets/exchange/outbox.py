@@ -181,9 +181,9 @@ def next_due(connection: Connection, peer: str) -> float | None:
     return found
 
 
-def acknowledged(connection: Connection, peer: str, thread: str, seq: int, at: float) -> None:
-    """The peer has it."""
-    connection.execute(_one(peer, thread, seq).values(done_at=at, error=""))
+def acknowledged(connection: Connection, peer: str, thread: str, seq: int, at: float, note: str = "") -> None:
+    """The peer has it; `note` is a code that tells what it did not take of it: a file."""
+    connection.execute(_one(peer, thread, seq).values(done_at=at, error=note))
 
 
 def failed(connection: Connection, peer: str, thread: str, seq: int, next_at: float, error: str) -> None:
