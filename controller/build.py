@@ -33,7 +33,7 @@ from controller.engine import Engine, WallClock, cancelled
 from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
 from controller.journal import JournalWriter
-from controller.journal_file import fresher, newest_records
+from controller.journal_file import fresher, latest_ended, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
 from controller.open311 import open311_of
@@ -247,7 +247,8 @@ class Hotline:
         backend.engine = engine
 
         today = datetime.fromtimestamp(self.clock(), ZoneInfo(plan.timezone)).replace(hour=0, minute=0, second=0)
-        backend.restore(await records.calls(today.timestamp(), self.clock() + 1.0))
+        todays = await records.calls(today.timestamp(), self.clock() + 1.0)
+        backend.restore(todays)
         earlier = await records.calls(self.clock() - remember_s(plan), self.clock() + 1.0)
         engine.post(remembered(earlier, await records.listings(), self.clock()))
         opened = {record.call: record for record in await records.open_calls()}
@@ -261,7 +262,7 @@ class Hotline:
         engine.post(DeskNoticesRestored(await records.desk_notices(), self.clock()))
         live_then = tuple(record for record in opened.values() if record.ended_at is None)
         engine.post(CallbacksRestored(tuple(await records.open_callbacks()), self.clock()))
-        engine.post(CallsRestored(live_then, self.clock()))
+        engine.post(CallsRestored(live_then, self.clock(), latest_ended([*todays, *newest.values()])))
         skills, queues = await records.overrides()
         if skills or queues:
             engine.post(OverridesRestored(skills, queues, self.clock()))

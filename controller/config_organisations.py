@@ -20,7 +20,8 @@ class _CityReader(PlanReader):
         assert city.tickets is not None
         own = {name: getattr(city.tickets, name) for name in city.tickets.model_fields_set}
         tickets = reader.raw.tickets.model_copy(update=own)
-        super().__init__(reader.file, reader.lines, reader.raw.model_copy(update={"tickets": tickets}), reader.sounds)
+        raw = reader.raw.model_copy(update={"tickets": tickets})
+        super().__init__(reader.file, reader.lines, raw, reader.sounds, reader.mended)
         self._place: TomlPath = ("organisations", index)
 
     def wrong(self, path: TomlPath, text: str) -> None:
@@ -33,24 +34,17 @@ def ticket_policy(reader: PlanReader) -> TicketPolicy | None:
     usual = reader.tickets()
     tree, classes = _tree(reader), _classes(reader)
     numbers = _numbers(reader, tree) if tree is not None else {}
-    if usual is None or tree is None or classes is None:
+    name = _exchange(reader)
+    local = _cities(reader)
+    if tree is None or classes is None:
         return None
-    name = _exchange(reader, tree)
     common = replace(
         usual, units=tree.register(), organisations=tree, classes=classes, numbers=numbers, installation=name
     )
-    local = {}
-    for index, one in enumerate(reader.raw.organisations):
-        if one.tickets is None:
-            continue
-        if one.kind not in (OrgKind.CITY.value, OrgKind.PROVINCE.value):
-            reader.wrong(("organisations", index, "tickets"), "only a city or a province has rules of its own")
-            continue
-        city = _CityReader(reader, index, one)
-        own = city.tickets()
-        reader.problems += city.problems
-        if own is not None:
-            local[one.id] = replace(
+    return replace(
+        common,
+        local={
+            city: replace(
                 common,
                 hours=own.hours,
                 calendar=own.calendar,
@@ -59,10 +53,27 @@ def ticket_policy(reader: PlanReader) -> TicketPolicy | None:
                 steps=own.steps,
                 local={},
             )
-    return replace(common, local=local)
+            for city, own in local.items()
+        },
+    )
 
 
-def _exchange(reader: PlanReader, tree: OrganisationTree) -> str:
+def _cities(reader: PlanReader) -> dict[str, TicketPolicy]:
+    """The rules of the cities and provinces that have some of their own."""
+    local = {}
+    for index, one in enumerate(reader.raw.organisations):
+        if one.tickets is None:
+            continue
+        if one.kind not in (OrgKind.CITY.value, OrgKind.PROVINCE.value):
+            reader.wrong(("organisations", index, "tickets"), "only a city or a province has rules of its own")
+            continue
+        city = _CityReader(reader, index, one)
+        local[one.id] = city.tickets()
+        reader.problems += city.problems
+    return local
+
+
+def _exchange(reader: PlanReader) -> str:
     """Our name in the exchange; empty where there is none."""
     section = reader.raw.exchange
     known = {one.id for one in section.peers}

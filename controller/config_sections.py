@@ -353,16 +353,19 @@ class Open311Section(Section):
 
     @model_validator(mode="after")
     def _one_code_each(self) -> Open311Section:
+        wrong = []
         codes = [one.code for one in self.services]
         if len(set(codes)) < len(codes):
-            raise ValueError("two services have the same code")
+            wrong.append("two services have the same code")
         for service in self.services:
             asked = [one.code for one in service.attributes]
             if len(set(asked)) < len(asked):
-                raise ValueError(f"two attributes of {service.code} have the same code")
+                wrong.append(f"two attributes of {service.code} have the same code")
             for one in service.attributes:
                 if one.datatype.endswith("valuelist") is not bool(one.values):
-                    raise ValueError(f"attribute {one.code}: the two lists, and only they, have values")
+                    wrong.append(f"attribute {one.code}: the two lists, and only they, have values")
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
 

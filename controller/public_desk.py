@@ -43,7 +43,10 @@ class HotlinePublic:
         ticket, shown = await self._find(number, proof, source)
         found = None
         if ticket is not None:
-            found = public_view(ticket, await from_store(self._records.ticket_moves(ticket.number)), shown)
+            moves = await from_store(self._records.ticket_moves(ticket.number))
+            main = await self._main(ticket)
+            main_moves = await from_store(self._records.ticket_moves(main.number)) if main is not None else ()
+            found = public_view(ticket, moves, shown, main, main_moves)
         # Whether there is such a ticket is not to be told by how soon the answer comes.
         await asyncio.sleep(max(0.0, ready - loop.time()))
         return found
@@ -55,7 +58,7 @@ class HotlinePublic:
         try:
             ticket, shown = await self._find(asked.number, asked.proof, f"tel:{asked.caller}")
             if ticket is not None:
-                found = public_view(ticket, (), shown)
+                found = public_view(ticket, (), shown, await self._main(ticket))
                 outcome, status, days = "found", found.status, self._days(found.due, now)
         except TooManyQueries:
             outcome = "limit"
@@ -69,6 +72,18 @@ class HotlinePublic:
             return None
         hours = self._policy.hours
         return (hours.local_day(due) - hours.local_day(now)).days
+
+    async def _main(self, ticket: Ticket) -> Ticket | None:
+        """The ticket that goes on for one that was merged, by however many steps; None for one that was not."""
+        main, passed = None, {ticket.number}
+        of = ticket.repeat_of
+        while of is not None and of not in passed:
+            passed.add(of)
+            found = await from_store(self._records.ticket(of))
+            if found is None:
+                break
+            main, of = found, found.repeat_of
+        return main
 
     async def _find(self, number: str, proof: str, source: str) -> tuple[Ticket | None, str]:
         now = self._clock()

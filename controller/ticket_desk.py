@@ -76,6 +76,8 @@ class HotlineDesk:
         """Do one thing to a ticket."""
         return await from_store(self._records.move_ticket(number, move, actor, at=self._clock()))
 
-    async def decided(self, since: float, until: float) -> Sequence[tuple[TicketNumber, Approval]]:
+    async def decided(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> Sequence[tuple[TicketNumber, Approval]]:
         """The requests decided in a span."""
-        return await from_store(self._records.decided_requests(since, until))
+        return await from_store(self._records.decided_requests(since, until, regions))

@@ -83,9 +83,17 @@ def _first(query: Select[Any], wanted: TicketFilter) -> Select[Any]:
     return select(found.c.number, found.c.opened_at).order_by(found.c.opened_at, found.c.number).limit(most)
 
 
-def decided_requests(connection: Connection, since: float, until: float) -> list[tuple[TicketNumber, Approval]]:
-    """The requests decided in [since, until), epoch seconds, with their tickets' numbers."""
+def decided_requests(
+    connection: Connection, since: float, until: float, regions: frozenset[str] | None = None
+) -> list[tuple[TicketNumber, Approval]]:
+    """The requests decided in [since, until), epoch seconds, with their tickets' numbers.
+
+    `regions`: of tickets of these regions only; None = of all.
+    """
     query = select(approvals).where(approvals.c.decided_at >= since, approvals.c.decided_at < until)
+    if regions is not None:
+        query = query.join(tickets, tickets.c.number == approvals.c.ticket)
+        query = query.where(tickets.c.region.in_(sorted(regions)))
     return [
         (TicketNumber(row.ticket), approval_of(row))
         for row in connection.execute(query.order_by(approvals.c.ticket, approvals.c.seq))

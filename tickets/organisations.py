@@ -195,6 +195,14 @@ class OrganisationTree:
             left += self._children.get(at, ())
         return frozenset(found)
 
+    def served(self, org: str) -> frozenset[str]:
+        """`org` and what is below it, as far as the same hotline answers for it: of a province not its cities.
+
+        Empty for one that the tree does not have.
+        """
+        own = self.hotline(org)
+        return frozenset(one for one in self.below(org) if self.hotline(one) == own)
+
     def hotline(self, org: str) -> str | None:
         """The city or province whose hotline answers for `org`; None for units of an installation without either."""
         return next((one for one in self.line(org) if self._all[one].kind in HOTLINES), None)

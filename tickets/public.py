@@ -108,26 +108,53 @@ def proved(ticket: Ticket | None, number: str, proof: str, key: str) -> str:
     return "phone" if phone and last and not hidden else ""
 
 
-def public_view(ticket: Ticket, moves: Sequence[TicketMove], proof: str) -> PublicTicket:
-    """What is shown for a proof (``code`` or ``phone``). A reply is shown once it has been accepted."""
-    status = STATUS[ticket.state]
+def public_view(
+    ticket: Ticket,
+    moves: Sequence[TicketMove],
+    proof: str,
+    main: Ticket | None = None,
+    main_moves: Sequence[TicketMove] = (),
+) -> PublicTicket:
+    """What is shown for a proof (``code`` or ``phone``). A reply is shown once it has been accepted.
+
+    `main`: the ticket that goes on for a merged one, and what was done to it: its progress and result are his too, its
+    words are not. Its reply is another's where that one, or he, asked not to be known.
+    """
+    steps = _steps(moves)
+    on = ticket if main is None else main
+    if main is not None:
+        merged_at = max((move.at for move in moves if move.cause == TicketInput.MERGE.value), default=0.0)
+        steps += tuple(step for step in _steps(main_moves) if step.at > merged_at)
+    status = STATUS[on.state]
+    zh, en = WORDS[status]
+    if main is not None:
+        zh, en = f"{WORDS['merged'][0]}; {zh}", f"{WORDS['merged'][1]}; {en}"
     over = status in ("resolved", "merged")
-    steps = tuple(
-        Step(move.at, *_STEPS[move.cause], str(move.details.get("unit") or ""))
-        for move in moves
-        if move.cause in _STEPS
+    others = (
+        main is not None
+        and main.caller != ticket.caller
+        and any(one.anonymous or one.confidential for one in (ticket, main))
     )
     mine = proof == "code"
     return PublicTicket(
         ticket.number,
         status,
-        *WORDS[status],
+        zh,
+        en,
         ticket.opened_at,
         ticket.type.value if ticket.type else "",
         ticket.title if mine else "",
         ticket.text if mine else "",
-        ticket.handle_due if not over and ticket.dispatched_at is not None else None,
+        on.handle_due if not over and on.dispatched_at is not None else None,
         steps,
-        ticket.reply if status == "resolved" else "",
-        ticket.resolved_at,
+        on.reply if status == "resolved" and not others else "",
+        on.resolved_at,
+    )
+
+
+def _steps(moves: Sequence[TicketMove]) -> tuple[Step, ...]:
+    return tuple(
+        Step(move.at, *_STEPS[move.cause], str(move.details.get("unit") or ""))
+        for move in moves
+        if move.cause in _STEPS
     )

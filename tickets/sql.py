@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.commands import OpenTicket
@@ -24,6 +24,7 @@ from tickets.given import Move
 from tickets.incidents import refuse_closed
 from tickets.log import attachments, pauses, plain
 from tickets.moves import SYSTEM, Actor, Role, TicketInput, TicketState
+from tickets.shown import sees_ticket
 from tickets.tables import approvals, days, metadata, moves, tickets, units
 from tickets.texts import TicketRefused
 from tickets.ticket import (
@@ -124,9 +125,13 @@ def move_ticket(
     before = _locked(connection, number)
     after, kept = apply(before, move, actor, at, policy)
     if move.input is TicketInput.MERGE:
-        _check_target(connection, after)
+        _check_target(connection, after, actor, policy)
     if move.input is TicketInput.JOIN:
-        refuse_closed(incident_rows.locked(connection, after.incident_id or ""))
+        incident = incident_rows.locked(connection, after.incident_id or "")
+        known = samples(connection, [incident.id]).get(incident.id)
+        if known and not any(sees_ticket(one, actor, policy) for one in known):
+            raise TicketRefused("unknown_mass_incident", "There is no such incident.", "incident")
+        refuse_closed(incident)
     different = {name: plain(value) for name in _COLUMNS if (value := getattr(after, name)) != getattr(before, name)}
     connection.execute(_set(tuple(different)), {"of_number": number, **different})
     _keep_approvals(connection, before, after)
@@ -244,6 +249,25 @@ def whole(connection: Connection, rows: Sequence[Row[Any]]) -> list[Ticket]:
     return [_ticket(row, tuple(asked[row.number])) for row in rows]
 
 
+def samples(connection: Connection, incidents: Sequence[str]) -> dict[str, list[Ticket]]:
+    """Of each incident's tickets one for every region, dialled number and leading unit: who may look at what hangs on
+    these (`tickets/sight.py`), and a thousand tickets of one city are one to ask about."""
+    found: dict[str, list[Ticket]] = defaultdict(list)
+    columns = tickets.c
+    for start in range(0, len(incidents), _AT_ONCE):
+        ids = incidents[start : start + _AT_ONCE]
+        kinds = (
+            select(func.min(columns.number).label("number"))
+            .where(columns.incident_id.in_(ids))
+            .group_by(columns.incident_id, columns.region, columns.dialled, columns.lead_unit)
+            .subquery()
+        )
+        rows = connection.execute(select(tickets).join(kinds, columns.number == kinds.c.number)).all()
+        for ticket in whole(connection, rows):
+            found[ticket.incident_id or ""].append(ticket)
+    return found
+
+
 _AT_ONCE = 500
 """Numbers in one query: SQLite and PostgreSQL both bound how many parameters there may be."""
 
@@ -263,13 +287,16 @@ def _one(connection: Connection, row: Row[Any] | None) -> Ticket | None:
     return whole(connection, [row])[0] if row else None
 
 
-def _check_target(connection: Connection, merged: Ticket) -> None:
-    """A repeat goes into a ticket that is there and goes on itself: never in a circle, never into a repeat."""
-    target = connection.execute(select(tickets.c.state).where(tickets.c.number == merged.repeat_of).with_for_update())
-    state = target.scalar_one_or_none()
-    if state is None:
+def _check_target(connection: Connection, merged: Ticket, actor: Actor, policy: TicketPolicy) -> None:
+    """A repeat goes into a ticket that is there and goes on itself: never in a circle, never into a repeat.
+
+    What the actor may not look at is not there for him.
+    """
+    where = select(tickets).where(tickets.c.number == merged.repeat_of).with_for_update()
+    target = _one(connection, connection.execute(where).first())
+    if target is None or not sees_ticket(target, actor, policy):
         raise TicketRefused("unknown_target", "There is no ticket of that number.", "into")
-    if state == TicketState.MERGED.value:
+    if target.state is TicketState.MERGED:
         raise TicketRefused("bad_into", "That ticket has been merged itself; name the one that goes on.", "into")
 
 

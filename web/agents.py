@@ -10,18 +10,19 @@ from pbx.events import TargetKind, TicketWords
 from pbx.ids import AgentId, TicketNumber
 from tickets.ticket import TicketType
 from web.backend import RequestResult
-from web.described import OK, described
+from web.described import OK, Either, described
 from web.errors import ApiError, Problem, refusal
-from web.fields import Field, Number, Text, read_body
+from web.fields import Choice, Field, Number, Text, read_body
 from web.keys import BACKEND, LIMITS, WebLimits
 from web.shape import answer
 
-_REASON = Text(longest=32, required=True, pattern=re.compile(r"[a-z0-9_-]+"))
+_REASON = Text(longest=32, required=True)
+_REASON_ID = re.compile(r"[a-z0-9_-]+")
 _EXTEND = Number(least=1, most=86400, required=True)
 _SEAT = Text(longest=32, pattern=re.compile(r"[A-Za-z0-9_-]+"))
 _TARGET = Text(longest=32, required=True, pattern=re.compile(r"[A-Za-z0-9+*#_-]+"))
-_KIND = Text(longest=16, required=True, pattern=re.compile("agent|queue|extension|destination|number"))
-_WAY = Text(longest=16, required=True, pattern=re.compile("transfer|three_way|ticket"))
+_KIND = Choice(tuple(kind.value for kind in TargetKind), required=True)
+_WAY = Choice(("transfer", "three_way", "ticket"), required=True)
 _DIGITS = Text(longest=32, required=True, pattern=re.compile(r"[0-9*#A-D]+"))
 _PURPOSE = Text(longest=32, pattern=re.compile(r"[a-z0-9_-]+"))
 _QUEUE = Text(longest=32, pattern=re.compile(r"[a-z0-9-]+"))
@@ -34,8 +35,16 @@ def _agent(request: web.Request) -> AgentId:
 
 def _answered(result: RequestResult) -> web.Response:
     if not result.ok:
-        raise refusal(result.code)
+        raise refusal(result.code, result.detail)
     return answer({"ok": True})
+
+
+def reason_of(given: str) -> str:
+    """A not-ready reason as the hotline is asked for it: what can be none is ``?``, and no free text goes on from here.
+
+    The refusal is the hotline's own, which knows the reasons that there are, and puts it into the trail.
+    """
+    return given if _REASON_ID.fullmatch(given) else "?"
 
 
 @described(body={"seat": _SEAT}, gives=OK)
@@ -57,7 +66,7 @@ async def ready(request: web.Request) -> web.Response:
 async def not_ready(request: web.Request) -> web.Response:
     """POST …/not-ready with ``{"reason": …}``: 示忙."""
     body = await read_body(request)
-    return _answered(await request.app[BACKEND].not_ready(_agent(request), body["reason"]))
+    return _answered(await request.app[BACKEND].not_ready(_agent(request), reason_of(body["reason"])))
 
 
 @described(body={"extend_s": _EXTEND}, gives=OK)
@@ -129,7 +138,7 @@ async def drop(request: web.Request) -> web.Response:
 def _words(limits: WebLimits) -> dict[str, Field]:
     line = Text(limits.title_length, may_be_empty=True)
     return {
-        "type": Text(16, pattern=re.compile("|".join(one.value for one in TicketType))),
+        "type": Choice(tuple(one.value for one in TicketType), code="unknown_type"),
         "class_code": Text(64, pattern=re.compile(r"[A-Za-z0-9._-]+")),
         "title": line,
         "text": Text(limits.text_length, may_be_empty=True),
@@ -143,7 +152,7 @@ def _hand_over_fields(limits: WebLimits) -> dict[str, Field]:
     return {"destination": _ENDPOINT, "way": _WAY, **_words(limits)}
 
 
-@described(body=_hand_over_fields, gives={**OK, "ticket": TicketNumber | None})
+@described(body=_hand_over_fields, gives=Either((OK, {**OK, "ticket": TicketNumber})))
 async def hand_over(request: web.Request) -> web.Response:
     """POST …/hand-over with ``{"destination": …, "way": …}``: 110, 119, 120, 122, a unit, the platform.
 
@@ -156,7 +165,7 @@ async def hand_over(request: web.Request) -> web.Response:
     words = TicketWords(**{name: body[name] for name in names}) if names else None
     result = await request.app[BACKEND].hand_over(_agent(request), body["destination"], body["way"], words)
     if not result.ok:
-        raise refusal(result.code)
+        raise refusal(result.code, result.detail)
     return answer({"ok": True, "ticket": result.detail.get("ticket")} if body["way"] == "ticket" else {"ok": True})
 
 

@@ -60,6 +60,8 @@ class TicketDesk(Protocol):
         """Do one thing to a ticket."""
         ...
 
-    async def decided(self, since: float, until: float) -> Sequence[tuple[TicketNumber, Approval]]:
+    async def decided(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> Sequence[tuple[TicketNumber, Approval]]:
         """The requests decided in [since, until), epoch seconds."""
         ...

@@ -15,16 +15,18 @@ from tickets.lamps import Lamp
 from tickets.monthly import Line, Month, bounds
 from tickets.moves import MAY_OPEN, Actor, Role
 from tickets.search import PAGE_MAX, TicketFilter
+from tickets.shown import sees_ticket
 from tickets.texts import TicketRefused
 from tickets.ticket import Channel, Ticket, TicketChange
 from web.auth import HOLDER
 from web.described import described
 from web.errors import ApiError, Problem, message
-from web.fields import WINDOW, Field, Text, read_window
+from web.fields import WINDOW, Choice, Field, Text, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.shape import answer
 from web.sheets import MOST_BYTES, BadFile, Format, Sheet, read, written
 from web.ticket_rows import HEADS, WIDTHS, changes_of, rows_of
+from web.tickets import scope
 
 EXPORT_MAX = 50_000
 """Tickets of one file: an Excel workbook of so many takes seconds and 100 MB to make; more come window by window."""
@@ -33,7 +35,7 @@ IMPORT_MAX = 5_000
 AT_ONCE = 100
 """Tickets that are taken down in one go: they share commits."""
 
-_FORMAT = Text(4, pattern=re.compile("csv|xlsx"))
+_FORMAT = Choice(tuple(one.value for one in Format), code="unknown_word")
 _BOTH = tuple(one.media for one in Format)
 _XLSX = (Format.EXCEL.media,)
 
@@ -42,7 +44,7 @@ def _format(request: web.Request) -> Format:
     try:
         return Format(request.query.get("format", Format.EXCEL.value))
     except ValueError:
-        raise ApiError(400, "bad_request", [Problem("format", "unknown_word")]) from None
+        raise ApiError(400, "bad_request", [Problem("format", "unknown_word", _FORMAT.values)]) from None
 
 
 def _zone(request: web.Request) -> ZoneInfo:
@@ -59,14 +61,14 @@ def _file(data: bytes, format: Format, name: str) -> web.Response:
 
 async def _pages(request: web.Request, since: float, until: float) -> AsyncIterator[Sequence[Ticket]]:
     """The tickets opened in [since, until) that the bearer may see, page by page."""
-    viewer = request[HOLDER]
-    units = frozenset({viewer.unit}) if viewer.role is Role.UNIT else None
+    viewer, policy = request[HOLDER], request.app[BACKEND].desk.policy
+    units, near = scope(viewer, policy)
     after = None
     while True:
         page = await request.app[BACKEND].desk.page(
-            TicketFilter(since, until, units=units, after=after, limit=PAGE_MAX)
+            TicketFilter(since, until, units=units, near=near, after=after, limit=PAGE_MAX)
         )
-        yield page.tickets
+        yield [ticket for ticket in page.tickets if sees_ticket(ticket, viewer, policy)]
         after = page.next
         if after is None:
             return
@@ -169,7 +171,8 @@ async def _whole_body(request: web.Request) -> bytes:
 async def month_report(request: web.Request) -> web.Response:
     """GET /api/reports/tickets?month=2026-11: the month's report as an Excel workbook: whole, types, units, days.
 
-    Counts the tickets opened in the month, as they are now; rates are cells with a percentage.
+    Counts the tickets opened in the month, as they are now, of those that the bearer may look at: of his own hotline
+    where the installation serves several cities. Rates are cells with a percentage.
     """
     if request[HOLDER].role is Role.UNIT:
         raise ApiError(403, "not_allowed")

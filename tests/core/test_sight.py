@@ -22,10 +22,10 @@ from tests.city_story import (
 from tests.ticket_story import HOUR, MONDAY
 from tickets.classes import load_classes
 from tickets.deadlines import DeadlineRules, Limit, Unit
-from tickets.flow import apply, opened
+from tickets.flow import apply, may, opened
 from tickets.given import Move
 from tickets.log import replayed
-from tickets.moves import ADMIN, Actor, Role, TicketInput
+from tickets.moves import ADMIN, Actor, Role, TicketInput, TicketState
 from tickets.organisations import OrganisationTree
 from tickets.shown import view
 from tickets.sight import Part, part_of
@@ -97,6 +97,20 @@ def test_through_the_province_it_comes_to_another_city_and_nobody_wins_time_by_i
     assert replayed(one.moves) == one.ticket
     one.do(ZJ_DESK, Move(I.REDISPATCH, unit="zj", reason="收回"))
     assert one.ticket.dispatch_count == 2, "taken from a handling unit it is a dispatch again"
+
+
+def test_the_hotline_whose_ticket_it_is_reviews_the_reply_not_the_city_that_handles_it() -> None:
+    for reviewer in (CZ_DESK, JS_DESK):
+        one = across(Between())
+        one.do(ZJ_WATER, Move(I.SIGN))
+        one.do(ZJ_WATER, Move(I.REPLY, text="已修复"))
+        for move in (Move(I.ACCEPT_REPLY), Move(I.REJECT_REPLY, reason="未修")):
+            with pytest.raises(TicketRefused) as refused:
+                one.do(ZJ_DESK, move)
+            assert refused.value.code == "not_your_review"
+        assert I.ACCEPT_REPLY not in may(one.ticket, ZJ_DESK, one.policy)
+        one.do(reviewer, Move(I.ACCEPT_REPLY))
+        assert one.ticket.state is TicketState.RESOLVED
 
 
 def test_the_home_city_and_the_province_see_the_whole_the_others_their_part() -> None:

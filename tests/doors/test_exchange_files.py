@@ -190,7 +190,7 @@ async def test_pieces_that_are_forged_wrong_or_too_large_are_refused_and_leave_n
         ({"signed": piece("0" * 64, "image/jpeg", len(PHOTO), 0)}, 401, "wrong_signature"),
         ({"signed": "message"}, 401, "wrong_signature"),
         ({"at": 3600.0}, 401, "out_of_time"),
-        ({"size": "-1"}, 400, "not_a_message"),
+        ({"size": "-1"}, 400, "bad_request"),
         ({"size": str(len(PHOTO) - 1)}, 409, "wrong_file"),
         ({"named": "0" * 64}, 409, "wrong_file"),
         ({"named": "..%2f..%2fetc%2fpasswd"}, 404, "not_found"),

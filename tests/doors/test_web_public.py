@@ -85,6 +85,38 @@ async def test_he_sees_problem_progress_and_result(town: Town) -> None:
     assert (seen["status"], seen["zh"], seen["reply"]) == ("resolved", "已办结", "请检查入户阀门")
 
 
+async def test_who_was_merged_into_another_ticket_learns_its_result(town: Town) -> None:
+    """并单 by two steps: his own number tells how the ticket that goes on stands; the other one's words are not his."""
+    other = "13800002222"
+    his, second = await town.take(text="我家停水"), await town.take(caller=other, text="别家停水", title="别家")
+    main = await town.take(caller=other, text="整栋楼停水", title="整栋楼")
+    for number, into in ((his, second), (second, main)):
+        merge = {"move": "merge", "version": 1, "into": into}
+        assert (await ask(town.site, "desk", "POST", f"/api/tickets/{number}/moves", merge))[0] == 200
+    _, seen = await town.query(his, PHONE[-4:])
+    assert (seen["status"], seen["reply"]) == ("accepted", "")
+    assert seen["zh"].startswith("已并入相同事项的工单办理; 已受理")
+    move = {"move": "answer", "version": 1, "text": "主管道已修复"}
+    assert (await ask(town.site, "wang", "POST", f"/api/tickets/{main}/moves", move))[0] == 200
+    _, seen = await town.query(his, town.public.code(his))  # type: ignore[arg-type]
+    assert (seen["number"], seen["status"], seen["reply"]) == (his, "resolved", "主管道已修复")
+    assert [step["zh"] for step in seen["steps"]] == ["受理", "登记", "并单", "答复办结"]
+    assert "整栋楼" not in str(seen)
+    assert main not in str(seen)
+    asked = QueryTicket(CallId("c-1"), his, PHONE[-4:], PHONE, 1)
+    assert (await town.public.by_phone(asked)).status == "resolved"
+
+
+async def test_a_reply_to_one_who_is_not_to_be_known_is_not_told_to_another(town: Town) -> None:
+    his, main = await town.take(), await town.take(caller="13800002222", anonymous=True)
+    merge = {"move": "merge", "version": 1, "into": main}
+    assert (await ask(town.site, "desk", "POST", f"/api/tickets/{his}/moves", merge))[0] == 200
+    move = {"move": "answer", "version": 1, "text": "您单独反映的情况属实"}
+    assert (await ask(town.site, "wang", "POST", f"/api/tickets/{main}/moves", move))[0] == 200
+    _, seen = await town.query(his, PHONE[-4:])
+    assert (seen["status"], seen["reply"]) == ("resolved", "")
+
+
 async def test_a_wrong_number_and_wrong_digits_are_answered_alike(town: Town) -> None:
     number = await town.take()
     hidden = await town.take(confidential=True)

@@ -111,7 +111,9 @@ class MemoryDesk:
         self._moves[number].append(kept)
         return self.tickets[number]
 
-    async def decided(self, since: float, until: float) -> Sequence[tuple[TicketNumber, Approval]]:
+    async def decided(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> Sequence[tuple[TicketNumber, Approval]]:
         self._check()
         return [
             (ticket.number, one)
@@ -127,10 +129,10 @@ class NoEvents:
     async def repeats(self, draft: Draft, viewer: Actor) -> Found:
         return Found((), None, ())
 
-    async def incidents(self, since: float, until: float) -> Sequence[IncidentView]:
+    async def incidents(self, since: float, until: float, viewer: Actor) -> Sequence[IncidentView]:
         return ()
 
-    async def incident(self, id: str) -> IncidentView | None:
+    async def incident(self, id: str, viewer: Actor) -> IncidentView | None:
         return None
 
     async def open_incident(self, title: str, numbers: Sequence[TicketNumber], actor: Actor) -> MassIncident:
@@ -142,7 +144,7 @@ class NoEvents:
     async def close_incident(self, id: str, reply: str, actor: Actor) -> MassIncident:
         raise TicketRefused("unknown_mass_incident", "There is no such incident.")
 
-    async def follow_ups(self, limit: int) -> Sequence[Due]:
+    async def follow_ups(self, limit: int, viewer: Actor) -> Sequence[Due]:
         return ()
 
     def end_notices(self, id: str) -> None:
