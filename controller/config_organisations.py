@@ -92,7 +92,7 @@ def _exchange(reader: PlanReader) -> str:
     if section.retry_last_s < section.retry_first_s:
         reader.wrong(("exchange", "retry_last_s"), "is shorter than retry_first_s")
     for index, org in enumerate(reader.raw.organisations):
-        if org.peer and org.peer not in known:
+        if org.peer and org.peer not in known | {section.name}:
             reader.wrong(("organisations", index, "peer"), f"{org.peer} is not among [[exchange.peers]]")
     return section.name or ""
 
@@ -105,7 +105,8 @@ def _tree(reader: PlanReader) -> OrganisationTree | None:
         reader.wrong(("organisations", index, "id"), f"{one.id} stands twice")
     try:
         return parse_organisations(
-            {one.id: one.model_dump(exclude={"id", "tickets"}, exclude_none=True) for one in found}
+            {one.id: one.model_dump(exclude={"id", "tickets"}, exclude_none=True) for one in found},
+            reader.raw.exchange.name or "",
         )
     except OrganisationError as error:
         for org, text in error.problems:
@@ -138,7 +139,9 @@ def _numbers(reader: PlanReader, tree: OrganisationTree) -> dict[str, str]:
         ]
         for path, city in named:
             if city is not None and city not in hotlines:
-                reader.wrong(path, f"{city} is no city or province of [[organisations]] that this hotline serves")
+                peer, name = tree.peer(city), reader.raw.exchange.name
+                how = f": {peer} does; if it is served here, say so there (peer = {name!r})" if peer else ""
+                reader.wrong(path, f"{city} is no city or province of [[organisations]] that this hotline serves{how}")
     queues = {queue.id: queue.city for queue in raw.queues}
     numbers = {}
     for index, one in enumerate(raw.numbers):

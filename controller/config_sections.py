@@ -533,7 +533,7 @@ class OrganisationSection(Section):
     parent: OrgId | None = None
     name_en: Named = ""
     sort: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""  # kind of matters, as the classes name it
-    peer: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""  # the other installation that serves it
+    peer: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] = ""  # the installation that serves it
     tickets: TicketsSection | None = None  # a city's own rules; what it leaves out is as in [tickets]
 
 

@@ -117,6 +117,11 @@ def test_another_installation_serves_what_stands_below_its_organisation() -> Non
     tree = OrganisationTree([replace(one, peer="zhenjiang") if one.id == "zj" else one for one in ORGANISATIONS])
     assert tree.peer("zj-water") == tree.peer("zj") == "zhenjiang"
     assert tree.peer("cz-water") == tree.peer("js") == ""
+    elsewhere = {"js": "jiangsu", "cz": "changzhou"}
+    city = OrganisationTree([replace(one, peer=elsewhere.get(one.id, "")) for one in ORGANISATIONS], "changzhou")
+    assert (city.peer("cz-water"), city.peer("cz"), city.peer("zj"), city.peer("js-transport")) == (
+        "", "", "jiangsu", "jiangsu"
+    )  # fmt: skip
     assert tree.served_by("zhenjiang") == "zj"
     assert tree.served_by("") is None
     assert tree.served_by("nobody") is None

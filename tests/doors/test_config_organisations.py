@@ -127,6 +127,22 @@ def test_an_installation_with_one_city_needs_no_number_that_says_so(tmp_path: Pa
     assert load(written(tmp_path, text + one + other)).tickets.numbers == {"051912345": "cz", "051112345": "cz"}
 
 
+def test_a_city_whose_province_is_elsewhere_says_that_it_is_served_here(tmp_path: Path) -> None:
+    text = CITIES.partition("[[organisations]]")[0].replace('city = "zj"\n', "").replace('"cz", "zj"', '"cz"')
+    text += '[exchange]\nname = "changzhou"\n[[exchange.peers]]\nid = "jiangsu"\nurl = "https://js.example"\n'
+    text += 'keys = [{ id = "k", file = "key" }]\n'
+    text += f'[[organisations]]\nid = "js"\nname = "江苏省"\nkind = "province"\npeer = "jiangsu"\n{NAMES}'
+    city = f'[[organisations]]\nid = "cz"\nname = "常州市"\nkind = "city"\nparent = "js"\n{NAMES}'
+    with pytest.raises(ConfigError, match="jiangsu does; if it is served here, say so there") as error:
+        load(written(tmp_path, text + city))
+    assert "(peer = 'changzhou')" in str(error.value)
+    tickets = load(
+        written(tmp_path, text + city.replace('parent = "js"\n', 'parent = "js"\npeer = "changzhou"\n'))
+    ).tickets
+    assert (tickets.organisations.peer("cz"), tickets.organisations.peer("js")) == ("", "jiangsu")
+    assert set(tickets.numbers.values()) == {"cz"}
+
+
 def test_the_exchange_has_names_peers_and_keys(tmp_path: Path) -> None:
     text = CITIES.replace('name = "镇江市"\n', 'name = "镇江市"\npeer = "zhenjiang"\n').replace('city = "zj"\n', "")
     wrong = """[exchange]
