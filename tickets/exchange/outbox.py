@@ -182,8 +182,17 @@ def next_due(connection: Connection, peer: str) -> float | None:
 
 
 def acknowledged(connection: Connection, peer: str, thread: str, seq: int, at: float, note: str = "") -> None:
-    """The peer has it; `note` is a code that tells what it did not take of it: a file."""
+    """The peer has it; `note` is a code that tells what it did not take of it: a file.
+
+    So it is there again, and what waited because it was away is due now.
+    """
     connection.execute(_one(peer, thread, seq).values(done_at=at, error=note))
+    away = (outbox.c.peer == peer) & outbox.c.done_at.is_(None) & outbox.c.error.in_(AWAY)
+    connection.execute(update(outbox).where(away, outbox.c.next_at > at).values(next_at=at))
+
+
+AWAY = ("no_connection", "timeout")
+"""Errors that say nothing of the message itself."""
 
 
 def failed(connection: Connection, peer: str, thread: str, seq: int, next_at: float, error: str) -> None:
