@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from agents.moves import AgentState
 from agents.rights import Action, Actor, refusal
 from controller.audit_rows import as_json
+from controller.campaign_view import campaign_view
 from controller.engine import Engine
 from controller.event_desk import HotlineEvents
 from controller.house import House, LiveCall
@@ -30,7 +31,7 @@ from controller.ticket_office import HotlineOffice
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor
 from pbx.call import CallRecord, CallState, Outcome
-from pbx.callback import CallbackRequest
+from pbx.callback import CallbackKind, CallbackRequest
 from pbx.events import (
     AgentSignedIn,
     AgentSignedOut,
@@ -82,6 +83,7 @@ from web.backend import (
     SupervisionView,
     Unavailable,
 )
+from web.campaign_view import CampaignView
 
 T = TypeVar("T")
 
@@ -366,7 +368,7 @@ class HotlineBackend:
     async def callbacks(self, since: float, until: float) -> Sequence[CallbackRequest]:
         """The requests of a span, and the open ones; those as they are now."""
         stored = {one.id: one for one in await from_store(self._records.callbacks(since, until))}
-        stored |= self._house.callbacks
+        stored |= {id: one for id, one in self._house.callbacks.items() if one.kind is not CallbackKind.FOLLOW_UP}
         return sorted(stored.values(), key=lambda one: (one.asked_at, one.id))
 
     async def ask_callback(
@@ -380,6 +382,10 @@ class HotlineBackend:
     async def cancel_callback(self, id: str, by: str) -> RequestResult:
         """Nobody is to be called for the request any more."""
         return await self._ask(lambda request, at: CallbackCancelled(id, by, request, at))
+
+    async def campaign(self, since: float, until: float) -> CampaignView:
+        """The voice follow-up."""
+        return await campaign_view(self._house, self._records, since, until, self._clock())
 
     # ---------------------------------------------------------------- incident notices
 

@@ -24,6 +24,7 @@ from controller.asterisk_prepare import prepare
 from controller.asterisk_settings import ExchangeSettings
 from controller.asterisk_tree import AsteriskBinary, find_asterisk, service_account, settle
 from controller.backend import HotlineBackend
+from controller.campaign_runner import CampaignRunner
 from controller.config import Settings
 from controller.config_tickets import calendar_notes
 from controller.config_webhooks import hooks_of
@@ -42,6 +43,7 @@ from controller.own_sounds import OwnSounds
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
+from controller.query_tries import QUERY_TRIES
 from controller.records import Operations, Records
 from controller.reminders import Reminders
 from controller.schema import upgrade
@@ -64,6 +66,7 @@ from recordings.models import ModelError, find_model
 from recordings.recogniser import RecogniserError
 from recordings.transcriber import TranscriptWorker
 from tickets.files import AttachmentFiles
+from tickets.ticket import Ticket
 from tickets.webhook import Hook
 from web.token import TokenError, load_or_make_token
 
@@ -175,7 +178,15 @@ class Hotline:
         self._stack.push_async_callback(store.stop)
         records = Records(store, operations)
         reminders = Reminders(store, settings.tickets, self.clock)
-        records.on_ticket, records.on_opened = reminders.note, reminders.opened
+        campaign = CampaignRunner(
+            store, settings.raw.citizens.follow_up, settings.campaign, self.clock, lambda event: engine.post(event)
+        )
+
+        def ticket_moved(ticket: Ticket) -> None:
+            reminders.note(ticket)
+            campaign.note(ticket)
+
+        records.on_ticket, records.on_opened = ticket_moved, reminders.opened
         for note in calendar_notes(settings.tickets, self.clock()):
             log.warning("%s", note, extra={"action": "calendar.unknown"})
 
@@ -198,7 +209,12 @@ class Hotline:
         await asyncio.to_thread(own_sounds.publish)
         citizens = settings.raw.citizens
         queries = HotlinePublic(
-            records, load_or_make_token(data / "query-key"), settings.tickets, self.clock, citizens.queries
+            records,
+            load_or_make_token(data / "query-key"),
+            settings.tickets,
+            self.clock,
+            citizens.queries,
+            data / QUERY_TRIES,
         )
         performer.look_up = queries.by_phone
         events = HotlineEvents(
@@ -261,6 +277,7 @@ class Hotline:
                 records.save_call(record)
         engine.post(DeskNoticesRestored(await records.desk_notices(), self.clock()))
         live_then = tuple(record for record in opened.values() if record.ended_at is None)
+        engine.post(await campaign.restore())
         engine.post(CallbacksRestored(tuple(await records.open_callbacks()), self.clock()))
         engine.post(CallsRestored(live_then, self.clock(), latest_ended([*todays, *newest.values()])))
         skills, queues = await records.overrides()
@@ -287,6 +304,8 @@ class Hotline:
         # Not before: callers are served without it, and it makes only their estimates better.
         engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
         self._run(watch_loop(metrics))
+        if plan.campaign.on:
+            self._run(campaign.run())
         if hooks := self._hooks():
             told = await asyncio.to_thread(importlib.import_module, "controller.webhooks")
             self._run(told.Webhooks(hooks, records, self.clock).run())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from controller.config_plan import PlanReader
 from controller.config_sections import OrganisationSection
 from controller.toml_lines import Path as TomlPath
+from ivr.menu import Menu, QueueNode
 from tickets.classes import SAMPLE, ClassError, ClassTree, load_classes
 from tickets.organisations import OrganisationError, OrganisationTree, OrgKind, parse_organisations
 from tickets.ticket import TicketPolicy
@@ -29,17 +31,27 @@ class _CityReader(PlanReader):
         super().wrong((*self._place, *path), text)
 
 
-def ticket_policy(reader: PlanReader) -> TicketPolicy | None:
-    """The rules for tickets with the organisations in which they hold; None after noting what contradicts itself."""
+def ticket_policy(reader: PlanReader, menus: Mapping[str, Menu] | None) -> TicketPolicy | None:
+    """The rules for tickets with the organisations in which they hold; None after noting what contradicts itself.
+
+    `menus`: those of the plan, by their ids; None where something is wrong in it.
+    """
     usual = reader.tickets()
     tree, classes = _tree(reader), _classes(reader)
-    numbers = _numbers(reader, tree) if tree is not None else {}
+    numbers = _numbers(reader, tree, menus) if tree is not None else {}
     name = _exchange(reader)
     local = _cities(reader)
-    if tree is None or classes is None:
+    if usual is None or tree is None or classes is None:
         return None
     common = replace(
-        usual, units=tree.register(), organisations=tree, classes=classes, numbers=numbers, installation=name
+        usual,
+        units=tree.register(),
+        organisations=tree,
+        classes=classes,
+        numbers=numbers,
+        queues={queue.id: queue.city for queue in reader.raw.queues if queue.city is not None},
+        city=numbers.get(reader.raw.hotline.default_number or reader.raw.numbers[0].dialled, ""),
+        installation=name,
     )
     return replace(
         common,
@@ -92,7 +104,7 @@ def _exchange(reader: PlanReader) -> str:
     if section.retry_last_s < section.retry_first_s:
         reader.wrong(("exchange", "retry_last_s"), "is shorter than retry_first_s")
     for index, org in enumerate(reader.raw.organisations):
-        if org.peer and org.peer not in known | {section.name}:
+        if org.peer and org.peer not in known:
             reader.wrong(("organisations", index, "peer"), f"{org.peer} is not among [[exchange.peers]]")
     return section.name or ""
 
@@ -105,8 +117,7 @@ def _tree(reader: PlanReader) -> OrganisationTree | None:
         reader.wrong(("organisations", index, "id"), f"{one.id} stands twice")
     try:
         return parse_organisations(
-            {one.id: one.model_dump(exclude={"id", "tickets"}, exclude_none=True) for one in found},
-            reader.raw.exchange.name or "",
+            {one.id: one.model_dump(exclude={"id", "tickets"}, exclude_none=True) for one in found}
         )
     except OrganisationError as error:
         for org, text in error.problems:
@@ -127,8 +138,11 @@ def _classes(reader: PlanReader) -> ClassTree | None:
     return None
 
 
-def _numbers(reader: PlanReader, tree: OrganisationTree) -> dict[str, str]:
-    """The city of each number. A tree with one hotline needs no number that says so."""
+def _numbers(reader: PlanReader, tree: OrganisationTree, menus: Mapping[str, Menu] | None) -> dict[str, str]:
+    """The city of each number. A tree with one hotline needs no number that says so.
+
+    With several, a number without a city would give tickets to nobody: none of their people would see them.
+    """
     raw = reader.raw
     hotlines = [one.id for one in tree if tree.hotline(one.id) == one.id and not tree.peer(one.id)]
     if len(tree):
@@ -139,9 +153,7 @@ def _numbers(reader: PlanReader, tree: OrganisationTree) -> dict[str, str]:
         ]
         for path, city in named:
             if city is not None and city not in hotlines:
-                peer, name = tree.peer(city), reader.raw.exchange.name
-                how = f": {peer} does; if it is served here, say so there (peer = {name!r})" if peer else ""
-                reader.wrong(path, f"{city} is no city or province of [[organisations]] that this hotline serves{how}")
+                reader.wrong(path, f"{city} is no city or province of [[organisations]] that this hotline serves")
     queues = {queue.id: queue.city for queue in raw.queues}
     numbers = {}
     for index, one in enumerate(raw.numbers):
@@ -149,6 +161,13 @@ def _numbers(reader: PlanReader, tree: OrganisationTree) -> dict[str, str]:
         if one.city is not None and theirs is not None and theirs != one.city:
             reader.wrong(("numbers", index, "direct"), f"is a queue of {theirs}, and the number belongs to {one.city}")
         city = one.city or theirs or (hotlines[0] if len(hotlines) == 1 else None)
+        menu = menus.get(one.menu or "") if menus is not None else None
+        if city is None and menu is not None:  # a menu that leads to the queues of one city alone is that city's
+            led = {node.queue: queues.get(node.queue) for node in menu.nodes.values() if isinstance(node, QueueNode)}
+            city = next(iter(led.values())) if len(set(led.values())) == 1 else None
         if city is not None:
             numbers[one.dialled] = city
+        elif hotlines and (one.menu is None or menu is not None):
+            names = ", ".join(hotlines)
+            reader.wrong(("numbers", index, "city"), f"is missing: whose the tickets of its calls are, one of {names}")
     return numbers

@@ -23,6 +23,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from controller.config_secrets import key_of
 from controller.config_sections import ExchangeSection
 from controller.database import StoreError
 from controller.outgoing import Outgoing
@@ -217,13 +218,12 @@ def peers_of(section: ExchangeSection, folder: Path) -> tuple[list[Peer], PeerRu
     for one in section.peers:
         keys = []
         for key in one.keys:
-            file = folder / key.file
             try:
-                if file.stat().st_mode & 0o077:
-                    raise ValueError(f"[[exchange.peers]] key {key.id}: others can read {file.name}; chmod 600 it")
-                keys.append(Key(key.id, one.id, file.read_bytes().strip()))
+                keys.append(key_of(key, one.id, folder))
             except OSError as error:
                 raise ValueError(f"[[exchange.peers]] key {key.id} cannot be read: {error.strerror}") from None
+            except ValueError as error:
+                raise ValueError(f"[[exchange.peers]] key {key.id}: {error}") from None
         found.append(Peer(one.id, one.url, tuple(keys)))
     retry = Retry(section.retry_first_s, section.retry_last_s)
     return found, PeerRules(section.window_s, section.timeout_s, retry=retry)

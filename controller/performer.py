@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from controller.campaign_rows import Saved
 from controller.database import StoreError
 from controller.records import Records
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
+from pbx.campaign import SaveCampaign
 from pbx.commands import (
     Command,
     DropListing,
@@ -138,6 +140,8 @@ class Performer:
                 self._save_registration(command)
             case SaveCallback():
                 self._save_callback(command)
+            case SaveCampaign():
+                self._records.save_campaign(command.rest)
             case QueryTicket():
                 self._start(self._query(command))
             case Wake():
@@ -195,13 +199,13 @@ class Performer:
     def _save_callback(self, command: SaveCallback) -> None:
         self._records.save_callback(command.callback).add_done_callback(partial(self._callback_saved, command.callback))
 
-    def _callback_saved(self, callback: CallbackRequest, saved: asyncio.Future[None]) -> None:
+    def _callback_saved(self, callback: CallbackRequest, saved: asyncio.Future[Saved]) -> None:
         if saved.cancelled():
             return
         error = saved.exception()
         if error is None:
-            state = callback.state.value
-            self.post(CallbackStored(callback.id, len(callback.attempts), state, self._clock()))
+            kept = saved.result().request
+            self.post(CallbackStored(kept.id, len(kept.attempts), kept.state.value, self._clock()))
         else:
             log.error("call-back %s: not stored: %s", callback.id, error, extra={"action": "callback_not_stored"})
 

@@ -7,7 +7,7 @@ once it is certain comes as a future that resolves after the commit.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,16 @@ import tickets.list_sql as list_rows
 import tickets.outbox_sql as outbox_sql
 import tickets.ownership_sql as ownership_rows
 import tickets.sql as ticket_rows
-from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
+from controller import audit_rows, campaign_rows, desk_notice_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
+from controller.campaign_rows import Saved
+from controller.import_rows import Import
+from controller.imports import Taken, in_pieces
 from controller.spool import Operation
 from controller.writer import Store
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
+from pbx.campaign import CampaignRest
 from pbx.commands import HandOverTicket, OpenTicket
 from pbx.events import CallerEntry
 from pbx.ids import CallId, TicketNumber
@@ -49,6 +53,9 @@ from tickets.ownership import Concern, HitRate, OwnershipRow, Suggestion
 from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
 from tickets.webhook import Due
+
+TICKETS = "tickets"
+"""The kind of files of tickets among all that are taken in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +150,12 @@ class Operations:
         self.no_recording = Operation("no_recording", call_rows.no_recording, TypeAdapter(CallId))
         self.save_listing = Operation("save_listing", listing_rows.save_listing, TypeAdapter(CallerEntry))
         self.drop_listing = Operation("drop_listing", listing_rows.drop_listing, TypeAdapter(str))
-        self.save_callback = Operation("save_callback", callback_rows.save_callback, TypeAdapter(CallbackRequest))
+
+        def save_callback(connection: Connection, request: CallbackRequest) -> Saved:
+            return campaign_rows.save_request(connection, request, policy)
+
+        self.save_callback = Operation("save_callback", save_callback, TypeAdapter(CallbackRequest))
+        self.save_campaign = Operation("save_campaign", campaign_rows.save_rest, TypeAdapter(CampaignRest))
         self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow))
         self.save_transcript = Operation("save_transcript", _save_transcript, TypeAdapter(_Heard))
         self.score_ticket = Operation("score_ticket", _score_ticket, TypeAdapter(_Score))
@@ -271,9 +283,19 @@ class Records:
 
     # ------------------------------------------------------------ call-backs
 
-    def save_callback(self, request: CallbackRequest) -> asyncio.Future[None]:
-        """Write a call-back request as it is now; resolves after the commit. Raises `StoreError`."""
-        return self._store.submit(self._do.save_callback, request)
+    def save_callback(self, request: CallbackRequest) -> asyncio.Future[Saved]:
+        """Write a call-back request as it is now; gives it as it is stored, after the commit. Raises `StoreError`.
+
+        One of the voice follow-up may be stored otherwise, and move its ticket (`campaign_rows.save_request`).
+        """
+        future = self._store.submit(self._do.save_callback, request)
+
+        def saved(done: asyncio.Future[Saved]) -> None:
+            if not done.cancelled() and done.exception() is None and (ticket := done.result().ticket) is not None:
+                self.on_ticket(ticket)
+
+        future.add_done_callback(saved)
+        return future
 
     async def open_callbacks(self) -> list[CallbackRequest]:
         """The requests that are not over, oldest first."""
@@ -282,6 +304,14 @@ class Records:
     async def callbacks(self, since: float, until: float) -> list[CallbackRequest]:
         """The requests made in [since, until), epoch seconds, oldest first."""
         return await self._store.read(callback_rows.list_callbacks, since, until)
+
+    def save_campaign(self, rest: CampaignRest) -> None:
+        """Write who has paused the voice follow-up."""
+        self._store.put(self._do.save_campaign, rest)
+
+    async def campaign(self, since: float, until: float) -> list[CallbackRequest]:
+        """The requests of the voice follow-up made in [since, until), epoch seconds, oldest first."""
+        return await self._store.read(campaign_rows.list_requests, since, until)
 
     # ------------------------------------------------------------ what a start must know
 
@@ -363,6 +393,30 @@ class Records:
     def take_ticket(self, intake: Intake, wanted: TicketChange, actor: Actor) -> asyncio.Future[Ticket]:
         """Take down a ticket that no call opened; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
         return self._watched(self._store.submit(self._do.take_ticket, _Take(intake, wanted, actor)))
+
+    async def take_file(
+        self, id: str, rows: Sequence[tuple[int, TicketChange]], intake: Intake, actor: Actor, *, anew: bool = False
+    ) -> Taken:
+        """Take down a ticket for each numbered row of a file, some at a time (`controller/imports.py`).
+
+        Each result has ``taken``: pairs of line and number. Raises `TicketRefused`, `StoreError`.
+        """
+        made: list[Ticket] = []
+
+        def work(connection: Connection, some: Sequence[tuple[int, TicketChange]]) -> Mapping[str, Any]:
+            made.clear()  # a transaction may be done twice
+            for _, change in some:
+                made.append(ticket_rows.take_ticket(connection, intake, change, actor, self._do.policy))
+            return {"taken": [[line, ticket.number] for (line, _), ticket in zip(some, made, strict=True)]}
+
+        def written() -> None:
+            for ticket in made:
+                self.on_ticket(ticket)
+            made.clear()
+
+        wanted = Import(id, TICKETS, actor.id, intake.at, len(rows))
+        numbered = [(row[0], row) for row in rows]
+        return await in_pieces(self._store, wanted, numbered, work, lambda: intake.at, anew=anew, written=written)
 
     def close_ticket(
         self, number: TicketNumber, actor: Actor, *, at: float, reason: str = ""

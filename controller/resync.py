@@ -16,6 +16,7 @@ from agents.moves import AgentInput, AgentState
 from controller import (
     callbacks,
     caller,
+    campaign,
     desk,
     held,
     hold_keys,
@@ -101,6 +102,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         live.legs = {leg: agent for leg, agent in live.legs.items() if leg in present}
         if call in unseen:
             _talk_seen(live, unseen[call].talk, unseen[call].ended_at)
+            campaign.gone(house, unseen[call])
         ended_at = unseen[call].ended_at if call in unseen else event.at
         talk.call_ended(house, CallEnded(call, 0, ended_at), now, unseen=call not in unseen)
     _free_agents(house, event.channels, now, talking=True)
@@ -176,11 +178,12 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     apart = [leg for leg in legs if not (row.bridged and leg.bridged)]
     waiting = [leg for leg in apart if leg.context in _AGENT_WAITS and leg.agent is not None]
     others = [leg for leg in legs if leg.bridged]
-    if live.record.direction == OUTBOUND and row.context not in _OUR_CONTEXTS:
+    if live.record.direction == OUTBOUND and row.context not in _OUR_CONTEXTS and not campaign.is_ours(live.call):
         live.state = CallState.DIALLING
         _placed(house, live, waiting, now)
         return
     placed = (live.record.direction, live.record.queue, live.record.joined_at) == (OUTBOUND, None, None)
+    placed = placed and live.follow_up is None
     if placed:
         _placed(house, live, waiting, now)
     elif waiting and row.context in ("p-hold", "p-join") and not row.bridged:
@@ -207,6 +210,8 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         _offered(house, live, ringing, row.step, now)
     elif row.context == "p-hold":
         _waiting(house, live, at, now)
+    elif row.context == "fallback" and live.follow_up is not None:
+        pass  # nobody was there, and the dialplan lets him go by itself
     elif row.context == "fallback":
         _in_net(house, live, ringing, row.step, at, now)
     elif row.context == "p-record":
@@ -256,6 +261,7 @@ def _gone(house: House, gone: CallGone) -> None:
     The dialplan notes more than is needed: of every call, and we erase a note only some time after we saw the end. Who
     has seen it knows more than the note, which has no offers.
     """
+    campaign.gone(house, gone)  # its end may be known, and what he pressed not yet stored
     if gone.call in house.over:
         return
     known = house.restored.pop(gone.call, None)
@@ -329,7 +335,7 @@ def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
     mark = CallMark.decode(row.mark)
     live = _call_of(house, row.call, row.channel, row.mark, row.caller, house.restored.get(row.call), at)
     request = callbacks.of_call(house, row.call)
-    if request is not None:  # the store may know the request, and not yet the call
+    if request is not None and not campaign.is_ours(row.call):  # the store may know the request, and not yet the call
         live.record = replace(live.record, callback=request.id, caller=request.number)
     record = live.record
     house.calls[row.call] = live
@@ -337,7 +343,9 @@ def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
     live.priority = min(max(mark.priority, 0), HIGHEST_PRIORITY) if mark else 0
     live.milestones.add(Milestone.ARRIVED)
     number = house.number(record.dialled)
-    if record.outcome is Outcome.CALLBACK:
+    if campaign.found(house, live, mark, at):
+        record = live.record
+    elif record.outcome is Outcome.CALLBACK:
         live.releasing = True  # he is being told so
     elif turned_away.found(house, live):
         pass
@@ -372,6 +380,8 @@ def _call_of(
         queue = house.queue(QueueId(mark.queue)).id
         place_at = mark.place_at or None
         record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at, place_at=place_at)
+    if campaign.is_ours(call):
+        record = campaign.rated(campaign.ours(record, callbacks.of_call(house, call)), mark)
     return LiveCall(replace(record, channel=channel))
 
 
@@ -510,7 +520,9 @@ def _has_place(live: LiveCall) -> bool:
 
 
 def _is_asked(live: LiveCall) -> bool:
-    """Whether a caller's place in his menu is a question."""
+    """Whether a caller's place in his menu, or in the dialogue of a follow-up, is a question."""
+    if live.follow_up is not None:
+        return live.follow_up.asking
     return live.menu is not None and live.position is not None and isinstance(again(live.menu, live.position), Question)
 
 

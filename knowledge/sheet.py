@@ -48,7 +48,11 @@ MOST_BYTES = 20 * 1024 * 1024
 
 MOST_COLUMNS = 64
 
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
+_RISKY = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")
+"""What a formula begins with; spreadsheets of East Asia take the full-width signs too."""
+
+_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
+"""What has no width may stand before it."""
 _YES, _NO = {"是", "1", "true", "yes", "y", "公开"}, {"否", "0", "false", "no", "n", "不公开"}
 _COLUMN_OF = {name: name for name in HEADINGS} | {chinese: name for name, chinese in HEADINGS.items()}
 
@@ -102,12 +106,16 @@ def _shown(value: Any) -> str:
 def neutral(text: str) -> str:
     """A cell that no spreadsheet takes for a formula. What begins with an apostrophe gets another one, so that
     `plain` gives back exactly what was there."""
-    return "'" + text if text.startswith((*_RISKY, "'")) else text
+    return "'" + text if _risky(text) or text.startswith("'") else text
 
 
 def plain(cell: str) -> str:
     """What `neutral` was given."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith((*_RISKY, "'")) else cell
+    return cell[1:] if cell.startswith("'") and (_risky(cell[1:]) or cell.startswith("''")) else cell
+
+
+def _risky(text: str) -> bool:
+    return text.lstrip(_UNSEEN).startswith(_RISKY)
 
 
 def _csv(lines: Iterable[Sequence[str]]) -> bytes:
@@ -137,7 +145,7 @@ def _excel(lines: Iterable[Sequence[str]]) -> bytes:
 
     def told(text: str) -> object:
         text = ILLEGAL_CHARACTERS_RE.sub("", text)
-        if not text.startswith(_RISKY):
+        if not _risky(text):
             return text
         cell = WriteOnlyCell(sheet, "")
         cell.value, cell.data_type = text, "s"  # text, whatever it begins with

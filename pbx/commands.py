@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
+from pbx.campaign import SaveCampaign
 from pbx.events import CallerEntry, TicketWords, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
 from pbx.memory import SaveDeskNotice
@@ -481,4 +482,5 @@ Command = (
     | SaveNotice
     | SaveRegistration
     | QueryTicket
+    | SaveCampaign
 )

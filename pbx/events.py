@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
+from pbx.campaign import CampaignRestored, FollowUpsWanted
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 from pbx.memory import DeskNoticesRestored, LessonsRestored
 from pbx.notice import IncidentOver, NoticeRegistered, NoticesRestored
@@ -932,4 +933,6 @@ Event = (
     | IncidentOver
     | TicketQueried
     | NoticesRestored
+    | FollowUpsWanted
+    | CampaignRestored
 )

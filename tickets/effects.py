@@ -360,7 +360,12 @@ def _follow_up(do: Doing) -> Ticket:
     if not move.contacted and (move.solved is not None or move.satisfied is not None):
         raise TicketRefused("not_contacted", "Whom nobody has reached has said nothing.", "contacted")
     return replace(
-        do.ticket, followed_up_at=do.at, contacted=move.contacted, solved=move.solved, satisfied=move.satisfied
+        do.ticket,
+        followed_up_at=do.at,
+        contacted=move.contacted,
+        solved=move.solved,
+        satisfied=move.satisfied,
+        voice=True if do.actor.role is Role.SYSTEM else None,
     )
 
 
@@ -389,6 +394,7 @@ def _redo(do: Doing) -> Ticket:
             contacted=None,
             solved=None,
             satisfied=None,
+            voice=None,
         ),
         do.at,
         policy,

@@ -72,7 +72,11 @@ def opened(
         raise TicketRefused("not_allowed", "Opening a ticket is not your right.")
     call = opening if isinstance(opening, OpenTicket) else None
     dialled = call.dialled if call else ""
-    policy = policy.of("", dialled)
+    if call is not None:
+        city = policy.city_of(dialled, call.queue)
+    else:  # who acts for an organisation takes it down for its hotline
+        city = policy.organisations.hotline(actor.unit) or policy.city
+    policy = policy.of(city, dialled)
     if call is not None:
         taken_by, channel = call.agent, Channel.PHONE
     else:
@@ -90,8 +94,7 @@ def opened(
         sign_due=opening.at,
         handle_due=opening.at,
         channel=channel,
-        # Whose ticket it is: that of the city whose number was dialled, else of the one whose people take it down.
-        region=policy.numbers.get(dialled) or policy.organisations.hotline(actor.unit) or "",
+        region=city,
     )
     ticket = timed(ticket, policy)
     first = TicketMove(

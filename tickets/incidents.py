@@ -65,10 +65,15 @@ def refuse_joining(actor: Actor) -> None:
         raise TicketRefused("not_allowed", "This is not the right of your role.")
 
 
-def closed(incident: MassIncident, reply: str, actor: Actor, at: float, policy: TicketPolicy) -> MassIncident:
-    """The incident, over. Raises `TicketRefused` (``not_allowed``, ``incident_closed``, ``missing``, …)."""
+def refuse_settling(actor: Actor) -> None:
+    """Raise `TicketRefused` (``not_allowed``) for who may not answer all tickets of an incident."""
     if TicketInput.SETTLE not in RIGHTS[actor.role]:
         raise TicketRefused("not_allowed", "This is not the right of your role.")
+
+
+def closed(incident: MassIncident, reply: str, actor: Actor, at: float, policy: TicketPolicy) -> MassIncident:
+    """The incident, over. Raises `TicketRefused` (``not_allowed``, ``incident_closed``, ``missing``, …)."""
+    refuse_settling(actor)
     refuse_closed(incident)
     text = cleaned(reply, "text", policy.text_max)
     if not text:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from pbx.ids import TicketNumber
 from tickets import incident_rows
 from tickets.given import Move
-from tickets.incidents import SETTLED_FROM, IncidentView, MassIncident, closed, opened, refuse_joining
+from tickets.incidents import SETTLED_FROM, IncidentView, MassIncident, closed, opened, refuse_joining, refuse_settling
 from tickets.moves import Actor, TicketInput
 from tickets.shown import sees_ticket
 from tickets.sql import get_ticket, move_ticket, samples
@@ -68,6 +68,7 @@ def close_incident(
     Raises `TicketRefused`: ``unknown_mass_incident`` for one of which the actor sees no ticket, ``not_all_yours`` where
     some belong to another hotline, whose callers only it answers.
     """
+    refuse_settling(actor)
     incident = incident_rows.locked(connection, id)
     mine = {sees_ticket(one, actor, policy) for one in samples(connection, [id]).get(id, ())}
     if mine == {False}:

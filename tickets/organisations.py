@@ -64,7 +64,7 @@ class Organisation:
     leader in charge (分管领导), office (责任处室) and handler (具体承办人).
 
     `sort` says what kind of matters a unit handles, such as ``water``: a class names one as its default. `peer` is the
-    id of the installation that serves it and all below it; empty = whatever serves its parent, and at the top this one.
+    id of the other installation that serves it and what it answers for (see `OrganisationTree.peer`).
     """
 
     id: str
@@ -111,12 +111,10 @@ class Route:
 class OrganisationTree:
     """All organisations that one installation knows, its own and those behind others. `OrganisationError`: all faults.
 
-    An empty tree is that of a hotline which gives its tickets to nobody. `own` is this installation's name in the
-    exchange: a city that names it is served here, though its province stands behind a peer.
+    An empty tree is that of a hotline which gives its tickets to nobody.
     """
 
-    def __init__(self, organisations: Iterable[Organisation] = (), own: str = "") -> None:
-        self._own = own
+    def __init__(self, organisations: Iterable[Organisation] = ()) -> None:
         self._all: dict[str, Organisation] = {}
         problems: list[tuple[str, str]] = []
         for one in organisations:
@@ -214,13 +212,15 @@ class OrganisationTree:
         return next((one for one in self.line(org) if self._all[one].kind is OrgKind.PROVINCE), None)
 
     def peer(self, org: str) -> str:
-        """The installation that serves `org`: its own, or the nearest one named above it; empty = this one."""
-        found = next((self._all[one].peer for one in self.line(org) if self._all[one].peer), "")
-        return "" if found == self._own else found
+        """The installation that serves `org`: the nearest one named from it up to its hotline; empty = this one.
 
-    def served_by(self, peer: str) -> str | None:
-        """The topmost organisation that the installation `peer` serves; None for one that serves nobody known."""
-        return next((one.id for one in self._all.values() if peer and one.peer == peer), None)
+        A city has a hotline of its own, so it is served here although its province is another installation's.
+        """
+        for one in self.line(org):
+            found = self._all[one]
+            if found.peer or found.kind in HOTLINES:
+                return found.peer
+        return ""
 
     def is_hotline(self, org: str) -> bool:
         """Whether `org` hands matters on rather than handling them: a province, a city or a county."""
@@ -281,11 +281,8 @@ _NEEDED = ("name", "kind", "leader", "office", "handler")
 _FIELDS = frozenset(one.name for one in fields(Organisation)) - {"id"}
 
 
-def parse_organisations(data: Mapping[str, Mapping[str, object]], own: str = "") -> OrganisationTree:
-    """The tree from a configuration's tables, by id, of the installation `own`.
-
-    Raises `OrganisationError` naming every fault at once.
-    """
+def parse_organisations(data: Mapping[str, Mapping[str, object]]) -> OrganisationTree:
+    """The tree from a configuration's tables, by id. Raises `OrganisationError` naming every fault at once."""
     problems: list[tuple[str, str]] = []
     found: list[Organisation] = []
     for org, values in data.items():
@@ -302,4 +299,4 @@ def parse_organisations(data: Mapping[str, Mapping[str, object]], own: str = "")
         problems += wrong
     if problems:
         raise OrganisationError(tuple(problems))
-    return OrganisationTree(found, own)
+    return OrganisationTree(found)

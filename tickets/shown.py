@@ -37,7 +37,7 @@ def _part(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> Part | None:
     if viewer.role is Role.AGENT and viewer.id and viewer.id == ticket.agent:
         return Part.WHOLE
     if viewer.unit and len(policy.organisations):
-        return part_of(policy.organisations, viewer.unit, ticket, policy.numbers)
+        return part_of(viewer.unit, ticket, policy)
     if viewer.role is Role.UNIT:
         return Part.WHOLE if viewer.unit in ticket.units and viewer.unit in policy.units else None
     return Part.WHOLE
@@ -67,6 +67,11 @@ def reviews(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> bool:
     return _part(ticket, actor, policy) is Part.WHOLE
 
 
+def knows_caller(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
+    """Whether `viewer` may look at the ticket and is shown who called."""
+    return _part(ticket, viewer, policy) not in (None, Part.CO) and sees_caller(ticket, viewer)
+
+
 def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: TicketPolicy) -> View | None:
     """The ticket as `viewer` sees it, None for one that he does not see at all.
 
@@ -76,7 +81,7 @@ def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: Tic
     part = _part(ticket, viewer, policy)
     if part is None:
         return None
-    caller = part is not Part.CO and sees_caller(ticket, viewer)
+    caller = knows_caller(ticket, viewer, policy)
     shown_ticket, done = ticket, tuple(moves)
     if part is not Part.WHOLE:
         tree, org = policy.organisations, viewer.unit

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
-from tickets import incident_rows, outbox_sql, ownership_sql, term_rows
+from tickets import incident_rows, outbox_sql, ownership_sql, term_rows, word_rows, words
 from tickets.approvals import Approval, ApprovalKind, Outcome
 from tickets.exchange import outbox as exchange_outbox
 from tickets.flow import Intake, apply, opened
@@ -93,6 +93,7 @@ def open_ticket(connection: Connection, opening: OpenTicket, policy: TicketPolic
     ticket, first = opened(number, opening, Actor(opening.agent, Role.AGENT), policy)
     if connection.execute(_insert_once(connection.dialect.name), _row(ticket)).first() is None:
         return TicketNumber(connection.execute(_OF_CALL, mine).scalar_one())  # another writer was faster
+    word_rows.put(connection, None, ticket)
     _keep_move(connection, first, policy)
     return ticket.number
 
@@ -103,10 +104,11 @@ def take_ticket(
     """Take down a ticket that no call opened, with what is known of it. Raises `TicketRefused`, `CalendarError`."""
     ticket, first = opened(_take_number(connection, intake.at, policy), intake, actor, policy)
     connection.execute(_NEW_TICKET, _row(ticket))
+    word_rows.put(connection, None, ticket)
     _keep_move(connection, first, policy)
     if wanted == TicketChange():
         return ticket
-    return move_ticket(connection, ticket.number, Move(TicketInput.AMEND, change=wanted), actor, intake.at, policy)
+    return _moved(connection, ticket, Move(TicketInput.AMEND, change=wanted), actor, intake.at, policy)
 
 
 def _take_number(connection: Connection, at: float, policy: TicketPolicy) -> TicketNumber:
@@ -122,7 +124,12 @@ def move_ticket(
 
     Raises `TicketConflict`, `TicketRefused`, `CalendarError`: nothing is written then.
     """
-    before = _locked(connection, number)
+    return _moved(connection, _locked(connection, number), move, actor, at, policy)
+
+
+def _moved(connection: Connection, before: Ticket, move: Move, actor: Actor, at: float, policy: TicketPolicy) -> Ticket:
+    """The same to a ticket that this transaction has locked, or made."""
+    number = before.number
     after, kept = apply(before, move, actor, at, policy)
     if move.input is TicketInput.MERGE:
         _check_target(connection, after, actor, policy)
@@ -133,12 +140,16 @@ def move_ticket(
             raise TicketRefused("unknown_mass_incident", "There is no such incident.", "incident")
         refuse_closed(incident)
     different = {name: plain(value) for name in _COLUMNS if (value := getattr(after, name)) != getattr(before, name)}
+    if len(after.approvals) != len(before.approvals):
+        different["requests"] = len(after.approvals)
     connection.execute(_set(tuple(different)), {"of_number": number, **different})
     _keep_approvals(connection, before, after)
     _keep_units(connection, before, after)
     _keep_move(connection, kept, policy)
     if term_rows.FIELDS & different.keys():
         term_rows.put(connection, before, after)
+    if words.FIELDS & different.keys():
+        word_rows.put(connection, before, after)
     ownership_sql.follow(connection, before, after, kept, policy)
     exchange_outbox.follow(connection, before, after, kept, policy)
     return _answered_late(connection, before, after, at, policy)
@@ -242,8 +253,9 @@ def list_moves(connection: Connection, number: TicketNumber) -> list[TicketMove]
 def whole(connection: Connection, rows: Sequence[Row[Any]]) -> list[Ticket]:
     """The tickets of these rows of `tickets`, with their requests, in the same order."""
     asked: dict[str, list[Approval]] = defaultdict(list)
-    for start in range(0, len(rows), _AT_ONCE):
-        numbers = [row.number for row in rows[start : start + _AT_ONCE]]
+    having = [row.number for row in rows if row.requests]
+    for start in range(0, len(having), _AT_ONCE):
+        numbers = having[start : start + _AT_ONCE]
         for row in connection.execute(_REQUESTS, {"numbers": numbers}):
             asked[row.ticket].append(approval_of(row))
     return [_ticket(row, tuple(asked[row.number])) for row in rows]
@@ -314,7 +326,7 @@ def _keep_units(connection: Connection, before: Ticket, after: Ticket) -> None:
     for unit in sorted(before.units - after.units):
         connection.execute(delete(units).where(units.c.ticket == after.number, units.c.unit == unit))
     for unit in sorted(after.units - before.units):
-        connection.execute(_NEW_UNIT, {"ticket": after.number, "unit": unit})
+        connection.execute(_NEW_UNIT, {"ticket": after.number, "unit": unit, "opened_at": after.opened_at})
 
 
 def _keep_move(connection: Connection, move: TicketMove, policy: TicketPolicy) -> None:
@@ -324,14 +336,15 @@ def _keep_move(connection: Connection, move: TicketMove, policy: TicketPolicy) -
 
 
 def _row(ticket: Ticket) -> dict[str, Any]:
-    return {name: plain(getattr(ticket, name)) for name in _COLUMNS}
+    return {name: plain(getattr(ticket, name)) for name in _COLUMNS} | {"requests": len(ticket.approvals)}
 
 
-_COLUMNS = tuple(column.name for column in tickets.c)
+_COLUMNS = tuple(column.name for column in tickets.c if column.name != "requests")
 
 
 def _ticket(row: Row[Any], asked: tuple[Approval, ...]) -> Ticket:
     values = dict(row._mapping)
+    del values["requests"]
     values["number"] = TicketNumber(row.number)
     values["call"] = CallId(row.call) if row.call is not None else None
     values["agent"] = AgentId(row.agent)

@@ -26,6 +26,7 @@ from web import (
     callbacks,
     callers,
     calls,
+    campaign,
     exchange,
     follow_ups,
     knowledge,
@@ -162,6 +163,9 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("POST", f"{_TICKET}/repeats", repeats.find_repeats, Access.TICKETS),
         ("POST", f"{_TICKET}/join", repeats.join, Access.TICKETS),
         ("GET", "/api/follow-ups", follow_ups.list_follow_ups, Access.TICKETS),
+        ("GET", "/api/follow-ups/campaign", campaign.show_campaign, Access.SUPERVISOR),
+        ("POST", "/api/follow-ups/campaign/pause", campaign.pause, Access.SUPERVISOR),
+        ("POST", "/api/follow-ups/campaign/resume", campaign.resume, Access.SUPERVISOR),
         ("POST", f"{_TICKET}/follow-up-call", follow_ups.call, Access.TICKETS),
         ("GET", "/api/incidents", repeats.list_incidents, Access.TICKETS),
         ("POST", "/api/incidents", repeats.open_incident, Access.TICKETS),
@@ -206,6 +210,7 @@ def _knowledge() -> list[tuple[str, str, Handler]]:
         ("POST", f"{task}/dismiss", knowledge.dismiss_task),
         ("GET", "/api/knowledge/export", knowledge.export),
         ("POST", "/api/knowledge/import", knowledge.take_in),
+        ("GET", "/api/knowledge/imports", knowledge.list_imports),
     ]
 
 

@@ -23,6 +23,7 @@ from pbx.supervision import AuditEntry, QueueOverride, SkillOverride, SpyMode, S
 
 if TYPE_CHECKING:
     from recordings.transcript import Transcript
+    from web.campaign_view import CampaignView
     from web.desk import TicketDesk
     from web.event_desk import EventDesk
     from web.offices import TicketOffice
@@ -347,6 +348,10 @@ class Backend(Protocol):
 
     async def cancel_callback(self, id: str, by: str) -> RequestResult:
         """Nobody is to be called for the request any more. Codes: unknown_callback, callback_dialling."""
+
+    async def campaign(self, since: float, until: float) -> CampaignView:
+        """The voice follow-up: as it is now, with its tickets of [since, until) and those open."""
+        ...
 
     async def keep_notice_sound(self, by: ActorId, language: str, wav: bytes) -> RequestResult:
         """Keep a wav file as own words for notices; its name is `sound` of the detail, its length `seconds`.

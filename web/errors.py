@@ -67,6 +67,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "unknown_party": ("没有此分机或话务员", "there is no such extension or agent"),
     "no_callback": ("本热线未配置回拨", "this hotline has not been configured to call anybody back"),
     "unknown_callback": ("没有此回电请求(或已结束)", "there is no such call-back, or it is over"),
+    "no_campaign": ("本热线未开启自动语音回访", "this hotline has no automatic voice follow-up"),
     "callback_dialling": ("正在回拨, 不能取消", "it is being called right now and cannot be cancelled"),
     "not_holding": ("来电人未被保持", "the caller is not on hold"),
     "already_held": ("来电人已被保持", "the caller is on hold already"),
@@ -101,6 +102,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "title_too_long": ("标题过长", "the title is too long"),
     "text_too_long": ("内容过长", "the text is too long"),
     "bad_title": ("标题含有不允许的字符", "the title has characters that are not allowed"),
+    "too_few_words": ("检索词至少两个字", "name at least two characters to look for"),
     "bad_text": ("内容含有不允许的字符", "the text has characters that are not allowed"),
     # tickets
     "conflict": (

@@ -22,6 +22,7 @@ from knowledge.sql import KnowledgeConflict
 from knowledge.tasks import TaskMove, TaskState
 from knowledge.tasks_sql import TaskConflict
 from pbx.ids import TicketNumber
+from web.auth import HOLDER
 from web.backend import NotFound
 from web.described import Either, described
 from web.errors import ApiError, Handler, Problem, message
@@ -319,6 +320,7 @@ async def export(request: web.Request) -> web.Response:
 _TAKE_IN: dict[str, Field] = {
     "format": _FORMAT,
     "submit": Choice(("", "0", "1"), code="not_true_or_false"),
+    "anew": Choice(("", "0", "1"), code="not_true_or_false"),
 }
 
 
@@ -327,6 +329,8 @@ _TAKE_IN: dict[str, Field] = {
     takes=("application/octet-stream", *_BOTH),
     query=_TAKE_IN | ACTING,
     gives={
+        "import": str,
+        "before": bool,
         "made": int,
         "revised": int,
         "unchanged": int,
@@ -336,7 +340,8 @@ _TAKE_IN: dict[str, Field] = {
 async def take_in(request: web.Request) -> web.Response:
     """POST /api/knowledge/import?format=csv|xlsx&submit=1, the body is the file.
 
-    Good rows are taken, all of them or none; the others are named by line, column and code.
+    Good rows are taken, some at a time; the others are named by line, column and code. The same file again goes on
+    where it was cut, or is answered as before (``before``), unless ``anew=1`` is given.
     """
     values = read_query(request, _TAKE_IN | acting(request))
     actor, format = actor_of(request, values), _format_of(values)
@@ -345,7 +350,28 @@ async def take_in(request: web.Request) -> web.Response:
         data += part
         if len(data) > MOST_BYTES:
             raise ApiError(413, "body_too_large")
-    done = await desk(request).take_in(format, bytes(data), actor, values.get("submit") == "1")
+    submit, anew = (values.get(name) == "1" for name in ("submit", "anew"))
+    done = await desk(request).take_in(format, bytes(data), actor, submit, anew)
     faults: list[dict[str, Any]] = [{**asdict(fault), "message": message(fault.code)} for fault in done.faults]
     taken = {"made": done.made, "revised": done.revised, "unchanged": done.unchanged}
-    return answer({**taken, "faults": faults})
+    return answer({"import": done.id, "before": done.before, **taken, "faults": faults})
+
+
+IMPORT = {
+    "id": str,
+    "begun_by": str,
+    "begun_at": float,
+    "rows": int,
+    "done": int,
+    "ended_at": float | None,
+}
+
+
+@described(gives={"imports": [IMPORT]})
+async def list_imports(request: web.Request) -> web.Response:
+    """GET /api/knowledge/imports: the latest files, with how many of their good rows are taken; a unit sees its own."""
+    read_query(request, {})
+    found = await desk(request).imports()
+    holder = request[HOLDER]
+    mine = [one for one in found if not own_unit(request) or one.begun_by == holder.id]
+    return answer({"imports": [{name: getattr(one, name) for name in IMPORT} for one in mine]})

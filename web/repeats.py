@@ -79,6 +79,7 @@ def _found(request: web.Request, number: str, found: Found) -> dict[str, Any]:
         ],
         "incident": found.incident,
         "members": list(found.members),
+        "members_unseen": found.unseen,
     }
 
 

@@ -29,7 +29,11 @@ CUT = "…(已截断)"
 
 csv.field_size_limit(MOST_BYTES)  # a long cell is its row's fault, told by its line, and not the whole file's
 
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
+_RISKY = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")
+"""What a formula begins with; spreadsheets of East Asia take the full-width signs too (OWASP, CSV Injection)."""
+
+_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
+"""What has no width may stand before it."""
 
 
 class Format(enum.Enum):
@@ -67,12 +71,16 @@ class Sheet:
 
 def neutral(text: str) -> str:
     """A cell that no spreadsheet takes for a formula. What begins with an apostrophe gets another one."""
-    return "'" + text if text.startswith((*_RISKY, "'")) else text
+    return "'" + text if _risky(text) or text.startswith("'") else text
+
+
+def _risky(text: str) -> bool:
+    return text.lstrip(_UNSEEN).startswith(_RISKY)
 
 
 def plain(cell: str) -> str:
     """What `neutral` was given."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith((*_RISKY, "'")) else cell
+    return cell[1:] if cell.startswith("'") and (_risky(cell[1:]) or cell.startswith("''")) else cell
 
 
 def _text(value: object) -> str:
@@ -120,7 +128,7 @@ def _excel(sheets: Sequence[Sheet]) -> bytes:
         text = ILLEGAL_CHARACTERS_RE.sub("", _text(value))
         if len(text) > CELL_MAX:
             text = text[: CELL_MAX - len(CUT)] + CUT
-        if not text.startswith(_RISKY):
+        if not _risky(text):
             return text
         cell = WriteOnlyCell(page, "")
         cell.value, cell.data_type = text, "s"  # text, whatever it begins with

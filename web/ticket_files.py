@@ -13,11 +13,11 @@ from aiohttp import web
 from tickets.flow import Intake
 from tickets.lamps import Lamp
 from tickets.monthly import Line, Month, bounds
-from tickets.moves import MAY_OPEN, Actor, Role
+from tickets.moves import MAY_OPEN, Role
 from tickets.search import PAGE_MAX, TicketFilter
 from tickets.shown import sees_ticket
 from tickets.texts import TicketRefused
-from tickets.ticket import Channel, Ticket, TicketChange
+from tickets.ticket import Channel, Ticket
 from web.auth import HOLDER
 from web.described import described
 from web.errors import ApiError, Problem, message
@@ -32,8 +32,6 @@ EXPORT_MAX = 50_000
 """Tickets of one file: an Excel workbook of so many takes seconds and 100 MB to make; more come window by window."""
 
 IMPORT_MAX = 5_000
-AT_ONCE = 100
-"""Tickets that are taken down in one go: they share commits."""
 
 _FORMAT = Choice(tuple(one.value for one in Format), code="unknown_word")
 _BOTH = tuple(one.media for one in Format)
@@ -99,6 +97,7 @@ _IMPORT: dict[str, Field] = {
     "format": _FORMAT,
     "check": Text(1, pattern=re.compile("[01]")),
     "good": Text(1, pattern=re.compile("[01]")),
+    "anew": Text(1, pattern=re.compile("[01]")),
 }
 
 FAULT = {"line": int, "field": str, "code": str, "message": {"zh": str, "en": str}}
@@ -108,14 +107,21 @@ FAULT = {"line": int, "field": str, "code": str, "message": {"zh": str, "en": st
     body={},
     takes=("application/octet-stream", *_BOTH),
     query=_IMPORT,
-    gives={"rows": int, "faults": [FAULT], "taken": [{"line": int, "number": str}]},
+    gives={
+        "import": str | None,
+        "before": bool,
+        "rows": int,
+        "faults": [FAULT],
+        "taken": [{"line": int, "number": str}],
+    },
 )
 async def import_tickets(request: web.Request) -> web.Response:
     """POST /api/tickets/import?format=csv|xlsx: each row becomes a ticket; the body is the file, 20 MB at most.
 
     The first line names the columns, in Chinese or by field; 类型 and 内容 must be among them. Every fault is told with
     its line. Where there is one nothing is taken down, so that the corrected file can be sent whole; ``good=1`` takes
-    the good rows all the same, ``check=1`` only checks.
+    the good rows all the same, ``check=1`` only checks. Tickets are taken down some at a time; the same file again goes
+    on where it was cut, or is answered as before (``before``), unless ``anew=1`` is given.
     """
     for name in request.query:
         if name not in _IMPORT:
@@ -136,22 +142,19 @@ async def import_tickets(request: web.Request) -> web.Response:
         raise ApiError(413 if bad.code == "file_too_large" else 400, bad.code, [Problem(field, bad.code)]) from None
     except TicketRefused as refusal:
         raise ApiError(400, refusal.code, [Problem(refusal.field, refusal.code)]) from None
-    taken: list[dict[str, object]] = []
-    if request.query.get("check") != "1" and (not faults or request.query.get("good") == "1"):
-        for start in range(0, len(good), AT_ONCE):
-            taken += await _taken(request, good[start : start + AT_ONCE], holder, now)
+    done = None
+    if good and request.query.get("check") != "1" and (not faults or request.query.get("good") == "1"):
+        done = await desk.take_file(data, good, Intake(Channel.API, now), holder, request.query.get("anew") == "1")
     told = [{"line": one.line, "field": one.field, "code": one.code, "message": message(one.code)} for one in faults]
     return answer(
-        {"rows": len(good) + len({one.line for one in faults if one.line > 1}), "faults": told, "taken": taken}
+        {
+            "import": done.id if done else None,
+            "before": bool(done and done.before),
+            "rows": len(good) + len({one.line for one in faults if one.line > 1}),
+            "faults": told,
+            "taken": [{"line": line, "number": number} for line, number in done.tickets] if done else [],
+        }
     )
-
-
-async def _taken(
-    request: web.Request, rows: Sequence[tuple[int, TicketChange]], holder: Actor, now: float
-) -> list[dict[str, object]]:
-    desk = request.app[BACKEND].desk
-    made = await asyncio.gather(*(desk.take(Intake(Channel.API, now), change, holder) for _, change in rows))
-    return [{"line": line, "number": ticket.number} for (line, _), ticket in zip(rows, made, strict=True)]
 
 
 async def _whole_body(request: web.Request) -> bytes:

@@ -18,9 +18,9 @@ from tickets.accuracy import accuracy
 from tickets.approvals import ApprovalKind
 from tickets.flow import Intake, TicketConflict, may
 from tickets.given import Move
-from tickets.moves import ADMIN, OVER, Actor, Role, TicketInput, TicketState
+from tickets.moves import ADMIN, OVER, SEES_HIDDEN, Actor, Role, TicketInput, TicketState
 from tickets.search import PAGE_MAX, TicketFilter
-from tickets.shown import sees_ticket, shown, shown_moves
+from tickets.shown import knows_caller, sees_ticket, shown, shown_moves
 from tickets.sight import Part
 from tickets.ticket import PRIVATE, Channel, Ticket, TicketChange, TicketMove, TicketPolicy, TicketType, Urgency
 from tickets.times import Standing, standing
@@ -164,6 +164,10 @@ _FILTERS: dict[str, Field] = {
         ("state", "type", "urgency", "channel", "class_code", "region", "agent", "unit", "incident", "repeat_of"),
         Text(300, may_be_empty=True),
     ),
+    "q": Text(200, may_be_empty=True),
+    "place": Text(200, may_be_empty=True),
+    "caller": Text(32, may_be_empty=True),
+    "order": Text(6, may_be_empty=True),
     "asked": Text(300, may_be_empty=True),
     "supervised": Text(5, may_be_empty=True),
     "after": Text(32, may_be_empty=True),
@@ -179,13 +183,16 @@ _FILTERS: dict[str, Field] = {
 async def list_tickets(request: web.Request) -> web.Response:
     """GET /api/tickets?since=&until=: the tickets opened in the window, oldest first, a page at a time.
 
-    The window is the last day, and all time where ``state`` or ``asked`` say what is to be done. Beside it: ``state``
-    (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``, ``region``, ``agent``,
-    ``unit``, ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits), ``supervised`` (true, false),
-    ``after`` (the ``next`` of the page before), ``limit``. A unit sees its own.
+    The window is the last day, and all time where ``state`` or ``asked`` say what is to be done, and where ``q`` (words
+    of title, text or address, each pair of characters), ``place`` (words of the address) or ``caller`` (the number that
+    called) say what is looked for; these come newest first, or as ``order`` says: ``oldest``, ``newest``. Beside it:
+    ``state`` (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``, ``region``,
+    ``agent``, ``unit``, ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits), ``supervised`` (true,
+    false), ``after`` (the ``next`` of the page before), ``limit``. A unit sees its own.
     """
     limits = request.app[LIMITS]
-    work = "state" in request.query or "asked" in request.query  # what is to be done has no date
+    sought = any(request.query.get(name) for name in ("q", "place", "caller"))
+    work = sought or "state" in request.query or "asked" in request.query  # what is to be done has no date
     window = read_window(
         request,
         now=request.app[CLOCK](),
@@ -220,6 +227,8 @@ async def list_tickets(request: web.Request) -> web.Response:
     if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= PAGE_MAX:
         problems.append(Problem("limit", "out_of_range"))
         limit = "1"
+    if (order := given.get("order") or ("newest" if sought else "oldest")) not in ("newest", "oldest"):
+        problems.append(Problem("order", "unknown_word"))
     if (marked := given.get("supervised")) not in (None, "true", "false"):
         problems.append(Problem("supervised", "not_true_or_false"))
     if "after" in given and not _NUMBER.fullmatch(given["after"]):
@@ -240,6 +249,11 @@ async def list_tickets(request: web.Request) -> web.Response:
         kind("asked", ApprovalKind),
         None if marked is None else marked == "true",
         near,
+        given.get("q") or None,
+        given.get("place") or None,
+        given.get("caller") or None,
+        None if viewer.role in SEES_HIDDEN else viewer,
+        order == "newest",
         TicketNumber(given["after"]) if "after" in given else None,
         int(limit),
     )
@@ -248,7 +262,9 @@ async def list_tickets(request: web.Request) -> web.Response:
     page = await _desk(request).page(found)
     policy = _desk(request).policy
     texts = []
-    for place, ticket in enumerate(one for one in page.tickets if sees_ticket(one, viewer, policy)):
+    # Whose caller the bearer may not know is not found by his number either.
+    seen_by = knows_caller if found.caller is not None else sees_ticket
+    for place, ticket in enumerate(one for one in page.tickets if seen_by(one, viewer, policy)):
         if place % _AT_ONCE == 0:
             await asyncio.sleep(0)  # a page of many tickets must not keep calls waiting
         texts.append(dumps(_shown(request, ticket, viewer)))

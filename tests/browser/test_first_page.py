@@ -20,7 +20,7 @@ from agents.agent import AgentRules
 from pbx.events import PhoneUse
 from pbx.ids import AgentId
 from tests.browser.chromium import chromium, chromium_path
-from tests.fakes.backend import ENGLISH, MemoryBackend
+from tests.fakes.backend import APPROVALS, ENGLISH, GENERAL, MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
 from web.app import create_app, serve
 from web.auth import ViewFrom
@@ -317,6 +317,17 @@ async def test_a_page_that_may_not_see_the_figures_says_why() -> None:
     async with site(view_from=ViewFrom.NOWHERE) as running, desk(running.server.url) as opened:
         await expect(opened.page.locator("#lost")).to_contain_text("需要有效的访问令牌")
         opened.complaints = [text for text in opened.complaints if "401" not in text]
+
+
+async def test_the_table_of_queues_shows_every_column_in_english() -> None:
+    backend = MemoryBackend()
+    backend.unserved = {GENERAL, APPROVALS, ENGLISH}
+    async with site(backend, live_rules=QUICK) as running, desk(running.server.url, locale="en-GB") as opened:
+        await expect(opened.page.locator("#queues .late")).to_have_count(3)
+        for width in (1360, 1160, 1040):
+            await opened.page.set_viewport_size({"width": width, "height": 900})
+            hidden = "table => table.scrollWidth - table.parentElement.clientWidth"
+            assert await opened.page.locator("#queues").evaluate(hidden) <= 0, width
 
 
 async def test_the_page_fits_a_phone() -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from pbx import campaign, memory, notice
 from pbx import events as event
-from pbx import memory, notice
 from pbx import supervision as word
 from pbx.call import CallState
 from pbx.events import Event, KeyStatus, LiveChannel, PhoneCode, PinVerdict, Role, TargetKind, TimerKind
@@ -161,6 +161,10 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         notice.IncidentOver("i0", at),
         event.TicketQueried(call, step, "none", "", None, at),
         notice.NoticesRestored((INCIDENT,), (notice.Registration("n0", "138", "zh", GENERAL, call, at),), at),
+        campaign.FollowUpsWanted((campaign.FollowUpWanted("7", "13800001111", "zh", GENERAL, 0, "late"),), at),
+        campaign.CampaignPaused(third, LIN, request, at),
+        campaign.CampaignRestored(campaign.CampaignRest(LIN, at), (at - 5.0,), at),
+        event.TimeIsUp(TimerKind.CALLBACK, "campaign", step, at),
         event.TimeIsUp(TimerKind.NOTICE, "n0", 0, at),
         event.CallersRemembered((LISTED,), (("13800001111", GENERAL, at - 9, at, "returning"),), (("1", A1, at),), at),
         memory.DeskNoticesRestored((memory.DeskNotice(at - 9, "overrun", agent, "break"),), at),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
+from controller.commands.check import checked, servable
 from controller.config import ConfigError, load
 from controller.config_sections import ExchangeSection
 from controller.peers import peers_of
@@ -86,6 +89,50 @@ def test_one_installation_serves_several_cities(tmp_path: Path) -> None:
     assert policy.of("cz-water", "051112345") is own
 
 
+TWO = 'dialled = "12345"\nmenu = "two"\n'
+MENU = """id = "two"
+start = "which"
+fallback = "one"
+[nodes.which]
+kind = "question"
+say = ["menu-main"]
+on_failure = "one"
+on_silence = "one"
+[nodes.which.keys]
+1 = "one"
+2 = "two"
+[nodes.one]
+kind = "queue"
+queue = "cz-general"
+[nodes.two]
+kind = "queue"
+queue = "QUEUE"
+"""
+
+
+def with_menu(folder: Path, queue: str, number: str = TWO) -> Path:
+    """CITIES with a number whose menu leads to Changzhou's queue and to `queue`."""
+    (folder / "menus").mkdir(exist_ok=True)
+    (folder / "menus" / "two.toml").write_text(MENU.replace("QUEUE", queue), encoding="utf-8")
+    return written(folder, f'[hotline]\nmenus = "menus"\n[[numbers]]\n{number}{CITIES}')
+
+
+def test_a_number_with_a_menu_is_of_the_city_of_its_queues(tmp_path: Path) -> None:
+    policy = load(with_menu(tmp_path, "cz-general")).tickets
+    assert (policy.numbers["12345"], policy.queues, policy.city) == ("cz", {"cz-general": "cz"}, "cz")
+
+
+def test_a_number_whose_tickets_would_be_nobody_s_is_refused(tmp_path: Path) -> None:
+    file = with_menu(tmp_path, "shared")
+    with pytest.raises(ConfigError, match="missing: whose the tickets of its calls are, one of js, cz, zj") as refused:
+        load(file)
+    (problem,) = refused.value.problems
+    assert problem.line == 3
+    assert load(with_menu(tmp_path, "shared", f'{TWO}city = "js"\n')).tickets.city == "js"
+    with pytest.raises(ConfigError, match=r"numbers\[2\].city is missing"):
+        load(written(tmp_path, CITIES.replace('city = "zj"\ndirect', "direct")))
+
+
 def test_without_organisations_everything_is_as_before(tmp_path: Path) -> None:
     policy = load(written(tmp_path, CITIES.partition("[[organisations]]")[0])).tickets
     assert len(policy.organisations) == len(policy.units) == 0
@@ -105,6 +152,10 @@ def test_every_fault_is_named_where_it_stands(tmp_path: Path) -> None:
     text = str(refused.value)
     assert "gone, which is not in the tree" in text
     assert "nowhere.toml cannot be read" in text
+    with pytest.raises(ConfigError) as refused:
+        load(written(tmp_path, wrong.replace('dialled = "051112345"', 'dialled = "051112345"\ncolour = "red"')))
+    assert "colour" in str(refused.value)
+    assert "gone, which is not in the tree" in str(refused.value), "also beside a setting that there is not"
     fixed = wrong.replace('parent = "gone"', 'parent = "cz"').replace('classes = "nowhere.toml"\n', "")
     with pytest.raises(ConfigError) as refused:
         load(written(tmp_path, fixed))
@@ -127,20 +178,15 @@ def test_an_installation_with_one_city_needs_no_number_that_says_so(tmp_path: Pa
     assert load(written(tmp_path, text + one + other)).tickets.numbers == {"051912345": "cz", "051112345": "cz"}
 
 
-def test_a_city_whose_province_is_elsewhere_says_that_it_is_served_here(tmp_path: Path) -> None:
-    text = CITIES.partition("[[organisations]]")[0].replace('city = "zj"\n', "").replace('"cz", "zj"', '"cz"')
-    text += '[exchange]\nname = "changzhou"\n[[exchange.peers]]\nid = "jiangsu"\nurl = "https://js.example"\n'
+def test_a_city_below_a_province_that_is_another_installation(tmp_path: Path) -> None:
+    text = CITIES.replace('kind = "province"\n', 'kind = "province"\npeer = "jiangsu"\n')
+    text += '[exchange]\nname = "cities"\n[[exchange.peers]]\nid = "jiangsu"\nurl = "https://js.example"\n'
     text += 'keys = [{ id = "k", file = "key" }]\n'
-    text += f'[[organisations]]\nid = "js"\nname = "江苏省"\nkind = "province"\npeer = "jiangsu"\n{NAMES}'
-    city = f'[[organisations]]\nid = "cz"\nname = "常州市"\nkind = "city"\nparent = "js"\n{NAMES}'
-    with pytest.raises(ConfigError, match="jiangsu does; if it is served here, say so there") as error:
-        load(written(tmp_path, text + city))
-    assert "(peer = 'changzhou')" in str(error.value)
-    tickets = load(
-        written(tmp_path, text + city.replace('parent = "js"\n', 'parent = "js"\npeer = "changzhou"\n'))
-    ).tickets
-    assert (tickets.organisations.peer("cz"), tickets.organisations.peer("js")) == ("", "jiangsu")
-    assert set(tickets.numbers.values()) == {"cz"}
+    policy = load(written(tmp_path, text)).tickets
+    assert policy.numbers == {"051912345": "cz", "051112345": "zj"}
+    assert (policy.organisations.peer("js"), policy.organisations.peer("cz-water")) == ("jiangsu", "")
+    with pytest.raises(ConfigError, match="js is no city or province of .* that this hotline serves"):
+        load(written(tmp_path, text.replace('city = "zj"', 'city = "js"')))
 
 
 def test_the_exchange_has_names_peers_and_keys(tmp_path: Path) -> None:
@@ -162,6 +208,27 @@ keys = [{ id = "l", file = "key" }]
     told = str(refused.value)
     for words in ("zhenjiang is not among", "name is missing", "other stands twice", "same id", "shorter than"):
         assert words in told, words
+
+
+def test_who_is_to_serve_is_told_of_every_secret_that_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before Asterisk is started, with the line of each; who only reads the configuration needs no secrets."""
+    hook = '[[webhooks]]\nid = "a"\nurl = "http://127.0.0.1:9/"\nsecret_file = "hook"\n'
+    peer = '[exchange]\nname = "cz"\n[[exchange.peers]]\nid = "js"\nurl = "https://js.example"\n'
+    file = written(tmp_path, f'{hook}{peer}keys = [{{ id = "k", file = "key" }}]\n{CITIES}')
+    assert checked(file) is not None
+    assert servable(file) is None
+    told = capsys.readouterr().err
+    for line, words in ((4, "webhooks[1].secret_file cannot be read"), (10, "keys[1].file cannot be read")):
+        assert re.search(rf"hotline\.toml:{line}: .*{re.escape(words)}", told), told
+    (tmp_path / "hook").write_text(f"whsec_{b64encode(bytes(range(32))).decode()}")
+    (tmp_path / "key").write_text("k" * 40)
+    assert servable(file) is None
+    assert "others can read key; chmod 600 it" in capsys.readouterr().err
+    for name in ("hook", "key"):
+        (tmp_path / name).chmod(0o600)
+    assert servable(file) is not None
 
 
 def test_a_key_is_a_long_secret_in_a_file_of_its_own(tmp_path: Path) -> None:

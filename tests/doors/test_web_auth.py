@@ -123,6 +123,9 @@ TICKETS = [
     ("GET", "/api/exchange"),
 ]
 SUPERVISION = [
+    ("GET", "/api/follow-ups/campaign"),
+    ("POST", "/api/follow-ups/campaign/pause"),
+    ("POST", "/api/follow-ups/campaign/resume"),
     ("POST", "/api/agents/1001/force-ready"),
     ("POST", "/api/agents/1001/force-not-ready"),
     ("POST", "/api/agents/1001/force-sign-out"),

@@ -21,6 +21,7 @@ from tests.fakes.website import Site, site
 from tests.ticket_story import POLICY
 from tickets.files import AttachmentFiles
 from tickets.query_guard import QueryRules
+from web.public_desk import TooManyQueries
 
 pytestmark = pytest.mark.doors
 
@@ -199,3 +200,40 @@ async def test_a_caller_asks_by_keys(town: Town) -> None:
     assert 1 <= days <= 15
     assert (await asked("1111"))[0] == "found"
     assert (await asked("1111"))[0] == "limit"
+
+
+async def test_a_restart_gives_nobody_new_tries(records: Records, tmp_path: Path, caplog: Any) -> None:
+    """The file is there before an answer is, holds neither address nor number, and a cut line costs that line alone."""
+    file, number = tmp_path / "query-tries.jsonl", "2026112200001"
+    few, now = QueryRules(tries=3, wrong=2, answer_s=0.0), MemoryBackend().clock
+
+    def desk() -> HotlinePublic:
+        return HotlinePublic(records, KEY, POLICY, now, few, file)
+
+    await desk().query(number, "0000", "192.0.2.1")
+    await desk().query(number, "0001", "192.0.2.7")
+    with pytest.raises(TooManyQueries):
+        await desk().query(number, "0002", "192.0.2.8")
+    for n in range(2):
+        await desk().query(f"202611220000{n}", "12345678", "192.0.2.7")
+    with pytest.raises(TooManyQueries):
+        await desk().query("2026112200009", "12345678", "192.0.2.7")
+    text = file.read_text()
+    assert number not in text
+    assert "192.0.2" not in text
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert caplog.text == ""
+    file.write_text(text + '["source", "cut')
+    with pytest.raises(TooManyQueries):
+        await desk().query(number, "0002", "192.0.2.8")
+    assert "1 lines of the tries of queries cannot be read" in caplog.text
+    await desk().query("2026112200005", "12345678", "192.0.2.9")
+    assert file.read_text().count("\n") == text.count("\n") + 2
+
+
+async def test_the_file_of_tries_does_not_grow_without_end(records: Records, tmp_path: Path) -> None:
+    file = tmp_path / "query-tries.jsonl"
+    file.write_text('["source", "aa", 0.0, 1]\n' * 5000)
+    desk = HotlinePublic(records, KEY, POLICY, lambda: 0.0, QueryRules(tries=10**6, answer_s=0.0), file)
+    await desk.query("2026112200005", "12345678", "192.0.2.9")
+    assert len(file.read_text().splitlines()) == 2

@@ -61,8 +61,8 @@ async def town(records: Records, store: Store, tmp_path: Path) -> AsyncIterator[
         yield running
 
 
-async def take(town: Site, who: Actor, text: str, region: str) -> str:
-    body = {"type": "help", "title": text, "text": text, "region": region, "caller": "13800001111"}
+async def take(town: Site, who: Actor, text: str, region: str, **more: str) -> str:
+    body = {"type": "help", "title": text, "text": text, "region": region, "caller": "13800001111", **more}
     status, ticket = await town.json("POST", "/api/tickets", body, headers=bearer(who))
     assert status == 201, ticket
     return str(ticket["number"])
@@ -192,3 +192,15 @@ async def test_likely_repeats_are_only_those_that_one_may_look_at(town: Site) ->
     status, told = await town.json("GET", f"/api/tickets/{second}/repeats", headers=bearer(ZJ_DESK))
     assert status == 200, told
     assert [one["number"] for one in told["repeats"]] == [first]
+
+
+async def test_of_one_event_another_city_s_tickets_are_counted_and_not_named(town: Site) -> None:
+    """The incident that one click would make: whose numbers the asker may not see he is told only how many."""
+    house = {"address": "海州区幸福小区3号楼"}
+    body = {"type": "help", "text": "家里停水了", "by": "boss", "by_role": "supervisor", **house}  # of no city yet
+    theirs = [str((await town.json("POST", "/api/tickets", body))[1]["number"]) for _ in range(2)]
+    own = [await take(town, ZJ_DESK, "家里停水了", "zj", **house) for _ in range(2)]
+    status, told = await town.json("GET", f"/api/tickets/{own[1]}/repeats", headers=bearer(ZJ_DESK))
+    assert status == 200, told
+    assert (told["members"], told["members_unseen"]) == (own[:1], 2)
+    assert not any(number in str(told) for number in theirs)

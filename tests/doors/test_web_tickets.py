@@ -267,7 +267,9 @@ async def test_lists_are_filtered_and_come_in_pages(hotline: Site) -> None:
         ("limit=%C2%B2", "limit", "out_of_range"),
         ("supervised=1", "supervised", "not_true_or_false"),
         ("after=x", "after", "bad_characters"),
-        ("order=asc", "order", "unknown_field"),
+        ("order=asc", "order", "unknown_word"),
+        ("sort=asc", "sort", "unknown_field"),
+        ("q=x&q=y", "q", "doubled_field"),
         ("unit=a&unit=b", "unit", "doubled_field"),
     ):
         status, answer = await ask(hotline, "desk", "GET", f"/api/tickets?{query}")

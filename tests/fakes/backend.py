@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from acd.campaign import figures
 from agents.agent import Agent, AgentRules, step
 from agents.moves import AgentInput, AgentState, Refused
 from agents.rights import ADMIN, ADMINISTRATOR, Actor
@@ -43,6 +44,7 @@ from web.backend import (
     SupervisionView,
     Unavailable,
 )
+from web.campaign_view import AskedTicket, CampaignView
 from web.event_desk import EventDesk
 from web.public_desk import PublicDesk
 
@@ -317,6 +319,12 @@ class MemoryBackend:
 
     async def has_notice_sound(self, language: str, name: str) -> bool:
         return False
+
+    async def campaign(self, since: float, until: float) -> CampaignView:
+        self._check_store()
+        asked = CallbackRequest("fu1r0", "13800001111", QueueId("general"), since, since, ticket="1", why="late")
+        tickets = (AskedTicket("1", 0, "late", asked.queue, "waiting", "", since, None, None, ()),)
+        return CampaignView(True, "", None, True, since, figures([asked]), tickets)
 
     async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
         self._check_store()

@@ -118,7 +118,7 @@ class Installation:
         self, name: str, folder: Path, empty: Path, organisations: Sequence[Organisation], lines: dict[str, str]
     ) -> None:
         """`empty`: a database of the right shape, made once for all (`empty_database`)."""
-        tree = OrganisationTree(organisations, name)
+        tree = OrganisationTree(organisations)
         self.name = name
         self.policy = TicketPolicy(units=tree.register(), organisations=tree, installation=name)
         self._url = f"sqlite:///{folder / name}.db"
