@@ -258,7 +258,8 @@ class MemoryBackend:
         self, agent: AgentId, destination: str, way: str, words: TicketWords | None = None
     ) -> RequestResult:
         self.requests.append(("hand_over", agent, destination, way, *((words,) if words is not None else ())))
-        return self._in_talk(agent)
+        found = self._in_talk(agent)
+        return RequestResult(True, detail={"ticket": "2026112200001"}) if found.ok and way == "ticket" else found
 
     async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
         self.requests.append(("dial", agent, number, purpose, queue))
