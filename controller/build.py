@@ -42,6 +42,7 @@ from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
 from controller.query_tries import QUERY_TRIES
 from controller.records import Operations, Records
+from controller.reminder_desk import HotlineReminders
 from controller.reminders import Reminders
 from controller.schema import upgrade
 from controller.start_errors import StartError, plain, reason
@@ -163,7 +164,8 @@ class Hotline:
         await store.start()
         self._stack.push_async_callback(store.stop)
         records = Records(store, operations)
-        reminders = Reminders(store, settings.tickets, self.clock)
+        reminded = HotlineReminders(store)
+        reminders = Reminders(store, settings.tickets, self.clock, reminded.tell)
         campaign = CampaignRunner(
             store, settings.raw.citizens.follow_up, settings.campaign, self.clock, lambda event: engine.post(event)
         )
@@ -173,6 +175,7 @@ class Hotline:
             campaign.note(ticket)
 
         records.on_ticket, records.on_opened = ticket_moved, reminders.opened
+        records.on_changed = reminders.look_at
         for note in calendar_notes(settings.tickets, self.clock()):
             log.warning("%s", note, extra={"action": "calendar.unknown"})
 
@@ -211,9 +214,10 @@ class Hotline:
             lambda id: engine.post(IncidentOver(id, self.clock())),
             citizens.repeats,
             citizens.follow_up,
+            changed=records.changed,
         )
-        peers = await self._peers(records)
         files = AttachmentFiles(data / "attachments")
+        peers = await self._peers(records, files)
         tickets = HotlineDesk(records, settings.tickets, plan.agents, self.clock, files)
         if left := await asyncio.to_thread(files.left):
             self._run(tickets.settle_files(left))
@@ -228,6 +232,7 @@ class Hotline:
             events=events,
             public=queries,
             office=HotlineOffice(records, peers, self.clock),
+            reminders=reminded,
             clock=self.clock,
             own_sounds=own_sounds,
         )
@@ -424,7 +429,7 @@ class Hotline:
 
     # ---------------------------------------------------------------- parts
 
-    async def _peers(self, records: Records) -> PeerExchange | None:
+    async def _peers(self, records: Records, files: AttachmentFiles) -> PeerExchange | None:
         """The exchange with other installations, where there is one."""
         section = self.settings.raw.exchange
         if section.name is None or not section.peers:
@@ -435,7 +440,8 @@ class Hotline:
             peers, rules = await asyncio.to_thread(others.peers_of, section, self.settings.file.parent)
         except ValueError as error:
             raise StartError(str(error)) from None
-        exchange: PeerExchange = others.PeerExchange(section.name, peers, records, self.clock, rules)
+        taken = others.FileDesk(files, self.settings.tickets)
+        exchange: PeerExchange = others.PeerExchange(section.name, peers, records, self.clock, taken, rules)
         await exchange.start()
         self._stack.push_async_callback(exchange.stop)
         return exchange

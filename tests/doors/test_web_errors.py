@@ -35,6 +35,8 @@ OPEN = {
     ("GET", "/healthz"),
     ("GET", "/api/openapi.json"),
     ("GET", "/query"),
+    ("GET", "/tickets"),
+    ("GET", "/knowledge"),
     ("POST", "/api/public/tickets/query"),
     ("GET", "/api/public/knowledge"),
 }

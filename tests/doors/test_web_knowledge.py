@@ -35,7 +35,7 @@ from tickets.moves import Actor, Role, TicketInput
 from tickets.organisations import Organisation, OrganisationTree, OrgKind
 from tickets.ticket import TicketChange, TicketPolicy
 from tickets.units import HandlingUnit, UnitRegister
-from web.errors import ApiError
+from web.errors import MESSAGES, ApiError
 from web.knowledge_backend import Imported
 from web.rate import RateLimit, RateRules
 
@@ -608,3 +608,33 @@ async def test_other_rank_rules_make_the_index_anew_at_the_start(
     await other.begin_day()
     assert await store.read(stamp_of) == RankRules(question=9.0).stamp
     assert len((await publicly(hotline, "q=身份证"))[1]["entries"]) == 1
+
+
+async def test_the_citizens_page_is_whole_without_a_script_and_shows_what_is_public(hotline: Site) -> None:
+    police = HandlingUnit("police", "市公安局", "领导", "处室", "经办")
+    hotline.backend.desk.policy = replace(hotline.backend.desk.policy, units=UnitRegister([police]))
+    words = {"answer": "<script>alert(1)</script> 到派出所补领。", "basis": "居民身份证法", "materials": "户口簿"}
+    await publish(hotline, **words, process="申请、照相、领取", valid_from="2026-01-01", valid_to="2027-12-31")
+    await publish(hotline, question="身份证内部口径?", public=False)
+
+    async def page(query: str) -> tuple[int, str, str]:
+        async with hotline.session.get(hotline.url(f"/knowledge{query}")) as answer:
+            assert answer.content_type == "text/html"
+            return answer.status, answer.headers["Content-Security-Policy"], await answer.text()
+
+    status, policy, text = await page("?q=身份证")
+    assert status == 200
+    assert "script-src" not in policy
+    assert "form-action 'self'" in policy
+    assert "<script" not in text
+    shown = ("身份证丢了怎么补办?", "&lt;script&gt;", "居民身份证法", "户口簿", "照相", "2027-12-31", "市公安局")
+    assert all(one in text for one in (*shown, "what to bring"))
+    assert "内部口径" not in text
+    assert "没有找到答案" in (await page("?q=量子纠缠"))[2]
+    assert (await page(""))[0] == 200
+    assert 'value="&#34;&gt;&lt;b&gt;"' in (await page("?q=%22%3E%3Cb%3E"))[2].replace("&quot;", "&#34;")
+    assert (await page("?q=%00"))[0] == 400
+    for _ in range(5):
+        status, _, text = await page("?q=身份证")
+    assert status == 429
+    assert MESSAGES["too_many_requests"][0] in text

@@ -23,12 +23,12 @@ from metrics.servicelevel import Tally, abandon_wait, answer_wait
 from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, VoiceMessage, moved
 from pbx.callback import CallbackRequest
 from pbx.commands import OpenTicket
-from pbx.events import CallerEntry, PhoneUse, TargetKind
+from pbx.events import CallerEntry, PhoneUse, TargetKind, TicketWords
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, SupervisorRequest
 from recordings.transcript import Transcript
-from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic
+from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic, NoReminders
 from tests.fakes.office import MemoryOffice
 from web.backend import (
     AgentView,
@@ -47,6 +47,7 @@ from web.backend import (
 from web.campaign_view import AskedTicket, CampaignView
 from web.event_desk import EventDesk
 from web.public_desk import PublicDesk
+from web.reminder_desk import ReminderDesk
 
 GENERAL, ENGLISH, APPROVALS = QueueId("general"), QueueId("english"), QueueId("approvals")
 NAMES = {GENERAL: ("综合服务", "General"), ENGLISH: ("英语专席", "English desk"), APPROVALS: ("一号答", "Approvals")}
@@ -72,6 +73,7 @@ class MemoryBackend:
         self.desk = MemoryDesk(self.names, clock, self._check_store)
         self.events: EventDesk = NoEvents()
         self.public: PublicDesk = NoPublic()
+        self.reminders: ReminderDesk = NoReminders()
         self.office = MemoryOffice(self.desk)
         self.requests = self.desk.requests
         self.orders: list[SupervisorRequest] = []
@@ -254,9 +256,12 @@ class MemoryBackend:
         self.requests.append(("drop_party", agent, endpoint))
         return self._in_talk(agent)
 
-    async def hand_over(self, agent: AgentId, destination: str, way: str) -> RequestResult:
-        self.requests.append(("hand_over", agent, destination, way))
-        return self._in_talk(agent)
+    async def hand_over(
+        self, agent: AgentId, destination: str, way: str, words: TicketWords | None = None
+    ) -> RequestResult:
+        self.requests.append(("hand_over", agent, destination, way, *((words,) if words is not None else ())))
+        found = self._in_talk(agent)
+        return RequestResult(True, detail={"ticket": "2026112200001"}) if found.ok and way == "ticket" else found
 
     async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
         self.requests.append(("dial", agent, number, purpose, queue))
