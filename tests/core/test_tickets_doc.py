@@ -76,6 +76,9 @@ def test_the_manual_names_addresses_that_there_are() -> None:
     assert len(told) > 25
     moved = {path.replace("{}/{}", f"{{}}/{move}") for _, path in served for move in ("submit", "publish")}
     there = served | {("POST", path) for path in moved}
+    pages = set(re.findall(r"`(/[a-z]*)`", MANUAL))
+    assert pages == {"/", "/tickets", "/query", "/knowledge"}
+    assert {("GET", page) for page in pages} <= served
     assert [one for one in told if (one[0], re.sub(r"{\w+}", "{}", one[1])) not in there] == []
 
 
