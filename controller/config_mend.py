@@ -117,8 +117,9 @@ def _put_right(table: Any, fault: Any, found: Mended) -> None:
         around = around[part]
     name = path[-1]
     bound, step = _BOUNDS.get(fault["type"], ("", 0))
-    if bound:
-        around[name] = fault["ctx"][bound] + step
+    limit = fault["ctx"][bound] if bound else None
+    if isinstance(limit, int | float):  # a date's bound is told as a text
+        around[name] = limit + step
         return
     kind = _kind_at(path)
     if fault["loc"][-1] == "[key]" or kind is None or not (isinstance(around, list) or _needed(path)):
