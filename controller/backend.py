@@ -26,6 +26,7 @@ from controller.performer import Performer
 from controller.public_desk import HotlinePublic
 from controller.records import Records
 from controller.reminder_desk import HotlineReminders
+from controller.targets import TICKET
 from controller.ticket_desk import HotlineDesk, from_store
 from controller.ticket_office import HotlineOffice
 from metrics.servicelevel import Tally
@@ -56,6 +57,7 @@ from pbx.events import (
     TargetKind,
     ThirdPartyAsked,
     ThirdPartyDropped,
+    TicketWords,
     TransferAsked,
     WrapUpExtended,
 )
@@ -447,9 +449,20 @@ class HotlineBackend:
         """A third party is let go, ringing or talking."""
         return await self._ask(lambda request, at: ThirdPartyDropped(agent, endpoint, request, at))
 
-    async def hand_over(self, agent: AgentId, destination: str, way: str) -> RequestResult:
-        """一键转接, 三方通话, 工单流转 to a destination of the configuration."""
-        return await self._ask(lambda request, at: HandOverAsked(agent, destination, way, request, at))
+    async def hand_over(
+        self, agent: AgentId, destination: str, way: str, words: TicketWords | None = None
+    ) -> RequestResult:
+        """一键转接, 三方通话, 工单流转 to a destination of the configuration.
+
+        A ticket's number comes after its commit; while the database is away: ``ticket_delayed``.
+        """
+        said = words or TicketWords()
+        try:
+            return await self._ask(lambda request, at: HandOverAsked(agent, destination, way, request, at, said))
+        except Unavailable:
+            if way == TICKET and self.engine is not None and self._house.connected:
+                return RequestResult(False, "ticket_delayed")
+            raise
 
     async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
         """外呼: the agent calls a citizen."""

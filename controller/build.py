@@ -216,8 +216,8 @@ class Hotline:
             citizens.follow_up,
             changed=records.changed,
         )
-        peers = await self._peers(records)
         files = AttachmentFiles(data / "attachments")
+        peers = await self._peers(records, files)
         tickets = HotlineDesk(records, settings.tickets, plan.agents, self.clock, files)
         if left := await asyncio.to_thread(files.left):
             self._run(tickets.settle_files(left))
@@ -429,7 +429,7 @@ class Hotline:
 
     # ---------------------------------------------------------------- parts
 
-    async def _peers(self, records: Records) -> PeerExchange | None:
+    async def _peers(self, records: Records, files: AttachmentFiles) -> PeerExchange | None:
         """The exchange with other installations, where there is one."""
         section = self.settings.raw.exchange
         if section.name is None or not section.peers:
@@ -440,7 +440,8 @@ class Hotline:
             peers, rules = await asyncio.to_thread(others.peers_of, section, self.settings.file.parent)
         except ValueError as error:
             raise StartError(str(error)) from None
-        exchange: PeerExchange = others.PeerExchange(section.name, peers, records, self.clock, rules)
+        taken = others.FileDesk(files, self.settings.tickets)
+        exchange: PeerExchange = others.PeerExchange(section.name, peers, records, self.clock, taken, rules)
         await exchange.start()
         self._stack.push_async_callback(exchange.stop)
         return exchange

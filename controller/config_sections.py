@@ -249,6 +249,8 @@ class DestinationSection(Section):
     ways: list[Literal["transfer", "three_way", "ticket"]] = Field(min_length=1)
     extension: Extension | None = None
     number: Annotated[str, Field(pattern=r"^[+]?[0-9]{2,20}$")] | None = None
+    unit: str | None = None  # way "ticket": the organisation that gets it
+    urgency: Literal["normal", "urgent", "critical"] | None = None  # of such a ticket at least; emergency = critical
 
 
 class TrunkSection(Section):

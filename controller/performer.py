@@ -29,6 +29,7 @@ from pbx.commands import (
     DropListing,
     ExchangeCommand,
     FinishRecording,
+    HandOverTicket,
     OpenTicket,
     QueryTicket,
     Reply,
@@ -37,7 +38,7 @@ from pbx.commands import (
     SaveListing,
     Wake,
 )
-from pbx.events import CallbackStored, Event, TicketOpened, TicketQueried
+from pbx.events import CallbackStored, Event, TicketHandedOver, TicketOpened, TicketQueried
 from pbx.ids import CallId, RequestId, TicketNumber
 from pbx.memory import SaveDeskNotice
 from pbx.notice import NoticeRegistered, Registration, SaveNotice, SaveRegistration
@@ -47,6 +48,9 @@ from recordings.naming import recording_path
 from recordings.recogniser import RecogniserError
 from recordings.sql import RecordingRow
 from recordings.transcriber import TranscriptWorker
+from tickets.deadlines import CalendarError
+from tickets.texts import TicketRefused
+from tickets.ticket import Ticket
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +116,8 @@ class Performer:
                 self._save(command)
             case OpenTicket():
                 self._open_ticket(command)
+            case HandOverTicket():
+                self._records.hand_over(command).add_done_callback(partial(self._handed_over, command))
             case Reply():
                 future = self._requests.pop(command.request, None)
                 if future is not None and not future.done():
@@ -227,6 +233,23 @@ class Performer:
                 self._save(SaveCall(replace(ended, ticket=opened.result())))
         else:
             log.error("call %s: no ticket yet: %s", call, error, extra={"action": "ticket_not_opened"})
+
+    def _handed_over(self, command: HandOverTicket, done: asyncio.Future[Ticket]) -> None:
+        if done.cancelled():
+            return
+        error, number, code = done.exception(), None, ""
+        if error is None:
+            number = done.result().number
+        elif isinstance(error, TicketRefused):
+            code = error.code
+        else:
+            code = "calendar" if isinstance(error, CalendarError) else "store_unavailable"
+            log.error("call %s: not handed over: %s", command.opening.call, error, extra={"action": "not_handed_over"})
+        asked = command.opening
+        event = TicketHandedOver(
+            asked.call, command.destination, asked.agent, number, code, command.request, self._clock()
+        )
+        self.post(event)
 
     async def _nobody_looks_up(self, command: QueryTicket) -> TicketQueried:
         return TicketQueried(command.call, command.serial, "away", "", None, self._clock())

@@ -131,7 +131,8 @@ class Destination:
     """Whom a call may be handed over to beside agents: a handling unit, the provincial platform, 110/119/120/122.
 
     `kind`: ``unit``, ``platform``, ``emergency``. `ways` of ``transfer``, ``three_way``, ``ticket`` (`domain.md` 3.5).
-    `extension`: a phone of ours; None = `number` is dialled over the trunk.
+    `extension`: a phone of ours; None = `number` is dialled over the trunk. `unit`: the organisation that a ticket is
+    given to, empty = none; `urgency`: how urgent such a ticket is at least (`tickets.ticket.Urgency`).
     """
 
     id: str
@@ -141,6 +142,8 @@ class Destination:
     ways: tuple[str, ...]
     number: str = ""
     extension: AgentId | None = None
+    unit: str = ""
+    urgency: str = "normal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from controller.writer import Store
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
 from pbx.campaign import CampaignRest
-from pbx.commands import OpenTicket
+from pbx.commands import HandOverTicket, OpenTicket
 from pbx.events import CallerEntry
 from pbx.ids import CallId, TicketNumber
 from pbx.memory import CallLesson, DeskNotice
@@ -48,6 +48,7 @@ from tickets.exchange.inbox import Arrival, Receipt
 from tickets.exchange.outbox import PeerStanding, Waiting
 from tickets.flow import Intake
 from tickets.given import Move
+from tickets.hand_over_sql import hand_over_ticket
 from tickets.moves import Actor
 from tickets.ownership import Concern, HitRate, OwnershipRow, Suggestion
 from tickets.search import TicketFilter, TicketPage
@@ -130,6 +131,7 @@ class _Sent:
     message: Waiting
     at: float
     error: str  # empty: the peer has it
+    note: str = ""
 
 
 def _sent(connection: Connection, sent: _Sent) -> None:
@@ -137,7 +139,7 @@ def _sent(connection: Connection, sent: _Sent) -> None:
     if sent.error:
         exchange_out.failed(connection, one.peer, one.thread, one.seq, sent.at, sent.error)
     else:
-        exchange_out.acknowledged(connection, one.peer, one.thread, one.seq, sent.at)
+        exchange_out.acknowledged(connection, one.peer, one.thread, one.seq, sent.at, sent.note)
 
 
 class Operations:
@@ -153,7 +155,7 @@ class Operations:
         def save_callback(connection: Connection, request: CallbackRequest) -> Saved:
             return campaign_rows.save_request(connection, request, policy)
 
-        self.save_callback = Operation("save_callback", save_callback, TypeAdapter(CallbackRequest))
+        self.save_callback = Operation("save_callback", save_callback, TypeAdapter(CallbackRequest), posts=True)
         self.save_campaign = Operation("save_campaign", campaign_rows.save_rest, TypeAdapter(CampaignRest))
         self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow))
         self.save_transcript = Operation("save_transcript", _save_transcript, TypeAdapter(_Heard))
@@ -170,6 +172,9 @@ class Operations:
 
         def open_ticket(connection: Connection, opening: OpenTicket) -> TicketNumber:
             return ticket_rows.open_ticket(connection, opening, policy)
+
+        def hand_over(connection: Connection, wish: HandOverTicket) -> Ticket:
+            return hand_over_ticket(connection, wish, policy)
 
         def change_ticket(connection: Connection, wish: _Change) -> Ticket:
             return ticket_rows.change_ticket(
@@ -196,6 +201,7 @@ class Operations:
         )
 
         self.open_ticket = Operation("open_ticket", open_ticket, TypeAdapter(OpenTicket), posts=True)
+        self.hand_over = Operation("hand_over", hand_over, TypeAdapter(HandOverTicket), posts=True)
         # A person waits for these and is told when they fail: nothing to keep for later.
         self.change_ticket: Operation[_Change, Ticket] = Operation("change_ticket", change_ticket, posts=True)
         self.close_ticket: Operation[_Close, Ticket] = Operation("close_ticket", close_ticket, posts=True)
@@ -363,6 +369,14 @@ class Records:
 
         future.add_done_callback(opened)
         return future
+
+    def hand_over(self, wish: HandOverTicket) -> asyncio.Future[Ticket]:
+        """Have the call's ticket with a unit (工单流转); gives it as stored, after the commit.
+
+        The future raises `TicketRefused`, `CalendarError`, `StoreError` (``lost``: it is done when the database is
+        back, as `open_ticket` is).
+        """
+        return self._watched(self._store.submit(self._do.hand_over, wish))
 
     def change_ticket(
         self, number: TicketNumber, wanted: TicketChange, actor: Actor, *, at: float, version: int | None = None
@@ -555,9 +569,9 @@ class Records:
         """When the next message to a peer is to be sent; None where there is none."""
         return await self._store.read(exchange_out.next_due, peer)
 
-    def message_acknowledged(self, message: Waiting, at: float) -> asyncio.Future[None]:
-        """The peer has it. Raises `StoreError`."""
-        return self._store.submit(self._do.sent, _Sent(message, at, ""))
+    def message_acknowledged(self, message: Waiting, at: float, note: str = "") -> asyncio.Future[None]:
+        """The peer has it; `note`: the code of why it did not take its file. Raises `StoreError`."""
+        return self._store.submit(self._do.sent, _Sent(message, at, "", note))
 
     def message_failed(self, message: Waiting, next_at: float, error: str) -> asyncio.Future[None]:
         """It could not be delivered, and is sent again at `next_at`. Raises `StoreError`."""

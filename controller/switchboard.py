@@ -113,6 +113,7 @@ RULES: dict[type[Any], Rule] = {
     events.ConsultAsked: held.consult_asked,
     events.ConsultCompleted: held.consult_completed,
     events.HandOverAsked: transfers.hand_over_asked,
+    events.TicketHandedOver: transfers.ticket_handed_over,
     events.MuteAsked: transfers.mute_asked,
     events.DigitsAsked: transfers.digits_asked,
     events.OutboundAsked: outbound.outbound_asked,

@@ -55,7 +55,7 @@ from pbx.exchange_events import (
     TalkEnded,
     TalkSeen,
 )
-from pbx.ids import AgentId, CallId, QueueId, TicketNumber
+from pbx.ids import AgentId, CallId, QueueId, RequestId, TicketNumber
 from pbx.memory import DeskNoticesRestored, LessonsRestored
 from pbx.notice import IncidentOver, NoticeRegistered, NoticesRestored
 from pbx.people_events import (
@@ -82,6 +82,7 @@ from pbx.people_events import (
     TargetKind,
     ThirdPartyAsked,
     ThirdPartyDropped,
+    TicketWords,
     TransferAsked,
     WrapUpExtended,
 )
@@ -168,8 +169,10 @@ __all__ = [
     "TargetKind",
     "ThirdPartyAsked",
     "ThirdPartyDropped",
+    "TicketHandedOver",
     "TicketOpened",
     "TicketQueried",
+    "TicketWords",
     "TimeIsUp",
     "TimerKind",
     "TransferAsked",
@@ -203,6 +206,22 @@ class TicketOpened:
 
     call: CallId
     ticket: TicketNumber
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TicketHandedOver:
+    """What became of a `HandOverTicket`: the `ticket` is with the unit, or `code` says why it is not. After the commit.
+
+    `code` is one of a ticket's own rules (`tickets.texts.TicketRefused`), or ``store_unavailable``.
+    """
+
+    call: CallId
+    destination: str
+    agent: AgentId
+    ticket: TicketNumber | None
+    code: str
+    request: RequestId
     at: float
 
 
@@ -321,6 +340,7 @@ Event = (
     | ConsultAsked
     | ConsultCompleted
     | HandOverAsked
+    | TicketHandedOver
     | MuteAsked
     | DigitsAsked
     | OutboundAsked

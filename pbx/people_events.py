@@ -6,7 +6,7 @@ Part of `pbx.events`, from which these words are imported; supervisors' orders s
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId
 
@@ -175,10 +175,26 @@ class ConsultCompleted:
 
 
 @dataclass(frozen=True, slots=True)
+class TicketWords:
+    """What an agent says of his caller's concern while he hands it over as a ticket; empty = as the ticket has it.
+
+    `type` and `class_code` as tickets know them (`tickets.ticket`). Caller data.
+    """
+
+    type: str = ""
+    class_code: str = ""
+    title: str = field(default="", repr=False)
+    text: str = field(default="", repr=False)
+    address: str = field(default="", repr=False)
+    lat: float | None = field(default=None, repr=False)
+    lon: float | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class HandOverAsked:
     """一键转接 to 110/119/120/122 or another destination, in one of the `way`s that `domain.md` 3.5 names.
 
-    `way`: ``transfer`` (转接), ``three_way`` (三方通话), ``ticket`` (工单流转).
+    `way`: ``transfer`` (转接), ``three_way`` (三方通话), ``ticket`` (工单流转, with its `words`).
     """
 
     agent: AgentId
@@ -186,6 +202,7 @@ class HandOverAsked:
     way: str
     request: RequestId
     at: float
+    words: TicketWords = TicketWords()
 
 
 @dataclass(frozen=True, slots=True)

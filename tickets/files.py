@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -88,8 +89,8 @@ class AttachmentFiles:
         return Incoming(self, self._folder)
 
     def path(self, sha256: str) -> Path:
-        """Where the file with this digest stands, if there is one."""
-        return self._folder / sha256[:2] / sha256
+        """Where the file with this digest stands, if there is one. ValueError for what is no digest."""
+        return _place(self._folder, sha256)
 
     def hold(self, part: Path, digest: str) -> None:
         """Put a part where it belongs; it stands there at least until `release`. Raises OSError."""
@@ -140,5 +141,72 @@ class AttachmentFiles:
         self.release(digest, named=named)
         part.unlink(missing_ok=True)
 
+    # ------------------------------------------------------------ in pieces, from another installation
+
+    def arrived(self, source: str, sha256: str) -> int:
+        """How many bytes of a file `source` has sent so far."""
+        try:
+            return self._part(source, sha256).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def add(self, source: str, sha256: str, offset: int, data: bytes) -> int:
+        """The next bytes of a file; how many there are then. A piece that does not follow changes nothing.
+
+        Of one source so many files are begun at once (`BEGUN_MAX`), the oldest is given up. Raises OSError.
+        """
+        part = self._part(source, sha256)
+        have = self.arrived(source, sha256)
+        if offset != have:
+            return have
+        if have == 0:
+            part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            begun = sorted(part.parent.glob(f".from-{source}-*"), key=lambda one: one.stat().st_mtime)
+            for old in begun[: max(0, len(begun) + 1 - BEGUN_MAX)]:
+                old.unlink(missing_ok=True)
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "ab") as file:
+            file.write(data)
+        return have + len(data)
+
+    def complete(self, source: str, sha256: str) -> bool:
+        """The last piece is here: keep the file if it is the one that was announced, else forget all of it.
+
+        Raises OSError.
+        """
+        part = self._part(source, sha256)
+        with part.open("rb") as file:
+            right = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+            if right:
+                os.fsync(file.fileno())
+        if not right:
+            part.unlink()
+            return False
+        place = _place(self._folder, sha256)
+        with self._lock:
+            if sha256 in self._held:
+                self._held[sha256].named = True  # whoever uploads the same at this moment must not take it away again
+            place.parent.mkdir(mode=0o700, exist_ok=True)
+            part.replace(place)
+        return True
+
+    def _part(self, source: str, sha256: str) -> Path:
+        if not _SOURCE.fullmatch(source) or not _DIGEST.fullmatch(sha256):
+            raise ValueError("no name of an installation, or no digest")
+        return self._folder / f".from-{source}-{sha256}"
+
+
+BEGUN_MAX = 8
+"""Files that one installation may have begun and not completed: they lie on the disk and belong to nobody."""
+
+_SOURCE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
 
 _PART = ".part-"
+
+
+def _place(folder: Path, digest: str) -> Path:
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError("this is no digest")  # never a path out of the folder
+    return folder / digest[:2] / digest

@@ -188,6 +188,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/exchange", exchange.show_exchange, Access.TICKETS),
         ("POST", "/api/exchange/messages", exchange.take_message, Access.KEY),  # signed: see `tickets.exchange`
         ("GET", "/knowledge", knowledge_page.show_page, Access.OPEN),
+        ("PUT", "/api/exchange/files/{digest:[0-9a-f]{64}}", exchange.take_piece, Access.KEY),  # so is this
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from agents.rights import Actor
 from pbx.call import CallRecord, CallState, Outcome
 from pbx.callback import CallbackRequest
-from pbx.events import CallerEntry, TargetKind
+from pbx.events import CallerEntry, TargetKind, TicketWords
 from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, QueueOverride, SkillOverride, SpyMode, SupervisorRequest
@@ -397,8 +397,13 @@ class Backend(Protocol):
         """A third party is let go, ringing or talking."""
         ...
 
-    async def hand_over(self, agent: AgentId, destination: str, way: str) -> RequestResult:
-        """一键转接, 三方通话, 工单流转 to a destination of the configuration."""
+    async def hand_over(
+        self, agent: AgentId, destination: str, way: str, words: TicketWords | None = None
+    ) -> RequestResult:
+        """一键转接, 三方通话, 工单流转 to a destination of the configuration.
+
+        By ticket, `detail` has the number of the `ticket` that the unit has now; `words` are what the agent says of it.
+        """
         ...
 
     async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:

@@ -113,6 +113,10 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.ConsultAsked(agent, TargetKind.AGENT, other, request, at),
         event.ConsultCompleted(agent, request, at),
         event.HandOverAsked(agent, "110", "transfer" if third else "three_way", request, at),
+        event.HandOverAsked(agent, "110", "ticket", request, at, event.TicketWords(text="起火")),
+        event.TicketHandedOver(
+            call, "110", agent, TicketNumber("1") if third else None, "" if third else "closed", request, at
+        ),
         event.MuteAsked(agent, third, request, at),
         event.DigitsAsked(agent, "1#", request, at),
         event.OutboundAsked(agent, "13800002222", "follow_up", "", request, at),

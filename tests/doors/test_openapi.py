@@ -114,7 +114,13 @@ IDS = {
 
 def filled(path: str) -> str:
     """A path with values that name nothing, or something that is there."""
-    values = {"agent": "1001", "call": "hotline-1763744400.1", "queue": "general", "number": "2026112200001"}
+    values = {
+        "digest": "0" * 64,
+        "agent": "1001",
+        "call": "hotline-1763744400.1",
+        "queue": "general",
+        "number": "2026112200001",
+    }
     values |= {"place": "1", "move": "submit"}
     values["id"] = next((id for begin, id in IDS.items() if path.startswith(begin)), "x1")
     return re.sub(r"{([a-z_]+)}", lambda found: values.get(found[1], "x1"), path)

@@ -76,6 +76,7 @@ TICKETS = [
     ("GET", "/api/tickets/2026112200001/attachments/1"),
     ("GET", "/api/calendar"),
     ("GET", "/api/reminders"),
+    ("GET", "/api/knowledge/imports"),
     ("GET", "/api/reminders/live"),
     ("GET", "/api/tickets/2026112200001/code"),
     ("GET", "/api/tickets/2026112200001/repeats"),
@@ -198,7 +199,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
             assert asked is Access.OPEN
         elif resource.canonical in views:
             assert asked is Access.VIEW
-        elif resource.canonical.startswith(("/open311/", "/api/exchange/messages")):
+        elif resource.canonical.startswith(("/open311/", "/api/exchange/messages", "/api/exchange/files")):
             assert asked is Access.KEY  # keys: test_open311.py; each message of a peer is signed
         else:
             assert asked in found

@@ -23,7 +23,7 @@ from metrics.servicelevel import Tally, abandon_wait, answer_wait
 from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, VoiceMessage, moved
 from pbx.callback import CallbackRequest
 from pbx.commands import OpenTicket
-from pbx.events import CallerEntry, PhoneUse, TargetKind
+from pbx.events import CallerEntry, PhoneUse, TargetKind, TicketWords
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, SupervisorRequest
@@ -256,9 +256,12 @@ class MemoryBackend:
         self.requests.append(("drop_party", agent, endpoint))
         return self._in_talk(agent)
 
-    async def hand_over(self, agent: AgentId, destination: str, way: str) -> RequestResult:
-        self.requests.append(("hand_over", agent, destination, way))
-        return self._in_talk(agent)
+    async def hand_over(
+        self, agent: AgentId, destination: str, way: str, words: TicketWords | None = None
+    ) -> RequestResult:
+        self.requests.append(("hand_over", agent, destination, way, *((words,) if words is not None else ())))
+        found = self._in_talk(agent)
+        return RequestResult(True, detail={"ticket": "2026112200001"}) if found.ok and way == "ticket" else found
 
     async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
         self.requests.append(("dial", agent, number, purpose, queue))
