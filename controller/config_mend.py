@@ -184,7 +184,7 @@ def _stand_in(kind: Any, number: int) -> tuple[Any, set[str]]:
                     names |= more
             return entry, names
         if get_origin(one) is Literal:
-            return get_args(one)[-1], set()  # of rights and ways: the one that asks for nothing else
+            return get_args(one)[-1], set()  # of rights and ways: the one that asks for the least
         if get_origin(one) is list:
             item, names = _stand_in(get_args(one)[0], number)
             return [item], names
