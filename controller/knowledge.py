@@ -139,7 +139,7 @@ class KnowledgeDesk:
         return await self._read(find, wanted.text, allowed, self._vocabulary, wanted.limit)
 
     async def entries(
-        self, states: Sequence[KnowledgeState], unit: str, after: int, limit: int, served: frozenset[str] | None
+        self, states: Sequence[KnowledgeState], unit: str, after: int, limit: int, served: frozenset[str] | None = None
     ) -> Sequence[Entry]:
         """Entries by number."""
         return await self._read(sql.list_entries, states=states, unit=unit, after=after, limit=limit, served=served)
@@ -247,7 +247,7 @@ class KnowledgeDesk:
     # ---------------------------------------------------------------- questions without answer
 
     async def tasks(
-        self, unit: str, state: TaskState | None, after: int, limit: int, served: frozenset[str] | None
+        self, unit: str, state: TaskState | None, after: int, limit: int, served: frozenset[str] | None = None
     ) -> Sequence[Task]:
         """Questions by number."""
         return await self._read(tasks_sql.list_tasks, unit=unit, state=state, after=after, limit=limit, served=served)
@@ -299,7 +299,7 @@ class KnowledgeDesk:
     # ---------------------------------------------------------------- files
 
     async def export(
-        self, format: Format, states: Sequence[KnowledgeState], unit: str, served: frozenset[str] | None
+        self, format: Format, states: Sequence[KnowledgeState], unit: str, served: frozenset[str] | None = None
     ) -> bytes:
         """Entries as a file."""
         wanted = states or (KnowledgeState.PUBLISHED,)

@@ -377,9 +377,13 @@ IMPORT = {
 
 @described(gives={"imports": [IMPORT]})
 async def list_imports(request: web.Request) -> web.Response:
-    """GET /api/knowledge/imports: the latest files, with how many of their good rows are taken; a unit sees its own."""
+    """GET /api/knowledge/imports: the latest files, with how many of their good rows are taken.
+
+    A unit, and one city's people where there are several, see those that they have sent.
+    """
     read_query(request, {})
     found = await desk(request).imports()
     holder = request[HOLDER]
-    mine = [one for one in found if not own_unit(request) or one.begun_by == holder.id]
+    every = not own_unit(request) and served(request) is None
+    mine = [one for one in found if every or one.begun_by == holder.id]
     return answer({"imports": [{name: getattr(one, name) for name in IMPORT} for one in mine]})

@@ -90,7 +90,7 @@ class KnowledgeBackend(Protocol):
         ...
 
     async def entries(
-        self, states: Sequence[KnowledgeState], unit: str, after: int, limit: int, served: frozenset[str] | None
+        self, states: Sequence[KnowledgeState], unit: str, after: int, limit: int, served: frozenset[str] | None = None
     ) -> Sequence[Entry]:
         """Entries numbered above `after`, by number; of units that are not `served` what is published only."""
         ...
@@ -130,7 +130,7 @@ class KnowledgeBackend(Protocol):
         ...
 
     async def tasks(
-        self, unit: str, state: TaskState | None, after: int, limit: int, served: frozenset[str] | None
+        self, unit: str, state: TaskState | None, after: int, limit: int, served: frozenset[str] | None = None
     ) -> Sequence[Task]:
         """Questions without answer numbered above `after`, by number."""
         ...
@@ -156,7 +156,7 @@ class KnowledgeBackend(Protocol):
         ...
 
     async def export(
-        self, format: Format, states: Sequence[KnowledgeState], unit: str, served: frozenset[str] | None
+        self, format: Format, states: Sequence[KnowledgeState], unit: str, served: frozenset[str] | None = None
     ) -> bytes:
         """Entries as a file; without `states` the published ones."""
         ...

@@ -358,6 +358,8 @@ async def test_each_city_works_on_its_own_entries_and_all_read_what_is_published
         bearer = {"Authorization": f"Bearer {other}"}
         async with running.session.post(running.url(f"{BASE}/import"), data=sheet.encode(), headers=bearer) as found:
             assert [one["code"] for one in (await found.json())["faults"]] == ["not_your_unit"]
+        assert [one["begun_by"] for one in (await asked(other, "GET", "imports"))[1]["imports"]] == ["czd"]
+        assert (await asked(mine, "GET", "imports"))[1] == {"imports": []}
         async with running.session.get(running.url(f"{BASE}/export?state=draft"), headers=bearer) as found:
             assert draft["id"] not in await found.text()
 
