@@ -246,7 +246,7 @@ class DestinationSection(Section):
     name_zh: str
     name_en: str
     kind: Literal["unit", "platform", "emergency"] = "unit"
-    ways: list[Literal["transfer", "three_way", "ticket"]] = Field(min_length=1)
+    ways: list[Literal["ticket", "transfer", "three_way"]] = Field(min_length=1)
     extension: Extension | None = None
     number: Annotated[str, Field(pattern=r"^[+]?[0-9]{2,20}$")] | None = None
     unit: str | None = None  # way "ticket": the organisation that gets it
