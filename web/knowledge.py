@@ -375,7 +375,7 @@ IMPORT = {
 }
 
 
-@described(gives={"imports": [IMPORT]})
+@described(gives={"imports": [IMPORT]}, refuses=(404,))
 async def list_imports(request: web.Request) -> web.Response:
     """GET /api/knowledge/imports: the latest files, with how many of their good rows are taken.
 

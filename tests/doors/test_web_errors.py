@@ -42,7 +42,7 @@ OPEN = {
 }
 """Addresses that need no token, each named here on purpose."""
 
-OWN_KEYS = ("/open311/", "/api/exchange/messages")
+OWN_KEYS = ("/open311/", "/api/exchange/messages", "/api/exchange/files/")
 """Addresses with keys of their own: of Open311, of another installation."""
 
 
