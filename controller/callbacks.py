@@ -302,6 +302,9 @@ def failed(house: House, event: OutboundFailed, now: float) -> None:
     """He did not answer."""
     request = of_call(house, event.call)
     if request is not None and event.call not in house.calls:
+        if event.reason == "failed":  # neither busy nor unanswered: perhaps no call can go out by that address
+            dial = house.plan.callback.dial
+            log.warning("%s: attempt %d could not be placed by %s", request.id, len(request.attempts), dial)
         came_to_nothing(house, request, event.reason, now)
 
 

@@ -18,6 +18,7 @@ from acd.skills import Requirement, fits
 from agents.agent import MISSED, PHONE_LOST, SIGNED_IN, AgentRules
 from agents.rights import ADMIN, EVERY_QUEUE, SYSTEM, Actor, Right
 from agents.roster import AgentProfile
+from controller.config_callback import dial_fault
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
 from controller.config_mend import Mended
 from controller.config_sections import HotlineFile, HotlineSection, NumberSection, QueueSection, ReasonSection
@@ -484,6 +485,10 @@ class PlanReader:
     def _callback(self) -> CallbackPlan:
         """How people are called back."""
         raw = self.raw.callback
+        if raw.dial and self.raw.asterisk.mode == "own":
+            fault = dial_fault(raw.dial, trunk=self.raw.trunk is not None)
+            if fault:
+                self.wrong(("callback", "dial"), fault)
         for index, pattern in enumerate(raw.allow):
             try:
                 re.compile(pattern)

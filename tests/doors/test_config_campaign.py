@@ -20,7 +20,7 @@ pytestmark = pytest.mark.doors
 
 SAMPLE = Path(__file__).resolve().parents[2] / "hotline.toml"
 ZONE = ZoneInfo("Asia/Shanghai")
-DIAL = 'dial = "PJSIP/{number}@trunk"'
+DIAL = 'dial = "PJSIP/{number}@carrier"'
 
 
 def configured(folder: Path, *changes: tuple[str, str], dial: bool = True) -> Settings:
@@ -33,6 +33,7 @@ def configured(folder: Path, *changes: tuple[str, str], dial: bool = True) -> Se
         assert found, name
     if dial:
         head = head.replace("# " + DIAL, DIAL)
+        head = head.replace("# [trunk]\n# host", "[trunk]\nhost")
         assert f"\n{DIAL}" in head
     file = folder / "hotline.toml"
     file.write_text(head + part, "utf-8")

@@ -383,3 +383,14 @@ def test_a_skill_that_nobody_asks_for_or_has_is_noted_with_its_line(tmp_path: Pa
     assert second.startswith(f"note: {file}:9: no agent has the skill hakka that the queue general prefers")
     file.write_text(file.read_text().replace("mandarine", "mandarin").replace("prefers = { hakka = 1 }\n", ""))
     assert skill_notes(load(file)) == []
+
+
+def test_a_dial_by_which_the_own_asterisk_reaches_nobody_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "hotline.toml"
+    file.write_text(STAFFED + '[callback]\ndial = "PJSIP/{number}@trunk"\n', encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    (problem,) = refused.value.problems
+    line = file.read_text("utf-8").splitlines().index('dial = "PJSIP/{number}@trunk"') + 1
+    assert f":{line}:" in str(problem)
+    assert "reaches nobody" in str(problem)
