@@ -173,7 +173,7 @@ def _offered(record: CallRecord, offer: OfferRecord) -> Iterator[Chapter]:
     if offer.ended_at is None:
         return
     if offer.outcome == "answered":
-        if not _taken_by_net(record, offer):
+        if not taken_by_net(record, offer):
             yield Chapter("talk", key, offer.ended_at, f"{zh} 接起, 通话开始", f"{en} answers: they talk", agent)
     elif not given:  # what became of a transfer is told of the transfer
         why_zh, why_en = OFFER_OVER.get(offer.outcome, (offer.outcome, offer.outcome))
@@ -198,7 +198,7 @@ OFFER_OVER = {
 """What became of an offer, in words."""
 
 
-def _taken_by_net(record: CallRecord, offer: OfferRecord) -> bool:
+def taken_by_net(record: CallRecord, offer: OfferRecord) -> bool:
     """Whether somebody else than the one who was offered the call has answered it in the safety net."""
     return record.in_net and offer.ended_at == record.joined_at and offer.agent != _first_agent(record)
 
@@ -207,6 +207,14 @@ def _first_agent(record: CallRecord) -> str:
     """With whom he talked first: who put him on hold or handed him over first, else whose call it is."""
     deeds = [(one.began_at, one.agent) for one in record.holds] + [(one.asked_at, one.by) for one in record.transfers]
     return str(min(deeds)[1] if deeds else record.agent or "")
+
+
+def talks_without_offer(record: CallRecord) -> str | None:
+    """With whom he talked first where no offer of ours began it, empty where that is not known; None where one did."""
+    if record.joined_at is None:
+        return None
+    answered = [one for one in record.offers if one.outcome == "answered" and one.ended_at == record.joined_at]
+    return None if any(not taken_by_net(record, one) for one in answered) else _first_agent(record)
 
 
 FIRST = "first"
@@ -220,10 +228,9 @@ def _first_talk(record: CallRecord) -> Iterator[Chapter]:
         yield _net(record)
     if at is None:
         return
-    answered = [one for one in record.offers if one.outcome == "answered" and one.ended_at == at]
-    if any(not _taken_by_net(record, one) for one in answered):
+    agent = talks_without_offer(record)
+    if agent is None:
         return
-    agent = _first_agent(record)
     zh, en = (f"坐席 {agent}", f"agent {agent}") if agent else ("坐席", "somebody whose name is not known")
     if record.in_net:
         text = f"安全网接通{zh}, 通话开始", f"the safety net joins him with {en}: they talk"
@@ -271,6 +278,11 @@ def _told_otherwise(record: CallRecord, at: float) -> bool:
         or (one.way == "blind" and one.asked_at == at)
         for one in record.transfers
     )
+
+
+def left_on_hold(record: CallRecord, at: float) -> bool:
+    """Whether a time on hold that ended at epoch second `at` ended without a talk: the agent was gone."""
+    return not _told_otherwise(record, at) and _in_line_next(record, at)
 
 
 def _in_line_next(record: CallRecord, at: float) -> bool:

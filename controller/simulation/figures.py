@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 
 from controller.plan import Plan
+from controller.simulation.busy import spans
 from controller.simulation.crowd import Shift
 from metrics import kpi
 from metrics.servicelevel import HEADLINE, compute, definitions
@@ -112,7 +113,7 @@ class Day:
     shifts: Sequence[Shift]
     begin: float
     end: float
-    wrap_up_s: Callable[[CallRecord], float]
+    wrap_up_s: Callable[[CallRecord, AgentId], float]
 
 
 def of_records(records: Sequence[CallRecord]) -> dict[str, float]:
@@ -134,7 +135,8 @@ def of_records(records: Sequence[CallRecord]) -> dict[str, float]:
 
 
 def busy_times(day: Day) -> dict[AgentId, tuple[float, float]]:
-    """For each agent the seconds in which he was rung, talked or wrote, and those in which he was there for it.
+    """For each agent the seconds in which he was rung, was asked, talked or wrote (`busy.spans`), and those in
+    which he was there for it.
 
     Between `begin` and `end` of the day; what somebody works beyond his shift counts on both sides.
     """
@@ -143,17 +145,13 @@ def busy_times(day: Day) -> dict[AgentId, tuple[float, float]]:
     for shift in day.shifts:
         staffed.setdefault(shift.agent, []).append((shift.begin, shift.end))
     for record in day.everybody:
-        for offer in record.offers:
-            until = offer.ended_at
-            if offer.outcome == "answered" and offer.agent == record.agent and record.released_at is not None:
-                until = record.released_at + day.wrap_up_s(record)
-            if until is not None:
-                busy.setdefault(offer.agent, []).append((offer.offered_at, until))
+        for agent, since, until in spans(record, day.wrap_up_s):
+            busy.setdefault(agent, []).append((since, until))
     found: dict[AgentId, tuple[float, float]] = {}
     for agent in staffed.keys() | busy.keys():
-        spans = busy.get(agent, [])
-        worked = _covered(spans, day.begin, day.end)
-        found[agent] = (worked, _covered([*staffed.get(agent, []), *spans], day.begin, day.end))
+        worked = busy.get(agent, [])
+        there = [*staffed.get(agent, []), *worked]
+        found[agent] = (_covered(worked, day.begin, day.end), _covered(there, day.begin, day.end))
     return found
 
 

@@ -21,7 +21,7 @@ from controller.verify.report import Report
 from pbx.call import CallRecord
 from pbx.commands import Command
 from pbx.events import Event
-from pbx.ids import CallId
+from pbx.ids import AgentId, CallId
 
 Watch = Callable[[Event, float, list[Command]], None]
 
@@ -118,9 +118,8 @@ def counted(plan: SimulationPlan, crowd: Crowd, records: dict[CallId, CallRecord
     callers = {caller.call: caller for caller in crowd.callers}
     rule = plan.hotline.agent_rules.wrap_up_s
 
-    def wrap_up_s(record: CallRecord) -> float:
-        assert record.agent is not None
-        return min(rule, crowd.wrap_up_s(callers[record.call], record.agent))
+    def wrap_up_s(record: CallRecord, agent: AgentId) -> float:
+        return min(rule, crowd.wrap_up_s(callers[record.call], agent))
 
     everybody = list(records.values())
     rows = [record for record in everybody if record.arrived_at >= plan.count_from]

@@ -172,9 +172,9 @@ def measured(
     def of_the_day(record: CallRecord) -> bool:
         return only is None or datetime.fromtimestamp(record.arrived_at, zone).strftime("%Y%m%d") == only
 
-    def wrap_up_s(record: CallRecord) -> float:
+    def wrap_up_s(record: CallRecord, agent: AgentId) -> float:
         one = day.told.get(record.call)
-        return min(rule, one.wrap_up_s) if one is not None else rule
+        return min(rule, one.writes_s(agent)) if one is not None else rule
 
     shifts = day.shifts(change.removed if change is not None else frozenset())
     shifts += change.shifts(day) if change is not None else []

@@ -52,7 +52,14 @@ class _Told:
     listened: list[float] = field(default_factory=list)
     offered: tuple[AgentId, float] | None = None
     offers: list[tuple[AgentId, float | None]] = field(default_factory=list)  #: `inf`: he left before
-    wrap_up_s: float = math.inf
+    wrote: dict[AgentId, float] = field(default_factory=dict)  #: after-call work that ended before its time
+
+    def writes_s(self, agent: AgentId) -> float:
+        """How long this agent writes the call up: as yesterday, if he took it, else as who wrote last; `inf`: to the
+        end of the time that he has for it.
+        """
+        took = any(other == agent and after not in (None, math.inf) for other, after in self.offers)
+        return self.wrote.get(agent, math.inf if took or not self.wrote else next(reversed(self.wrote.values())))
 
 
 @dataclass(slots=True)
@@ -185,7 +192,8 @@ class _Reader:
         told = self._day.told.get(known.call) if known.call is not None else None
         if known.state is not AgentState.WRAP_UP or told is None or known.wanted is not None:
             return False
-        told.wrap_up_s = max(0.0, request.at - known.since)
+        told.wrote.pop(known.id, None)  # the newest stands last
+        told.wrote[known.id] = max(0.0, request.at - known.since)
         return True
 
     def _connected(self, found: event.ExchangeConnected) -> None:
@@ -314,7 +322,7 @@ class RecordedCrowd:
 
     def wrap_up_s(self, caller: Caller, agent: AgentId) -> float:
         """See `Crowd`: as long as his call was written up yesterday, if that ended before its time."""
-        return self._told[caller.call].wrap_up_s
+        return self._told[caller.call].writes_s(agent)
 
     def survey_s(self, caller: Caller) -> float:
         """See `Crowd`."""

@@ -290,7 +290,7 @@ def test_occupancy_counts_ringing_talk_and_wrap_up_within_the_shift() -> None:
              "b", 980),
     ]  # fmt: skip
     shifts = [Shift(AgentId("a"), 0, 1000), Shift(AgentId("b"), 0, 500)]
-    day = Day(records, records, shifts, 0, 1000, lambda record: 20.0)
+    day = Day(records, records, shifts, 0, 1000, lambda record, agent: 20.0)
     busy = (100 + 20 - 10) + 6 + (1000 - 206)
     assert occupancy(busy_times(day)) == pytest.approx(
         busy / (1000 + 1000)
