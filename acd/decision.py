@@ -34,8 +34,8 @@ class Match(NamedTuple):
 
     @property
     def waited_s(self) -> float:
-        """For how long the caller has waited in his queue."""
-        return max(self.now - self.caller.queued_at, 0.0)
+        """For how long the caller has waited, without the time in which he talked."""
+        return max(self.now - self.caller.queued_at - self.caller.talked_s, 0.0)
 
     @property
     def score(self) -> float:

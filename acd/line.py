@@ -26,7 +26,8 @@ class Waiting:
     `refused` are the agents whose phones were rung for him in vain; they are not chosen for him again while they stand
     here. `policy` says which agent is best for him; every `ageing_s` seconds of waiting count like one step of
     priority, 0 = priority alone. All callers of a queue have the same `ageing_s`. `only` is the one agent whom he is
-    kept for; None = anybody who fits. `favours` are the named rules by which he stands as he does.
+    kept for; None = anybody who fits. `favours` are the named rules by which he stands as he does. `talked_s` of the
+    seconds since `queued_at` he did not wait, as he talked with somebody who then gave him away.
     """
 
     call: CallId
@@ -39,6 +40,7 @@ class Waiting:
     ageing_s: float = 0.0
     only: AgentId | None = None
     favours: tuple[str, ...] = ()
+    talked_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse a priority that the marks and reports do not know."""

@@ -14,7 +14,8 @@ from agents.moves import AgentInput
 from controller import callbacks, desk, favours, held, notices, transfers, turned_away, waiting_words
 from controller.house import CurrentOffer, House, LiveCall
 from controller.plan import WAIT, QueuePlan
-from pbx.call import CallInput, CallState, OfferRecord
+from metrics.story import waited_so_far
+from pbx.call import CallInput, CallRecord, CallState, OfferRecord
 from pbx.commands import Hold, Offer, Wake
 from pbx.events import LegStarted, OfferFailed, TimeIsUp, TimerKind
 from pbx.ids import AgentId, CallId, QueueId
@@ -67,11 +68,18 @@ def stand_in_line(house: House, live: LiveCall) -> None:
         queue.ageing_s,
         live.only,
         record.favours,
+        _talked_s(record, house.now),
     )
     house.line.add(waiting)
     house.dirty = True
     _relax_later(house, live, queue, queued_at)
     waiting_words.schedule(house, live, queue, queued_at)
+
+
+def _talked_s(record: CallRecord, now: float) -> float:
+    """How much of the time since he joined the line a caller who comes back to it has talked, or was on hold."""
+    had = waited_so_far(record, now) if record.joined_at is not None else None
+    return max(now - record.queued_at - had, 0.0) if had is not None and record.queued_at is not None else 0.0
 
 
 def _relax_later(house: House, live: LiveCall, queue: QueuePlan, queued_at: float) -> None:

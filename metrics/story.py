@@ -58,6 +58,18 @@ def waited(record: CallRecord, at: float) -> float | None:
 
     He waits from the instant at which he joined the line, or was put (back) into one, until he is answered.
     """
+    turn = _waits(record, at)
+    return None if turn is None or not turn[1] else turn[0]
+
+
+def waited_so_far(record: CallRecord, at: float) -> float | None:
+    """As `waited`, also of one who does not wait at `at`; None when he had joined no line by then."""
+    turn = _waits(record, at)
+    return None if turn is None else turn[0]
+
+
+def _waits(record: CallRecord, at: float) -> tuple[float, bool] | None:
+    """How long he had waited at `at`, and whether he waited then."""
     if record.queued_at is None or at < record.queued_at:
         return None
     turns = [(record.queued_at, True)]
@@ -72,7 +84,7 @@ def waited(record: CallRecord, at: float) -> float | None:
         elif not waits and waits_since is not None and instant < at:
             total += instant - waits_since
             waits_since = None
-    return None if waits_since is None else total + (at - waits_since)
+    return (total, False) if waits_since is None else (total + (at - waits_since), True)
 
 
 def _into_line(transfer: TransferRecord) -> bool:

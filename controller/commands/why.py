@@ -18,6 +18,7 @@ from controller.verify.checker import Place
 from controller.verify.facts import facts_of
 from controller.verify.lines import days, read_raw, starts
 from controller.verify.why import Moment, Story
+from controller.verify.why_request import RequestStory, request_of
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -39,6 +40,9 @@ def main(arguments: argparse.Namespace) -> int:
             print(f"why: no journal {where} knows a call or ticket {arguments.call}; days: {known}", file=sys.stderr)
             return 1
         story = tell(settings.plan, call, journals)
+        request = request_of(call) if not story else ""
+        if request:  # of a call-back, or of an attempt that nobody answered
+            story = tell_request(request, find(folder, request, day)[1])
     except (JournalDamaged, OSError) as error:
         print(f"why: {error}", file=sys.stderr)
         return 2
@@ -47,10 +51,11 @@ def main(arguments: argparse.Namespace) -> int:
         note = f"written under configuration {', '.join(sorted(others))}, this one is {settings.plan.version}"
         print(f"why: {note}; who else fitted may have been otherwise", file=sys.stderr)
     if arguments.json:
-        whole = {"call": call, "moments": [moment.as_json() for moment in story]}
+        subject = {"request": request} if request else {"call": call}
+        whole = {**subject, "moments": [moment.as_json() for moment in story]}
         print(json.dumps(whole, ensure_ascii=False, indent=1))
     else:
-        print(f"来电 call {call}")
+        print(f"回拨 call-back {request}" if request else f"来电 call {call}")
         for moment in story:
             show(moment, zone)
     return 0
@@ -99,6 +104,16 @@ def tell(plan: Plan, call: str, journals: Sequence[Sequence[Header]]) -> list[Mo
                 story.take(
                     Place(str(line.file), line.number, line.seq), line.now, line.event, line.commands, line.error
                 )
+    return story.moments
+
+
+def tell_request(request: str, journals: Sequence[Sequence[Header]]) -> list[Moment]:
+    """What happened to a call-back request in these journals, in order. Raises `JournalDamaged`, OSError."""
+    story = RequestStory(request)
+    for files in journals:
+        for line in read_raw(files):
+            if not line.lost:
+                story.take(Place(str(line.file), line.number, line.seq), line.now, line.event, line.commands)
     return story.moments
 
 

@@ -121,6 +121,7 @@ class Story:
             return
         records = [one for one in map(_read, mine) if one is not None]
         self._tell(place, now, self._happened(now, event, caller, stage, legs, fetching))
+        self._tell(place, now, self._let_go(now, event, mine))
         self._tell(place, now, self._put_back(now, event, records, stage))
         self._tell(place, now, self._recorded(now, event, records, caller))
         self._tell(place, now, self._left_waiting(now, mine, caller, stage))
@@ -173,6 +174,12 @@ class Story:
             yield _moment(now, "未作满意度评价", "survey: no answer")
         elif word in _HAPPENED and self.moments:
             yield _moment(now, *_HAPPENED[word])
+
+    def _let_go(self, now: float, event: Word, mine: Sequence[Word]) -> Iterator[Moment]:
+        """A supervisor has released him."""
+        if event["is"] == "ReleaseAsked" and any(command["is"] == "HangUp" for command in mine):
+            by = event["by"]
+            yield _moment(now, f"班长 {by} 强拆此通话", f"supervisor {by} releases the call")
 
     def _not_taken(self, now: float, event: Word, zh: str, en: str, agent: str) -> Iterator[Moment]:
         """An offer has failed; what became of a transfer is told of the transfer."""
@@ -269,7 +276,7 @@ class Story:
 
     def _left_waiting(self, now: float, mine: Sequence[Word], caller: Caller | None, stage: str) -> Iterator[Moment]:
         """Nobody idle fits him now."""
-        if caller is None or caller.stage != "line":
+        if caller is None or caller.stage != "line" or self._stage != "line":  # not yet, while he leaves his talk
             return
         if any(command["is"] == "Hold" for command in mine):
             yield self._waiting(now, "等候, 没有合适的空闲坐席", "waits: nobody idle fits him", caller)

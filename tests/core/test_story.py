@@ -19,6 +19,7 @@ from metrics.story import chapters, waited
 from pbx.call import CallRecord
 from pbx.events import CallGone, CallsRestored, ExchangeConnected, TalkSeen, TargetKind
 from pbx.ids import AgentId, CallId
+from pbx.supervision import ReleaseAsked
 from tests.builders import A1, A2, A3, DEPARTMENT, ENGLISH, ONE, Hall, caller_channel
 from tests.fakes.town import Weather
 from tests.fakes.town_busy import BusyTown, busy_day, wishful
@@ -91,6 +92,19 @@ def bye(hall: Hall, agent: AgentId = A1) -> None:
     hall.scored(4)
     hall.later(1)
     hall.hung_up()
+
+
+def test_who_released_a_caller_is_told() -> None:
+    hall = Hall()
+    hall.queued()
+    hall.asked(ReleaseAsked, ONE)
+    hall.hung_up()
+    in_order(english(told(hall)), "supervisor lin releases the call", "ended: abandoned")
+    hall = Hall()
+    hall.queued()
+    hall.lost_exchange()
+    hall.asked(ReleaseAsked, ONE)
+    assert "releases" not in " ".join(english(told(hall))), "it was refused"
 
 
 # ---------------------------------------------------------------- one deed after the other
@@ -232,11 +246,15 @@ def test_a_transfer_into_a_line_waits_there_and_talk_is_no_waiting() -> None:
     hall.ready(A1)
     moments = told(hall)
     in_order(
-        english(moments), "agent 1002 transfers him to the line of english", "waits: nobody idle",
-        "stands in the line of", "offered to agent 1001",
+        english(moments), "agent 1002 transfers him to the line of english", "stands in the line of",
+        "waits at his place again: nobody idle", "offered to agent 1001",
     )  # fmt: skip
     waits = [one.waited_s for one in moments if one.waited_s is not None]
     assert waits[-1] == pytest.approx(9, abs=2.1), "five minutes of talk are no waiting"
+    assert sum(line.startswith("waits") for line in english(moments)) == 1, "told once, when he stands there"
+    said = re.search(r"waited (\d+) s", moments[-1].reason)
+    assert said is not None
+    assert int(said[1]) == pytest.approx(9, abs=2.1), "the decision says so too"
     record = hall.saved()
     in_record = waited(record, record.offers[-1].offered_at)
     assert in_record is not None
