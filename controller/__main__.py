@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
 
     replay = add("replay", "repeat a journal and report the first decision that differs, or none", "replay")
     replay.add_argument(
-        "file", metavar="DAY", help="a day (20261122, today, yesterday), or a file of the journal folder"
+        "file", metavar="DAY", help="a day (2026-11-22, 20261122, today, yesterday), or a file of the journal folder"
     )
     replay.add_argument("--with", dest="change", type=Path, metavar="CHANGE.toml", help="with other staffing or rules")
     replay.add_argument("--json", type=Path, metavar="FILE", help="with a change: write the figures as JSON")
@@ -122,7 +122,7 @@ def parser() -> argparse.ArgumentParser:
 
     why = add("why", "tell every decision about a call, with its reason", "why")
     why.add_argument("call", help="a call's id or a ticket's number")
-    why.add_argument("--day", help="look only into this day's journals (20261122, today, yesterday)")
+    why.add_argument("--day", help="look only into this day's journals (2026-11-22, 20261122, today, yesterday)")
     why.add_argument("--json", action="store_true", help="print everything as JSON")
 
     bench = add("bench", "measure, beside a peer where there is one", "bench", config=False)

@@ -148,6 +148,9 @@ def given(house: House, event: NoticeGiven, now: float) -> None:
         for live in house.waiting():
             tell(house, live)
         detail = (("id", noticed), *_area_chooses(house, incident), *_without_key(house, incident))
+    elif code in ("unknown_incident", "unknown_area"):
+        there = house.plan.notice_kinds if code == "unknown_incident" else house.plan.areas
+        detail = (("allowed", ",".join(sorted(there))),) if there else ()
     what = event.kind + (f" ({event.area})" if event.area else "")
     said = words.sentence(
         Action.GIVE_NOTICE,

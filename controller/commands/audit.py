@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         window = day_window(arguments.day, settings.plan.timezone)
     except ValueError:
-        print(f"audit: {arguments.day!r} is no day; such as 20261122, today, yesterday", file=sys.stderr)
+        print(f"audit: {arguments.day!r} is no day; such as 2026-11-22, 20261122, today or yesterday", file=sys.stderr)
         return 2
     try:
         if arguments.check:

@@ -48,15 +48,17 @@ class Client:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
-                raise ClientError(_message(error.read())) from None
+                raise ClientError(refused_words(error.read())) from None
         except (urllib.error.URLError, OSError):
             raise ClientError(f"no answer from {self.url}: is the hotline running?") from None
 
 
-def _message(body: bytes) -> str:
+def refused_words(body: bytes) -> str:
+    """The sentence of a refusal for people, with its detail where it has one; what is no JSON, as it came."""
     try:
         told = json.loads(body)
-        message = told.get("message", {})
-        return f"{message.get('en', told.get('error', ''))} ({message.get('zh', '')})"
+        message, detail = told.get("message", {}), told.get("detail", {})
+        more = "; " + ", ".join(f"{name}: {value}" for name, value in detail.items()) if detail else ""
+        return f"{message.get('en', told.get('error', ''))} ({message.get('zh', '')}){more}"
     except ValueError:
         return body.decode(errors="replace")[:200]

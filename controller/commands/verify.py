@@ -88,7 +88,7 @@ def find(asked: Sequence[str], folder: Path, zone: str) -> tuple[str | None, lis
     for text in asked:
         path = Path(text)
         if not path.exists():
-            raise NoJournal(f"{text} is neither a day (20261122, today, yesterday) nor a file")
+            raise NoJournal(f"{text} is neither a day (2026-11-22, 20261122, today or yesterday) nor a file")
         files = [header.file for parts in starts(path) for header in parts] if path.is_dir() else [path]
         if not files:
             raise NoJournal(f"no journal in {path}")

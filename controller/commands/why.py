@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
     zone = settings.plan.timezone
     day = None
     if arguments.day is not None and (day := day_of(arguments.day, zone)) is None:
-        print(f"why: {arguments.day!r} is no day; such as 20261122, today, yesterday", file=sys.stderr)
+        print(f"why: {arguments.day!r} is no day; such as 2026-11-22, 20261122, today or yesterday", file=sys.stderr)
         return 2
     folder = settings.data / "journal"
     try:

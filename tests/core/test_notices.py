@@ -20,7 +20,7 @@ from pbx import commands as order
 from pbx import events as event
 from pbx.call import CallState, Outcome
 from pbx.callback import CallbackKind, CallbackState
-from pbx.commands import Announce, Command, HangUp, Play, SaveCallback
+from pbx.commands import Announce, Command, HangUp, Play, Reply, SaveCallback
 from pbx.events import TimerKind
 from pbx.ids import ActorId, AgentId, RequestId
 from pbx.notice import (
@@ -438,6 +438,18 @@ def test_a_refused_notice_is_told_to_nobody_and_written_down(
     assert hall.replied(NoticeGiven, *wanted, by=by) == code
     assert not hall.house.incidents
     assert none(hall.said, SaveNotice, Announce)
+
+
+@pytest.mark.parametrize(("kind", "area", "of"), [("flood", "", "notice_kinds"), ("water", "atlantis", "areas")])
+def test_a_notice_of_an_unknown_kind_or_area_is_refused_with_those_that_there_are(
+    kind: str, area: str, of: str
+) -> None:
+    hall = Hall()
+    there = ",".join(sorted(getattr(hall.plan, of)))
+    assert there
+    assert only(hall.asked(NoticeGiven, kind, area, None, None, None, True), Reply).detail == (("allowed", there),)
+    none_known = Hall(notice_kinds=frozenset())
+    assert only(none_known.asked(NoticeGiven, "flood", "", None, None, None, True), Reply).detail == ()
 
 
 def test_a_supervisor_of_one_queue_gives_and_ends_notices_for_that_one() -> None:

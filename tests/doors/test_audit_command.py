@@ -118,5 +118,5 @@ def test_without_a_trail_and_with_a_wrong_date(tmp_path: Path, capsys: pytest.Ca
     assert main(["audit", "--config", str(file)]) == 0
     assert main(["audit", "--config", str(file), "--check"]) == 0
     assert main(["audit", "--config", str(file), "--day", "2026-22-11"]) == 2
-    assert "is no day; such as 20261122, today, yesterday" in capsys.readouterr().err
+    assert "is no day; such as 2026-11-22, 20261122, today or yesterday" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
