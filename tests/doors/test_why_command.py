@@ -13,6 +13,7 @@ from controller.journal import JournalWriter
 from pbx.events import CallsRestored
 from pbx.ids import AgentId
 from tests.builders import ONE, THREE, TWO, Hall
+from tests.core.test_callbacks import NUMBER, desk, dialled, fails, waiting_request
 from tests.virtual_time import START
 
 pytestmark = pytest.mark.doors
@@ -147,3 +148,21 @@ def test_what_nobody_knows_is_1_and_names_the_days(config: Path, capsys: pytest.
     assert f"knows a call or ticket call-9.9; days: {day}" in err
     status, _, err = told(config, capsys, ONE, "--day", "yesteryear")
     assert (status, "is no day" in err) == (2, True)
+
+
+def test_a_call_back_request_and_its_failed_attempt_tell_the_same_story(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hall = desk()
+    request = waiting_request(hall)
+    call = dialled(hall).call
+    fails(hall, call, "busy")
+    keep(config, hall)
+    status, out, _ = told(config, capsys, request.id)
+    assert status == 0
+    assert out.startswith(f"回拨 call-back {request.id}\n")
+    assert "第 1 次呼叫: 占线 · attempt 1: busy" in out
+    assert NUMBER not in out
+    assert told(config, capsys, call)[1] == out
+    found = json.loads(told(config, capsys, call, "--json")[1])
+    assert (found["request"], len(found["moments"])) == (request.id, 4)
