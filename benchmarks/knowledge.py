@@ -253,7 +253,7 @@ async def _file(desk: KnowledgeDesk) -> float:
     rows = [Entry(0, 1, KnowledgeState.DRAFT, content, 1, 1, None, "bench", 0.0) for content in corpus(5_000)]
     data = written(rows, Format.CSV).replace(b"K000000", b"")
     begun = time.perf_counter()
-    done = await desk.take_in(Format.CSV, data, WRITER, submit=False)
+    done = await desk.take_in(Format.CSV, data, WRITER, submit=False, anew=False)
     if done.made != len(rows):
         raise RuntimeError(f"only {done.made} rows were taken")
     return time.perf_counter() - begun

@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     phone.add_argument("id", nargs="?", help="an extension; without one: how a citizen's softphone dials in")
 
     audit = add("audit", "what supervisors ordered: read the trail, or check that it is whole", "audit")
-    audit.add_argument("--day", metavar="DATE", help="only this day, such as 2026-11-22")
+    audit.add_argument("--day", metavar="DATE", help="only this day: 2026-11-22, 20261122, today or yesterday")
     audit.add_argument("--agent", metavar="ID", help="only lines about this agent")
     audit.add_argument("--json", action="store_true", help="as JSON")
     audit.add_argument("--check", action="store_true", help="find changed and missing lines; prints the last seal")
@@ -117,7 +117,7 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--check", action="store_true", help="compare with Erlang C or A; without PLAN both samples")
     simulate.add_argument("--verify", action="store_true", help="hold every decision against the promises of verify")
     simulate.add_argument("--seed", type=_whole, help="instead of the plan's")
-    simulate.add_argument("--runs", type=_positive, help="instead of the plan's")
+    simulate.add_argument("--runs", type=_positive, help="instead of the plan's; with --check no more either")
     simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
 
     why = add("why", "tell every decision about a call, with its reason", "why")

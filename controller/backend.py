@@ -59,7 +59,7 @@ from pbx.events import (
 )
 from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId
 from pbx.notice import Incident, Registration
-from pbx.supervision import SupervisorRequest
+from pbx.supervision import AuditEntry, SupervisorRequest
 from recordings.transcript import Transcript
 from web.backend import (
     TALKING_STATES,
@@ -224,6 +224,7 @@ class HotlineBackend:
                     limit is not None and now > agent.since + limit,
                     agent.until or None,
                     forced_by=house.forced_by(agent.id),
+                    seat_taken_by=taken[1] if (taken := house.seats.taken(agent.id)) is not None else None,
                     heard=agent.id in heard,
                 )
                 for agent in house.roster.agents()
@@ -329,6 +330,10 @@ class HotlineBackend:
                 for one in state.spies.values()
             ),
         )
+
+    async def note(self, entry: AuditEntry) -> None:
+        """A line of the audit trail."""
+        await from_store(self._records.note(entry))
 
     async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
         """The audit trail."""

@@ -33,7 +33,7 @@ from controller.engine import Engine, WallClock, cancelled
 from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
 from controller.journal import JournalWriter
-from controller.journal_file import fresher, newest_records
+from controller.journal_file import fresher, latest_ended, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
 from controller.open311 import open311_of
@@ -42,6 +42,7 @@ from controller.own_sounds import OwnSounds
 from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
+from controller.query_tries import QUERY_TRIES
 from controller.records import Operations, Records
 from controller.reminders import Reminders
 from controller.schema import upgrade
@@ -198,7 +199,12 @@ class Hotline:
         await asyncio.to_thread(own_sounds.publish)
         citizens = settings.raw.citizens
         queries = HotlinePublic(
-            records, load_or_make_token(data / "query-key"), settings.tickets, self.clock, citizens.queries
+            records,
+            load_or_make_token(data / "query-key"),
+            settings.tickets,
+            self.clock,
+            citizens.queries,
+            data / QUERY_TRIES,
         )
         performer.look_up = queries.by_phone
         events = HotlineEvents(
@@ -246,7 +252,8 @@ class Hotline:
         backend.engine = engine
 
         today = datetime.fromtimestamp(self.clock(), ZoneInfo(plan.timezone)).replace(hour=0, minute=0, second=0)
-        backend.restore(await records.calls(today.timestamp(), self.clock() + 1.0))
+        todays = await records.calls(today.timestamp(), self.clock() + 1.0)
+        backend.restore(todays)
         earlier = await records.calls(self.clock() - remember_s(plan), self.clock() + 1.0)
         engine.post(remembered(earlier, await records.listings(), self.clock()))
         opened = {record.call: record for record in await records.open_calls()}
@@ -260,7 +267,7 @@ class Hotline:
         engine.post(DeskNoticesRestored(await records.desk_notices(), self.clock()))
         live_then = tuple(record for record in opened.values() if record.ended_at is None)
         engine.post(CallbacksRestored(tuple(await records.open_callbacks()), self.clock()))
-        engine.post(CallsRestored(live_then, self.clock()))
+        engine.post(CallsRestored(live_then, self.clock(), latest_ended([*todays, *newest.values()])))
         skills, queues = await records.overrides()
         if skills or queues:
             engine.post(OverridesRestored(skills, queues, self.clock()))

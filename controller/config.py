@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from controller.config_faults import ConfigError, Problem, dotted, fault_at, parse, read_text, without_faults
+from controller.config_faults import ConfigError, Problem, dotted, fault_at, parse, read_text
+from controller.config_mend import mend
 from controller.config_organisations import ticket_policy
 from controller.config_plan import HOME, PlanReader
 from controller.config_sections import HotlineFile
 from controller.knowledge_plan import KnowledgePlan, knowledge_plan
 from controller.plan import Plan
+from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
 from tickets.ticket import TicketPolicy
 
@@ -50,12 +50,12 @@ def load(file: Path, *, sounds: Path | None = None) -> Settings:
         Problem(str(file), line, f"{dotted(path)} stands twice (first in line {lines.lines[path]}); keep one")
         for line, path in lines.doubled
     ]
-    table, broken = parse(file, text, lines)
+    table, broken, left_out = parse(file, text, lines)
     problems += broken
     if table is None:
         raise ConfigError(problems)
     version = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return settings_of(file, table, lines, version, sounds=sounds, problems=problems)
+    return settings_of(file, table, lines, version, sounds=sounds, problems=problems, left_out=left_out)
 
 
 def settings_of(
@@ -66,23 +66,20 @@ def settings_of(
     *,
     sounds: Path | None = None,
     problems: Sequence[Problem] = (),
+    left_out: Sequence[TomlPath] = (),
 ) -> Settings:
-    """The settings that a parsed file means; `problems` are those found in it before. Raises `ConfigError`."""
-    problems = list(problems)
-    try:
-        raw = HotlineFile.model_validate(table)
-    except ValidationError as error:
-        problems += [fault_at(file, lines, fault) for fault in error.errors()]
-        rest = without_faults(table, error)
-        if rest is not None:  # what can be read is checked too, so that everything is named in one run
-            reader = PlanReader(file, lines, rest, sounds or HOME / "ivr" / "sounds")
-            reader.plan("")
-            problems += reader.problems
-        raise ConfigError(problems) from error
+    """The settings that a parsed file means; `problems` are those found in it before, `left_out` the places that they
+    have left without a value. Raises `ConfigError` with the faults of every stage that can be reached.
+    """
+    mended = mend(table, left_out)
+    problems = [*problems, *(fault_at(file, lines, fault) for fault in mended.faults)]
+    raw = mended.file
+    if raw is None:
+        raise ConfigError(problems)
     sounds = sounds or HOME / "ivr" / "sounds"
-    reader = PlanReader(file, lines, raw, sounds)
+    reader = PlanReader(file, lines, raw, sounds, mended)
     plan = reader.plan(version)
-    tickets = ticket_policy(reader)
+    tickets = ticket_policy(reader, plan.menus if plan is not None else None)
     knowledge = knowledge_plan(raw.knowledge, file.parent, reader.wrong)
     problems += reader.problems
     if problems or plan is None or tickets is None:

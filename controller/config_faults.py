@@ -5,15 +5,11 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from controller.config_sections import HotlineFile
 from controller.toml_lines import Path as TomlPath
-from controller.toml_lines import TomlLines
+from controller.toml_lines import TomlLines, one_value
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,61 +46,34 @@ def read_text(file: Path) -> str:
         raise ConfigError([Problem(str(file), line, "is not UTF-8 text; save it as UTF-8")]) from error
 
 
-def parse(file: Path, text: str, lines: TomlLines) -> tuple[dict[str, Any] | None, list[Problem]]:
-    """The file's table; keys that stand twice are left out, so that the rest can be checked in the same run."""
+def parse(file: Path, text: str, lines: TomlLines) -> tuple[dict[str, Any] | None, list[Problem], tuple[TomlPath, ...]]:
+    """The file's table (None: it is not TOML), what is wrong, and the places whose values are left out for it.
+
+    Left out is what stands twice, and a value of one line that is none: the rest is checked in the same run.
+    """
     rows = text.splitlines()
     for line, _path in lines.doubled:
         rows[line - 1] = ""
-    try:
-        return tomllib.loads("\n".join(rows)), []
-    except tomllib.TOMLDecodeError as error:
-        message = str(error)
-        line = 1
-        if "(at line " in message:
-            line = int(message.split("(at line ")[1].split(",")[0])
-            message = message.split(" (at line ")[0]
-        elif "end of document" in message:
-            line = len(rows)
-        return None, [Problem(str(file), line, f"is not TOML here: {message}")]
+    problems: list[Problem] = []
+    left_out: list[TomlPath] = []
+    while True:
+        try:
+            return tomllib.loads("\n".join(rows)), problems, tuple(left_out)
+        except tomllib.TOMLDecodeError as error:
+            message = str(error)
+            line = 1
+            if "(at line " in message:
+                line = int(message.split("(at line ")[1].split(",")[0])
+                message = message.split(" (at line ")[0]
+            elif "end of document" in message:
+                line = len(rows)
+        problems.append(Problem(str(file), line, f"is not TOML here: {message}"))
+        path = next((path for path, number in lines.lines.items() if number == line), None)
+        if path is None or not rows[line - 1] or not one_value(rows[line - 1]):
+            return None, problems, ()
+        left_out.append(path)
+        rows[line - 1] = ""
 
-
-def without_faults(table: dict[str, Any], error: ValidationError) -> HotlineFile | None:
-    """The file as it would be without the values that are wrong; None when it cannot do without them.
-
-    A value that an entry cannot do without is replaced by one that stands nowhere else, so that the entries keep their
-    places and what else is wrong in them is named in the same run.
-    """
-    for fault in error.errors():
-        place: Any = table
-        *around, name = [part for part in fault["loc"] if part != "[key]"]
-        for part in around:
-            try:
-                place = place[part]
-            except (KeyError, IndexError, TypeError):
-                break
-        else:
-            if isinstance(place, dict):
-                place.pop(name, None)
-                if len(around) == 2 and around[0] in _NEEDED and name in _NEEDED[around[0]]:
-                    stands = _NEEDED[around[0]][name]
-                    place[name] = stands.format(around[1]) if isinstance(stands, str) else stands
-            elif isinstance(place, list) and around[-1:] != ["hours"] and isinstance(name, int) and len(around) == 2:
-                place[name] = place[name - 1] if name else ""
-    try:
-        return HotlineFile.model_validate(table)
-    except ValidationError:
-        return None
-
-
-_NEEDED: dict[Any, dict[Any, Any]] = {
-    "numbers": {"dialled": "000000000{}"},
-    "queues": {"id": "missing-{}", "name_zh": "?", "name_en": "?"},
-    "agents": {"id": "999{:05d}", "name": "?"},
-    "extensions": {"id": "998{:05d}", "name": "?"},
-    "areas": {"id": "missing-{}"},
-    "callers": {"number": "997{:05d}", "kind": "vip", "until": date(2999, 12, 31)},
-}
-"""What an entry cannot do without, and what stands there while the rest of a faulty file is checked."""
 
 _WORDS = {
     "extra_forbidden": "is not a known setting; correct its name or take it out",

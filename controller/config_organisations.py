@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from controller.config_plan import PlanReader
 from controller.config_sections import OrganisationSection
 from controller.toml_lines import Path as TomlPath
+from ivr.menu import Menu, QueueNode
 from tickets.classes import SAMPLE, ClassError, ClassTree, load_classes
 from tickets.organisations import OrganisationError, OrganisationTree, OrgKind, parse_organisations
 from tickets.ticket import TicketPolicy
@@ -20,7 +22,8 @@ class _CityReader(PlanReader):
         assert city.tickets is not None
         own = {name: getattr(city.tickets, name) for name in city.tickets.model_fields_set}
         tickets = reader.raw.tickets.model_copy(update=own)
-        super().__init__(reader.file, reader.lines, reader.raw.model_copy(update={"tickets": tickets}), reader.sounds)
+        raw = reader.raw.model_copy(update={"tickets": tickets})
+        super().__init__(reader.file, reader.lines, raw, reader.sounds, reader.mended)
         self._place: TomlPath = ("organisations", index)
 
     def wrong(self, path: TomlPath, text: str) -> None:
@@ -28,29 +31,32 @@ class _CityReader(PlanReader):
         super().wrong((*self._place, *path), text)
 
 
-def ticket_policy(reader: PlanReader) -> TicketPolicy | None:
-    """The rules for tickets with the organisations in which they hold; None after noting what contradicts itself."""
+def ticket_policy(reader: PlanReader, menus: Mapping[str, Menu] | None) -> TicketPolicy | None:
+    """The rules for tickets with the organisations in which they hold; None after noting what contradicts itself.
+
+    `menus`: those of the plan, by their ids; None where something is wrong in it.
+    """
     usual = reader.tickets()
     tree, classes = _tree(reader), _classes(reader)
-    numbers = _numbers(reader, tree) if tree is not None else {}
+    numbers = _numbers(reader, tree, menus) if tree is not None else {}
+    name = _exchange(reader)
+    local = _cities(reader)
     if usual is None or tree is None or classes is None:
         return None
-    name = _exchange(reader, tree)
     common = replace(
-        usual, units=tree.register(), organisations=tree, classes=classes, numbers=numbers, installation=name
+        usual,
+        units=tree.register(),
+        organisations=tree,
+        classes=classes,
+        numbers=numbers,
+        queues={queue.id: queue.city for queue in reader.raw.queues if queue.city is not None},
+        city=numbers.get(reader.raw.hotline.default_number or reader.raw.numbers[0].dialled, ""),
+        installation=name,
     )
-    local = {}
-    for index, one in enumerate(reader.raw.organisations):
-        if one.tickets is None:
-            continue
-        if one.kind not in (OrgKind.CITY.value, OrgKind.PROVINCE.value):
-            reader.wrong(("organisations", index, "tickets"), "only a city or a province has rules of its own")
-            continue
-        city = _CityReader(reader, index, one)
-        own = city.tickets()
-        reader.problems += city.problems
-        if own is not None:
-            local[one.id] = replace(
+    return replace(
+        common,
+        local={
+            city: replace(
                 common,
                 hours=own.hours,
                 calendar=own.calendar,
@@ -59,10 +65,27 @@ def ticket_policy(reader: PlanReader) -> TicketPolicy | None:
                 steps=own.steps,
                 local={},
             )
-    return replace(common, local=local)
+            for city, own in local.items()
+        },
+    )
 
 
-def _exchange(reader: PlanReader, tree: OrganisationTree) -> str:
+def _cities(reader: PlanReader) -> dict[str, TicketPolicy]:
+    """The rules of the cities and provinces that have some of their own."""
+    local = {}
+    for index, one in enumerate(reader.raw.organisations):
+        if one.tickets is None:
+            continue
+        if one.kind not in (OrgKind.CITY.value, OrgKind.PROVINCE.value):
+            reader.wrong(("organisations", index, "tickets"), "only a city or a province has rules of its own")
+            continue
+        city = _CityReader(reader, index, one)
+        local[one.id] = city.tickets()
+        reader.problems += city.problems
+    return local
+
+
+def _exchange(reader: PlanReader) -> str:
     """Our name in the exchange; empty where there is none."""
     section = reader.raw.exchange
     known = {one.id for one in section.peers}
@@ -115,8 +138,11 @@ def _classes(reader: PlanReader) -> ClassTree | None:
     return None
 
 
-def _numbers(reader: PlanReader, tree: OrganisationTree) -> dict[str, str]:
-    """The city of each number. A tree with one hotline needs no number that says so."""
+def _numbers(reader: PlanReader, tree: OrganisationTree, menus: Mapping[str, Menu] | None) -> dict[str, str]:
+    """The city of each number. A tree with one hotline needs no number that says so.
+
+    With several, a number without a city would give tickets to nobody: none of their people would see them.
+    """
     raw = reader.raw
     hotlines = [one.id for one in tree if tree.hotline(one.id) == one.id and not tree.peer(one.id)]
     if len(tree):
@@ -135,6 +161,13 @@ def _numbers(reader: PlanReader, tree: OrganisationTree) -> dict[str, str]:
         if one.city is not None and theirs is not None and theirs != one.city:
             reader.wrong(("numbers", index, "direct"), f"is a queue of {theirs}, and the number belongs to {one.city}")
         city = one.city or theirs or (hotlines[0] if len(hotlines) == 1 else None)
+        menu = menus.get(one.menu or "") if menus is not None else None
+        if city is None and menu is not None:  # a menu that leads to the queues of one city alone is that city's
+            led = {node.queue: queues.get(node.queue) for node in menu.nodes.values() if isinstance(node, QueueNode)}
+            city = next(iter(led.values())) if len(set(led.values())) == 1 else None
         if city is not None:
             numbers[one.dialled] = city
+        elif hotlines and (one.menu is None or menu is not None):
+            names = ", ".join(hotlines)
+            reader.wrong(("numbers", index, "city"), f"is missing: whose the tickets of its calls are, one of {names}")
     return numbers

@@ -19,7 +19,8 @@ from agents.agent import MISSED, PHONE_LOST, SIGNED_IN, AgentRules
 from agents.rights import ADMIN, EVERY_QUEUE, SYSTEM, Actor, Right
 from agents.roster import AgentProfile
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
-from controller.config_sections import HotlineFile, NumberSection, QueueSection, ReasonSection
+from controller.config_mend import Mended
+from controller.config_sections import HotlineFile, HotlineSection, NumberSection, QueueSection, ReasonSection
 from controller.config_tickets import ticket_policy
 from controller.database import StoreError, database_url
 from controller.hold_keys import MENU, QUEUE
@@ -49,6 +50,8 @@ from pbx.ids import ActorId, AgentId, QueueId, SkillId
 from recordings.policy import RecordingPolicy, StartAt
 from tickets.ticket import TicketPolicy
 
+USUAL_ZONE = HotlineSection().timezone
+
 HOME = Path(__file__).resolve().parent.parent
 """The folder of the program: menus and sounds that come with it are found from here."""
 
@@ -64,21 +67,32 @@ def _requirement(queue: QueueSection) -> Requirement:
 class PlanReader:
     """Turns the typed file into a plan and finds what contradicts itself."""
 
-    def __init__(self, file: Path, lines: TomlLines, raw: HotlineFile, sounds: Path) -> None:
+    def __init__(
+        self, file: Path, lines: TomlLines, raw: HotlineFile, sounds: Path, mended: Mended | None = None
+    ) -> None:
         self.file, self.lines, self.raw, self.sounds = file, lines, raw, sounds
+        self.mended = mended or Mended(raw, [])
         self.problems: list[Problem] = []
 
     def wrong(self, path: TomlPath, text: str) -> None:
-        """Note what is wrong at `path`."""
+        """Note what is wrong at `path`, unless it only follows from what is known to be wrong."""
+        if self.mended.follows(path, text):
+            return
+        text = self.mended.real(text)
         self.problems.append(Problem(str(self.file), self.lines.line_of(path), f"{dotted(path)} {text}"))
+
+    def zone(self) -> ZoneInfo:
+        """The time zone; the usual one stands in for one that there is not."""
+        try:
+            return ZoneInfo(self.raw.hotline.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            return ZoneInfo(USUAL_ZONE)
 
     def plan(self, version: str) -> Plan | None:
         """The plan; None after noting what contradicts itself."""
         raw = self.raw
-        try:
-            ZoneInfo(raw.hotline.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
-            self.wrong(("hotline", "timezone"), f"{raw.hotline.timezone!r} is no time zone, such as Asia/Shanghai")
+        if self.zone().key != raw.hotline.timezone:
+            self.wrong(("hotline", "timezone"), f"{raw.hotline.timezone!r} is no time zone, such as {USUAL_ZONE}")
         self._doubles("numbers", [number.dialled for number in raw.numbers], "dialled")
         self._doubles("queues", [queue.id for queue in raw.queues], "id")
         self._doubles("agents", [agent.id for agent in raw.agents], "id")
@@ -105,7 +119,11 @@ class PlanReader:
             for one in raw.agents
         }
         for index, plan in enumerate(queues.values()):
-            if agents and not any(fits(agent.skills, plan.requirement) for agent in agents.values()):
+            if (
+                agents
+                and self._skills_are_known()
+                and not any(fits(agent.skills, plan.requirement) for agent in agents.values())
+            ):
                 self.wrong(
                     ("queues", index, "skills"), f"no agent fits ({plan.requirement}); its callers would wait for ever"
                 )
@@ -174,6 +192,10 @@ class PlanReader:
                 for sound in sorted(self.sounds.glob("*/*.alaw"))
             },
         )
+
+    def _skills_are_known(self) -> bool:
+        """Whether every agent's skills could be read; without them nobody can say who fits."""
+        return not any(place[0] == "agents" and place[2:] == ("skills",) for place in self.mended.places)
 
     def _codes(self) -> None:
         """Each code must be told from the others by the phone that dials it."""
@@ -345,10 +367,7 @@ class PlanReader:
     def _callers(self, queues: Mapping[QueueId, QueuePlan]) -> Iterator[Listed]:
         """The entries of the caller list; those whose last day is over stay, and count no more."""
         self._doubles("callers", [one.number for one in self.raw.callers], "number")
-        try:
-            zone = ZoneInfo(self.raw.hotline.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
-            return  # named already
+        zone = self.zone()
         for index, one in enumerate(self.raw.callers):
             if one.queue is not None and one.queue not in queues:
                 self.wrong(("callers", index, "queue"), f"{one.queue!r} is no queue; there are: {', '.join(queues)}")
@@ -566,7 +585,7 @@ class PlanReader:
         self.problems += [
             Problem(str(file), line, f"{dotted(path)} stands twice; keep one") for line, path in lines.doubled
         ]
-        table, broken = parse(file, text, lines)
+        table, broken, left_out = parse(file, text, lines)
         self.problems += broken
         if table is None:
             return None
@@ -580,13 +599,15 @@ class PlanReader:
             starts = {number.language for number in self.raw.numbers if number.menu == menu.id}
             found = check_menu(menu, queues=set(queues), prompts=prompts, languages=starts)
         for problem in found:
+            if any(problem.path.startswith(dotted(path)) for path in left_out):
+                continue  # known to be wrong
             line = lines.line_of(tuple(problem.path.split(".")))
             self.problems.append(Problem(str(file), line, str(problem)))
         return menu
 
-    def tickets(self) -> TicketPolicy | None:
-        """The rules for tickets; None after noting what contradicts itself."""
-        return ticket_policy(self.raw, self.file, self.wrong)
+    def tickets(self) -> TicketPolicy:
+        """The rules for tickets; of no use after noting what contradicts itself."""
+        return ticket_policy(self.raw, self.file, self.zone().key, self.wrong)
 
     def _recording(self) -> RecordingPolicy | None:
         section = self.raw.recording

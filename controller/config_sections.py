@@ -46,7 +46,7 @@ class NumberSection(Section):
     dialled: Dialled
     menu: Id | None = None
     direct: Id | None = None
-    city: Id | None = None  # whose number it is, by the id of [[organisations]]; default: the city of its queue
+    city: Id | None = None  # whose number it is, by the id of [[organisations]]; default: that of its queues
     language: Literal["zh", "en"] = "zh"
     hours: dict[str, Any] = Field(default_factory=dict)  # empty = 7x24 (domain.md A2)
     when_closed: Literal["message", "callback", "voice-message"] = "message"
@@ -351,16 +351,19 @@ class Open311Section(Section):
 
     @model_validator(mode="after")
     def _one_code_each(self) -> Open311Section:
+        wrong = []
         codes = [one.code for one in self.services]
         if len(set(codes)) < len(codes):
-            raise ValueError("two services have the same code")
+            wrong.append("two services have the same code")
         for service in self.services:
             asked = [one.code for one in service.attributes]
             if len(set(asked)) < len(asked):
-                raise ValueError(f"two attributes of {service.code} have the same code")
+                wrong.append(f"two attributes of {service.code} have the same code")
             for one in service.attributes:
                 if one.datatype.endswith("valuelist") is not bool(one.values):
-                    raise ValueError(f"attribute {one.code}: the two lists, and only they, have values")
+                    wrong.append(f"attribute {one.code}: the two lists, and only they, have values")
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import time
 from pathlib import Path
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
 from controller.config_sections import AmountSection, HotlineFile, TicketsSection
 from controller.config_webhooks import listeners
@@ -24,8 +23,8 @@ Wrong = Callable[[TomlPath, str], None]
 EXTENSION = Limit(5, Unit.WORKING_DAYS, "GK: as much as the usual limit")
 
 
-def ticket_policy(raw: HotlineFile, file: Path, wrong: Wrong) -> TicketPolicy | None:
-    """The rules for tickets; None after noting what contradicts itself."""
+def ticket_policy(raw: HotlineFile, file: Path, zone: str, wrong: Wrong) -> TicketPolicy:
+    """The rules for tickets in the time `zone`; of no use after noting what contradicts itself."""
     section = raw.tickets
     for name in section.close_working_days:
         _type(name, ("tickets", "close_working_days", name), wrong)
@@ -40,11 +39,10 @@ def ticket_policy(raw: HotlineFile, file: Path, wrong: Wrong) -> TicketPolicy | 
         if end == time(23, 59):
             wrong(("tickets", "working_hours", index), "leaves out the last minute of the day; write 24:00")
     try:
-        hours = WorkingHours(spans, raw.hotline.timezone)
-        ZoneInfo(hours.zone)
-    except (ValueError, KeyError) as error:
+        hours = WorkingHours(spans, zone)
+    except ValueError as error:
         wrong(("tickets", "working_hours"), str(error))
-        return None
+        hours = WorkingHours(zone=zone)
     days = {day: False for day in section.holidays} | {day: True for day in section.workdays}
     calendar = ChineseCalendar(MappingProxyType(days), years=MappingProxyType(_years(section, file, wrong)))
     return TicketPolicy(

@@ -28,7 +28,7 @@ import tickets.exchange.tables
 import tickets.incidents_sql  # its tables and those of the terms join the others of the room
 import tickets.ownership_sql
 import tickets.sql
-from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
+from controller import audit_rows, desk_notice_rows, import_rows, notice_rows, override_rows
 
 if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
     import psycopg
@@ -46,6 +46,7 @@ METADATAS: tuple[MetaData, ...] = (
     override_rows.metadata,
     notice_rows.metadata,
     desk_notice_rows.metadata,
+    import_rows.metadata,
 )
 """The tables of every room that has any."""
 

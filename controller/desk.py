@@ -66,9 +66,14 @@ def ask(
     rules = house.plan.agent_rules
     after = agents.step(before, cause, now, call=call, leg=leg, reason=reason, extend_s=extend_s, rules=rules)
     if isinstance(after, Refused):
-        return after.code
+        return after.code if after.code != "phone_unreachable" else _out_of_reach(house, agent)
     put(house, before, after)
     return ""
+
+
+def _out_of_reach(house: House, agent: AgentId) -> str:
+    """Why an agent's phone cannot be rung: there is none at which he could sit, or it is not registered."""
+    return "no_seat" if house.seats.phone_of(agent) is None else "phone_unreachable"
 
 
 def put(house: House, before: Agent, after: Agent) -> None:
@@ -160,20 +165,22 @@ def talk_was_none(house: House, agent: AgentId, call: CallId, now: float, *, mis
 
 def signed_in(house: House, event: AgentSignedIn, now: float) -> None:
     """签入, at his own phone or at the seat that he names."""
-    _answer(house, event.request, sign_in(house, event.agent, event.seat, now))
+    _answer(house, event.request, sign_in(house, event.agent, event.seat, now), event.agent)
 
 
 def sign_in(house: House, agent: AgentId, seat: AgentId | None, now: float) -> str:
     """Sign an agent in at a phone; gives the code of a refusal, empty when he is signed in.
 
-    A second sign-in takes over: he is signed out where he was, and whoever sits at the new seat is signed out too.
-    While either is at a call nothing changes (``agent_in_call``, ``seat_in_call``): no call is ever taken from anybody.
+    Without a seat he signs in at his own phone, also when he sits elsewhere; ``no_seat`` where he has none, or somebody
+    else has it. A second sign-in takes over: he is signed out where he was, and whoever sits at the new seat is signed
+    out too. While either is at a call nothing changes (``agent_in_call``, ``seat_in_call``): no call is ever taken from
+    anybody.
     """
     known, seats = house.agent(agent), house.seats
     if known is None:
         return "unknown_agent"
     here = seats.phone_of(agent)
-    wanted = seat or here
+    wanted = seat or seats.home(agent)
     if wanted is None:
         return "no_seat"
     if wanted not in seats:
@@ -226,15 +233,23 @@ def went_ready(house: House, event: AgentWentReady, now: float) -> None:
     known = house.agent(event.agent)
     if known is not None and known.state is AgentState.OFFLINE:
         if not known.phone:
-            _answer(house, event.request, "phone_unreachable")
+            _answer(house, event.request, _out_of_reach(house, event.agent), event.agent)
             return
         ask(house, event.agent, AgentInput.SIGN_IN, now)
-    _answer(house, event.request, ask(house, event.agent, AgentInput.GO_READY, now))
+    _answer(house, event.request, ask(house, event.agent, AgentInput.GO_READY, now), event.agent)
 
 
 def went_not_ready(house: House, event: AgentWentNotReady, now: float) -> None:
     """示忙, with a reason."""
-    _answer(house, event.request, go_not_ready(house, event.agent, event.reason, now))
+    code = go_not_ready(house, event.agent, event.reason, now)
+    house.emit(Reply(event.request, not code, code, reasons_told(house, code)))
+
+
+def reasons_told(house: House, code: str) -> tuple[tuple[str, str], ...]:
+    """What a reply says besides its code: the reasons that there are, to whoever has given another one."""
+    if code != "unknown_reason":
+        return ()
+    return (("allowed", ",".join(house.plan.agent_rules.not_ready_reasons)),)
 
 
 def go_not_ready(house: House, agent: AgentId, reason: str, now: float) -> str:
@@ -256,8 +271,12 @@ def wrap_up_extended(house: House, event: WrapUpExtended, now: float) -> None:
     _answer(house, event.request, code)
 
 
-def _answer(house: House, request: RequestId, code: str) -> None:
-    house.emit(Reply(request, not code, code))
+def _answer(house: House, request: RequestId, code: str, agent: AgentId | None = None) -> None:
+    """Answer a request of `agent`; to one whose phone somebody else has, with that phone. Who that is stands in the
+    overview, where those look who may see it.
+    """
+    taken = house.seats.taken(agent) if agent is not None and code == "no_seat" else None
+    house.emit(Reply(request, not code, code, (("taken", taken[0]),) if taken is not None else ()))
 
 
 # ---------------------------------------------------------------- clocks and phones

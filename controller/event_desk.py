@@ -20,7 +20,8 @@ from tickets.incidents import IncidentView, MassIncident
 from tickets.moves import Actor
 from tickets.repeats import Draft, RepeatRules
 from tickets.repeats_found import Found
-from tickets.ticket import TicketPolicy
+from tickets.shown import sees_ticket
+from tickets.ticket import Ticket, TicketPolicy
 
 log = logging.getLogger(__name__)
 
@@ -42,19 +43,30 @@ class HotlineEvents:
         self._store, self._policy, self._clock, self._over = store, policy, clock, over
         self._rules, self._follow_up = rules or RepeatRules(), follow_up or FollowUpRules()
         # A person waits for it and is told when it fails: nothing to keep for later.
-        self._write: Operation[Work, MassIncident] = Operation("incident", lambda connection, work: work(connection))
+        self._write: Operation[Work, MassIncident] = Operation(
+            "incident", lambda connection, work: work(connection), posts=True
+        )
 
     async def repeats(self, draft: Draft, viewer: Actor) -> Found:
         """Tickets that are likely about the same."""
         return await from_store(self._store.read(repeats_sql.repeats_of, draft, viewer, self._policy, self._rules))
 
-    async def incidents(self, since: float, until: float) -> Sequence[IncidentView]:
+    async def incidents(self, since: float, until: float, viewer: Actor) -> Sequence[IncidentView]:
         """The incidents of a span, and those that go on."""
-        return await from_store(self._store.read(incident_rows.listed, since, until))
 
-    async def incident(self, id: str) -> IncidentView | None:
+        def read(connection: Connection) -> list[IncidentView]:
+            return incidents_sql.seen(connection, incident_rows.listed(connection, since, until), viewer, self._policy)
+
+        return await from_store(self._store.read(read))
+
+    async def incident(self, id: str, viewer: Actor) -> IncidentView | None:
         """One incident."""
-        return await from_store(self._store.read(incident_rows.get, id))
+
+        def read(connection: Connection) -> IncidentView | None:
+            found = incident_rows.get(connection, id)
+            return next(iter(incidents_sql.seen(connection, [found], viewer, self._policy)), None) if found else None
+
+        return await from_store(self._store.read(read))
 
     async def open_incident(self, title: str, numbers: Sequence[TicketNumber], actor: Actor) -> MassIncident:
         """Make an incident of these tickets."""
@@ -77,9 +89,13 @@ class HotlineEvents:
         self.end_notices(id)
         return await self._settle(closed)
 
-    async def follow_ups(self, limit: int) -> Sequence[Due]:
+    async def follow_ups(self, limit: int, viewer: Actor) -> Sequence[Due]:
         """The tickets to be called back now."""
-        return await from_store(self._store.read(follow_up_sql.list_due, self._clock(), self._follow_up, limit))
+
+        def sees(ticket: Ticket) -> bool:
+            return sees_ticket(ticket, viewer, self._policy)
+
+        return await from_store(self._store.read(follow_up_sql.list_due, self._clock(), self._follow_up, limit, sees))
 
     def end_notices(self, id: str) -> None:
         """What is said of the incident ends."""

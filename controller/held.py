@@ -52,9 +52,9 @@ def his_leg(live: LiveCall, agent: AgentId) -> ChannelName | None:
     return next((leg for leg, whose in live.legs.items() if whose == agent), None)
 
 
-def answer(house: House, request: RequestId, code: str) -> None:
+def answer(house: House, request: RequestId, code: str, detail: tuple[tuple[str, str], ...] = ()) -> None:
     """Answer a person's request; empty `code` = it is done."""
-    house.emit(Reply(request, not code, code))
+    house.emit(Reply(request, not code, code, detail))
 
 
 def hangs(house: House, live: LiveCall, agent: AgentId) -> Holding | str:

@@ -27,7 +27,7 @@ from pbx.call import CallInput, CallMark, CallRecord, CallState, moved
 from pbx.callback import CallbackRequest
 from pbx.commands import Command, SaveCall
 from pbx.ids import AgentId, CallId, ChannelName, QueueId
-from pbx.memory import NOTICES_KEPT, DeskNotice, SaveDeskNotice
+from pbx.memory import ENDED_KEPT, NOTICES_KEPT, DeskNotice, SaveDeskNotice
 from pbx.notice import Incident, Registration
 from recordings.policy import Milestone
 
@@ -213,6 +213,7 @@ class House:
         self.connected = False
         self.finishing: dict[CallId, LiveCall] = {}  #: ended, but the exchange has not closed the recording yet
         self.restored: dict[CallId, CallRecord] = {}  #: open calls as the store knew them at the start
+        self.over: dict[CallId, None] = {}  #: the latest calls whose end is known, oldest first
         self.callbacks: dict[str, CallbackRequest] = {}  #: the open requests, by id
         self.placed: set[CallId] = set()  #: calls that have been placed for them, and are not over
         self.clocks: dict[str, int] = {}  #: the generation of each request's timer
@@ -310,6 +311,12 @@ class House:
         """Change the call's record and have it stored."""
         live.record = replace(live.record, **changes)  # type: ignore[arg-type]
         self.emit(SaveCall(live.record))
+
+    def ended(self, call: CallId) -> None:
+        """A call's end is known."""
+        self.over[call] = None
+        if len(self.over) > ENDED_KEPT:
+            del self.over[next(iter(self.over))]
 
     def agent(self, agent: AgentId) -> Agent | None:
         """The live state of an agent; None when the configuration does not know him."""

@@ -17,6 +17,7 @@ from pbx.call import CallRecord
 from pbx.commands import Command, SaveCall
 from pbx.events import Event
 from pbx.ids import CallId
+from pbx.memory import ENDED_KEPT
 
 
 class JournalDamaged(Exception):
@@ -126,24 +127,24 @@ TAIL_BYTES = 8 * 1024 * 1024
 """So much of the end of the newest journal is read at a start: minutes of the busiest hour."""
 
 
+TAIL_FILES = 3
+"""At most so many files are read: a controller may have been ended before the database had what it had read."""
+
+
 def newest_records(folder: Path) -> dict[CallId, CallRecord]:
-    """The calls' records as the end of the newest journal below `folder` has them, by call.
+    """The calls' records as the end of the newest journals below `folder` has them, by call.
 
     The database's writer may have been ended with the newest in its hands; the journal was told first. What cannot be
     read is left out: it is a help at the start, not the truth of the past.
     """
-    files = sorted(folder.glob("*.jsonl"))
-    if not files:
-        return {}
-    with files[-1].open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-        lines = file.read().split(b"\n")[1:]  # the first is the header, or half a line
     last: dict[str, Mapping[str, Any]] = {}
-    for line in lines:
+    for line in _tail(sorted(folder.glob("*.jsonl"))[-TAIL_FILES:]):
         data = _parsed(line + b"\n")
         for command in data.get("commands", ()) if data is not None else ():
             if isinstance(command, dict) and command.get("is") == SaveCall.__name__:
-                last[str(command.get("record", {}).get("call"))] = command
+                call = str(command.get("record", {}).get("call"))
+                if not (command.get("unless_ended") and call in last and last[call]["record"].get("ended_at")):
+                    last[call] = command
     found: dict[CallId, CallRecord] = {}
     for command in last.values():
         with contextlib.suppress(CodecError):
@@ -151,6 +152,34 @@ def newest_records(folder: Path) -> dict[CallId, CallRecord]:
             if isinstance(saved, SaveCall):
                 found[saved.record.call] = saved.record
     return found
+
+
+def _tail(files: list[Path]) -> list[bytes]:
+    """The last lines of `files`, oldest first, `TAIL_BYTES` together."""
+    found: list[list[bytes]] = []
+    left = TAIL_BYTES
+    for path in reversed(files):
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - left))
+            found.append(file.read().split(b"\n")[1:])  # the first is the header, or half a line
+        left -= size
+        if left <= 0:
+            break
+    return [line for lines in reversed(found) for line in lines]
+
+
+ENDED_S = 600.0
+"""So long before the latest end that is known others may still be noted by the exchange. A note is erased some seconds
+after the end was heard; this is for ends that were heard late."""
+
+
+def latest_ended(records: Iterable[CallRecord]) -> tuple[CallId, ...]:
+    """The calls that ended within `ENDED_S` of the latest end among `records`, at most `ENDED_KEPT`, oldest first."""
+    ends = {record.call: record.ended_at for record in records if record.ended_at is not None}
+    latest = max(ends.values(), default=0.0)
+    found = sorted((at, call) for call, at in ends.items() if at >= latest - ENDED_S)
+    return tuple(call for _, call in found[-ENDED_KEPT:])
 
 
 def fresher(newest: Mapping[CallId, CallRecord], stored: Iterable[CallRecord]) -> list[CallRecord]:

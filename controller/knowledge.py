@@ -12,8 +12,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from controller import import_rows
 from controller.apart import GaveUp, apart
 from controller.database import StoreError
+from controller.import_rows import Import
+from controller.imports import id_of, in_pieces
 from controller.knowledge_plan import KnowledgePlan
 from controller.spool import Operation
 from controller.writer import Store
@@ -42,6 +45,14 @@ _WORK: Operation[Callable[[Connection], Any], Any] = Operation("knowledge", lamb
 
 REBUILT_AT_ONCE = 100
 """Entries that are put into a new index in one transaction."""
+
+IMPORT = "knowledge"
+"""The kind of our files among all that are taken in."""
+
+MOST_IMPORTS = 20
+
+EXPIRED_AT_ONCE = 20
+"""Entries that end in one transaction."""
 
 MOST_LISTED = 100_000
 """Entries of one export."""
@@ -89,7 +100,10 @@ class KnowledgeDesk:
         if await self._read(sql.needs_rebuild, self._policy):
             await self._rebuild()
         today, now = self.today(), self._clock()
-        ended = await self._do(lambda connection: sql.expire(connection, today, now, self._policy))
+        ended, last = 0, EXPIRED_AT_ONCE
+        while last == EXPIRED_AT_ONCE:
+            last = await self._do(lambda connection: sql.expire(connection, today, now, self._policy, EXPIRED_AT_ONCE))
+            ended += last
         if ended:
             log.info("%d entries of the knowledge base have ended", ended, extra={"action": "knowledge.expired"})
 
@@ -268,16 +282,36 @@ class KnowledgeDesk:
         found = await self._read(sql.list_entries, states=wanted, unit=unit, limit=MOST_LISTED)
         return await _converted(format, sheet.written, found, format)
 
-    async def take_in(self, format: Format, data: bytes, actor: Editor, submit: bool) -> Imported:
+    async def take_in(self, format: Format, data: bytes, actor: Editor, submit: bool, anew: bool) -> Imported:
         """A file's good rows."""
         rows, faults = await _converted(format, sheet.read, data, format, self._policy.rules)
         gone = [sheet.Fault(row.line, "unit", "unknown_unit") for row in rows if not self._has(row.content.unit)]
         rows, faults = [row for row in rows if self._has(row.content.unit)], [*faults, *gone]
         at = self._clock()
-        made, revised, same, more = await self._do(
-            lambda connection: taking.take(connection, rows, actor, at, self._policy, submit=submit)
-        )
-        return Imported(made, revised, same, tuple(sorted([*faults, *more], key=lambda fault: fault.line)))
+        id = id_of(data, IMPORT, format.value, str(submit), actor.id, actor.unit)
+
+        def work(connection: Connection, some: Sequence[sheet.Row]) -> Mapping[str, Any]:
+            made, revised, same, more = taking.take(connection, some, actor, at, self._policy, submit=submit)
+            return {
+                "made": made,
+                "revised": revised,
+                "unchanged": same,
+                "faults": [[one.line, one.field, one.code] for one in more],
+            }
+
+        numbered = [(row.line, row) for row in rows]
+        anew = anew or all(
+            row.no is not None for row in rows
+        )  # such a file makes nothing twice, however often it comes
+        wanted = Import(id, IMPORT, actor.id, at, len(rows))
+        done = await _plainly(in_pieces(self._store, wanted, numbered, work, self._clock, anew=anew))
+        made, revised, same = (sum(one[name] for one in done.results) for name in ("made", "revised", "unchanged"))
+        faults = [*faults, *(sheet.Fault(*one) for piece in done.results for one in piece["faults"])]
+        return Imported(id, made, revised, same, tuple(sorted(faults, key=lambda fault: fault.line)), done.before)
+
+    async def imports(self) -> Sequence[Import]:
+        """The latest files."""
+        return await self._read(import_rows.latest, IMPORT, MOST_IMPORTS)
 
     # ---------------------------------------------------------------- the store
 

@@ -9,6 +9,7 @@ the end. Who listened, to whom, how, and for how long stands in the audit trail,
 from __future__ import annotations
 
 from collections.abc import Iterable
+from zoneinfo import ZoneInfo
 
 from agents.rights import Action, refusal
 from controller import supervise_words as words
@@ -25,6 +26,8 @@ from pbx.supervision import (
     Spy,
     SpyAsked,
     SpyEndAsked,
+    SpyGone,
+    SpyHeard,
     SpyMark,
     SpyMode,
     SpyOn,
@@ -185,17 +188,27 @@ def spy_stopped(house: House, event: SpyStopped, now: float) -> None:
 
 
 def _over(house: House, spying: Spying, at: float) -> None:
+    """Write down that he hears this agent no more. What is told twice, by this controller and by one that was killed
+    before the exchange's note of it was erased, is one line: it bears the same id.
+    """
     until = spying.heard_until if spying.heard_until is not None else at
-    seconds = max(0.0, until - spying.started_at) if spying.started_at is not None else None
-    said = words.sentence(Action.STOP_LISTENING, ended=words.ended(seconds, spying.agent, spying.call))
+    if spying.started_at is not None:
+        zone = ZoneInfo(house.plan.timezone)
+        ended = words.ended(spying.started_at, max(spying.started_at, until), zone, spying.agent, spying.call)
+    else:
+        ended = words.unheard(spying.agent, spying.call, answered=spying.heard_until is not None)
+    said = words.sentence(Action.STOP_LISTENING, ended=ended)
     record(
         house, spying.by, Action.STOP_LISTENING, "", said, key=spying.spy, agent=spying.agent, call=spying.call,
-        queue=_queue(house, spying.call),
+        queue=_queue(house, spying.call), id=f"{spying.spy}/{spying.leg}/over",
     )  # fmt: skip
 
 
-def found(house: House, rows: Iterable[LiveChannel], at: float) -> None:
-    """Who listens by the snapshot: those whom an earlier controller knew are taken over, the others are gone."""
+def found(house: House, rows: Iterable[LiveChannel], gone: Iterable[SpyGone], at: float) -> None:
+    """Who listens by the snapshot: those whom an earlier controller knew are taken over, the others are gone.
+
+    Since when somebody listens, and until when he did, is what the exchange noted: nobody here may have seen it.
+    """
     before, house.supervision.spies = house.supervision.spies, {}
     for row in rows:
         mark = SpyMark.decode(row.mark)
@@ -205,17 +218,39 @@ def found(house: House, rows: Iterable[LiveChannel], at: float) -> None:
         if known is None:
             live = house.calls.get(row.call)
             leg = _leg_of(live, mark.agent) if live is not None else None
-            gone = at if leg is None else None  # an earlier controller may have ended while he waited
-            known = Spying(mark.spy, mark.by, mark.agent, row.call, leg or ChannelName(""), at, mark.mode, at, gone)
+            over = at if leg is None else None  # an earlier controller may have ended while he waited
+            known = Spying(
+                mark.spy, mark.by, mark.agent, row.call, leg or ChannelName(""), at, mark.mode, None, over
+            )  # fmt: skip
+        if known.agent == mark.agent and row.heard is not None:
+            _noted(known, row.heard)
         house.supervision.spies[mark.spy] = known
+    unseen = {one.spy: one for one in gone}
     for spying in before.values():
-        _over(house, spying, at)
+        note = unseen.pop(spying.spy, None)
+        if note is not None and note.heard is not None and spying.leg in ("", note.leg):
+            _noted(spying, note.heard)
+        if not (spying.ending and spying.started_at is None):
+            _over(house, spying, note.ended_at if note is not None else at)
+    for one in unseen.values():
+        mark = SpyMark.decode(one.mark)
+        if mark is not None:
+            known = Spying(mark.spy, mark.by, mark.agent, one.call, one.leg, at, mark.mode, None, one.ended_at)
+            if one.heard is not None:
+                _noted(known, one.heard)
+            _over(house, known, one.ended_at)
     for spying in house.supervision.spies.values():  # what was told to those who waited may be lost
         spying.ending = False
         live = house.calls.get(spying.call)
         if spying.hears and (live is None or (live.state is CallState.TALKING and spying.leg not in live.legs)):
             spying.heard_until = at
     follow(house)
+
+
+def _noted(spying: Spying, heard: SpyHeard) -> None:
+    """What the exchange noted of what he hears."""
+    spying.leg, spying.started_at = heard.leg, heard.since
+    spying.heard_until = heard.until if heard.until is not None else spying.heard_until
 
 
 def _leg_of(live: LiveCall, agent: AgentId) -> ChannelName | None:

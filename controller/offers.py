@@ -266,7 +266,12 @@ def take_back(
 
 
 def _refused(house: House, live: LiveCall, agent: AgentId, now: float) -> None:
-    """Do not ring `agent` for this caller again before the queue's pause is over. Call it before `stand_in_line`."""
+    """Do not ring `agent` for this caller again before the queue's pause is over. Call it before `stand_in_line`.
+
+    Only agents are rung from a line: the trunk or the department to whom he was given in vain is nobody to spare.
+    """
+    if house.agent(agent) is None:
+        return
     live.refused |= {agent}
     if live.only == agent:
         live.only = None

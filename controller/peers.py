@@ -14,7 +14,7 @@ import random
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import aiohttp
 
 from controller.config_sections import ExchangeSection
 from controller.database import StoreError
+from controller.outgoing import Outgoing
 from controller.records import Records
 from tickets.exchange.inbox import Arrival, Receipt
 from tickets.exchange.messages import MessageRefused, decode
@@ -75,7 +76,6 @@ class PeerExchange:
         self.peers = {one.id: one for one in peers}
         self._keys = {key.id: key for one in peers for key in one.keys}
         self._records, self._clock, self._rules, self._spread = records, clock, rules or PeerRules(), spread
-        self._news: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._client: aiohttp.ClientSession | None = None
 
@@ -83,8 +83,6 @@ class PeerExchange:
         """Begin to send."""
         timeout = aiohttp.ClientTimeout(total=self._rules.timeout_s)
         self._client = aiohttp.ClientSession(timeout=timeout)
-        self._news = {peer: asyncio.Event() for peer in self.peers}
-        self._records.on_moved = self.wake
         self._tasks = [asyncio.create_task(self._serve(one), name=f"peer-{one.id}") for one in self.peers.values()]
 
     async def stop(self) -> None:
@@ -96,11 +94,6 @@ class PeerExchange:
                 await task
         if self._client is not None:
             await self._client.close()
-
-    def wake(self) -> None:
-        """Something may be there to be said."""
-        for news in self._news.values():
-            news.set()
 
     # ------------------------------------------------------------ in
 
@@ -121,24 +114,25 @@ class PeerExchange:
     # ------------------------------------------------------------ out
 
     async def _serve(self, peer: Peer) -> None:
-        news = self._news[peer.id]
-        while True:
-            news.clear()
-            try:
+        with closing(Outgoing(self._records, self._clock)) as outgoing:
+            while True:
+                outgoing.begin()
+                await outgoing.wait(await self._send_due(peer))
+
+    async def _send_due(self, peer: Peer) -> float | None:
+        """Send everything that is due; when something is to be sent next, None = nothing waits."""
+        try:
+            while True:
                 waiting = await self._records.due_messages(peer.id, self._clock())
                 for one in waiting:
                     await self._deliver(peer, one)
-                if waiting:
-                    continue
-                at = await self._records.next_message(peer.id)
-            except StoreError:
-                at = self._clock() + self._rules.away_s
-            except Exception:  # a fault of ours must not end the exchange
-                log.exception("the exchange stumbled", extra={"action": "exchange.fault"})
-                at = self._clock() + self._rules.away_s
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, at - self._clock()) if at is not None else None):
-                    await news.wait()
+                if not waiting:
+                    return await self._records.next_message(peer.id)
+        except StoreError:
+            return self._clock() + self._rules.away_s
+        except Exception:  # a fault of ours must not end the exchange
+            log.exception("the exchange stumbled", extra={"action": "exchange.fault"})
+            return self._clock() + self._rules.away_s
 
     async def _deliver(self, peer: Peer, one: Waiting) -> None:
         error = await self._send(peer, one.message.encode())

@@ -7,7 +7,7 @@ once it is certain comes as a future that resolves after the commit.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ import tickets.ownership_sql as ownership_rows
 import tickets.sql as ticket_rows
 from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
+from controller.import_rows import Import
+from controller.imports import Taken, in_pieces
 from controller.spool import Operation
 from controller.writer import Store
 from pbx.call import CallRecord
@@ -48,6 +50,9 @@ from tickets.ownership import Concern, HitRate, OwnershipRow, Suggestion
 from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
 from tickets.webhook import Due
+
+TICKETS = "tickets"
+"""The kind of files of tickets among all that are taken in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,15 +184,15 @@ class Operations:
         )
         self.forget_hooks: Operation[tuple[str, ...], int] = Operation("forget_hooks", outbox_sql.forget_others)
         self.retry_hook: Operation[tuple[str, float], int] = Operation(
-            "retry_hook", lambda connection, given: outbox_sql.retry(connection, *given)
+            "retry_hook", lambda connection, given: outbox_sql.retry(connection, *given), posts=True
         )
 
-        self.open_ticket = Operation("open_ticket", open_ticket, TypeAdapter(OpenTicket))
+        self.open_ticket = Operation("open_ticket", open_ticket, TypeAdapter(OpenTicket), posts=True)
         # A person waits for these and is told when they fail: nothing to keep for later.
-        self.change_ticket: Operation[_Change, Ticket] = Operation("change_ticket", change_ticket)
-        self.close_ticket: Operation[_Close, Ticket] = Operation("close_ticket", close_ticket)
-        self.move_ticket: Operation[_Move, Ticket] = Operation("move_ticket", move_ticket)
-        self.take_ticket: Operation[_Take, Ticket] = Operation("take_ticket", take_ticket)
+        self.change_ticket: Operation[_Change, Ticket] = Operation("change_ticket", change_ticket, posts=True)
+        self.close_ticket: Operation[_Close, Ticket] = Operation("close_ticket", close_ticket, posts=True)
+        self.move_ticket: Operation[_Move, Ticket] = Operation("move_ticket", move_ticket, posts=True)
+        self.take_ticket: Operation[_Take, Ticket] = Operation("take_ticket", take_ticket, posts=True)
 
         def receive(connection: Connection, arrival: Arrival) -> Receipt:
             return exchange_in.receive(connection, arrival, policy)
@@ -199,8 +204,8 @@ class Operations:
             return ownership_rows.put_row(connection, row, policy)
 
         self.policy = policy
-        self.receive: Operation[Arrival, Receipt] = Operation("receive", receive)
-        self.give_back: Operation[_Return, Ticket] = Operation("give_back", give_back)
+        self.receive: Operation[Arrival, Receipt] = Operation("receive", receive, posts=True)
+        self.give_back: Operation[_Return, Ticket] = Operation("give_back", give_back, posts=True)
         self.sent: Operation[_Sent, None] = Operation("sent", _sent)
         self.put_ownership: Operation[OwnershipRow, OwnershipRow] = Operation("put_ownership", put_ownership)
         self.drop_ownership: Operation[int, bool] = Operation("drop_ownership", ownership_rows.drop_row)
@@ -220,8 +225,10 @@ class Records:
         """Called on the loop with every ticket that was moved, after the commit."""
         self.on_opened: Callable[[TicketNumber], None] = lambda number: None
         """Called on the loop with the number of every ticket that a call opened, after the commit."""
-        self.on_moved: Callable[[], None] = lambda: None
-        """Called on the loop when tickets may have moved, after the commit: something may have to be said to peers."""
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` on the loop after each commit that may have left something to be sent; gives what ends it."""
+        return self._store.listen(listener)
 
     # ------------------------------------------------------------ calls
 
@@ -348,6 +355,30 @@ class Records:
         """Take down a ticket that no call opened; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
         return self._watched(self._store.submit(self._do.take_ticket, _Take(intake, wanted, actor)))
 
+    async def take_file(
+        self, id: str, rows: Sequence[tuple[int, TicketChange]], intake: Intake, actor: Actor, *, anew: bool = False
+    ) -> Taken:
+        """Take down a ticket for each numbered row of a file, some at a time (`controller/imports.py`).
+
+        Each result has ``taken``: pairs of line and number. Raises `TicketRefused`, `StoreError`.
+        """
+        made: list[Ticket] = []
+
+        def work(connection: Connection, some: Sequence[tuple[int, TicketChange]]) -> Mapping[str, Any]:
+            made.clear()  # a transaction may be done twice
+            for _, change in some:
+                made.append(ticket_rows.take_ticket(connection, intake, change, actor, self._do.policy))
+            return {"taken": [[line, ticket.number] for (line, _), ticket in zip(some, made, strict=True)]}
+
+        def written() -> None:
+            for ticket in made:
+                self.on_ticket(ticket)
+            made.clear()
+
+        wanted = Import(id, TICKETS, actor.id, intake.at, len(rows))
+        numbered = [(row[0], row) for row in rows]
+        return await in_pieces(self._store, wanted, numbered, work, lambda: intake.at, anew=anew, written=written)
+
     def close_ticket(
         self, number: TicketNumber, actor: Actor, *, at: float, reason: str = ""
     ) -> asyncio.Future[Ticket]:
@@ -360,7 +391,6 @@ class Records:
         def moved(done: asyncio.Future[Ticket]) -> None:
             if not done.cancelled() and done.exception() is None:
                 self.on_ticket(done.result())
-                self.on_moved()
 
         future.add_done_callback(moved)
         return future
@@ -385,9 +415,14 @@ class Records:
         """The next tickets of a list. Raises `TicketRefused` for an `after` that is no ticket."""
         return await self._store.read(list_rows.page_of_tickets, wanted)
 
-    async def decided_requests(self, since: float, until: float) -> list[tuple[TicketNumber, Approval]]:
-        """The requests (退单, 延期, …) decided in [since, until), epoch seconds, with their tickets."""
-        return await self._store.read(list_rows.decided_requests, since, until)
+    async def decided_requests(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> list[tuple[TicketNumber, Approval]]:
+        """The requests (退单, 延期, …) decided in [since, until), epoch seconds, with their tickets.
+
+        `regions`: of tickets of these regions only; None = of all.
+        """
+        return await self._store.read(list_rows.decided_requests, since, until, regions)
 
     async def ticket_moves(self, number: TicketNumber) -> list[TicketMove]:
         """Everything that was done to a ticket, in order."""
@@ -395,9 +430,13 @@ class Records:
 
     # ------------------------------------------------------------ webhooks
 
-    async def due_webhooks(self, now: float) -> list[Due]:
-        """The messages that are to be sent now."""
-        return await self._store.read(outbox_sql.due, now)
+    async def due_webhooks(self, hook: str, now: float) -> list[Due]:
+        """The messages that are to be sent to a hook now."""
+        return await self._store.read(outbox_sql.due, hook, now)
+
+    async def next_webhook(self, hook: str) -> float | None:
+        """When the next message to a hook is to be sent; None where there is none."""
+        return await self._store.read(outbox_sql.next_due, hook)
 
     async def webhook_move(self, number: TicketNumber, seq: int) -> tuple[Ticket, TicketMove] | None:
         """A ticket as it is now, and one of its moves; None if there is no such ticket or move."""
@@ -443,9 +482,12 @@ class Records:
         """Take a row out; False where there is none. Raises `StoreError`."""
         return self._store.submit(self._do.drop_ownership, id)
 
-    async def hit_rate(self, since: float, until: float) -> dict[str, HitRate]:
-        """How often it was right about tickets handled in [since, until), by class; ``*`` = all."""
-        return await self._store.read(ownership_rows.rate, since, until)
+    async def hit_rate(self, since: float, until: float, regions: frozenset[str] | None = None) -> dict[str, HitRate]:
+        """How often it was right about tickets handled in [since, until), by class; ``*`` = all together.
+
+        `regions`: about tickets of these regions only; None = about all.
+        """
+        return await self._store.read(ownership_rows.rate, since, until, regions)
 
     def receive_message(self, arrival: Arrival) -> asyncio.Future[Receipt]:
         """Take a peer's message in; resolves after the commit. Raises `NotTrusted`, `MessageRefused`, `StoreError`."""
@@ -455,7 +497,6 @@ class Records:
             if not done.cancelled() and done.exception() is None:
                 for number in done.result().tickets:
                     self.on_opened(number)
-                self.on_moved()
 
         future.add_done_callback(came)
         return future
@@ -511,6 +552,10 @@ class Records:
     def append_audit(self, entry: AuditEntry) -> None:
         """Add a line to the audit trail."""
         self._store.put(self._do.append_audit, entry)
+
+    def note(self, entry: AuditEntry) -> asyncio.Future[int]:
+        """Add a line to the audit trail; resolves after the commit. Raises `StoreError`."""
+        return self._store.submit(self._do.append_audit, entry)
 
     async def audit(self, since: float, until: float, agent: str = "") -> list[AuditRow]:
         """The audit trail of [since, until), epoch seconds, oldest first; of one agent where he is named."""

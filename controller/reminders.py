@@ -108,8 +108,8 @@ class Reminders:
         def recount(connection: Connection, wish: _Recount) -> Ticket:
             return move_ticket(connection, wish.ticket, Move(TicketInput.RECOUNT), SYSTEM, wish.at, policy)
 
-        self._recount: Operation[_Recount, Ticket] = Operation("recount_ticket", recount)
-        self._make: Operation[_Make, tuple[Ticket, Made | None]] = Operation("make_step", make)
+        self._recount: Operation[_Recount, Ticket] = Operation("recount_ticket", recount, posts=True)
+        self._make: Operation[_Make, tuple[Ticket, Made | None]] = Operation("make_step", make, posts=True)
         self._tell: Operation[_Told, None] = Operation("step_told", tell)
 
     def note(self, ticket: Ticket) -> None:

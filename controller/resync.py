@@ -60,6 +60,8 @@ _AGENT_WAITS = ("ag-hold", "ag-consult")
 def calls_restored(house: House, event: CallsRestored, now: float) -> None:
     """Open calls as the store knew them; they wait for the snapshot that says which of them still live."""
     house.restored = {record.call: record for record in event.records}
+    for call in event.over:
+        house.ended(call)
 
 
 def exchange_lost(house: House, event: ExchangeLost, now: float) -> None:
@@ -114,7 +116,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         _never_seen_again(house, record, event.at)
     house.restored = {}
     _free_agents(house, event.channels, now, talking=False)
-    listen.found(house, listeners, event.at)
+    listen.found(house, listeners, event.listened, event.at)
     for known in house.roster.agents():
         if known.state is AgentState.OFFLINE:
             desk.leave_seat(house, known.id, now)
@@ -251,8 +253,11 @@ def _talk_seen(live: LiveCall, seen: TalkSeen | None, at: float) -> None:
 def _gone(house: House, gone: CallGone) -> None:
     """A call that ended unseen: its record is completed from the dialplan's note, or made from it.
 
-    The dialplan notes more than is needed, when the heartbeat was late but we saw the end: what is stored then stays.
+    The dialplan notes more than is needed: of every call, and we erase a note only some time after we saw the end. Who
+    has seen it knows more than the note, which has no offers.
     """
+    if gone.call in house.over:
+        return
     known = house.restored.pop(gone.call, None)
     if known is None and (gone.call in house.calls or CallMark.decode(gone.mark) is None):
         return
@@ -262,6 +267,7 @@ def _gone(house: House, gone: CallGone) -> None:
     ended = replace(live.record, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
     ended = held.record_over(turned_away.message_over(ended, gone.ended_at), gone.ended_at)
     lessons.learned_of(house, ended)
+    house.ended(ended.call)
     house.emit(SaveCall(ended, unless_ended=True))
 
 

@@ -49,8 +49,18 @@ class Seats:
         seat = self._seat.get(agent)
         if seat is not None:
             return seat
+        return self.home(agent)
+
+    def home(self, agent: AgentId) -> AgentId | None:
+        """The agent's own phone, wherever he sits; None where he has none, or while somebody else has it."""
         own = self._own.get(agent)
         return None if own in self._sitter else own
+
+    def taken(self, agent: AgentId) -> tuple[AgentId, AgentId] | None:
+        """The agent's own phone and who has signed in there in his stead; None while it is his to sit at."""
+        own = self._own.get(agent)
+        sitter = self._sitter.get(own) if own is not None else None
+        return None if own is None or sitter is None else (own, sitter)
 
     def agent_at(self, phone: AgentId) -> AgentId | None:
         """Who sits at a phone: who signed in there, or else its owner, unless he sits elsewhere."""

@@ -30,13 +30,15 @@ class Operation(Generic[A, R]):
 
     `perform` may run more than once for one argument (a batch that failed is tried again), so it may change nothing but
     the database. Without `adapter` it cannot be spooled and is lost when the database stays away. `perform_many` does a
-    row of them at once, with the same effect, for an operation without a result.
+    row of them at once, with the same effect, for an operation without a result. `posts`: it may leave something to be
+    sent, a move or a message; who sends is woken after its commit (`Store.listen`).
     """
 
     name: str
     perform: Callable[[Connection, A], R]
     adapter: TypeAdapter[A] | None = None
     perform_many: Callable[[Connection, Sequence[A]], None] | None = None
+    posts: bool = False
 
 
 class Spool:

@@ -65,8 +65,13 @@ def answer(
     queue: str = "",
     detail: Detail = (),
 ) -> None:
-    """Reply to the request and write it into the audit trail; an empty `code` = done."""
+    """Reply to the request and write it into the audit trail; an empty `code` = done.
+
+    The trail of a refusal has its `detail` in words: who reads it later has no other answer than this line.
+    """
     house.emit(Reply(event.request, not code, code, detail))
+    if code:
+        said = words.refused(said, dict(detail))
     record(house, event.by, action, code, said, key=event.request, agent=agent, call=call, queue=queue)
 
 
@@ -81,12 +86,13 @@ def record(
     agent: str = "",
     call: str = "",
     queue: str = "",
+    id: str = "",
 ) -> None:
-    """Write one line into the audit trail."""
+    """Write one line into the audit trail. `id` for what may be told twice and shall be one line."""
     actor = house.plan.actor(by)
     role = actor.role if actor is not None else ("system" if by == SYSTEM else "unknown")
     entry = AuditEntry(
-        f"{house.now:.6f}/{key}", house.now, by, role, action.value, agent, call, queue, *said, code or "ok"
+        id or f"{house.now:.6f}/{key}", house.now, by, role, action.value, agent, call, queue, *said, code or "ok"
     )
     house.emit(Audit(entry))
 
@@ -179,6 +185,7 @@ def _force(
         code = "not_signed_in"
     if not code:
         code = desk.ask(house, event.agent, cause, now, reason=reason)
+        detail = desk.reasons_told(house, code)
     effect = ""
     if not code:
         note_order(house, subject, event.by, action.value)
@@ -231,7 +238,8 @@ def move_asked(house: House, event: MoveAsked, now: float) -> None:
     live = house.calls.get(event.call)
     subject = ("call", str(event.call))
     detail: Detail = ()
-    what = "/".join(str(one) for one in (event.queue, event.priority, event.head, event.agent))
+    where = words.where(event.queue, event.priority, event.head, event.agent)
+    what = where[1].strip()
     code = _move_refusal(house, event, live)
     if not code:
         detail = ordered_otherwise(house, subject, event.by, what, confirm=event.confirm)
@@ -243,7 +251,7 @@ def move_asked(house: House, event: MoveAsked, now: float) -> None:
     said = words.sentence(
         Action.MOVE_CALLER,
         call=event.call,
-        where=words.where(event.queue, event.priority, event.head, event.agent),
+        where=where,
     )
     queue = event.queue or (live.record.queue if live is not None else None) or ""
     answer(
@@ -415,7 +423,8 @@ def queue_changed(house: House, event: QueueChanged, now: float) -> None:
         code = "nothing_to_change"
     if not code and event.until is not None and event.until <= now:
         code = "until_past"
-    what = "back" if event.back else f"{event.needs} {event.priority}"
+    change_told = words.queue_change(event.needs, event.priority, back=event.back)
+    what = change_told[1]
     if not code:
         detail = ordered_otherwise(house, subject, event.by, what, confirm=event.confirm)
         code = "ordered_otherwise" if detail else ""
@@ -427,7 +436,7 @@ def queue_changed(house: House, event: QueueChanged, now: float) -> None:
     said = words.sentence(
         Action.CHANGE_QUEUE,
         queue=event.queue,
-        change=words.queue_change(event.needs, event.priority, back=event.back),
+        change=change_told,
         until=words.until(event.until, _zone(house)) if not event.back else ("", ""),
     )
     answer(house, event, Action.CHANGE_QUEUE, code, said, queue=event.queue, detail=detail)

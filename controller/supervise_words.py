@@ -5,7 +5,7 @@ No caller's number, no key he pressed, no word he said: a call is named by its i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -55,6 +55,14 @@ _EFFECTS: dict[str, Sentence] = {
 }
 
 
+_FORCED: dict[str, Sentence] = {
+    Action.FORCE_READY.value: ("示闲", "ready"),
+    Action.FORCE_NOT_READY.value: ("示忙", "not ready"),
+    Action.FORCE_SIGN_OUT.value: ("签出", "sign out"),
+}
+"""What was forced upon an agent, of whom the sentence speaks already."""
+
+
 def sentence(action: Action, **parts: Sentence | str) -> Sentence:
     """The sentence of an action without its actor; `parts` fill it, a pair where the languages differ."""
     found = _DONE[action.value]
@@ -63,6 +71,21 @@ def sentence(action: Action, **parts: Sentence | str) -> Sentence:
         for index, text in enumerate(found)
     ]
     return filled[0], filled[1]
+
+
+def refused(said: Sentence, detail: Mapping[str, str]) -> Sentence:
+    """The sentence of an order that was refused, with the `detail` of the answer."""
+    zh, en = said
+    if "ordered" in detail:
+        by, ago = detail["by"], detail["seconds_ago"]
+        first, second = _FORCED.get(detail["ordered"], (detail["ordered"], detail["ordered"]))
+        return f"{zh}; {ago}秒前{by}已下令: {first}", f"{en}; {ago} s before, {by} had ordered: {second}"
+    if "allowed" in detail:
+        return f"{zh}; 可用: {detail['allowed']}", f"{en}; allowed: {detail['allowed']}"
+    if "call" in detail:
+        agent, call = detail["agent"], detail["call"]
+        return f"{zh}; 正在监听话务员{agent}的通话{call}", f"{en}; he listened to agent {agent}, call {call}"
+    return said
 
 
 def effect(code: str) -> Sentence:
@@ -121,17 +144,21 @@ def where(queue: str | None, priority: int | None, head: bool, agent: str | None
     return "、".join(zh), ",".join(en)
 
 
-def ended(seconds: float | None, agent: str, call: str) -> Sentence:
-    """How listening ended; None = the supervisor's phone was not answered."""
-    if seconds is None:
-        return (
-            f": 话机未接听, 未听到话务员{agent}的通话{call}",
-            f": his phone was not answered; agent {agent}, call {call}",
-        )
+def ended(since: float, until: float, zone: ZoneInfo, agent: str, call: str) -> Sentence:
+    """How listening ended: how long the agent was heard, and from when to when on the hotline's wall."""
+    begin, end = (datetime.fromtimestamp(at, zone) for at in (since, until))
+    shown = f"{end:%H:%M:%S}" if end.date() == begin.date() else f"{end:%Y-%m-%d %H:%M:%S}"
+    seconds = until - since
     return (
-        f": 话务员{agent}, 通话{call}, 共{seconds:.0f}秒",
-        f": agent {agent}, call {call}, after {seconds:.0f} seconds",
+        f": 话务员{agent}, 通话{call}, 共{seconds:.0f}秒({begin:%Y-%m-%d %H:%M:%S}至{shown})",
+        f": agent {agent}, call {call}, after {seconds:.0f} seconds ({begin:%Y-%m-%d %H:%M:%S} to {shown})",
     )
+
+
+def unheard(agent: str, call: str, *, answered: bool) -> Sentence:
+    """Listening that ended before anything was heard; whether the supervisor's phone was answered."""
+    zh, en = ("未听到声音", "he heard nothing") if answered else ("话机未接听", "his phone was not answered")
+    return f": {zh}, 话务员{agent}, 通话{call}", f": {en}; agent {agent}, call {call}"
 
 
 def notice_scope(queue: str | None, number: str | None) -> Sentence:

@@ -323,6 +323,7 @@ def call_ended(house: House, event: CallEnded, now: float, *, unseen: bool = Fal
     if released is None and live.record.joined_at is not None:
         released = live.talks[-1][1] if live.talks else event.at
     house.note(live, ended_at=event.at, released_at=released, outcome=outcome_of(live, unseen=unseen or house.ending))
+    house.ended(live.call)
     lessons.learned_of(house, live.record)
     callbacks.call_ended(house, live, now)
     finish_if_complete(house, live)

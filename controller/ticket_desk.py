@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import TypeVar
 
 from controller.database import StoreError
-from controller.records import Records
+from controller.imports import id_of
+from controller.records import TICKETS, Records
 from pbx.ids import AgentId, TicketNumber
 from tickets.approvals import Approval
 from tickets.files import AttachmentFiles
@@ -16,6 +17,7 @@ from tickets.moves import Actor
 from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy
 from web.backend import Unavailable
+from web.desk import FileTaken
 
 T = TypeVar("T")
 
@@ -67,6 +69,15 @@ class HotlineDesk:
         """Take down a ticket that no call opened."""
         return await from_store(self._records.take_ticket(intake, wanted, actor))
 
+    async def take_file(
+        self, data: bytes, rows: Sequence[tuple[int, TicketChange]], intake: Intake, actor: Actor, anew: bool
+    ) -> FileTaken:
+        """Take down the tickets of a file."""
+        id = id_of(data, TICKETS, actor.id, actor.unit)
+        done = await from_store(self._records.take_file(id, rows, intake, actor, anew=anew))
+        taken = [(line, TicketNumber(number)) for one in done.results for line, number in one["taken"]]
+        return FileTaken(done.id, done.before, taken)
+
     async def change(self, number: TicketNumber, wanted: TicketChange, actor: Actor, version: int | None) -> Ticket:
         """Fill in a ticket."""
         now = self._clock()
@@ -76,6 +87,8 @@ class HotlineDesk:
         """Do one thing to a ticket."""
         return await from_store(self._records.move_ticket(number, move, actor, at=self._clock()))
 
-    async def decided(self, since: float, until: float) -> Sequence[tuple[TicketNumber, Approval]]:
+    async def decided(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> Sequence[tuple[TicketNumber, Approval]]:
         """The requests decided in a span."""
-        return await from_store(self._records.decided_requests(since, until))
+        return await from_store(self._records.decided_requests(since, until, regions))

@@ -41,9 +41,11 @@ class HotlineOffice:
         """Take a row out."""
         return await from_store(self._records.drop_ownership(id))
 
-    async def hit_rate(self, since: float, until: float) -> Mapping[str, HitRate]:
+    async def hit_rate(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> Mapping[str, HitRate]:
         """How often the register was right."""
-        return await from_store(self._records.hit_rate(since, until))
+        return await from_store(self._records.hit_rate(since, until, regions))
 
     async def take_message(self, headers: Mapping[str, str], raw: bytes) -> tuple[Receipt, Callable[[int, bytes], str]]:
         """Take a peer's message in."""

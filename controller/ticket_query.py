@@ -19,7 +19,13 @@ from pbx.events import TicketQueried
 NUMBER_DIGITS, PROOF_DIGITS = 20, 8
 """The longest number and proof: `tickets.ticket.number_of`, `tickets.public`."""
 
+_PROOF_KEYS = PROOF_DIGITS + 1
+"""With the hash at its end, which he is asked for: one that came after the last key would cut what he is told."""
+
 _WAIT_S = 8.0
+_HASH_S = 2.0
+"""So long a hash is waited for where nothing else can come."""
+
 _STORE_S = 5.0
 """So long the store may take; its caller stands still meanwhile, and the safety net takes nobody so soon."""
 
@@ -49,13 +55,15 @@ def _ask(house: House, live: LiveCall, *first: str, rest: bool = False) -> None:
     query = live.query
     if query is None or not house.move(live, CallInput.ASK):
         return
-    piece, digits = ("query-number", NUMBER_DIGITS) if query.number is None else ("query-digits", PROOF_DIGITS)
+    piece, most = ("query-number", NUMBER_DIGITS) if query.number is None else ("query-digits", _PROOF_KEYS)
     pieces = ("pause",) if rest else (*first, piece)
     prompts = tuple(prompt_name(spoken(live), one) for one in pieces)
     live.notice_playing = False
-    left = max(1, digits - len(query.typed))
+    left = max(1, most - len(query.typed))
+    whole = query.number is not None and len(query.typed) == PROOF_DIGITS
     record, step = live.record, house.next_step(live)
-    house.emit(Ask(live.call, live.channel, step, prompts, left, _WAIT_S, record.language, live.mark()))
+    wait_s = _HASH_S if whole else _WAIT_S
+    house.emit(Ask(live.call, live.channel, step, prompts, left, wait_s, record.language, live.mark()))
 
 
 def answered(house: House, live: LiveCall, keys: str, ahead: bool, at: float) -> None:
@@ -65,7 +73,7 @@ def answered(house: House, live: LiveCall, keys: str, ahead: bool, at: float) ->
         return
     if ahead and keys and "*" not in keys and "#" not in keys:
         query.typed += keys
-        if len(query.typed) < (NUMBER_DIGITS if query.number is None else PROOF_DIGITS):
+        if len(query.typed) < (NUMBER_DIGITS if query.number is None else _PROOF_KEYS):
             _ask(house, live, rest=True)
             return
         keys = ""

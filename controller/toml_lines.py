@@ -81,6 +81,11 @@ def scan(text: str) -> TomlLines:
     return found
 
 
+def one_value(row: str) -> bool:
+    """Whether a row gives one key its value, and neither begins nor ends anything that goes over several rows."""
+    return bool(_KEY.match(row)) and _brackets(row) == 0 and '"""' not in row and "'''" not in row
+
+
 def _parts(dotted: str) -> Path:
     return tuple(part.strip("\"'") for part in _PART.findall(dotted))
 

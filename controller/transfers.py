@@ -237,7 +237,9 @@ def _drop(house: House, live: LiveCall, event: ThirdPartyDropped, now: float) ->
 def hand_over_asked(house: House, event: HandOverAsked, now: float) -> None:
     """一键转接, 三方通话 or 工单流转 to a destination of the configuration."""
     live = held.own_call(house, event.agent)
-    held.answer(house, event.request, live if isinstance(live, str) else _hand_over(house, live, event, now))
+    code = live if isinstance(live, str) else _hand_over(house, live, event, now)
+    ways = house.plan.destinations[event.destination].ways if code == "way_not_allowed" else ()
+    held.answer(house, event.request, code, (("allowed", ",".join(sorted(ways))),) if ways else ())
 
 
 def _hand_over(house: House, live: LiveCall, event: HandOverAsked, now: float) -> str:

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -108,6 +109,7 @@ class Store:
         self._line: deque[_Item] = deque()  #: only the writer's thread touches it
         self._asked = threading.Event()  #: somebody waits for a commit
         self._hurry = threading.Event()
+        self._listeners: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._accepting = False
@@ -162,6 +164,14 @@ class Store:
         future: asyncio.Future[R] = self._loop.create_future()
         self._hand_over(_Item(operation, argument, future))
         return future
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` on the loop after every commit that may have left something to be sent; gives what ends it.
+
+        It is called before the futures of that commit resolve, and for what the spool kept during an outage too.
+        """
+        self._listeners.append(listener)
+        return partial(self._listeners.remove, listener)
 
     async def read(self, query: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The result of `query(connection, ...)` in a reader's thread; sees every commit before it. `StoreError`."""
@@ -311,6 +321,8 @@ class Store:
         wrong = sum(item.error is not None for item in batch)
         self._failed += wrong
         self._committed += len(batch) - wrong
+        if any(item.operation.posts and item.error is None for item in batch):
+            self._on_loop(self._posted)
         return True
 
     def _transaction(self, batch: Sequence[_Item], *, apart: bool) -> None:
@@ -400,12 +412,20 @@ class Store:
 
     def _settle(self, items: Sequence[_Item]) -> None:
         waited_for = [item for item in items if item.future is not None]
-        if not waited_for or self._loop is None:
+        if waited_for:
+            self._on_loop(_resolve, waited_for)
+
+    def _on_loop(self, work: Callable[..., None], *args: object) -> None:
+        if self._loop is None:
             return
         try:
-            self._loop.call_soon_threadsafe(_resolve, waited_for)
+            self._loop.call_soon_threadsafe(work, *args)
         except RuntimeError:  # the loop has ended; nobody waits any more
-            log.debug("the loop ended before %d answers", len(waited_for), extra={"action": "store_late"})
+            log.debug("the loop ended before a commit's answers", extra={"action": "store_late"})
+
+    def _posted(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
 
 
 def _perform(connection: Connection, batch: Sequence[_Item]) -> None:

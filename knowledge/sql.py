@@ -332,12 +332,13 @@ def move(
     return _keep(connection, one, after, cause, actor, at, reason)
 
 
-def expire(connection: Connection, today: date, at: float, policy: Policy) -> int:
-    """End every published entry whose last day lies before `today`; how many those were."""
+def expire(connection: Connection, today: date, at: float, policy: Policy, most: int | None = None) -> int:
+    """End the published entries whose last day lies before `today`, `most` of them at once; how many those were."""
     over = (
         select(versions.c.entry)
         .where(versions.c.state == _S.PUBLISHED.value, versions.c.valid_to < today.isoformat())
         .order_by(versions.c.entry)
+        .limit(most)
     )
     numbers = connection.execute(over).scalars().all()
     for no in numbers:

@@ -1,4 +1,4 @@
-"""Taking the rows of a file into the knowledge base: all good ones in one transaction, each of the others named."""
+"""Taking rows of a file into the knowledge base: the good ones at once, each of the others named."""
 
 from __future__ import annotations
 

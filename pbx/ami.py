@@ -29,8 +29,10 @@ from pbx import events as event
 from pbx.ami_link import AmiCounters, AmiError, Link, NotAsterisk, log_failure
 from pbx.ami_login import LoginRefused
 from pbx.ami_orders import LATE_S, Orders
-from pbx.ids import AgentId, CallId
+from pbx.ids import AgentId
 from pbx.outbox import NOT_CONNECTED, STALLED
+from pbx.spy_notes import HEARD
+from pbx.supervision import SpyStopped
 from pbx.translate import (
     GONE,
     Action,
@@ -126,7 +128,8 @@ class AmiDoor:
         self._said = ""
         self._last_beat = 0.0
         self._logged_in = 0.0
-        self._noted: deque[tuple[float, CallId]] = deque()  #: when we heard of a call's end; its note is to be erased
+        self._noted: deque[tuple[float, str, str]] = deque()
+        """When we heard of a channel's end; the family and the key of its note, which is to be erased."""
         self._stalled = False
         self._beat_sent = 0.0
         self._beat_open = False
@@ -281,7 +284,7 @@ class AmiDoor:
                 continue
             self._on_live_message(message)
         self._ready.set()
-        await login.forget_gone(link, snapshot.event.gone)
+        await login.forget_gone(link, snapshot.event)
 
     def _down(self) -> None:
         """The connection is over: forget what was only true on it, and say so once."""
@@ -327,10 +330,11 @@ class AmiDoor:
         self._beat_timer = asyncio.get_running_loop().call_later(self._limits.beat_s, self._beat)
 
     def _erase_notes(self, link: Link, now: float) -> None:
-        """Erase the dialplan's notes of calls whose end we have seen, once the store has had the time to keep it."""
+        """Erase the dialplan's notes of channels whose end we have seen, once the store has had the time to keep it."""
         old: list[Action] = []
         while self._noted and now - self._noted[0][0] > NOTE_S:
-            old.append(Action("DBDel", (("Family", GONE), ("Key", self._noted.popleft()[1]))))
+            _, family, key = self._noted.popleft()
+            old.append(Action("DBDel", (("Family", family), ("Key", key))))
         if old:
             link.send(old)
 
@@ -398,7 +402,9 @@ class AmiDoor:
             self._orders.events_are_late()
         self._orders.follow(found, message.get("Uniqueid"))
         if isinstance(found, event.CallEnded):
-            self._noted.append((self._monotonic(), found.call))
+            self._noted.append((self._monotonic(), GONE, found.call))
+        elif isinstance(found, SpyStopped):
+            self._noted.append((self._monotonic(), HEARD, found.spy))
 
     def _code_dialled(self, dialled: DialledCode) -> None:
         """Hand a code on. A PIN is fetched from the phone's channel, so that no event, log or record ever holds it."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from pbx.ami_link import AmiError, Link, NotAsterisk
-from pbx.events import CallGone, ExchangeConnected, LiveChannel, Role
+from pbx.events import ExchangeConnected, LiveChannel, Role
 from pbx.ids import AgentId, CallId
+from pbx.spy_notes import HEARD, SPY_NOTES, spy_gone, spy_heard
 from pbx.translate import (
     FILTERED,
     GONE,
@@ -126,40 +127,50 @@ async def take_snapshot(link: Link, agents: Collection[AgentId], phones: Phones,
     values = [answer.get("Value") for answer in await link.request([*marks, *files])]
     live = await _notes(link, live)
     gone = tuple(one for row in await link.listing(_GONE) if (one := call_gone(row)) is not None)
+    listened = tuple(spy for row in await link.listing(_HEARD) if (spy := spy_gone(row)) is not None)
     reachable = phones.snapshot(await link.listing(Action("PJSIPShowContacts")))
     found = tuple((agent, mark) for agent, mark in zip(ids, values, strict=False) if mark)
     recorded = (caller.call for caller, file in zip(callers, values[len(ids) :], strict=True) if file)
-    return Snapshot(ExchangeConnected(live, reachable, found, wall(), gone), frozenset(recorded))
+    return Snapshot(ExchangeConnected(live, reachable, found, wall(), gone, listened), frozenset(recorded))
 
 
 _GONE = Action("DBGetTree", (("Family", GONE),))
+_HEARD = Action("DBGetTree", (("Family", HEARD),))
 
 
 async def _notes(link: Link, live: tuple[LiveChannel, ...]) -> tuple[LiveChannel, ...]:
-    """What the dialplan noted on the channels of callers who have answered a question, or have talked."""
-    asked = [
-        (row, ("ANSWER",)) for row in live if row.role is Role.CALLER and row.context == "p-idle" and not row.bridged
-    ]
-    talked = [
-        (row, TALK_NOTES) for row in live if row.role is Role.CALLER and (row.bridged or row.context == "p-survey")
-    ]
-    wanted = [*asked, *talked]
+    """What the dialplan noted on the channels of callers who have answered a question or have talked, and of
+    supervisors who listen.
+    """
+    wanted = [(row, names) for row in live if (names := _noted_on(row))]
     reads = [
         Action("Getvar", (("Channel", row.channel), ("Variable", name))) for row, names in wanted for name in names
     ]
     values = iter([answer.get("Value") for answer in await link.request(reads)] if reads else ())
-    known = {row.channel: [next(values) for _ in names] for row, names in wanted}
-    return tuple(
-        replace(row, answer=answer_of(known[row.channel][0]))
-        if row.channel in known and len(known[row.channel]) == 1
-        else replace(row, talk=talk_seen(known[row.channel]))
-        if row.channel in known
-        else row
-        for row in live
-    )
+    known = {row.channel: _with_notes(row, [next(values) for _ in names]) for row, names in wanted}
+    return tuple(known.get(row.channel, row) for row in live)
 
 
-async def forget_gone(link: Link, gone: Collection[CallGone]) -> None:
+def _noted_on(row: LiveChannel) -> tuple[str, ...]:
+    if row.role is Role.SPY:
+        return SPY_NOTES
+    if row.role is not Role.CALLER:
+        return ()
+    if row.bridged or row.context == "p-survey":
+        return TALK_NOTES
+    return ("ANSWER",) if row.context == "p-idle" else ()
+
+
+def _with_notes(row: LiveChannel, notes: Sequence[str]) -> LiveChannel:
+    if row.role is Role.SPY:
+        return replace(row, heard=spy_heard(notes))
+    if len(notes) == 1:
+        return replace(row, answer=answer_of(notes[0]))
+    return replace(row, talk=talk_seen(notes))
+
+
+async def forget_gone(link: Link, found: ExchangeConnected) -> None:
     """Erase the dialplan's notes that have been read: they hold callers' numbers. Raises `AmiError`, `TimeoutError`."""
-    if gone:
-        await link.request([Action("DBDel", (("Family", GONE), ("Key", one.call))) for one in gone])
+    notes = [(GONE, one.call) for one in found.gone] + [(HEARD, one.spy) for one in found.listened]
+    if notes:
+        await link.request([Action("DBDel", (("Family", family), ("Key", key))) for family, key in notes])

@@ -15,7 +15,15 @@ from pbx.callback import CallbackRequest
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, TicketNumber
 from pbx.memory import DeskNoticesRestored, LessonsRestored
 from pbx.notice import IncidentOver, NoticeRegistered, NoticesRestored
-from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SpyWaits, SupervisorRequest
+from pbx.supervision import (
+    OverridesRestored,
+    SpyGone,
+    SpyHeard,
+    SpyStarted,
+    SpyStopped,
+    SpyWaits,
+    SupervisorRequest,
+)
 
 # ---------------------------------------------------------------- the caller's own channel
 
@@ -405,6 +413,7 @@ class LiveChannel:
     caller: str
     answer: Answer | None = None  #: to the question of `step`, which nobody has been told
     talk: TalkSeen | None = None  #: as the dialplan noted it; of callers who talk or have talked
+    heard: SpyHeard | None = None  #: likewise, of a supervisor who listens
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +432,7 @@ class CallGone:
 class ExchangeConnected:
     """The exchange is there (again): every live channel, the phones that are reachable, the agents' marks.
 
-    `gone` are the calls that ended unseen since the last time.
+    `gone` are the calls that ended unseen since the last time, `listened` supervisors' channels likewise.
     """
 
     channels: tuple[LiveChannel, ...]
@@ -431,6 +440,7 @@ class ExchangeConnected:
     marks: tuple[tuple[AgentId, str], ...]
     at: float
     gone: tuple[CallGone, ...] = ()
+    listened: tuple[SpyGone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -794,11 +804,13 @@ class TimeIsUp:
 class CallsRestored:
     """Open calls as the store knew them when the controller started; sent once, before `ExchangeConnected`.
 
-    Instants that Asterisk cannot know (when the caller arrived, which agents were offered) come from here.
+    Instants that Asterisk cannot know (when the caller arrived, which agents were offered) come from here. `over` are
+    calls whose end is known, the latest ones: what the exchange has noted of them is known better already.
     """
 
     records: tuple[CallRecord, ...]
     at: float
+    over: tuple[CallId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,33 @@ class SpyStopped:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class SpyHeard:
+    """From when to when a supervisor has heard `leg`, as the dialplan noted it on his channel; epoch seconds.
+
+    `until` is None while he hears it, or when his channel's end was the end of it.
+    """
+
+    leg: ChannelName
+    since: float
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpyGone:
+    """A supervisor's channel that ended while no controller saw it, as the dialplan put it down.
+
+    `mark` as `SpyMark`; `heard` is None when he has heard nothing of the agent whom it names.
+    """
+
+    spy: SpyId
+    call: CallId
+    leg: ChannelName
+    mark: str
+    ended_at: float
+    heard: SpyHeard | None
+
+
 # ---------------------------------------------------------------- what holds for a time
 
 

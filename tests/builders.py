@@ -30,6 +30,7 @@ from pbx.call import CallRecord, CallState
 from pbx.commands import Command
 from pbx.events import Event, KeyStatus, LiveChannel, Role, TargetKind, TimerKind
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, SkillId, TicketNumber
+from pbx.supervision import SpyGone
 from recordings.policy import RecordingPolicy
 from tests.virtual_time import START
 
@@ -171,8 +172,10 @@ class Hall:
         *channels: LiveChannel,
         phones: tuple[AgentId, ...] = (A1, A2, A3, DEPARTMENT),
         marks: dict[AgentId, str] | None = None,
+        listened: tuple[SpyGone, ...] = (),
     ) -> list[Command]:
-        return self.step(event.ExchangeConnected(tuple(channels), phones, tuple((marks or {}).items()), self.now))
+        found = tuple((marks or {}).items())
+        return self.step(event.ExchangeConnected(tuple(channels), phones, found, self.now, listened=listened))
 
     def lost_exchange(self) -> list[Command]:
         return self.step(event.ExchangeLost(self.now))

@@ -15,6 +15,7 @@ from tickets.effects import EFFECTS, Doing, decidable
 from tickets.given import Move, checked
 from tickets.log import changes, plain
 from tickets.moves import MAY_OPEN, REFUSALS, RIGHTS, TICKET_MOVES, Actor, Role, TicketInput, TicketState
+from tickets.shown import reviews, sees_ticket
 from tickets.texts import TicketRefused
 from tickets.ticket import Channel, Ticket, TicketChange, TicketMove, TicketPolicy, changed
 from tickets.times import timed
@@ -38,6 +39,10 @@ _LEADS = frozenset({_I.SIGN, _I.REPLY, _I.RESUME, *ASKS})
 
 _JUDGES = frozenset({*DECIDES, _I.ACCEPT_REPLY, _I.REJECT_REPLY, _I.FOLLOW_UP, _I.JUDGE})
 """What nobody does whose unit handles the ticket: no unit judges itself (`domain.md` D21)."""
+
+
+_REVIEWS = frozenset({_I.ACCEPT_REPLY, _I.REJECT_REPLY, _I.FOLLOW_UP, _I.JUDGE, _I.REDO, _I.ARCHIVE})
+"""What the hotline whose ticket it is does, not the one that was given it to handle."""
 
 
 def moved(state: TicketState, cause: TicketInput) -> TicketState:
@@ -67,7 +72,11 @@ def opened(
         raise TicketRefused("not_allowed", "Opening a ticket is not your right.")
     call = opening if isinstance(opening, OpenTicket) else None
     dialled = call.dialled if call else ""
-    policy = policy.of("", dialled)
+    if call is not None:
+        city = policy.city_of(dialled, call.queue)
+    else:  # who acts for an organisation takes it down for its hotline
+        city = policy.organisations.hotline(actor.unit) or policy.city
+    policy = policy.of(city, dialled)
     if call is not None:
         taken_by, channel = call.agent, Channel.PHONE
     else:
@@ -85,7 +94,7 @@ def opened(
         sign_due=opening.at,
         handle_due=opening.at,
         channel=channel,
-        region=policy.numbers.get(dialled, ""),
+        region=city,
     )
     ticket = timed(ticket, policy)
     first = TicketMove(
@@ -167,6 +176,9 @@ def may(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> tuple[TicketInput
 def allow(ticket: Ticket, move: Move, actor: Actor, policy: TicketPolicy) -> None:
     """Raise `TicketRefused` unless the actor's role, the version, the state and the actor's unit allow the move."""
     cause = move.input
+    if actor.role is not Role.UNIT and not sees_ticket(ticket, actor, policy):
+        # Another city's: it is not there for him. A unit is told below that a ticket is not its own.
+        raise TicketRefused("unknown_ticket", "There is no ticket of this number.")
     if cause not in RIGHTS[actor.role]:
         raise TicketRefused("not_allowed", "This is not the right of your role.")
     if actor.role is Role.UNIT:
@@ -181,6 +193,8 @@ def allow(ticket: Ticket, move: Move, actor: Actor, policy: TicketPolicy) -> Non
         raise TicketRefused("not_lead", "Only the unit that leads the ticket may do this.")
     if cause in _JUDGES and actor.unit and actor.unit in ticket.units:
         raise TicketRefused("own_ticket", "Your own unit handles this ticket; somebody else decides and judges.")
+    if cause in _REVIEWS and not reviews(ticket, actor, policy):
+        raise TicketRefused("not_your_review", "The hotline whose ticket it is reviews the reply.")
     if cause in (_I.ACCEPT_REPLY, _I.REJECT_REPLY, _I.FOLLOW_UP) and actor.id == ticket.answered_by:
         raise TicketRefused("own_ticket", "You have answered this ticket yourself; somebody else reviews the answer.")
     if cause in DECIDES:

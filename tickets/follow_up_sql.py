@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection, select
 
 from tickets.follow_up import Due, FollowUpRules, Why, due
 from tickets.moves import TicketState
 from tickets.sql import whole
 from tickets.tables import tickets
+from tickets.ticket import Ticket
 
 AT_ONCE = 500
 
 _ORDER = {why: place for place, why in enumerate(Why)}
 
 
-def list_due(connection: Connection, now: float, rules: FollowUpRules, limit: int) -> list[Due]:
-    """The tickets to be called back now: by rule before by sample, those closed longest ago first."""
+def list_due(
+    connection: Connection,
+    now: float,
+    rules: FollowUpRules,
+    limit: int,
+    sees: Callable[[Ticket], bool] = lambda ticket: True,
+) -> list[Due]:
+    """The first `limit` of the tickets to be called back now that somebody `sees`: by rule before by sample, those
+    closed longest ago first."""
     closed = (
         (tickets.c.state == TicketState.RESOLVED.value)
         & tickets.c.followed_up_at.is_(None)
@@ -28,7 +38,7 @@ def list_due(connection: Connection, now: float, rules: FollowUpRules, limit: in
         query = select(tickets).where(closed, tickets.c.number > after).order_by(tickets.c.number).limit(AT_ONCE)
         rows = connection.execute(query).all()
         for ticket in whole(connection, rows):
-            if (why := due(ticket, rules, now)) is not None:
+            if (why := due(ticket, rules, now)) is not None and sees(ticket):
                 found.append(Due(ticket, why))
         if len(rows) < AT_ONCE:
             break

@@ -52,18 +52,28 @@ SETTLED_FROM = frozenset({TicketState.REGISTERED, TicketState.DISPATCHED, Ticket
 
 def opened(id: str, title: str, actor: Actor, at: float, policy: TicketPolicy) -> MassIncident:
     """A new incident. Raises `TicketRefused` (``not_allowed``, ``title_too_long``, ``bad_title``, ``missing``)."""
-    if TicketInput.JOIN not in RIGHTS[actor.role]:
-        raise TicketRefused("not_allowed", "This is not the right of your role.")
+    refuse_joining(actor)
     name = one_line(title, "title", policy.title_max)
     if not name:
         raise TicketRefused("missing", "An incident has a title.", "title")
     return MassIncident(id, name, at, actor.id)
 
 
-def closed(incident: MassIncident, reply: str, actor: Actor, at: float, policy: TicketPolicy) -> MassIncident:
-    """The incident, over. Raises `TicketRefused` (``not_allowed``, ``incident_closed``, ``missing``, …)."""
+def refuse_joining(actor: Actor) -> None:
+    """Raise `TicketRefused` (``not_allowed``) for who may not put tickets into incidents."""
+    if TicketInput.JOIN not in RIGHTS[actor.role]:
+        raise TicketRefused("not_allowed", "This is not the right of your role.")
+
+
+def refuse_settling(actor: Actor) -> None:
+    """Raise `TicketRefused` (``not_allowed``) for who may not answer all tickets of an incident."""
     if TicketInput.SETTLE not in RIGHTS[actor.role]:
         raise TicketRefused("not_allowed", "This is not the right of your role.")
+
+
+def closed(incident: MassIncident, reply: str, actor: Actor, at: float, policy: TicketPolicy) -> MassIncident:
+    """The incident, over. Raises `TicketRefused` (``not_allowed``, ``incident_closed``, ``missing``, …)."""
+    refuse_settling(actor)
     refuse_closed(incident)
     text = cleaned(reply, "text", policy.text_max)
     if not text:

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, select
 from pbx.ids import TicketNumber
 from tickets import incident_rows
 from tickets.given import Move
-from tickets.incidents import SETTLED_FROM, MassIncident, closed, opened
+from tickets.incidents import SETTLED_FROM, IncidentView, MassIncident, closed, opened, refuse_joining, refuse_settling
 from tickets.moves import Actor, TicketInput
-from tickets.sql import get_ticket, move_ticket
+from tickets.shown import sees_ticket
+from tickets.sql import get_ticket, move_ticket, samples
 from tickets.tables import tickets
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketPolicy
@@ -30,7 +31,8 @@ def open_incident(
     policy: TicketPolicy,
 ) -> MassIncident:
     """Make an incident of these tickets. Raises `TicketRefused`: of all of them or of none."""
-    found = [_known(connection, number) for number in numbers]
+    refuse_joining(actor)
+    found = [_known(connection, number, actor, policy) for number in numbers]
     name = title or next((one.title or one.text[: policy.title_max] for one in found if one.title or one.text), "")
     incident = opened(incident_rows.new_id(connection, at), name.replace("\n", " "), actor, at, policy)
     incident = replace(
@@ -48,9 +50,10 @@ def join(
     connection: Connection, number: TicketNumber, other: TicketNumber, actor: Actor, at: float, policy: TicketPolicy
 ) -> MassIncident:
     """One click: `number` is about the same event as `other`; the incident of that one, or a new one of both."""
+    refuse_joining(actor)
     if number == other:
         raise TicketRefused("bad_into", "A ticket is joined with another one.", "with")
-    theirs = _known(connection, other)
+    theirs = _known(connection, other, actor, policy)
     if theirs.incident_id is None:
         return open_incident(connection, "", (other, number), actor, at, policy)
     move_ticket(connection, number, Move(TicketInput.JOIN, incident=theirs.incident_id), actor, at, policy)
@@ -60,8 +63,19 @@ def join(
 def close_incident(
     connection: Connection, id: str, reply: str, actor: Actor, at: float, policy: TicketPolicy
 ) -> MassIncident:
-    """Close an incident and answer the first of its tickets; `settle` answers the others. Raises `TicketRefused`."""
-    over = closed(incident_rows.locked(connection, id), reply, actor, at, policy)
+    """Close an incident and answer the first of its tickets; `settle` answers the others.
+
+    Raises `TicketRefused`: ``unknown_mass_incident`` for one of which the actor sees no ticket, ``not_all_yours`` where
+    some belong to another hotline, whose callers only it answers.
+    """
+    refuse_settling(actor)
+    incident = incident_rows.locked(connection, id)
+    mine = {sees_ticket(one, actor, policy) for one in samples(connection, [id]).get(id, ())}
+    if mine == {False}:
+        raise TicketRefused("unknown_mass_incident", "There is no such incident.", "incident")
+    if False in mine:
+        raise TicketRefused("not_all_yours", "Some of its tickets are another hotline's; who sees all closes it.")
+    over = closed(incident, reply, actor, at, policy)
     incident_rows.save(connection, over)
     return settle(connection, id, at, policy)
 
@@ -83,8 +97,18 @@ def settle(connection: Connection, id: str, at: float, policy: TicketPolicy) -> 
     return incident
 
 
-def _known(connection: Connection, number: TicketNumber) -> Ticket:
+def seen(
+    connection: Connection, views: Sequence[IncidentView], viewer: Actor, policy: TicketPolicy
+) -> list[IncidentView]:
+    """Those of which `viewer` sees a ticket: the words of an incident are those of its tickets."""
+    if viewer.unit not in policy.organisations:
+        return list(views)
+    found = samples(connection, [one.incident.id for one in views])
+    return [one for one in views if any(sees_ticket(t, viewer, policy) for t in found.get(one.incident.id, ()))]
+
+
+def _known(connection: Connection, number: TicketNumber, actor: Actor, policy: TicketPolicy) -> Ticket:
     found = get_ticket(connection, number)
-    if found is None:
+    if found is None or not sees_ticket(found, actor, policy):
         raise TicketRefused("unknown_ticket", "There is no ticket of this number.")
     return found

@@ -64,7 +64,7 @@ class Organisation:
     leader in charge (分管领导), office (责任处室) and handler (具体承办人).
 
     `sort` says what kind of matters a unit handles, such as ``water``: a class names one as its default. `peer` is the
-    id of the other installation that serves it and all below it; empty = this one, or whatever serves its parent.
+    id of the other installation that serves it and what it answers for (see `OrganisationTree.peer`).
     """
 
     id: str
@@ -195,6 +195,14 @@ class OrganisationTree:
             left += self._children.get(at, ())
         return frozenset(found)
 
+    def served(self, org: str) -> frozenset[str]:
+        """`org` and what is below it, as far as the same hotline answers for it: of a province not its cities.
+
+        Empty for one that the tree does not have.
+        """
+        own = self.hotline(org)
+        return frozenset(one for one in self.below(org) if self.hotline(one) == own)
+
     def hotline(self, org: str) -> str | None:
         """The city or province whose hotline answers for `org`; None for units of an installation without either."""
         return next((one for one in self.line(org) if self._all[one].kind in HOTLINES), None)
@@ -204,12 +212,15 @@ class OrganisationTree:
         return next((one for one in self.line(org) if self._all[one].kind is OrgKind.PROVINCE), None)
 
     def peer(self, org: str) -> str:
-        """The installation that serves `org`: its own, or the nearest one named above it; empty = this one."""
-        return next((self._all[one].peer for one in self.line(org) if self._all[one].peer), "")
+        """The installation that serves `org`: the nearest one named from it up to its hotline; empty = this one.
 
-    def served_by(self, peer: str) -> str | None:
-        """The topmost organisation that the installation `peer` serves; None for one that serves nobody known."""
-        return next((one.id for one in self._all.values() if peer and one.peer == peer), None)
+        A city has a hotline of its own, so it is served here although its province is another installation's.
+        """
+        for one in self.line(org):
+            found = self._all[one]
+            if found.peer or found.kind in HOTLINES:
+                return found.peer
+        return ""
 
     def is_hotline(self, org: str) -> bool:
         """Whether `org` hands matters on rather than handling them: a province, a city or a county."""

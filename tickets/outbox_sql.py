@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Double,
     Index,
@@ -51,24 +52,29 @@ def put(connection: Connection, hooks: Iterable[str], move: TicketMove) -> None:
         connection.execute(_NEW, rows)
 
 
-def due(connection: Connection, now: float, most: int = 100) -> list[Due]:
-    """What is to be sent now: of each ticket and hook the earliest alone, so nobody hears of a later move first."""
+def _heads(hook: str) -> ColumnElement[bool]:
+    """Of each ticket the earliest alone that was not given up, so nobody hears of a later move first."""
     earlier = outbox.alias()
-    query = (
-        select(outbox)
-        .where(
-            outbox.c.due_at <= now,
-            ~exists().where(
-                earlier.c.hook == outbox.c.hook,
-                earlier.c.ticket == outbox.c.ticket,
-                earlier.c.seq < outbox.c.seq,
-                earlier.c.due_at.is_not(None),
-            ),
-        )
-        .order_by(outbox.c.due_at, outbox.c.ticket)
-        .limit(most)
+    before = exists().where(
+        earlier.c.hook == outbox.c.hook,
+        earlier.c.ticket == outbox.c.ticket,
+        earlier.c.seq < outbox.c.seq,
+        earlier.c.due_at.is_not(None),
     )
-    return [Due(row.hook, TicketNumber(row.ticket), row.seq, row.tries) for row in connection.execute(query)]
+    return (outbox.c.hook == hook) & ~before
+
+
+def due(connection: Connection, hook: str, now: float, most: int = 100) -> list[Due]:
+    """What is to be sent to a hook now, oldest first."""
+    query = select(outbox).where(_heads(hook), outbox.c.due_at <= now).order_by(outbox.c.due_at, outbox.c.ticket)
+    rows = connection.execute(query.limit(most))
+    return [Due(row.hook, TicketNumber(row.ticket), row.seq, row.tries) for row in rows]
+
+
+def next_due(connection: Connection, hook: str) -> float | None:
+    """When the next message to a hook is to be sent, epoch seconds; None where there is none."""
+    found: float | None = connection.execute(select(func.min(outbox.c.due_at)).where(_heads(hook))).scalar_one()
+    return found
 
 
 def _mine(one: Due) -> list[object]:

@@ -79,14 +79,17 @@ class Ownership:
         """The rows that apply, best first.
 
         A nearer class comes first, then more words of the address, then the nearer region, then the row that has been
-        right more often.
+        right more often. What a ticket without a class has taught (before that was refused) applies to nothing.
         """
         classes = (*self._classes.line(concern.class_code), "")
         regions = (*(self._tree.line(concern.region) or (concern.region,)), "")
         found = [
             row
             for row in self._rows
-            if row.class_code in classes and row.region in regions and row.place in concern.address
+            if row.class_code in classes
+            and row.region in regions
+            and row.place in concern.address
+            and (row.class_code or row.source is not Source.TAUGHT)
         ]
         return sorted(
             found,
@@ -113,13 +116,13 @@ class Ownership:
     def objection_upheld(self, concern: Concern, blamed: str, named: str, at: float, by: str) -> list[OwnershipRow]:
         """The rows that change because `blamed` rightly said: not mine, but `named`'s (empty = not known).
 
-        New rows have the id 0.
+        New rows have the id 0. A ticket without a class teaches none: it would speak of every matter of its region.
         """
         changed = []
         misled = next((row for row in self.matching(concern) if row.unit == blamed), None)
         if misled is not None:
             changed.append(replace(misled, misses=misled.misses + 1, changed_at=at, changed_by=by))
-        if named and named != blamed and self._own(concern, named) is None:
+        if concern.class_code and named and named != blamed and self._own(concern, named) is None:
             changed.append(self._taught(concern, named, 0, at, by))
         return changed
 
@@ -135,7 +138,7 @@ class Ownership:
         mine = self._own(concern, final) or next((row for row in self.matching(concern) if row.unit == final), None)
         if mine is not None:
             changed.append(replace(mine, hits=mine.hits + 1, changed_at=at, changed_by=by))
-        elif disputed:
+        elif disputed and concern.class_code:
             changed.append(self._taught(concern, final, 1, at, by))
         if suggested and suggested != final and suggested not in disputed:
             misled = next((row for row in self.matching(concern) if row.unit == suggested), None)

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from tickets.approvals import ApprovalKind, Outcome
 from tickets.moves import TicketInput, TicketState
 from tickets.ownership import Concern, HitRate, Ownership, OwnershipRow, Source, Suggestion, hit_rate
+from tickets.tables import tickets
 from tickets.texts import TicketRefused, one_line
 from tickets.ticket import Ticket, TicketMove, TicketPolicy
 
@@ -131,9 +132,17 @@ def drop_row(connection: Connection, id: int) -> bool:
     return connection.execute(delete(ownership).where(ownership.c.id == id)).rowcount == 1
 
 
-def rate(connection: Connection, since: float, until: float) -> dict[str, HitRate]:
-    """The hit rate of tickets that were handled in [since, until), epoch seconds, by class; ``*`` = all together."""
+def rate(
+    connection: Connection, since: float, until: float, regions: frozenset[str] | None = None
+) -> dict[str, HitRate]:
+    """The hit rate of tickets that were handled in [since, until), epoch seconds, by class; ``*`` = all together.
+
+    `regions`: of tickets of these regions only; None = of all.
+    """
     query = select(suggestions).where(suggestions.c.final_at >= since, suggestions.c.final_at < until)
+    if regions is not None:
+        query = query.join(tickets, tickets.c.number == suggestions.c.ticket)
+        query = query.where(tickets.c.region.in_(sorted(regions)))
     pairs: dict[str, list[tuple[str, str]]] = {"*": []}
     for row in connection.execute(query):
         pairs["*"].append((row.unit, row.final))

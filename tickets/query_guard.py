@@ -3,14 +3,18 @@
 A number is guarded whether there is such a ticket or not, so being guarded tells nothing. Four digits of a telephone
 are 10 000 possibilities: with the usual rules nobody tries more than ten of them on one ticket in a day, from however
 many addresses and however many at once. Whoever keeps others out in this way does not keep out the code, which is too
-long to be guessed and is counted by its source alone. What is remembered is bounded; the oldest is forgotten first, and
-all of it by a restart.
+long to be guessed and is counted by its source alone. What is remembered is bounded; the oldest is forgotten first. A
+restart forgets nothing: `kept` and `restore`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+Count = tuple[str, str, float, int]
+"""Of what (``source``, ``wrong``), whose, since when (epoch seconds), how many tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,9 @@ class QueryGuard:
         self._sources: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._wrong: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._sources) + len(self._wrong)
+
     def admit(self, source: str, number: str, now: float, *, guessable: bool) -> bool:
         """Count a try; False when `source` asks too often, or `number` was asked wrongly too often.
 
@@ -54,9 +61,34 @@ class QueryGuard:
         if count:
             self._wrong[number] = (since, count - 1)
 
+    def counts_of(self, source: str, number: str) -> list[Count]:
+        """What is counted of these two now."""
+        found = (("source", source, self._sources.get(source)), ("wrong", number, self._wrong.get(number)))
+        return [(kind, name, *count) for kind, name, count in found if count is not None]
+
+    def kept(self) -> list[Count]:
+        """Everything that is counted, the oldest first."""
+        kinds = (("source", self._sources), ("wrong", self._wrong))
+        return [(kind, name, *count) for kind, counts in kinds for name, count in counts.items()]
+
+    def restore(self, counts: Iterable[Count], now: float) -> None:
+        """Go on from what was `kept`; of a name the last one holds. None begins later than now: the clock may have
+        been set back.
+        """
+        for kind, name, since, count in counts:
+            mine, span_s = (
+                (self._sources, self.rules.tries_in_s) if kind == "source" else (self._wrong, self.rules.wrong_in_s)
+            )
+            mine.pop(name, None)
+            if now - since < span_s and count > 0:
+                self._put(mine, name, (min(since, now), count))
+
     def _add(self, counts: OrderedDict[str, tuple[float, int]], name: str, now: float, span_s: float) -> None:
         since, count = counts.pop(name, (now, 0))
-        counts[name] = (now, 1) if now - since >= span_s else (since, count + 1)
+        self._put(counts, name, (now, 1) if now - since >= span_s else (since, count + 1))
+
+    def _put(self, counts: OrderedDict[str, tuple[float, int]], name: str, count: tuple[float, int]) -> None:
+        counts[name] = count
         while len(counts) > self.rules.remembered:
             counts.popitem(last=False)
 

@@ -16,7 +16,7 @@ from tickets import term_rows
 from tickets.moves import Actor, TicketState
 from tickets.repeats import Draft, RepeatRules, likeness, proposed, rarity, sketched
 from tickets.repeats_found import Found
-from tickets.shown import sees_caller
+from tickets.shown import sees_caller, sees_ticket
 from tickets.sql import whole
 from tickets.tables import days, tickets
 from tickets.ticket import Ticket, TicketPolicy, number_of
@@ -55,7 +55,10 @@ def repeats_of(
     found = [(one, other) for one, other in found if one.likely or one.same_caller]
     found.sort(key=lambda pair: (not pair[0].likely, -pair[0].score, pair[0].number))
     incident, members = proposed(((one, other.incident_id) for one, other in found), rules)
-    return Found(tuple(found[: rules.shown]), incident, members)
+    # Another city's ticket of the same event counts, for it is one event; its number is not told (`tickets/sight.py`).
+    known: dict[str, Ticket] = {other.number: other for _, other in found}
+    visible = tuple(number for number in members if sees_ticket(known[number], viewer, policy))
+    return Found(tuple(found[: rules.shown]), incident, visible, len(members) - len(visible))
 
 
 def _known(other: Ticket, draft: Draft, viewer: Actor) -> Draft:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pbx.ids import TicketNumber
 from tickets.approvals import ApprovalKind
-from tickets.moves import TicketState
+from tickets.moves import Actor, TicketState
 from tickets.ticket import Channel, Ticket, TicketType, Urgency
 
 PAGE_MAX = 500
@@ -19,7 +19,11 @@ class TicketFilter:
 
     `units`: one of them leads or co-handles. `near`: it is the matter of one of these organisations, or one of them
     leads or co-handles it: what somebody can see at most who acts for them. `asked`: a request of this kind waits for a
-    decision. `after`: only those that follow this one in the list.
+    decision. `said`: these words in title, text or address; `place`: in the address. `caller`: this number called;
+    `caller_for`: by whom it is asked, where he does not see hidden callers: theirs are not found by it. `newest`: the
+    newest first. `after`: only those that follow this one in the list.
+
+    What is looked for by words comes in the order of the numbers, which is that of the opening but for moments.
     """
 
     since: float
@@ -37,6 +41,11 @@ class TicketFilter:
     asked: ApprovalKind | None = None
     supervised: bool | None = None
     near: frozenset[str] | None = None
+    said: str | None = None
+    place: str | None = None
+    caller: str | None = None
+    caller_for: Actor | None = None
+    newest: bool = False
     after: TicketNumber | None = None
     limit: int = PAGE_MAX
 

@@ -30,11 +30,17 @@ def sees_ticket(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
 def _part(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> Part | None:
     """Where there is a tree of organisations it decides, for everybody who acts for one of them (`tickets/sight.py`).
 
-    Everybody else: a unit sees the tickets that it leads or co-handles, the hotline's people see all.
+    An agent also sees what he took down himself, for whichever city he answered. Everybody else: a unit sees the
+    tickets that it leads or co-handles, the hotline's people see all. Who acts for an organisation that is gone sees
+    nothing.
     """
-    if viewer.unit in policy.organisations:
-        return part_of(policy.organisations, viewer.unit, ticket, policy.numbers)
-    return Part.WHOLE if viewer.role is not Role.UNIT or viewer.unit in ticket.units else None
+    if viewer.role is Role.AGENT and viewer.id and viewer.id == ticket.agent:
+        return Part.WHOLE
+    if viewer.unit and len(policy.organisations):
+        return part_of(viewer.unit, ticket, policy)
+    if viewer.role is Role.UNIT:
+        return Part.WHOLE if viewer.unit in ticket.units and viewer.unit in policy.units else None
+    return Part.WHOLE
 
 
 def sees_caller(ticket: Ticket, viewer: Actor) -> bool:
@@ -42,6 +48,28 @@ def sees_caller(ticket: Ticket, viewer: Actor) -> bool:
     if not (ticket.anonymous or ticket.confidential) or viewer.role in SEES_HIDDEN:
         return True
     return viewer.role is Role.AGENT and viewer.id == ticket.agent
+
+
+HEARS = frozenset({Role.ADMIN, Role.SUPERVISOR, Role.INSPECTOR, Role.LEADER})
+"""Who judges how a call was handled (质检) hears it; whoever only works on the matter reads the ticket."""
+
+
+def hears(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
+    """Whether `viewer` may hear the call of a ticket and read its transcript: who judges, and the agent who took it."""
+    if _part(ticket, viewer, policy) is not Part.WHOLE or not sees_caller(ticket, viewer):
+        return False
+    return viewer.role in HEARS or viewer.role is Role.AGENT and viewer.id == ticket.agent
+
+
+def reviews(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> bool:
+    """Whether the review of a reply is his: the hotline's whose ticket it is, or the province's that tracks it; a city
+    that was given another one's ticket does not judge its own units' work (as over the exchange, `domain.md` D10)."""
+    return _part(ticket, actor, policy) is Part.WHOLE
+
+
+def knows_caller(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
+    """Whether `viewer` may look at the ticket and is shown who called."""
+    return _part(ticket, viewer, policy) not in (None, Part.CO) and sees_caller(ticket, viewer)
 
 
 def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: TicketPolicy) -> View | None:
@@ -53,7 +81,7 @@ def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: Tic
     part = _part(ticket, viewer, policy)
     if part is None:
         return None
-    caller = part is not Part.CO and sees_caller(ticket, viewer)
+    caller = knows_caller(ticket, viewer, policy)
     shown_ticket, done = ticket, tuple(moves)
     if part is not Part.WHOLE:
         tree, org = policy.organisations, viewer.unit
@@ -63,7 +91,9 @@ def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: Tic
     if not caller:
         done = tuple(_without_caller(one) for one in done)
         blank: dict[str, Any] = {"caller": "", "caller_name": "", "caller_region": ""}
-        shown_ticket = replace(shown_ticket, **blank, recording=None, transcript=False)
+        shown_ticket = replace(shown_ticket, **blank)
+    if not hears(ticket, viewer, policy):
+        shown_ticket = replace(shown_ticket, recording=None, transcript=False)
     return View(part, caller, shown_ticket, done)
 
 

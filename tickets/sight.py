@@ -10,10 +10,9 @@ anything: another city's internal doings are not its business, and the fewer peo
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 
 from tickets.organisations import OrganisationTree
-from tickets.ticket import Ticket, TicketMove
+from tickets.ticket import Ticket, TicketMove, TicketPolicy
 
 
 class Part(enum.Enum):
@@ -24,21 +23,20 @@ class Part(enum.Enum):
     CO = "co"  #: 协办: the matter and its own side
 
 
-def home_of(tree: OrganisationTree, ticket: Ticket, numbers: Mapping[str, str]) -> str:
-    """Whose ticket it is: the region that it names, else the city of the number that was dialled; empty = nobody's."""
-    return ticket.region if ticket.region in tree else numbers.get(ticket.dialled, "")
+def home_of(ticket: Ticket, policy: TicketPolicy) -> str:
+    """Whose ticket it is: the region that it names, else the city whose call it was; empty = nobody's."""
+    known = ticket.region in policy.organisations
+    return ticket.region if known else policy.city_of(ticket.dialled, ticket.queue)
 
 
-def part_of(tree: OrganisationTree, org: str, ticket: Ticket, numbers: Mapping[str, str]) -> Part | None:
-    """How much of `ticket` the people of `org` see (empty = they act for the whole installation); None = nothing.
-
-    `numbers`: the city of each number that callers dial.
-    """
+def part_of(org: str, ticket: Ticket, policy: TicketPolicy) -> Part | None:
+    """How much of `ticket` the people of `org` see (empty = they act for the whole installation); None = nothing."""
+    tree = policy.organisations
     if not org:
         return Part.WHOLE
     if org not in tree:
         return None
-    home = home_of(tree, ticket, numbers)
+    home = home_of(ticket, policy)
     if home and _stands_for(tree, org, home):
         return Part.WHOLE
     involved = {tree.hotline(one) for one in ticket.units if one in tree}

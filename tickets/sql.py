@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
-from tickets import incident_rows, outbox_sql, ownership_sql, term_rows
+from tickets import incident_rows, outbox_sql, ownership_sql, term_rows, word_rows, words
 from tickets.approvals import Approval, ApprovalKind, Outcome
 from tickets.exchange import outbox as exchange_outbox
 from tickets.flow import Intake, apply, opened
@@ -24,6 +24,7 @@ from tickets.given import Move
 from tickets.incidents import refuse_closed
 from tickets.log import attachments, pauses, plain
 from tickets.moves import SYSTEM, Actor, Role, TicketInput, TicketState
+from tickets.shown import sees_ticket
 from tickets.tables import approvals, days, metadata, moves, tickets, units
 from tickets.texts import TicketRefused
 from tickets.ticket import (
@@ -92,6 +93,7 @@ def open_ticket(connection: Connection, opening: OpenTicket, policy: TicketPolic
     ticket, first = opened(number, opening, Actor(opening.agent, Role.AGENT), policy)
     if connection.execute(_insert_once(connection.dialect.name), _row(ticket)).first() is None:
         return TicketNumber(connection.execute(_OF_CALL, mine).scalar_one())  # another writer was faster
+    word_rows.put(connection, None, ticket)
     _keep_move(connection, first, policy)
     return ticket.number
 
@@ -102,10 +104,11 @@ def take_ticket(
     """Take down a ticket that no call opened, with what is known of it. Raises `TicketRefused`, `CalendarError`."""
     ticket, first = opened(_take_number(connection, intake.at, policy), intake, actor, policy)
     connection.execute(_NEW_TICKET, _row(ticket))
+    word_rows.put(connection, None, ticket)
     _keep_move(connection, first, policy)
     if wanted == TicketChange():
         return ticket
-    return move_ticket(connection, ticket.number, Move(TicketInput.AMEND, change=wanted), actor, intake.at, policy)
+    return _moved(connection, ticket, Move(TicketInput.AMEND, change=wanted), actor, intake.at, policy)
 
 
 def _take_number(connection: Connection, at: float, policy: TicketPolicy) -> TicketNumber:
@@ -121,19 +124,32 @@ def move_ticket(
 
     Raises `TicketConflict`, `TicketRefused`, `CalendarError`: nothing is written then.
     """
-    before = _locked(connection, number)
+    return _moved(connection, _locked(connection, number), move, actor, at, policy)
+
+
+def _moved(connection: Connection, before: Ticket, move: Move, actor: Actor, at: float, policy: TicketPolicy) -> Ticket:
+    """The same to a ticket that this transaction has locked, or made."""
+    number = before.number
     after, kept = apply(before, move, actor, at, policy)
     if move.input is TicketInput.MERGE:
-        _check_target(connection, after)
+        _check_target(connection, after, actor, policy)
     if move.input is TicketInput.JOIN:
-        refuse_closed(incident_rows.locked(connection, after.incident_id or ""))
+        incident = incident_rows.locked(connection, after.incident_id or "")
+        known = samples(connection, [incident.id]).get(incident.id)
+        if known and not any(sees_ticket(one, actor, policy) for one in known):
+            raise TicketRefused("unknown_mass_incident", "There is no such incident.", "incident")
+        refuse_closed(incident)
     different = {name: plain(value) for name in _COLUMNS if (value := getattr(after, name)) != getattr(before, name)}
+    if len(after.approvals) != len(before.approvals):
+        different["requests"] = len(after.approvals)
     connection.execute(_set(tuple(different)), {"of_number": number, **different})
     _keep_approvals(connection, before, after)
     _keep_units(connection, before, after)
     _keep_move(connection, kept, policy)
     if term_rows.FIELDS & different.keys():
         term_rows.put(connection, before, after)
+    if words.FIELDS & different.keys():
+        word_rows.put(connection, before, after)
     ownership_sql.follow(connection, before, after, kept, policy)
     exchange_outbox.follow(connection, before, after, kept, policy)
     return _answered_late(connection, before, after, at, policy)
@@ -237,11 +253,31 @@ def list_moves(connection: Connection, number: TicketNumber) -> list[TicketMove]
 def whole(connection: Connection, rows: Sequence[Row[Any]]) -> list[Ticket]:
     """The tickets of these rows of `tickets`, with their requests, in the same order."""
     asked: dict[str, list[Approval]] = defaultdict(list)
-    for start in range(0, len(rows), _AT_ONCE):
-        numbers = [row.number for row in rows[start : start + _AT_ONCE]]
+    having = [row.number for row in rows if row.requests]
+    for start in range(0, len(having), _AT_ONCE):
+        numbers = having[start : start + _AT_ONCE]
         for row in connection.execute(_REQUESTS, {"numbers": numbers}):
             asked[row.ticket].append(approval_of(row))
     return [_ticket(row, tuple(asked[row.number])) for row in rows]
+
+
+def samples(connection: Connection, incidents: Sequence[str]) -> dict[str, list[Ticket]]:
+    """Of each incident's tickets one for every region, dialled number and leading unit: who may look at what hangs on
+    these (`tickets/sight.py`), and a thousand tickets of one city are one to ask about."""
+    found: dict[str, list[Ticket]] = defaultdict(list)
+    columns = tickets.c
+    for start in range(0, len(incidents), _AT_ONCE):
+        ids = incidents[start : start + _AT_ONCE]
+        kinds = (
+            select(func.min(columns.number).label("number"))
+            .where(columns.incident_id.in_(ids))
+            .group_by(columns.incident_id, columns.region, columns.dialled, columns.lead_unit)
+            .subquery()
+        )
+        rows = connection.execute(select(tickets).join(kinds, columns.number == kinds.c.number)).all()
+        for ticket in whole(connection, rows):
+            found[ticket.incident_id or ""].append(ticket)
+    return found
 
 
 _AT_ONCE = 500
@@ -263,13 +299,16 @@ def _one(connection: Connection, row: Row[Any] | None) -> Ticket | None:
     return whole(connection, [row])[0] if row else None
 
 
-def _check_target(connection: Connection, merged: Ticket) -> None:
-    """A repeat goes into a ticket that is there and goes on itself: never in a circle, never into a repeat."""
-    target = connection.execute(select(tickets.c.state).where(tickets.c.number == merged.repeat_of).with_for_update())
-    state = target.scalar_one_or_none()
-    if state is None:
+def _check_target(connection: Connection, merged: Ticket, actor: Actor, policy: TicketPolicy) -> None:
+    """A repeat goes into a ticket that is there and goes on itself: never in a circle, never into a repeat.
+
+    What the actor may not look at is not there for him.
+    """
+    where = select(tickets).where(tickets.c.number == merged.repeat_of).with_for_update()
+    target = _one(connection, connection.execute(where).first())
+    if target is None or not sees_ticket(target, actor, policy):
         raise TicketRefused("unknown_target", "There is no ticket of that number.", "into")
-    if state == TicketState.MERGED.value:
+    if target.state is TicketState.MERGED:
         raise TicketRefused("bad_into", "That ticket has been merged itself; name the one that goes on.", "into")
 
 
@@ -287,7 +326,7 @@ def _keep_units(connection: Connection, before: Ticket, after: Ticket) -> None:
     for unit in sorted(before.units - after.units):
         connection.execute(delete(units).where(units.c.ticket == after.number, units.c.unit == unit))
     for unit in sorted(after.units - before.units):
-        connection.execute(_NEW_UNIT, {"ticket": after.number, "unit": unit})
+        connection.execute(_NEW_UNIT, {"ticket": after.number, "unit": unit, "opened_at": after.opened_at})
 
 
 def _keep_move(connection: Connection, move: TicketMove, policy: TicketPolicy) -> None:
@@ -297,14 +336,15 @@ def _keep_move(connection: Connection, move: TicketMove, policy: TicketPolicy) -
 
 
 def _row(ticket: Ticket) -> dict[str, Any]:
-    return {name: plain(getattr(ticket, name)) for name in _COLUMNS}
+    return {name: plain(getattr(ticket, name)) for name in _COLUMNS} | {"requests": len(ticket.approvals)}
 
 
-_COLUMNS = tuple(column.name for column in tickets.c)
+_COLUMNS = tuple(column.name for column in tickets.c if column.name != "requests")
 
 
 def _ticket(row: Row[Any], asked: tuple[Approval, ...]) -> Ticket:
     values = dict(row._mapping)
+    del values["requests"]
     values["number"] = TicketNumber(row.number)
     values["call"] = CallId(row.call) if row.call is not None else None
     values["agent"] = AgentId(row.agent)

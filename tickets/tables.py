@@ -84,6 +84,7 @@ tickets = Table(
     Column("satisfaction", Integer),
     Column("recording", Text),
     Column("transcript", Boolean, nullable=False),
+    Column("requests", Integer, nullable=False),  # rows of `approvals`: most tickets have none, and none is looked for
     PrimaryKeyConstraint("number", name="pk_tickets"),
     UniqueConstraint("call", name="uq_tickets_call"),  # one call opens one ticket, however often it is told to
     Index("ix_tickets_opened_at", "opened_at", "number"),
@@ -142,11 +143,15 @@ units = Table(
     metadata,
     Column("unit", Text, nullable=False),
     Column("ticket", Text, nullable=False),
+    Column("opened_at", Double, nullable=False),
     PrimaryKeyConstraint("unit", "ticket", name="pk_ticket_units"),
     ForeignKeyConstraint(["ticket"], ["tickets.number"], name="fk_ticket_units_ticket_tickets"),
     Index("ix_ticket_units_ticket", "ticket"),
+    Index("ix_ticket_units_unit", "unit", "opened_at", "ticket"),
 )
-"""Which units act on which ticket now, for their lists; what it says stands in the ticket too."""
+"""Which units act on which ticket now, for their lists; what it says stands in the ticket too. With the time of opening
+a unit's list is read in its order: else all that the unit ever had is put in order for the first page.
+"""
 
 steps = Table(
     "ticket_steps",

@@ -263,6 +263,10 @@ class TicketPolicy:
     classes: ClassTree = field(default_factory=ClassTree)
     numbers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The city of each dialled number, by the organisation's id."""
+    queues: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The city of each queue that has one."""
+    city: str = ""
+    """Whose a ticket is that neither number nor queue nor anybody gives to another city."""
     local: Mapping[str, TicketPolicy] = field(default_factory=lambda: MappingProxyType({}))
     """The rules of cities that have their own, by the organisation's id."""
     installation: str = ""
@@ -286,9 +290,13 @@ class TicketPolicy:
         """A class and those above it, leaf first, each with the name under which its limits stand, if it has one."""
         return self.classes.limit_line(code)
 
+    def city_of(self, dialled: str, queue: str) -> str:
+        """Whose a call is: the city's in whose queue the caller waited, else the city's whose number he dialled."""
+        return self.queues.get(queue) or self.numbers.get(dialled) or self.city
+
     def of(self, region: str, dialled: str) -> TicketPolicy:
         """The rules for a ticket of `region`, or of the city of the number `dialled`: the city's own, or these."""
-        city = self.organisations.hotline(region or self.numbers.get(dialled, "")) if self.local else None
+        city = self.organisations.hotline(region or self.city_of(dialled, "")) if self.local else None
         return self.local.get(city, self) if city is not None else self
 
 

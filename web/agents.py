@@ -11,16 +11,17 @@ from pbx.ids import AgentId
 from web.backend import RequestResult
 from web.described import OK, described
 from web.errors import refusal
-from web.fields import Number, Text, read_body
+from web.fields import Choice, Number, Text, read_body
 from web.keys import BACKEND
 from web.shape import answer
 
-_REASON = Text(longest=32, required=True, pattern=re.compile(r"[a-z0-9_-]+"))
+_REASON = Text(longest=32, required=True)
+_REASON_ID = re.compile(r"[a-z0-9_-]+")
 _EXTEND = Number(least=1, most=86400, required=True)
 _SEAT = Text(longest=32, pattern=re.compile(r"[A-Za-z0-9_-]+"))
 _TARGET = Text(longest=32, required=True, pattern=re.compile(r"[A-Za-z0-9+*#_-]+"))
-_KIND = Text(longest=16, required=True, pattern=re.compile("agent|queue|extension|destination|number"))
-_WAY = Text(longest=16, required=True, pattern=re.compile("transfer|three_way|ticket"))
+_KIND = Choice(tuple(kind.value for kind in TargetKind), required=True)
+_WAY = Choice(("transfer", "three_way", "ticket"), required=True)
 _DIGITS = Text(longest=32, required=True, pattern=re.compile(r"[0-9*#A-D]+"))
 _PURPOSE = Text(longest=32, pattern=re.compile(r"[a-z0-9_-]+"))
 _QUEUE = Text(longest=32, pattern=re.compile(r"[a-z0-9-]+"))
@@ -33,8 +34,16 @@ def _agent(request: web.Request) -> AgentId:
 
 def _answered(result: RequestResult) -> web.Response:
     if not result.ok:
-        raise refusal(result.code)
+        raise refusal(result.code, result.detail)
     return answer({"ok": True})
+
+
+def reason_of(given: str) -> str:
+    """A not-ready reason as the hotline is asked for it: what can be none is ``?``, and no free text goes on from here.
+
+    The refusal is the hotline's own, which knows the reasons that there are, and puts it into the trail.
+    """
+    return given if _REASON_ID.fullmatch(given) else "?"
 
 
 @described(body={"seat": _SEAT}, gives=OK)
@@ -56,7 +65,7 @@ async def ready(request: web.Request) -> web.Response:
 async def not_ready(request: web.Request) -> web.Response:
     """POST …/not-ready with ``{"reason": …}``: 示忙."""
     body = await read_body(request)
-    return _answered(await request.app[BACKEND].not_ready(_agent(request), body["reason"]))
+    return _answered(await request.app[BACKEND].not_ready(_agent(request), reason_of(body["reason"])))
 
 
 @described(body={"extend_s": _EXTEND}, gives=OK)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,7 @@ from web import (
     ownership,
     public,
     recordings,
+    registers,
     repeats,
     scrape,
     static,
@@ -52,6 +54,7 @@ from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
 from web.rate import RateLimit, RateRules
 from web.shape import answer
+from web.wire import Runner
 
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
 _AGENT = "/api/agents/{agent:[A-Za-z0-9][A-Za-z0-9_-]{0,31}}"
@@ -134,6 +137,10 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", f"{_CALL}/why", calls.show_why, Access.TOKEN),
         ("GET", f"{_CALL}/recording", recordings.show_recording, Access.TOKEN),
         ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
+        ("GET", f"{_TICKET}/recording", recordings.show_ticket_recording, Access.TICKETS),
+        ("GET", f"{_TICKET}/transcript", recordings.show_ticket_transcript, Access.TICKETS),
+        ("GET", "/api/classes", registers.list_classes, Access.TICKETS),
+        ("GET", "/api/organisations", registers.list_organisations, Access.TICKETS),
         ("GET", "/api/tickets", tickets.list_tickets, Access.TICKETS),
         ("POST", "/api/tickets", tickets.take_ticket, Access.TICKETS),
         ("GET", "/api/tickets/export", ticket_files.export_tickets, Access.TICKETS),
@@ -198,6 +205,7 @@ def _knowledge() -> list[tuple[str, str, Handler]]:
         ("POST", f"{task}/dismiss", knowledge.dismiss_task),
         ("GET", "/api/knowledge/export", knowledge.export),
         ("POST", "/api/knowledge/import", knowledge.take_in),
+        ("GET", "/api/knowledge/imports", knowledge.list_imports),
     ]
 
 
@@ -268,8 +276,8 @@ class AccessLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line."""
         route = "?"
-        if isinstance(request, web.Request):
-            resource = request.match_info.route.resource
+        with suppress(AssertionError):  # of what was no HTTP no address is known
+            resource = request.match_info.route.resource if isinstance(request, web.Request) else None
             route = resource.canonical if resource is not None else "?"
         self.logger.info(
             "%s %s %d %d B %.1f ms",
@@ -307,7 +315,7 @@ async def serve(app: web.Application, host: str = "127.0.0.1", port: int = 0, *,
     OSError when the address cannot be had; nothing is left then.
     """
     options: dict[str, Any] = {"access_log_class": AccessLog, "access_log": logging.getLogger("web.access")}
-    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=drain_s, **options)
+    runner = Runner(app, handle_signals=False, shutdown_timeout=drain_s, **options)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -10,27 +10,35 @@ from aiohttp.helpers import content_disposition_header
 from tickets.files import Incoming
 from tickets.flow import TicketConflict, allow
 from tickets.given import Move
-from tickets.moves import Role, TicketInput
-from tickets.ticket import Attachment
+from tickets.moves import Actor, Role, TicketInput
+from tickets.ticket import ATTACHMENT_KINDS, Attachment
 from web.auth import HOLDER
 from web.backend import NotFound
+from web.described import described
 from web.errors import ApiError, Problem
-from web.fields import Text
+from web.fields import Field, Text, Whole, read_query
 from web.keys import BACKEND
-from web.tickets import acting_fields, actor_of, conflict_answer, one_answer, seen
+from web.tickets import TICKET_TO_MOVE, acting_fields, actor_of, conflict_answer, one_answer, seen
 
 _CHUNK = 256 * 1024
 
 
+_QUERY: dict[str, Field] = {
+    "name": Text(120, required=True),
+    "version": Whole(0, 10**9, required=True),
+    **acting_fields(),
+}
+
+
+@described(body={}, takes=tuple(sorted(ATTACHMENT_KINDS)), query=_QUERY, gives=TICKET_TO_MOVE, status=201)
 async def attach_file(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/attachments?name=&version= with the file as the body, its kind as the content type.
 
     Its size and kind are limited (`TicketPolicy.attachment_bytes`, `attachment_kinds`); 201 with the ticket as stored.
     """
     own, desk = request[HOLDER], request.app[BACKEND].desk
-    given = _query(request, speaks=own.role is Role.ADMIN)
-    actor = actor_of(request, dict(given))
-    version = int(given["version"])
+    given = read_query(request, {name: field for name, field in _QUERY.items() if name not in _speaking(own)})
+    actor, version = actor_of(request, given), given["version"]
     ticket = await seen(request)
     move = Move(TicketInput.ATTACH, version)
     try:
@@ -66,27 +74,12 @@ async def _receive(request: web.Request, incoming: Incoming, limit: int) -> str:
     return await asyncio.to_thread(incoming.keep)
 
 
-def _query(request: web.Request, *, speaks: bool) -> dict[str, str]:
-    """The query's fields. ApiError 400 names everything that is wrong."""
-    known = {"name": Text(120, required=True), "version": Text(9, required=True)}
-    known |= {name: field for name, field in acting_fields().items() if speaks}
-    problems = [Problem("", "unknown_field") for name in request.query if name not in known]
-    for name, field in known.items():
-        values = request.query.getall(name, [])
-        if len(values) > 1:
-            problems.append(Problem(name, "doubled_field"))
-        elif not values:
-            if field.required:
-                problems.append(Problem(name, "missing"))
-        elif code := field.problem(values[0]):
-            problems.append(Problem(name, code))
-        elif name == "version" and not (values[0].isascii() and values[0].isdecimal()):
-            problems.append(Problem(name, "not_a_whole_number"))
-    if problems:
-        raise ApiError(400, "bad_request", problems)
-    return {name: request.query[name] for name in known if name in request.query}
+def _speaking(own: Actor) -> frozenset[str]:
+    """The fields by which somebody is named; only the hotline's own token does that."""
+    return frozenset() if own.role is Role.ADMIN else frozenset(acting_fields())
 
 
+@described(media=tuple(sorted(ATTACHMENT_KINDS)), refuses=(206, 304, 416))
 async def show_file(request: web.Request) -> web.StreamResponse:
     """GET /api/tickets/{number}/attachments/{place}: a ticket's file, counted from 1; to be saved, never to be run."""
     ticket = await seen(request)

@@ -19,7 +19,7 @@ from pbx.callback import CallbackRequest
 from pbx.events import CallerEntry, TargetKind
 from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId
 from pbx.notice import Incident, Registration
-from pbx.supervision import QueueOverride, SkillOverride, SpyMode, SupervisorRequest
+from pbx.supervision import AuditEntry, QueueOverride, SkillOverride, SpyMode, SupervisorRequest
 
 if TYPE_CHECKING:
     from recordings.transcript import Transcript
@@ -75,6 +75,7 @@ class AgentView:
     overrun: bool = False
     until: float | None = None
     forced_by: str = ""  #: the supervisor who has put him where he is; empty = he himself
+    seat_taken_by: AgentId | None = None  #: who has signed in at his own phone, so that he has no seat
     heard: bool = False  #: a supervisor listens to him, where the hotline lets agents know
 
 
@@ -312,6 +313,10 @@ class Backend(Protocol):
 
     def supervision(self) -> SupervisionView:
         """What supervisors have changed for now, and who listens."""
+        ...
+
+    async def note(self, entry: AuditEntry) -> None:
+        """Add a line to the audit trail; an entry of the same id is there already. Answers after the commit."""
         ...
 
     async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from tickets.calendars import ChineseCalendar
+from tickets.calendars import ChineseCalendar, Why
 from tickets.times import missing_years
+from web.described import described
 from web.errors import ApiError, Problem
+from web.fields import Text
 from web.keys import BACKEND, CLOCK
 from web.shape import answer
 
@@ -17,6 +20,14 @@ YEARS = range(1949, 2200)
 """Years of which a month is shown."""
 
 
+@described(
+    query={"month": Text(7, pattern=re.compile("(1949|19[5-9][0-9]|20[0-9]{2}|21[0-9]{2})-(0[1-9]|1[0-2])"))},
+    gives={
+        "month": str,
+        "unknown_years": list[int],
+        "days": [{"date": date, "workday": bool, "why": Why, "name": str, "source": str}],
+    },
+)
 async def show_calendar(request: web.Request) -> web.Response:
     """GET /api/calendar?month=YYYY-MM: its days, and the years without a holiday notice that deadlines reach.
 

@@ -7,17 +7,18 @@ from dataclasses import asdict
 
 from aiohttp import web
 
+from acd.callers import ListedAs
 from pbx.events import CallerEntry
 from pbx.ids import QueueId
 from web.described import OK, described
 from web.errors import refusal
-from web.fields import Field, Instant, Text, Whole, instant, read_body
+from web.fields import Choice, Field, Instant, Text, Whole, instant, read_body
 from web.keys import BACKEND
 from web.shape import answer
 
 _FIELDS: dict[str, Field] = {
     "number": Text(longest=21, required=True, pattern=re.compile(r"[0-9]{3,20}[*]?")),
-    "kind": Text(longest=32, required=True, pattern=re.compile(r"[a-z_]+")),
+    "kind": Choice(tuple(kind.value for kind in ListedAs), required=True, code="unknown_kind"),
     "until": Instant(required=True),
     "queue": Text(longest=32, pattern=re.compile(r"[a-z0-9-]+")),
     "priority": Whole(0, 9),

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from metrics.kpi import talk_time
 from metrics.servicelevel import answer_wait
+from metrics.story import asked_by_the_line, chapters, waited
 from pbx.call import CallRecord, OfferRecord
 from pbx.ids import CallId
 from web.backend import NotFound
@@ -62,20 +63,26 @@ async def show_call(request: web.Request) -> web.Response:
 @described(
     gives={
         **{name: CALL[name] for name in ("call", "queue", "queued_at", "place_at", "favours")},
+        "story": [{"at": float, "zh": str, "en": str, "agent": str, "queue": str}],
         "decisions": [{**shape_of(OfferRecord), "why_agent": str, "why_caller": str, "waited_s": float | None}],
     }
 )
 async def show_why(request: web.Request) -> web.Response:
-    """GET /api/calls/{call}/why: each offer of the call with its reason, and the named rules by which he stood in the
-    line. Who else was idle, and why he was not chosen, stands in the journal: ``hotline why CALL``.
+    """GET /api/calls/{call}/why: what happened to the call, in both languages; each agent whom it was offered to by a
+    rule of the line, with the reason; and the named rules by which he stood in the line. Whom an agent named for a
+    transfer is told in the story. Who else was idle, and why he was not chosen, stands in the journal:
+    ``hotline why CALL``.
     """
     record = await request.app[BACKEND].call(CallId(request.match_info["call"]))
     if record is None:
         raise NotFound("call")
     decisions = []
-    for offer in record.offers:
+    for offer in filter(asked_by_the_line, record.offers):
         agent, _, caller = offer.reason.partition(" | ")
-        waited_s = max(offer.offered_at - record.queued_at, 0.0) if record.queued_at is not None else None
+        waited_s = waited(record, offer.offered_at)
         decisions.append({**fields_of(offer), "why_agent": agent, "why_caller": caller, "waited_s": waited_s})
+    story = [
+        {"at": one.at, "zh": one.zh, "en": one.en, "agent": one.agent, "queue": one.queue} for one in chapters(record)
+    ]
     line = {name: fields_of(record)[name] for name in ("call", "queue", "queued_at", "place_at", "favours")}
-    return answer(line | {"decisions": decisions})
+    return answer(line | {"story": story, "decisions": decisions})

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 Shape = Any
 """What an answer is made of: a type (a dataclass too), or ``{name: shape}`` for an object; ``"*"`` = further names."""
 
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of several shapes."""
+
+    shapes: tuple[Shape, ...]
+
+
 OK: Mapping[str, Shape] = {"ok": bool}
 """The answer of a request that has been done and has nothing to tell."""
 
@@ -28,13 +36,15 @@ class Described:
     """One route's words.
 
     `body`: the fields of the JSON body (None = the route takes none), or a function of the limits where lengths are
-    configuration. `query`: what may stand behind the question mark. `gives`: the shape of the answer, for another
-    `media` than JSON None. `status`: of a success. `refuses`: statuses that are answered besides the usual ones.
-    `takes`: the body's media type. `own_errors`: refusals have the shape of another standard.
+    configuration. `query`: what may stand behind the question mark. `headers`: what must be in the head. `gives`: the
+    shape of the answer, for another `media` than JSON None. `status`: of a success. `refuses`: statuses that are
+    answered besides the usual ones. `takes`: the body's media type. `own_errors`: refusals have the shape of another
+    standard.
     """
 
     body: Mapping[str, Field] | Callable[[WebLimits], Mapping[str, Field]] | None = None
     query: Mapping[str, Field] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
     gives: Shape = None
     media: tuple[str, ...] = ("application/json",)
     status: int = 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from pbx.ids import TicketNumber
@@ -13,6 +14,17 @@ from tickets.given import Move
 from tickets.moves import Actor
 from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class FileTaken:
+    """What a file of tickets has become: what it is known by, whether an earlier sending of it had been taken in whole,
+    and each line with its ticket.
+    """
+
+    id: str
+    before: bool
+    tickets: Sequence[tuple[int, TicketNumber]]
 
 
 class TicketDesk(Protocol):
@@ -52,6 +64,15 @@ class TicketDesk(Protocol):
         """Take down a ticket that no call opened."""
         ...
 
+    async def take_file(
+        self, data: bytes, rows: Sequence[tuple[int, TicketChange]], intake: Intake, actor: Actor, anew: bool
+    ) -> FileTaken:
+        """Take down a ticket for each line of a file, some at a time, so that calls are not kept waiting.
+
+        The same `data` again goes on where it was cut, and makes nothing when it had come to its end, unless `anew`.
+        """
+        ...
+
     async def change(self, number: TicketNumber, wanted: TicketChange, actor: Actor, version: int | None) -> Ticket:
         """Fill in a ticket; `version` None = whatever it is now."""
         ...
@@ -60,6 +81,8 @@ class TicketDesk(Protocol):
         """Do one thing to a ticket."""
         ...
 
-    async def decided(self, since: float, until: float) -> Sequence[tuple[TicketNumber, Approval]]:
+    async def decided(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> Sequence[tuple[TicketNumber, Approval]]:
         """The requests decided in [since, until), epoch seconds."""
         ...

@@ -15,6 +15,7 @@ from aiohttp import web
 from knowledge.entry import KnowledgeRefused
 from tickets.deadlines import CalendarError
 from tickets.texts import TicketRefused
+from tickets.ticket import TicketType, Urgency
 from web.backend import NotFound, Refused, Unavailable
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "not_found": ("没有这个地址", "there is no such address"),
     "method_not_allowed": ("此地址不支持该操作", "this address does not take that method"),
     "body_too_large": ("请求内容过大", "the request body is too large"),
+    "not_http": ("请求不符合 HTTP 格式", "the request is not well-formed HTTP"),
+    "bad_encoding": ("请求内容与其压缩方式不符", "the body is not what its Content-Encoding says"),
     "not_json": ("请求内容须为 JSON 对象", "the body must be a JSON object, sent as application/json"),
     "bad_request": ("请求内容有误", "the request is not acceptable; see the problems"),
     "unauthorized": ("需要有效的访问令牌", "a valid bearer token is needed"),
@@ -50,7 +53,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "already_signed_in": ("话务员已签入", "the agent has signed in already"),
     "phone_unreachable": ("话机未注册", "the agent's phone is not registered"),
     "unknown_reason": ("没有此示忙原因", "there is no such not-ready reason"),
-    "no_seat": ("该话务员没有自己的话机, 请指定座席", "the agent has no free phone of his own; name a seat"),
+    "no_seat": (
+        "该话务员没有可用的座席: 没有自己的话机, 或其座席已由他人签入 (见 detail); 请指定座席签入",
+        "the agent has no seat: no phone of his own, or another agent has signed in there (see detail); name a seat",
+    ),
     "unknown_seat": ("没有此座席", "there is no such seat"),
     "agent_in_call": ("话务员正在处理来电, 结束后再换座席", "the agent is busy with a call; change the seat after it"),
     "seat_in_call": ("该座席的话务员正在处理来电", "the agent at that seat is busy with a call"),
@@ -92,6 +98,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "title_too_long": ("标题过长", "the title is too long"),
     "text_too_long": ("内容过长", "the text is too long"),
     "bad_title": ("标题含有不允许的字符", "the title has characters that are not allowed"),
+    "too_few_words": ("检索词至少两个字", "name at least two characters to look for"),
     "bad_text": ("内容含有不允许的字符", "the text has characters that are not allowed"),
     # tickets
     "conflict": (
@@ -214,6 +221,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "doubled_field": ("字段重复", "the field is there twice"),
     "missing": ("缺少此字段", "the field is missing"),
     "not_text": ("须为文本", "must be a text"),
+    "not_one_of": ("没有此取值", "there is no such value"),
     "not_a_number": ("须为数字", "must be a number"),
     "empty": ("不能为空", "must not be empty"),
     "too_long": ("内容过长", "is too long"),
@@ -284,6 +292,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "knowledge_conflict": ("内容已被他人更新, 请核对最新内容 (见 present)", "it was changed meanwhile; see present"),
     "task_not_now": ("当前状态下不允许此操作", "the question's state does not allow this"),
+    "not_all_yours": (
+        "其中有其他热线的工单, 请由可见全部工单者办结",
+        "some of its tickets are another hotline's; whoever sees all of them closes it",
+    ),
+    "not_your_review": ("由工单所属的热线审核", "the hotline whose ticket it is reviews the reply"),
     "not_your_unit": ("不属于您的单位", "this is another unit's"),
     "own_entry": ("不能审核自己编写或送审的内容", "nobody reviews what he has written or submitted himself"),
     "reason_needed": ("请说明理由", "a reason is needed"),
@@ -312,18 +325,33 @@ Chinese and English. A code without an entry is shown with the general refusal.
 _REFUSED = ("当前状态下不允许此操作", "this is not allowed in the present state")
 
 
-def message(code: str) -> dict[str, str]:
-    """The texts of a code in both languages."""
+def message(code: str, allowed: Sequence[str] = ()) -> dict[str, str]:
+    """The texts of a code in both languages; with the values that are `allowed`, where these are known."""
     chinese, english = MESSAGES.get(code, _REFUSED)
+    if allowed:
+        return {"zh": f"{chinese}; 可用: {', '.join(allowed)}", "en": f"{english}; allowed: {', '.join(allowed)}"}
     return {"zh": chinese, "en": english}
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with one field of a body or query; `field` is empty for the whole of it."""
+    """What is wrong with one field of a body or query; `field` is empty for the whole of it.
+
+    `allowed` are the values that the field may have, where there are only some.
+    """
 
     field: str
     code: str
+    allowed: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """The problem as an answer tells it."""
+        told: dict[str, object] = {
+            "field": self.field,
+            "code": self.code,
+            "message": message(self.code, self.allowed),
+        }
+        return {**told, "allowed": list(self.allowed)} if self.allowed else told
 
 
 class ApiError(Exception):
@@ -346,18 +374,17 @@ class ApiError(Exception):
 
     def response(self) -> web.Response:
         """The JSON answer."""
-        body: dict[str, object] = {"error": self.code, "message": message(self.code)}
+        same = [problem.allowed for problem in self.problems if problem.code == self.code]
+        body: dict[str, object] = {"error": self.code, "message": message(self.code, same[0] if same else ())}
         if self.problems:
-            body["problems"] = [
-                {"field": problem.field, "code": problem.code, "message": message(problem.code)}
-                for problem in self.problems
-            ]
+            body["problems"] = [problem.as_json() for problem in self.problems]
         if self.detail:
             body["detail"] = self.detail
         return web.json_response(body, status=self.status, headers=self.headers)
 
 
 _FIELD_AT_FAULT = {
+    "unknown_reason": "reason",
     "unknown_skill": "skills",
     "level_out_of_range": "skills",
     "skill_twice": "skills",
@@ -377,20 +404,28 @@ _FIELD_AT_FAULT = {
 def refusal(code: str, detail: Mapping[str, str] | None = None) -> ApiError:
     """The answer to a request that the hotline refused with `code`.
 
-    403 for want of a right, 404, 422 for a field, 503, or 409 for all that the state forbids.
+    403 for want of a right, 404, 422 for a field, 503, or 409 for all that the state forbids. ``allowed`` of the detail
+    has the values that there are, separated by commas.
     """
-    if code in ("not_allowed", "not_your_queue", "not_your_unit", "own_entry"):
+    if code in ("not_allowed", "not_your_queue", "not_your_unit", "not_all_yours", "not_your_review", "own_entry"):
         return ApiError(403, code)
+    allowed = tuple(one for one in (detail or {}).get("allowed", "").split(",") if one)
     if code in _FIELD_AT_FAULT:
-        return ApiError(422, code, [Problem(_FIELD_AT_FAULT[code], code)])
-    if code == "unknown_reason":
-        return ApiError(422, code, [Problem("reason", code)])
+        return ApiError(422, code, [Problem(_FIELD_AT_FAULT[code], code, allowed)])
+    if code == "way_not_allowed" and allowed:
+        return ApiError(409, code, [Problem("way", code, allowed)])
     if code.startswith("unknown_"):
         return ApiError(404, code)
     if code in ("exchange_unavailable", "store_unavailable"):
         return ApiError(503, code)
     return ApiError(409, code, detail=detail)
 
+
+_VALUES: Mapping[str, tuple[str, ...]] = {
+    "unknown_type": tuple(one.value for one in TicketType),
+    "unknown_urgency": tuple(one.value for one in Urgency),
+}
+"""What a ticket's fields may be, where there are only some words."""
 
 _BAD_FILES = frozenset({"bad_file", "no_rows", "too_many_rows", "file_too_large", "missing_column", "doubled_column"})
 
@@ -405,7 +440,7 @@ def answer_for(error: Exception) -> ApiError:
         case NotFound():
             return ApiError(404, f"unknown_{error.what}")
         case TicketRefused() if error.field:
-            return ApiError(422, error.code, [Problem(error.field, error.code)])
+            return ApiError(422, error.code, [Problem(error.field, error.code, _VALUES.get(error.code, ()))])
         case CalendarError():
             return ApiError(409, "calendar")
         case KnowledgeRefused() if error.field:
@@ -416,6 +451,8 @@ def answer_for(error: Exception) -> ApiError:
             return refusal(error.code)
         case Unavailable():
             return ApiError(503, f"{error.what}_unavailable")
+        case web.RequestPayloadError():
+            return ApiError(400, "bad_encoding")
         case web.HTTPException():
             allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
             return ApiError(error.status, _HTTP_CODES.get(error.status, "bad_request"), headers=allow)
@@ -439,4 +476,7 @@ async def errors_middleware(request: web.Request, handler: Handler) -> web.Strea
             resource = request.match_info.route.resource
             route = resource.canonical if resource is not None else "?"
             log.exception("request failed: %s %s", request.method, route, extra={"action": "web.failed"})
-        return answer.response()
+        response = answer.response()
+        if isinstance(error, web.RequestPayloadError):
+            response.force_close()  # where the next request would begin, nobody knows
+        return response

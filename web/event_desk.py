@@ -24,12 +24,12 @@ class EventDesk(Protocol):
         """Tickets that are likely about the same as `draft`, as far as `viewer` may know of them."""
         ...
 
-    async def incidents(self, since: float, until: float) -> Sequence[IncidentView]:
-        """The incidents opened in [since, until), and those that go on, oldest first."""
+    async def incidents(self, since: float, until: float, viewer: Actor) -> Sequence[IncidentView]:
+        """The incidents opened in [since, until), and those that go on, oldest first, of which `viewer` may know."""
         ...
 
-    async def incident(self, id: str) -> IncidentView | None:
-        """One incident."""
+    async def incident(self, id: str, viewer: Actor) -> IncidentView | None:
+        """One incident, if `viewer` may know of it."""
         ...
 
     async def open_incident(self, title: str, numbers: Sequence[TicketNumber], actor: Actor) -> MassIncident:
@@ -44,8 +44,8 @@ class EventDesk(Protocol):
         """One reply to all. Answers when every ticket in it is answered; what is said of it to callers ends."""
         ...
 
-    async def follow_ups(self, limit: int) -> Sequence[Due]:
-        """The tickets to be called back now, by rule before by sample."""
+    async def follow_ups(self, limit: int, viewer: Actor) -> Sequence[Due]:
+        """The first tickets to be called back now that `viewer` may look at, by rule before by sample."""
         ...
 
     def end_notices(self, id: str) -> None:

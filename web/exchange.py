@@ -7,17 +7,18 @@ import json
 from aiohttp import web
 
 from pbx.ids import TicketNumber
-from tickets.exchange.messages import MessageRefused
+from tickets.exchange.messages import VERSION, Kind, MessageRefused
 from tickets.exchange.signing import KEY, NONCE, SIGNATURE, TIME, NotTrusted
 from tickets.moves import Role
 from web.auth import HOLDER
 from web.backend import NotFound
+from web.described import Either, described
 from web.errors import ApiError
-from web.fields import Text, read_body
-from web.keys import BACKEND, LIMITS
+from web.fields import Choice, Field, Inner, Number, Text, Whole, read_body
+from web.keys import BACKEND
 from web.offices import TicketOffice
 from web.shape import answer
-from web.tickets import one_answer, seen
+from web.tickets import TICKET_TO_MOVE, one_answer, seen
 
 _STATUS = {"replayed": 409, "unknown_thread": 409, "too_far_ahead": 409, "wrong_parties": 403, "too_large": 413}
 
@@ -26,6 +27,28 @@ def _office(request: web.Request) -> TicketOffice:
     return request.app[BACKEND].office
 
 
+_COUNT = Whole(1, 2**31 - 1, required=True)
+
+_MESSAGE: dict[str, Field] = {
+    "version": Whole(VERSION, VERSION, required=True),
+    "from": Text(32, required=True),
+    "to": Text(32, required=True),
+    "thread": Text(65, required=True),
+    "seq": _COUNT,
+    "turn": _COUNT,
+    "kind": Choice(tuple(one.value for one in Kind), required=True, code="unknown_word"),
+    "at": Number(0, 1e11, required=True),
+    "body": Inner(required=True),
+}
+"""As it travels, for the document; `tickets.exchange.messages` checks it, after its signature."""
+
+
+@described(
+    body=_MESSAGE,
+    headers=(KEY, TIME, NONCE, SIGNATURE),
+    gives={"seq": int, "heard": int, "doubled": bool},
+    refuses=(401, 403),
+)
 async def take_message(request: web.Request) -> web.Response:
     """POST /api/exchange/messages: a message of a peer, signed; 200 when it is stored, and the answer signed too.
 
@@ -43,6 +66,7 @@ async def take_message(request: web.Request) -> web.Response:
     return web.Response(body=body, content_type="application/json", headers={SIGNATURE: sign(200, body)})
 
 
+@described(gives={"peers": [{"peer": str, "waiting": int, "since": float | None, "error": str}]})
 async def show_exchange(request: web.Request) -> web.Response:
     """GET /api/exchange: the peers, what waits to be said to each, since when, and why the last try failed."""
     if request[HOLDER].role not in (Role.ADMIN, Role.SUPERVISOR, Role.LEADER, Role.DISPATCHER):
@@ -50,6 +74,27 @@ async def show_exchange(request: web.Request) -> web.Response:
     return answer({"peers": list(await _office(request).peers())})
 
 
+_SAID = {"said": bool, "seq": int, "kind": str, "at": float}
+
+_THREAD = {
+    "peer": str,
+    "thread": str,
+    "mine": bool,
+    "unit": str,
+    "part": str,
+    "state": str | None,
+    "messages": [
+        Either(
+            (
+                {**_SAID, "done_at": float | None, "tries": int, "error": str},
+                {**_SAID, "outcome": str | None, "note": str},
+            )
+        )
+    ],
+}
+
+
+@described(gives={"ticket": TicketNumber, "threads": [_THREAD]})
 async def show_talks(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}/exchange: what was said and heard about a ticket, by peer."""
     ticket = await seen(request)
@@ -58,12 +103,11 @@ async def show_talks(request: web.Request) -> web.Response:
     return answer({"ticket": ticket.number, "threads": list(await _office(request).talks(ticket.number))})
 
 
+@described(body=lambda limits: {"reason": Text(limits.text_length, required=True)}, gives=TICKET_TO_MOVE)
 async def give_back(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/give-back ``{"reason": …}``: 退回 to the hotline that handed the ticket over to us."""
-    body = await read_body(request, {"reason": Text(request.app[LIMITS].text_length, required=True)})
-    ticket = await _office(request).give_back(
-        TicketNumber(request.match_info["number"]), body["reason"], request[HOLDER]
-    )
+    body = await read_body(request)
+    ticket = await _office(request).give_back((await seen(request)).number, body["reason"], request[HOLDER])
     if ticket is None:
         raise NotFound("ticket")
     return one_answer(request, ticket, request[HOLDER])

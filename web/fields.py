@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from web.described import description_of
+from web.described import Described, description_of
 from web.errors import ApiError, Problem
 from web.keys import LIMITS
 
@@ -61,6 +61,25 @@ class Text:
         if self.pattern is not None and not self.pattern.fullmatch(value):
             return "bad_characters"
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A field that holds one of a few words; `code` is told for every other one, with the words."""
+
+    values: tuple[str, ...]
+    required: bool = False
+    code: str = "not_one_of"
+
+    def schema(self) -> dict[str, Any]:
+        """The field in JSON Schema."""
+        return {"type": "string", "enum": list(self.values)}
+
+    def problem(self, value: object) -> str:
+        """The code of what is wrong with `value`; empty when nothing is."""
+        if not isinstance(value, str):
+            return "not_text"
+        return "" if value in self.values else self.code
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +216,33 @@ class Names:
         return "" if all(isinstance(one, str) and Text(64).problem(one) == "" for one in value) else "not_names"
 
 
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A field that holds an object, of which somebody else says what it may hold."""
+
+    required: bool = False
+
+    def schema(self) -> dict[str, Any]:
+        """The field in JSON Schema."""
+        return {"type": "object"}
+
+    def problem(self, value: object) -> str:
+        """The code of what is wrong with `value`; empty when nothing is."""
+        return "" if isinstance(value, dict) else "not_an_object"
+
+
 _LEVEL_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
-Field = Text | Whole | Number | Instant | Flag | Levels | Names
-"""What a field of a body may be."""
+Field = Text | Whole | Number | Instant | Flag | Levels | Names | Choice | Inner
+"""What a field of a body or query may be."""
+
+
+def problems_of(name: str, field: Field, value: object) -> list[Problem]:
+    """What is wrong with the value of a field: one problem, or none."""
+    code = field.problem(value)
+    if not code:
+        return []
+    return [Problem(name, code, field.values if isinstance(field, Choice) and code == field.code else ())]
 
 
 def _has_surrogate(text: str) -> bool:
@@ -229,9 +271,7 @@ async def read_body(request: web.Request, fields: Mapping[str, Field] | None = N
     ApiError 400 names everything that is wrong; no body = an empty one.
     """
     if fields is None:
-        description = description_of(request.match_info.handler)
-        assert description is not None, "the handler of this route is not described"
-        fields = description.fields(request.app[LIMITS])
+        fields = _description(request).fields(request.app[LIMITS])
     raw = await request.read()
     if not raw:
         data: Any = {}
@@ -250,13 +290,45 @@ async def read_body(request: web.Request, fields: Mapping[str, Field] | None = N
     problems = [Problem(_shown(name), "unknown_field") for name in data if name not in fields]
     for name, field in fields.items():
         if name in data:
-            if code := field.problem(data[name]):
-                problems.append(Problem(name, code))
+            problems += problems_of(name, field, data[name])
         elif field.required:
             problems.append(Problem(name, "missing"))
     if problems:
         raise ApiError(400, "bad_request", problems)
     return {name: data[name] for name in fields if name in data}
+
+
+def _description(request: web.Request) -> Described:
+    found = description_of(request.match_info.handler)
+    assert found is not None, "the handler of this route is not described"
+    return found
+
+
+_WHOLE = re.compile(r"-?[0-9]{1,15}")
+
+
+def read_query(request: web.Request, fields: Mapping[str, Field] | None = None) -> dict[str, Any]:
+    """The fields of the query that are there: `fields`, or those by which the handler is described.
+
+    A `Whole` comes as a number, everything else as the text that it is. ApiError 400 names everything that is wrong.
+    """
+    if fields is None:
+        fields = _description(request).query
+    problems = [Problem(_shown(name), "unknown_field") for name in dict.fromkeys(request.query) if name not in fields]
+    found: dict[str, Any] = {}
+    for name, field in fields.items():
+        given = request.query.getall(name, [])
+        if len(given) > 1:
+            problems.append(Problem(name, "doubled_field"))
+        elif given:
+            whole = isinstance(field, Whole) and _WHOLE.fullmatch(given[0])
+            found[name] = int(given[0]) if whole else given[0]
+            problems += problems_of(name, field, found[name])
+        elif field.required:
+            problems.append(Problem(name, "missing"))
+    if problems:
+        raise ApiError(400, "bad_request", problems)
+    return found
 
 
 def _shown(name: str) -> str:

@@ -6,14 +6,17 @@ import re
 
 from aiohttp import web
 
-from pbx.ids import AgentId
-from tickets.moves import RIGHTS, Role, TicketInput, TicketState
-from tickets.shown import sees_caller, sees_ticket
+from pbx.ids import AgentId, TicketNumber
+from tickets.follow_up import Why
+from tickets.moves import ADMIN, RIGHTS, Actor, Role, TicketInput, TicketState
+from tickets.shown import sees_caller
+from tickets.ticket import TicketType
 from web.auth import HOLDER
 from web.backend import Refused
+from web.described import described
 from web.errors import ApiError, Problem, refusal
 from web.fields import Field, Text, read_body
-from web.keys import BACKEND
+from web.keys import BACKEND, LIMITS, WebLimits
 from web.shape import answer
 from web.tickets import acting, actor_of, seen
 
@@ -29,6 +32,24 @@ def _may(request: web.Request) -> None:
         raise ApiError(403, "not_allowed")
 
 
+@described(
+    gives={
+        "follow_ups": [
+            {
+                "number": TicketNumber,
+                "why": Why,
+                "type": TicketType | None,
+                "title": str,
+                "reply": str,
+                "resolved_at": float | None,
+                "satisfaction": int | None,
+                "unit": str | None,
+                "version": int,
+                "caller_hidden": bool,
+            }
+        ]
+    }
+)
 async def list_follow_ups(request: web.Request) -> web.Response:
     """GET /api/follow-ups: the closed tickets to be called back now, and why; by rule before by sample.
 
@@ -36,7 +57,7 @@ async def list_follow_ups(request: web.Request) -> web.Response:
     """
     _may(request)
     viewer = request[HOLDER]
-    found = await request.app[BACKEND].events.follow_ups(LONGEST)
+    found = await request.app[BACKEND].events.follow_ups(LONGEST, viewer)
     return answer(
         {
             "follow_ups": [
@@ -53,12 +74,19 @@ async def list_follow_ups(request: web.Request) -> web.Response:
                     "caller_hidden": not sees_caller(one.ticket, viewer),
                 }
                 for one in found
-                if sees_ticket(one.ticket, viewer, request.app[BACKEND].desk.policy)
             ]
         }
     )
 
 
+def _call_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
+    fields = acting(own)
+    if own.role is not Role.AGENT:
+        fields["agent"] = Text(32, required=True, pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"))
+    return fields
+
+
+@described(body=_call_fields, gives={"ok": bool, "ticket": TicketNumber})
 async def call(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/follow-up-call: the agent's phone rings, then the citizen's; one click.
 
@@ -67,10 +95,7 @@ async def call(request: web.Request) -> web.Response:
     """
     _may(request)
     own = request[HOLDER]
-    fields: dict[str, Field] = {**acting(own)}
-    if own.role is not Role.AGENT:
-        fields["agent"] = Text(32, required=True, pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"))
-    body = await read_body(request, fields)
+    body = await read_body(request, _call_fields(request.app[LIMITS], own))
     agent = own.id if own.role is Role.AGENT else body["agent"]
     actor_of(request, body)
     if not request.app[BACKEND].desk.knows_agent(agent):

@@ -14,33 +14,40 @@ from typing import Any
 
 from aiohttp import web
 
+from knowledge.completeness import Completeness, Warning
 from knowledge.entry import Content
-from knowledge.moves import KnowledgeInput, KnowledgeState
-from knowledge.sheet import MOST_BYTES, Format, kind_of, name_of
+from knowledge.moves import KnowledgeInput, KnowledgeMove, KnowledgeState
+from knowledge.sheet import MOST_BYTES, Fault, Format, kind_of, name_of
 from knowledge.sql import KnowledgeConflict
-from knowledge.tasks import TaskState
+from knowledge.tasks import TaskMove, TaskState
 from knowledge.tasks_sql import TaskConflict
 from pbx.ids import TicketNumber
+from web.auth import HOLDER
 from web.backend import NotFound
+from web.described import Either, described
 from web.errors import ApiError, Handler, Problem, message
-from web.fields import Field, Text, Whole, read_body
+from web.fields import Choice, Field, Text, Whole, read_body, read_query
 from web.knowledge_backend import Wanted
 from web.knowledge_fields import (
     ACTING,
     CONTENT_FIELDS,
+    ENTRY,
     SEEN,
+    STATES,
+    TASK,
+    TEXTS,
+    UNIT,
     acting,
     actor_of,
     content_of,
     desk,
     entry_no,
-    number_of,
     own_unit,
-    query_of,
     shown,
     shown_task,
     states_of,
 )
+from web.schema import shape_of
 from web.shape import answer
 
 MOST_FOUND = 50
@@ -70,37 +77,54 @@ def conflicts(handler: Handler) -> Handler:
     return handled
 
 
-def _unit(request: web.Request, values: dict[str, str]) -> str:
+def _unit(request: web.Request, values: dict[str, Any]) -> str:
     """The unit that is asked for; a unit's own where the bearer is one."""
-    return own_unit(request) or values.get("unit", "")
+    return own_unit(request) or str(values.get("unit", ""))
 
 
 # ---------------------------------------------------------------- entries
 
 
+_PAGE: dict[str, Field] = {"after": Whole(0, 2**31 - 1), "limit": Whole(0, MOST_LISTED)}
+
+_FORMAT = Choice(tuple(one.value for one in Format), code="unknown_format")
+
+_BOTH = tuple(kind_of(one).partition(";")[0] for one in Format)
+"""The media types of files."""
+
+
+@described(query={**TEXTS, **UNIT, "limit": Whole(0, MOST_FOUND)}, gives={"entries": [ENTRY]}, refuses=(404,))
 async def search(request: web.Request) -> web.Response:
     """GET /api/knowledge/search?q=&region=&unit=&language=&limit=: published and valid entries, the best first."""
-    values = query_of(request, ("q", "region", "unit", "language", "limit"))
+    values = read_query(request)
     wanted = Wanted(
         values.get("q", ""),
         values.get("region", ""),
         values.get("unit", ""),
         values.get("language", ""),
-        limit=number_of(values, "limit", 10, MOST_FOUND),
+        limit=values.get("limit", 10),
     )
     return answer({"entries": [shown(one) for one in await desk(request).search(wanted)]})
 
 
+@described(query={**STATES, **UNIT, **_PAGE}, gives={"entries": [ENTRY]}, refuses=(404,))
 async def list_entries(request: web.Request) -> web.Response:
     """GET /api/knowledge/entries?state=&unit=&after=&limit=: by number, those above ``after``."""
-    values = query_of(request, ("state", "unit", "after", "limit"))
-    after = number_of(values, "after", 0, 2**31 - 1)
-    limit = number_of(values, "limit", 100, MOST_LISTED)
+    values = read_query(request)
     states = states_of(values.get("state", ""))
+    after, limit = values.get("after", 0), values.get("limit", 100)
     found = await desk(request).entries(states, _unit(request, values), after, limit)
     return answer({"entries": [shown(one) for one in found]})
 
 
+@described(
+    gives=Either(
+        (
+            {**ENTRY, "versions": [ENTRY], "moves": list[KnowledgeMove]},
+            {"id": str, "version": int, **shape_of(Content)},  # another unit's
+        )
+    )
+)
 async def show_entry(request: web.Request) -> web.Response:
     """GET /api/knowledge/entries/ID: its latest version, all versions, everything that was done to it."""
     versions, moves = await desk(request).entry(entry_no(request))
@@ -113,6 +137,7 @@ async def show_entry(request: web.Request) -> web.Response:
     return answer({**shown(versions[-1]), "versions": [shown(one) for one in versions], "moves": list(moves)})
 
 
+@described(body=CONTENT_FIELDS | ACTING, gives=ENTRY, status=201)
 async def begin_entry(request: web.Request) -> web.Response:
     """POST /api/knowledge/entries: a new draft."""
     body = await read_body(request, CONTENT_FIELDS | acting(request))
@@ -120,6 +145,7 @@ async def begin_entry(request: web.Request) -> web.Response:
     return answer(shown(await desk(request).begin(content, actor_of(request, body))), 201)
 
 
+@described(body=CONTENT_FIELDS | ACTING | SEEN, gives=ENTRY)
 async def write_entry(request: web.Request) -> web.Response:
     """PATCH /api/knowledge/entries/ID: write fields into the draft; ``revision`` as it was seen."""
     body = await read_body(request, CONTENT_FIELDS | acting(request) | SEEN)
@@ -131,6 +157,7 @@ async def write_entry(request: web.Request) -> web.Response:
     )
 
 
+@described(body=CONTENT_FIELDS | ACTING | SEEN | _REASON, gives=ENTRY, status=201)
 async def revise_entry(request: web.Request) -> web.Response:
     """POST /api/knowledge/entries/ID/revise: begin the next version; the published one is served on."""
     body = await read_body(request, CONTENT_FIELDS | acting(request) | SEEN | _REASON)
@@ -152,9 +179,13 @@ MOVES = "|".join(_MOVES)
 """The last part of a move's path, as a pattern."""
 
 
+_VERSION: dict[str, Field] = {"version": Whole(1, 2**31 - 1)}
+
+
+@described(body=ACTING | SEEN | _REASON | _VERSION, gives=ENTRY)
 async def move_entry(request: web.Request) -> web.Response:
     """POST /api/knowledge/entries/ID/(submit|take-back|publish|refuse|withdraw), with ``revision`` as it was seen."""
-    body = await read_body(request, acting(request) | SEEN | _REASON | {"version": Whole(1, 2**31 - 1)})
+    body = await read_body(request, acting(request) | SEEN | _REASON | _VERSION)
     cause = _MOVES[request.match_info["move"]]
     after = await desk(request).move(
         entry_no(request),
@@ -167,10 +198,13 @@ async def move_entry(request: web.Request) -> web.Response:
     return answer(shown(after))
 
 
+_INQUIRY: dict[str, Field] = {"ticket": Text(longest=32, required=True, pattern=re.compile(r"[0-9]+"))}
+
+
+@described(body=CONTENT_FIELDS | ACTING | _INQUIRY, gives=ENTRY, status=201)
 async def take_inquiry(request: web.Request) -> web.Response:
     """POST /api/knowledge/from-ticket: the answer to a closed inquiry becomes a draft; fields given replace its own."""
-    needed = {"ticket": Text(longest=32, required=True, pattern=re.compile(r"[0-9]+"))}
-    body = await read_body(request, CONTENT_FIELDS | acting(request) | needed)
+    body = await read_body(request, CONTENT_FIELDS | acting(request) | _INQUIRY)
     made = await desk(request).from_ticket(TicketNumber(body["ticket"]), content_of(body), actor_of(request, body))
     return answer(shown(made), 201)
 
@@ -178,15 +212,20 @@ async def take_inquiry(request: web.Request) -> web.Response:
 # ---------------------------------------------------------------- figures
 
 
+@described(query=UNIT, gives={"entries": [{**ENTRY, "warnings": list[Warning]}]}, refuses=(404,))
 async def list_ending(request: web.Request) -> web.Response:
     """GET /api/knowledge/expiring?unit=: what soon ends, or was not looked at for long; the first to end first."""
-    found = await desk(request).ending(_unit(request, query_of(request, ("unit",))))
+    unit = _unit(request, read_query(request))
+    found = await desk(request).ending(unit)
     return answer({"entries": [{**shown(one.entry), "warnings": list(one.warnings)} for one in found]})
 
 
+@described(
+    gives={"units": [{**shape_of(Completeness), "filled": float | None, "coverage": float | None}]}, refuses=(400, 404)
+)
 async def show_completeness(request: web.Request) -> web.Response:
     """GET /api/knowledge/completeness: each unit's figures, with numerators and denominators."""
-    query_of(request, ())
+    read_query(request)
     unit = own_unit(request)
     found = [one for one in await desk(request).completeness() if not unit or one.unit == unit]
     return answer({"units": [{**asdict(one), "filled": one.filled, "coverage": one.coverage} for one in found]})
@@ -195,19 +234,20 @@ async def show_completeness(request: web.Request) -> web.Response:
 # ---------------------------------------------------------------- questions without answer
 
 
+_TASK_STATE: dict[str, Field] = {"state": Choice(tuple(one.value for one in TaskState), code="unknown_state")}
+
+
+@described(query={**UNIT, **_TASK_STATE, **_PAGE}, gives={"tasks": [TASK]}, refuses=(404,))
 async def list_tasks(request: web.Request) -> web.Response:
     """GET /api/knowledge/tasks?unit=&state=&after=&limit=."""
-    values = query_of(request, ("unit", "state", "after", "limit"))
-    try:
-        state = TaskState(values["state"]) if "state" in values else None
-    except ValueError:
-        raise ApiError(400, "bad_request", [Problem("state", "unknown_state")]) from None
-    after = number_of(values, "after", 0, 2**31 - 1)
-    limit = number_of(values, "limit", 100, MOST_LISTED)
+    values = read_query(request)
+    state = TaskState(values["state"]) if "state" in values else None
+    after, limit = values.get("after", 0), values.get("limit", 100)
     found = await desk(request).tasks(_unit(request, values), state, after, limit)
     return answer({"tasks": [shown_task(one) for one in found]})
 
 
+@described(gives={**TASK, "moves": list[TaskMove]})
 async def show_task(request: web.Request) -> web.Response:
     """GET /api/knowledge/tasks/ID."""
     task, moves = await desk(request).task(entry_no(request))
@@ -216,14 +256,18 @@ async def show_task(request: web.Request) -> web.Response:
     return answer({**shown_task(task), "moves": list(moves)})
 
 
+_QUESTION = {name: CONTENT_FIELDS[name] for name in ("question", "unit", "region")} | _TICKET
+
+
+@described(body=_QUESTION | ACTING, gives=TASK, status=201)
 async def ask(request: web.Request) -> web.Response:
     """POST /api/knowledge/tasks with question, unit, region, ticket: nothing was found, the unit shall answer."""
-    names = {name: CONTENT_FIELDS[name] for name in ("question", "unit", "region")}
-    body = await read_body(request, names | acting(request) | _TICKET)
+    body = await read_body(request, _QUESTION | acting(request))
     question = Content(body.get("question", ""), unit=body.get("unit", ""), region=body.get("region", ""))
     return answer(shown_task(await desk(request).ask(question, actor_of(request, body), body.get("ticket", ""))), 201)
 
 
+@described(body=CONTENT_FIELDS | ACTING | SEEN, gives={"task": TASK, "entry": ENTRY}, status=201)
 async def answer_task(request: web.Request) -> web.Response:
     """POST /api/knowledge/tasks/ID/answer: the answer becomes a draft."""
     body = await read_body(request, CONTENT_FIELDS | acting(request) | SEEN)
@@ -233,16 +277,20 @@ async def answer_task(request: web.Request) -> web.Response:
     return answer({"task": shown_task(task), "entry": shown(entry)}, 201)
 
 
+_ANOTHER: dict[str, Field] = {"unit": Text(longest=64, required=True, pattern=re.compile(r"[A-Za-z0-9_.-]+"))}
+
+
+@described(body=_ANOTHER | ACTING | SEEN | _REASON, gives=TASK)
 async def assign_task(request: web.Request) -> web.Response:
     """POST /api/knowledge/tasks/ID/assign with unit and reason: it is another unit's."""
-    unit: dict[str, Field] = {"unit": Text(longest=64, required=True, pattern=re.compile(r"[A-Za-z0-9_.-]+"))}
-    body = await read_body(request, unit | acting(request) | SEEN | _REASON)
+    body = await read_body(request, _ANOTHER | acting(request) | SEEN | _REASON)
     task = await desk(request).assign(
         entry_no(request), body["unit"], actor_of(request, body), body.get("reason", ""), body.get("revision")
     )
     return answer(shown_task(task))
 
 
+@described(body=ACTING | SEEN | _REASON, gives=TASK)
 async def dismiss_task(request: web.Request) -> web.Response:
     """POST /api/knowledge/tasks/ID/dismiss with a reason."""
     body = await read_body(request, acting(request) | SEEN | _REASON)
@@ -255,45 +303,75 @@ async def dismiss_task(request: web.Request) -> web.Response:
 # ---------------------------------------------------------------- files
 
 
-def _format_of(values: dict[str, str]) -> Format:
-    try:
-        return Format(values.get("format", Format.CSV.value))
-    except ValueError:
-        raise ApiError(400, "bad_request", [Problem("format", "unknown_format")]) from None
+def _format_of(values: dict[str, Any]) -> Format:
+    return Format(values.get("format", Format.CSV.value))
 
 
+@described(query={"format": _FORMAT, **STATES, **UNIT}, media=_BOTH, refuses=(404,))
 async def export(request: web.Request) -> web.Response:
     """GET /api/knowledge/export?format=csv|xlsx&state=&unit=: the published entries, or those of the states."""
-    values = query_of(request, ("format", "state", "unit"))
+    values = read_query(request)
     format = _format_of(values)
     data = await desk(request).export(format, states_of(values.get("state", "")), _unit(request, values))
     headers = {"Content-Type": kind_of(format), "Content-Disposition": f'attachment; filename="{name_of(format)}"'}
     return web.Response(body=data, headers=headers)
 
 
+_TAKE_IN: dict[str, Field] = {
+    "format": _FORMAT,
+    "submit": Choice(("", "0", "1"), code="not_true_or_false"),
+    "anew": Choice(("", "0", "1"), code="not_true_or_false"),
+}
+
+
+@described(
+    body={},
+    takes=("application/octet-stream", *_BOTH),
+    query=_TAKE_IN | ACTING,
+    gives={
+        "import": str,
+        "before": bool,
+        "made": int,
+        "revised": int,
+        "unchanged": int,
+        "faults": [{**shape_of(Fault), "message": {"zh": str, "en": str}}],
+    },
+)
 async def take_in(request: web.Request) -> web.Response:
     """POST /api/knowledge/import?format=csv|xlsx&submit=1, the body is the file.
 
-    Good rows are taken, all of them or none; the others are named by line, column and code.
+    Good rows are taken, some at a time; the others are named by line, column and code. The same file again goes on
+    where it was cut, or is answered as before (``before``), unless ``anew=1`` is given.
     """
-    fields = acting(request)
-    values = query_of(request, ("format", "submit", *ACTING) if fields else ("format", "submit"))
-    problems = [
-        Problem(name, "missing" if name not in values else code)
-        for name, field in fields.items()
-        if (name in values or field.required) and (code := field.problem(values.get(name)))
-    ]
-    if values.get("submit", "") not in ("", "0", "1"):
-        problems.append(Problem("submit", "not_true_or_false"))
-    if problems:
-        raise ApiError(400, "bad_request", problems)
+    values = read_query(request, _TAKE_IN | acting(request))
     actor, format = actor_of(request, values), _format_of(values)
     data = bytearray()
     async for part in request.content.iter_any():
         data += part
         if len(data) > MOST_BYTES:
             raise ApiError(413, "body_too_large")
-    done = await desk(request).take_in(format, bytes(data), actor, values.get("submit") == "1")
+    submit, anew = (values.get(name) == "1" for name in ("submit", "anew"))
+    done = await desk(request).take_in(format, bytes(data), actor, submit, anew)
     faults: list[dict[str, Any]] = [{**asdict(fault), "message": message(fault.code)} for fault in done.faults]
     taken = {"made": done.made, "revised": done.revised, "unchanged": done.unchanged}
-    return answer({**taken, "faults": faults})
+    return answer({"import": done.id, "before": done.before, **taken, "faults": faults})
+
+
+IMPORT = {
+    "id": str,
+    "begun_by": str,
+    "begun_at": float,
+    "rows": int,
+    "done": int,
+    "ended_at": float | None,
+}
+
+
+@described(gives={"imports": [IMPORT]})
+async def list_imports(request: web.Request) -> web.Response:
+    """GET /api/knowledge/imports: the latest files, with how many of their good rows are taken; a unit sees its own."""
+    read_query(request, {})
+    found = await desk(request).imports()
+    holder = request[HOLDER]
+    mine = [one for one in found if not own_unit(request) or one.begun_by == holder.id]
+    return answer({"imports": [{name: getattr(one, name) for name in IMPORT} for one in mine]})

@@ -44,13 +44,38 @@ class Imported:
     """What became of a file: entries made, entries of which a next version was begun, rows that change
     nothing, and faults.
 
-    Rows that are not named in `faults` are taken, all of them or, when the writing fails, none.
+    Rows that are not named in `faults` are taken. `id` is what the file is known by; `before`: it had been taken in by
+    an earlier sending, and this is what came of that.
     """
 
+    id: str
     made: int
     revised: int
     unchanged: int
     faults: tuple[Fault, ...]
+    before: bool = False
+
+
+class Progress(Protocol):
+    """A file that is taken in: of `rows` good ones `done` are taken; `ended_at` None while it goes on, or was cut."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+
+    @property
+    def begun_by(self) -> str: ...  # noqa: D102
+
+    @property
+    def begun_at(self) -> float: ...  # noqa: D102
+
+    @property
+    def rows(self) -> int: ...  # noqa: D102
+
+    @property
+    def done(self) -> int: ...  # noqa: D102
+
+    @property
+    def ended_at(self) -> float | None: ...  # noqa: D102
 
 
 class KnowledgeBackend(Protocol):
@@ -126,6 +151,14 @@ class KnowledgeBackend(Protocol):
         """Entries as a file; without `states` the published ones."""
         ...
 
-    async def take_in(self, format: Format, data: bytes, actor: Editor, submit: bool) -> Imported:
-        """Take a file's good rows as drafts, or straight into review. KnowledgeRefused: the file cannot be read."""
+    async def take_in(self, format: Format, data: bytes, actor: Editor, submit: bool, anew: bool) -> Imported:
+        """Take a file's good rows as drafts, or straight into review. KnowledgeRefused: the file cannot be read.
+
+        It goes piece by piece, so that calls are not kept waiting. Sent again after a cut it goes on, and after its end
+        it makes nothing, unless `anew`.
+        """
+        ...
+
+    async def imports(self) -> Sequence[Progress]:
+        """The latest files, the newest first."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import Any
@@ -16,10 +16,12 @@ from knowledge.tasks import Task
 from knowledge.version import Entry
 from tickets.moves import Role as TicketRole
 from web.auth import HOLDER
+from web.described import Shape
 from web.errors import ApiError, Problem
 from web.fields import Field, Flag, Text, Whole
 from web.keys import KNOWLEDGE
 from web.knowledge_backend import KnowledgeBackend
+from web.schema import shape_of
 from web.shape import fields_of
 
 _RULES = KnowledgeRules()
@@ -36,9 +38,11 @@ _ROLES = {
 }
 """In what part the bearer of an access token acts on the knowledge base."""
 
+_ACTORS = tuple(role.value for role in Role if role is not Role.SYSTEM)
+
 ACTING: dict[str, Field] = {
     "by": Text(longest=64, required=True, pattern=_NAME),
-    "by_role": Text(longest=16, required=True, pattern=re.compile(r"[a-z]+")),
+    "by_role": Text(longest=16, required=True),
     "by_unit": Text(longest=64, pattern=_NAME),
 }
 """The fields by which the hotline's own token speaks for somebody, as its pages and gateways do; nobody else may."""
@@ -55,6 +59,38 @@ CONTENT_FIELDS: dict[str, Field] = {
     "language": Text(longest=8, pattern=re.compile(r"[a-z]+")),
     "public": Flag(),
 }
+
+TEXTS: dict[str, Field] = dict.fromkeys(("q", "region", "language"), Text(500, may_be_empty=True))
+"""What a search is told: words, where, in what language."""
+
+_STATE = "|".join(one.value for one in KnowledgeState)
+
+UNIT: dict[str, Field] = {"unit": Text(64, may_be_empty=True)}
+
+STATES: dict[str, Field] = {
+    "state": Text(
+        200,
+        may_be_empty=True,
+        pattern=re.compile(f"(({_STATE})(,({_STATE}))*)?"),
+    )
+}
+"""States by their names, between commas."""
+
+ENTRY: dict[str, Shape] = {
+    "id": str,
+    **{name: shape for name, shape in shape_of(Entry).items() if name != "content"},
+    **shape_of(Content),
+}
+"""A version of an entry as people see it."""
+
+PUBLIC_ENTRY: dict[str, Shape] = {
+    "id": str,
+    **{name: shape for name, shape in shape_of(Content).items() if name not in ("public", "keywords")},
+}
+"""The same as citizens see it."""
+
+TASK: dict[str, Shape] = {"id": str, **shape_of(Task)}
+"""A question without answer."""
 
 SEEN: dict[str, Field] = {"revision": Whole(1, 2**31 - 1)}
 
@@ -87,7 +123,7 @@ def actor_of(request: web.Request, values: Mapping[str, Any]) -> Editor:
     except ValueError:
         role = Role.SYSTEM
     if role is Role.SYSTEM:
-        raise ApiError(422, "unknown_role", [Problem("by_role", "unknown_role")])
+        raise ApiError(422, "unknown_role", [Problem("by_role", "unknown_role", _ACTORS)])
     return Editor(values["by"], role, values.get("by_unit", ""))
 
 
@@ -109,38 +145,9 @@ def content_of(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def query_of(request: web.Request, names: Iterable[str]) -> dict[str, str]:
-    """The query's values; ApiError 400 for an unknown or doubled name."""
-    known = set(names)
-    problems = []
-    for name in dict.fromkeys(request.query):
-        if name not in known:
-            problems.append(Problem(name if name.isascii() and name.isidentifier() else "?", "unknown_field"))
-        elif len(request.query.getall(name)) > 1:
-            problems.append(Problem(name, "doubled_field"))
-        elif len(request.query[name]) > 500:
-            problems.append(Problem(name, "too_long"))
-    if problems:
-        raise ApiError(400, "bad_request", problems)
-    return {name: request.query[name] for name in known if name in request.query}
-
-
-def number_of(values: Mapping[str, str], name: str, usual: int, most: int) -> int:
-    """A whole number of the query, from 0 to `most`. ApiError 400 when it is none."""
-    text = values.get(name, str(usual))
-    if not text.isascii() or not text.isdigit() or len(text) > 10:
-        raise ApiError(400, "bad_request", [Problem(name, "not_a_whole_number")])
-    if int(text) > most:
-        raise ApiError(400, "bad_request", [Problem(name, "out_of_range")])
-    return int(text)
-
-
 def states_of(text: str) -> tuple[KnowledgeState, ...]:
-    """States by their names, between commas. ApiError 400 for an unknown one."""
-    try:
-        return tuple(KnowledgeState(name) for name in text.split(",")) if text else ()
-    except ValueError:
-        raise ApiError(400, "bad_request", [Problem("state", "unknown_state")]) from None
+    """States by their names, between commas, as `STATES` has checked them."""
+    return tuple(KnowledgeState(name) for name in text.split(",")) if text else ()
 
 
 def entry_no(request: web.Request) -> int:

@@ -12,11 +12,12 @@ from ivr.prompts import LANGUAGES
 from ivr.upload import LONGEST_BYTES
 from pbx.ids import ActorId, QueueId
 from pbx.notice import Incident, NoticeEnded, NoticeGiven, Registration
+from tickets.moves import ADMIN as TICKET_ADMIN
 from web.auth import ACTOR
 from web.backend import NotFound, Refused, RequestResult
 from web.described import described
 from web.errors import ApiError, Problem, refusal
-from web.fields import WINDOW, Flag, Instant, Text, Whole, instant, read_body, read_window
+from web.fields import WINDOW, Choice, Flag, Instant, Text, Whole, instant, read_body, read_query, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.schema import shape_of
 from web.shape import answer
@@ -107,20 +108,24 @@ async def _goes_on(request: web.Request, of: str) -> None:
 
 
 async def _is_over(request: web.Request, of: str) -> bool:
-    found = await request.app[BACKEND].events.incident(of)
+    found = await request.app[BACKEND].events.incident(of, TICKET_ADMIN)
     if found is None:
         raise NotFound("mass_incident")
     return found.incident.closed_at is not None
 
 
+@described(
+    body={},
+    takes=("audio/wav", "application/octet-stream"),
+    query={"language": Choice(tuple(LANGUAGES), required=True, code="unknown_language")},
+    gives=DONE,
+)
 async def keep_sound(request: web.Request) -> web.Response:
     """POST /api/notices/sounds?language=zh with a wav file as the body: a notice's own words; answers with their name.
 
     PCM of 16 bits, one or two channels, 8 to 48 kHz, 1 to 60 s.
     """
-    by, language = _by(request), request.query.get("language", "")
-    if language not in LANGUAGES:
-        raise ApiError(400, "bad_request", [Problem("language", "unknown_language")])
+    by, language = _by(request), read_query(request)["language"]
     if request.content_length is not None and request.content_length > LONGEST_BYTES:
         raise ApiError(413, "body_too_large")
     wav = bytearray()

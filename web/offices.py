@@ -31,7 +31,9 @@ class TicketOffice(Protocol):
         """Take a row out; False where there is none."""
         ...
 
-    async def hit_rate(self, since: float, until: float) -> Mapping[str, HitRate]:
+    async def hit_rate(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> Mapping[str, HitRate]:
         """How often the register was right about tickets handled in [since, until), by class; ``*`` = all."""
         ...
 

@@ -319,7 +319,7 @@ def _span(given: dict[str, str], now: float) -> tuple[float, float]:
 def _states(given: str) -> frozenset[TicketState] | None:
     words = {one.strip() for one in given.split(",") if one.strip()}
     if words - {"open", "closed"}:
-        raise ApiError(400, "bad_request", [Problem("status", "unknown_word")])
+        raise ApiError(400, "bad_request", [Problem("status", "unknown_word", ("open", "closed"))])
     if len(words) != 1:
         return None
     return OVER if words == {"closed"} else frozenset(TicketState) - OVER

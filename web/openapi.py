@@ -65,6 +65,11 @@ ERROR: Schema = {
                     "field": {"type": "string"},
                     "code": {"type": "string"},
                     "message": {"$ref": "#/components/schemas/Words"},
+                    "allowed": {
+                        "type": "array",
+                        "items": {"type": "string"},
+                        "description": "the values that the field may have, where there are only some",
+                    },
                 },
                 "required": ["code", "field", "message"],
                 "additionalProperties": False,
@@ -72,6 +77,7 @@ ERROR: Schema = {
         },
         "detail": {"type": "object"},
         "ticket": {"type": "object", "description": "of a conflict: the ticket as it is now"},
+        "present": {"type": "object", "description": "of a conflict: the entry or question as it is now"},
     },
     "required": ["error", "message"],
     "additionalProperties": False,
@@ -118,6 +124,7 @@ def _operation(route: Route, limits: WebLimits, schemas: Schemas) -> dict[str, A
     parameters += [
         _parameter(name, "query", field.schema(), required=field.required) for name, field in it.query.items()
     ]
+    parameters += [_parameter(name, "header", {"type": "string"}, required=True) for name in it.headers]
     found: dict[str, Any] = {
         "operationId": f"{route.method.lower()}{re.sub('[^a-z0-9]+', '_', route.canonical.lower())}",
         "summary": re.split(r"[.;]?\n|[.] ", words, maxsplit=1)[0],
@@ -131,8 +138,6 @@ def _operation(route: Route, limits: WebLimits, schemas: Schemas) -> dict[str, A
         found["parameters"] = parameters
     if it.body is not None:
         found["requestBody"] = _body(it, limits)
-    elif description_of(route.handler) is None and route.method != "GET":
-        found["requestBody"] = {"content": {"application/json": {}}}
     return found
 
 
@@ -155,7 +160,7 @@ def _body(it: Described, limits: WebLimits) -> dict[str, Any]:
     schema: Schema = {"type": "object", "properties": {name: one.schema() for name, one in fields.items()}}
     schema |= {"required": needed(fields), "additionalProperties": False}
     return {
-        "required": bool(needed(fields)),
+        "required": bool(needed(fields)) or not set(it.takes) & set(_OF_FIELDS),
         "content": {media: {"schema": schema} if media in _OF_FIELDS else {} for media in it.takes},
     }
 
@@ -172,8 +177,6 @@ def needed(fields: Mapping[str, Field]) -> list[str]:
 def statuses(route: Route) -> list[int]:
     """Every status that the route may answer with, besides its success and an error of the server's own (500)."""
     it = route.described
-    if description_of(route.handler) is None:  # nothing was said of it: it may answer with whatever there is
-        return [400, 401, 403, 404, 409, 413, 415, 422, 429, 503]
     found = {503, *it.refuses}
     if route.access not in (Access.OPEN, Access.KEY):
         found |= {401, 403}
@@ -191,11 +194,9 @@ def _responses(route: Route, schemas: Schemas) -> dict[str, Any]:
     good: dict[str, Any] = {"description": "done"}
     if it.gives is not None:
         good["content"] = {media: {"schema": schemas.of(it.gives)} for media in it.media}
-    elif description_of(route.handler) is not None:
+    else:
         good["content"] = {media: {} for media in it.media}
     found: dict[str, Any] = {str(it.status): good}
-    if description_of(route.handler) is None:
-        found |= {"201": {"description": "made"}}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     for status in statuses(route):
         found[str(status)] = {"description": HTTPStatus(status).phrase}

@@ -10,17 +10,19 @@ from aiohttp import web
 
 from pbx.ids import TicketNumber
 from tickets.incidents import IncidentView, MassIncident
-from tickets.moves import Actor, Role
-from tickets.repeats import Draft
+from tickets.moves import ADMIN, Actor, Role, TicketState
+from tickets.repeats import Draft, Likeness
 from tickets.repeats_found import Found
 from tickets.shown import sees_caller, sees_ticket
 from tickets.ticket import Ticket
 from web.auth import HOLDER
 from web.backend import NotFound
+from web.described import described
 from web.errors import ApiError
 from web.event_desk import EventDesk
-from web.fields import Field, Names, Number, Text, read_body, read_window
-from web.keys import BACKEND, CLOCK, LIMITS
+from web.fields import WINDOW, Field, Names, Number, Text, read_body, read_window
+from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
+from web.schema import shape_of
 from web.shape import answer
 from web.tickets import acting, actor_of, seen
 
@@ -77,19 +79,37 @@ def _found(request: web.Request, number: str, found: Found) -> dict[str, Any]:
         ],
         "incident": found.incident,
         "members": list(found.members),
+        "members_unseen": found.unseen,
     }
 
 
+FOUND = {
+    "ticket": TicketNumber,
+    "repeats": [
+        {
+            **shape_of(Likeness),
+            "state": TicketState,
+            "title": str,
+            "address": str,
+            "class_code": str,
+            "opened_at": float,
+            "incident": str | None,
+        }
+    ],
+    "incident": str | None,
+    "members": list[str],
+}
+
+
+@described(gives=FOUND)
 async def show_repeats(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}/repeats: tickets likely about the same, and what one click would do."""
     viewer, ticket = _viewer(request), await seen(request)
     return answer(_found(request, ticket.number, await _desk(request).repeats(draft_of(ticket, viewer), viewer)))
 
 
-async def find_repeats(request: web.Request) -> web.Response:
-    """POST /api/tickets/{number}/repeats with what is typed so far and not stored yet; the answer as of GET."""
-    viewer, ticket, limits = _viewer(request), await seen(request), request.app[LIMITS]
-    fields: dict[str, Field] = {
+def _typed(limits: WebLimits) -> dict[str, Field]:
+    return {
         "type": Text(32, may_be_empty=True),
         "class_code": Text(64, may_be_empty=True, pattern=_CODE),
         "region": Text(64, may_be_empty=True, pattern=_CODE),
@@ -99,7 +119,13 @@ async def find_repeats(request: web.Request) -> web.Response:
         "lat": Number(-90, 90),
         "lon": Number(-180, 180),
     }
-    typed = await read_body(request, fields)
+
+
+@described(body=_typed, gives=FOUND)
+async def find_repeats(request: web.Request) -> web.Response:
+    """POST /api/tickets/{number}/repeats with what is typed so far and not stored yet; the answer as of GET."""
+    viewer, ticket = _viewer(request), await seen(request)
+    typed = await read_body(request)
     return answer(
         _found(request, ticket.number, await _desk(request).repeats(replace(draft_of(ticket, viewer), **typed), viewer))
     )
@@ -117,54 +143,67 @@ def _view(view: IncidentView) -> dict[str, Any]:
     return {**_shown(view.incident), "tickets": sum(view.states.values()), "states": dict(view.states)}
 
 
+VIEW = {**shape_of(MassIncident), "tickets": int, "states": dict[str, int]}
+"""An incident with how many tickets are in it."""
+
+
+def _join_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
+    return {"with": Text(32, required=True, pattern=_NUMBER), **acting(own)}
+
+
+@described(body=_join_fields, gives=MassIncident)
 async def join(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/join ``{"with": "2026…"}``: it is about the same event as that one; one click.
 
     Answers with the incident: the other ticket's, or a new one of both.
     """
     own = request[HOLDER]
-    body = await read_body(request, {"with": Text(32, required=True, pattern=_NUMBER), **acting(own)})
+    body = await read_body(request, _join_fields(request.app[LIMITS], own))
     number = TicketNumber(request.match_info["number"])
     return answer(_shown(await _desk(request).join(number, TicketNumber(body["with"]), actor_of(request, body))))
 
 
+@described(query=WINDOW, gives={"since": float, "until": float, "incidents": [VIEW]})
 async def list_incidents(request: web.Request) -> web.Response:
     """GET /api/incidents?since=&until=: those opened in the window and those that go on."""
-    _viewer(request)
-    limits = request.app[LIMITS]
+    viewer, limits = _viewer(request), request.app[LIMITS]
     window = read_window(
         request, now=request.app[CLOCK](), usual_s=limits.usual_window_s, longest_s=limits.ticket_window_s
     )
-    found = await _desk(request).incidents(window.since, window.until)
+    found = await _desk(request).incidents(window.since, window.until, viewer)
     return answer({"since": window.since, "until": window.until, "incidents": [_view(one) for one in found]})
 
 
+@described(gives=VIEW)
 async def show_incident(request: web.Request) -> web.Response:
     """GET /api/incidents/{id}; its tickets: ``GET /api/tickets?incident=ID``."""
-    _viewer(request)
-    found = await _desk(request).incident(request.match_info["id"])
+    found = await _desk(request).incident(request.match_info["id"], _viewer(request))
     if found is None:
         raise NotFound("mass_incident")
     return answer(_view(found))
 
 
+def _open_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
+    title = Text(limits.title_length, may_be_empty=True)
+    return {"title": title, "tickets": Names(500, required=True), **acting(own)}
+
+
+@described(body=_open_fields, gives=MassIncident, status=201)
 async def open_incident(request: web.Request) -> web.Response:
     """POST /api/incidents ``{"tickets": ["2026…", …], "title": "…"}``: one event of these tickets; 201."""
-    own, limits = request[HOLDER], request.app[LIMITS]
-    fields: dict[str, Field] = {
-        "title": Text(limits.title_length, may_be_empty=True),
-        "tickets": Names(500, required=True),
-        **acting(own),
-    }
-    body = await read_body(request, fields)
+    body = await read_body(request, _open_fields(request.app[LIMITS], request[HOLDER]))
     numbers = [TicketNumber(number) for number in body["tickets"]]
     made = await _desk(request).open_incident(body.get("title", ""), numbers, actor_of(request, body))
     return answer(_shown(made), 201)
 
 
+def _close_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
+    return {"text": Text(limits.text_length, required=True), **acting(own)}
+
+
+@described(body=_close_fields, gives=MassIncident)
 async def close_incident(request: web.Request) -> web.Response:
     """POST /api/incidents/{id}/close ``{"text": "…"}``: one reply to all; what waiting callers hear of it ends."""
-    own, limits = request[HOLDER], request.app[LIMITS]
-    body = await read_body(request, {"text": Text(limits.text_length, required=True), **acting(own)})
+    body = await read_body(request, _close_fields(request.app[LIMITS], request[HOLDER]))
     closed = await _desk(request).close_incident(request.match_info["id"], body["text"], actor_of(request, body))
     return answer(_shown(closed))

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from pathlib import PurePath
 from typing import Any
 
-from web.described import Shape
+from web.described import Either, Shape
 
 Schema = dict[str, Any]
 
@@ -46,6 +46,8 @@ class Schemas:
         """The schema of a shape. TypeError for a kind of value that has no agreed shape."""
         if isinstance(shape, Mapping):
             return self._object(shape)
+        if isinstance(shape, Either):
+            return {"anyOf": [self.of(one) for one in shape.shapes]}
         if isinstance(shape, list):
             return {"type": "array", "items": self.of(shape[0])}
         if isinstance(shape, typing.NewType):

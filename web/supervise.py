@@ -28,18 +28,19 @@ from pbx.supervision import (
     SpyEndAsked,
     SpyMode,
 )
+from web.agents import reason_of
 from web.auth import ACTOR
 from web.backend import ForcedView, ListenerView, RequestResult
 from web.described import described
 from web.errors import ApiError, Problem, refusal
-from web.fields import WINDOW, Field, Flag, Instant, Levels, Text, Whole, instant, read_body, read_window
+from web.fields import WINDOW, Choice, Field, Flag, Instant, Levels, Text, Whole, instant, read_body, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.shape import answer
 
-_REASON = Text(longest=32, required=True, pattern=re.compile(r"[a-z0-9_-]+"))
+_REASON = Text(longest=32, required=True)
 _QUEUE = Text(longest=32, pattern=re.compile(r"[a-z0-9-]+"))
 _AGENT = Text(longest=32, pattern=re.compile(r"[A-Za-z0-9_-]+"))
-_MODE = Text(longest=7, required=True, pattern=re.compile("|".join(mode.value for mode in SpyMode)))
+_MODE = Choice(tuple(mode.value for mode in SpyMode), required=True)
 _LONGEST_S = 366 * 86400
 _FOR: dict[str, Field] = {"for_s": Whole(1, _LONGEST_S), "until": Instant(), "confirm": Flag()}
 DONE = {"ok": bool, "*": str}
@@ -94,10 +95,10 @@ async def force_ready(request: web.Request) -> web.Response:
 async def force_not_ready(request: web.Request) -> web.Response:
     """POST /api/agents/ID/force-not-ready with ``{"reason": …}``: 强制示忙."""
     body = await read_body(request)
-    agent, by = _agent(request), _by(request)
+    agent, by, reason = _agent(request), _by(request), reason_of(body["reason"])
     return _answered(
         await request.app[BACKEND].supervise(
-            lambda asked, at: NotReadyForced(agent, body["reason"], by, asked, at, body.get("confirm", False))
+            lambda asked, at: NotReadyForced(agent, reason, by, asked, at, body.get("confirm", False))
         )
     )
 

@@ -13,27 +13,27 @@ from aiohttp import web
 from tickets.flow import Intake
 from tickets.lamps import Lamp
 from tickets.monthly import Line, Month, bounds
-from tickets.moves import MAY_OPEN, Actor, Role
+from tickets.moves import MAY_OPEN, Role
 from tickets.search import PAGE_MAX, TicketFilter
+from tickets.shown import sees_ticket
 from tickets.texts import TicketRefused
-from tickets.ticket import Channel, Ticket, TicketChange
+from tickets.ticket import Channel, Ticket
 from web.auth import HOLDER
 from web.described import described
 from web.errors import ApiError, Problem, message
-from web.fields import WINDOW, Field, Text, read_window
+from web.fields import WINDOW, Choice, Field, Text, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.shape import answer
 from web.sheets import MOST_BYTES, BadFile, Format, Sheet, read, written
 from web.ticket_rows import HEADS, WIDTHS, changes_of, rows_of
+from web.tickets import scope
 
 EXPORT_MAX = 50_000
 """Tickets of one file: an Excel workbook of so many takes seconds and 100 MB to make; more come window by window."""
 
 IMPORT_MAX = 5_000
-AT_ONCE = 100
-"""Tickets that are taken down in one go: they share commits."""
 
-_FORMAT = Text(4, pattern=re.compile("csv|xlsx"))
+_FORMAT = Choice(tuple(one.value for one in Format), code="unknown_word")
 _BOTH = tuple(one.media for one in Format)
 _XLSX = (Format.EXCEL.media,)
 
@@ -42,7 +42,7 @@ def _format(request: web.Request) -> Format:
     try:
         return Format(request.query.get("format", Format.EXCEL.value))
     except ValueError:
-        raise ApiError(400, "bad_request", [Problem("format", "unknown_word")]) from None
+        raise ApiError(400, "bad_request", [Problem("format", "unknown_word", _FORMAT.values)]) from None
 
 
 def _zone(request: web.Request) -> ZoneInfo:
@@ -59,14 +59,14 @@ def _file(data: bytes, format: Format, name: str) -> web.Response:
 
 async def _pages(request: web.Request, since: float, until: float) -> AsyncIterator[Sequence[Ticket]]:
     """The tickets opened in [since, until) that the bearer may see, page by page."""
-    viewer = request[HOLDER]
-    units = frozenset({viewer.unit}) if viewer.role is Role.UNIT else None
+    viewer, policy = request[HOLDER], request.app[BACKEND].desk.policy
+    units, near = scope(viewer, policy)
     after = None
     while True:
         page = await request.app[BACKEND].desk.page(
-            TicketFilter(since, until, units=units, after=after, limit=PAGE_MAX)
+            TicketFilter(since, until, units=units, near=near, after=after, limit=PAGE_MAX)
         )
-        yield page.tickets
+        yield [ticket for ticket in page.tickets if sees_ticket(ticket, viewer, policy)]
         after = page.next
         if after is None:
             return
@@ -97,6 +97,7 @@ _IMPORT: dict[str, Field] = {
     "format": _FORMAT,
     "check": Text(1, pattern=re.compile("[01]")),
     "good": Text(1, pattern=re.compile("[01]")),
+    "anew": Text(1, pattern=re.compile("[01]")),
 }
 
 FAULT = {"line": int, "field": str, "code": str, "message": {"zh": str, "en": str}}
@@ -106,14 +107,21 @@ FAULT = {"line": int, "field": str, "code": str, "message": {"zh": str, "en": st
     body={},
     takes=("application/octet-stream", *_BOTH),
     query=_IMPORT,
-    gives={"rows": int, "faults": [FAULT], "taken": [{"line": int, "number": str}]},
+    gives={
+        "import": str | None,
+        "before": bool,
+        "rows": int,
+        "faults": [FAULT],
+        "taken": [{"line": int, "number": str}],
+    },
 )
 async def import_tickets(request: web.Request) -> web.Response:
     """POST /api/tickets/import?format=csv|xlsx: each row becomes a ticket; the body is the file, 20 MB at most.
 
     The first line names the columns, in Chinese or by field; 类型 and 内容 must be among them. Every fault is told with
     its line. Where there is one nothing is taken down, so that the corrected file can be sent whole; ``good=1`` takes
-    the good rows all the same, ``check=1`` only checks.
+    the good rows all the same, ``check=1`` only checks. Tickets are taken down some at a time; the same file again goes
+    on where it was cut, or is answered as before (``before``), unless ``anew=1`` is given.
     """
     for name in request.query:
         if name not in _IMPORT:
@@ -134,22 +142,19 @@ async def import_tickets(request: web.Request) -> web.Response:
         raise ApiError(413 if bad.code == "file_too_large" else 400, bad.code, [Problem(field, bad.code)]) from None
     except TicketRefused as refusal:
         raise ApiError(400, refusal.code, [Problem(refusal.field, refusal.code)]) from None
-    taken: list[dict[str, object]] = []
-    if request.query.get("check") != "1" and (not faults or request.query.get("good") == "1"):
-        for start in range(0, len(good), AT_ONCE):
-            taken += await _taken(request, good[start : start + AT_ONCE], holder, now)
+    done = None
+    if good and request.query.get("check") != "1" and (not faults or request.query.get("good") == "1"):
+        done = await desk.take_file(data, good, Intake(Channel.API, now), holder, request.query.get("anew") == "1")
     told = [{"line": one.line, "field": one.field, "code": one.code, "message": message(one.code)} for one in faults]
     return answer(
-        {"rows": len(good) + len({one.line for one in faults if one.line > 1}), "faults": told, "taken": taken}
+        {
+            "import": done.id if done else None,
+            "before": bool(done and done.before),
+            "rows": len(good) + len({one.line for one in faults if one.line > 1}),
+            "faults": told,
+            "taken": [{"line": line, "number": number} for line, number in done.tickets] if done else [],
+        }
     )
-
-
-async def _taken(
-    request: web.Request, rows: Sequence[tuple[int, TicketChange]], holder: Actor, now: float
-) -> list[dict[str, object]]:
-    desk = request.app[BACKEND].desk
-    made = await asyncio.gather(*(desk.take(Intake(Channel.API, now), change, holder) for _, change in rows))
-    return [{"line": line, "number": ticket.number} for (line, _), ticket in zip(rows, made, strict=True)]
 
 
 async def _whole_body(request: web.Request) -> bytes:
@@ -169,7 +174,8 @@ async def _whole_body(request: web.Request) -> bytes:
 async def month_report(request: web.Request) -> web.Response:
     """GET /api/reports/tickets?month=2026-11: the month's report as an Excel workbook: whole, types, units, days.
 
-    Counts the tickets opened in the month, as they are now; rates are cells with a percentage.
+    Counts the tickets opened in the month, as they are now, of those that the bearer may look at: of his own hotline
+    where the installation serves several cities. Rates are cells with a percentage.
     """
     if request[HOLDER].role is Role.UNIT:
         raise ApiError(403, "not_allowed")

@@ -10,10 +10,12 @@ import re
 
 from aiohttp import web
 
+from pbx.ids import TicketNumber
 from tickets.moves import Role
-from tickets.public import CODE_DIGITS, PHONE_DIGITS
+from tickets.public import CODE_DIGITS, PHONE_DIGITS, PublicTicket
 from web import static
 from web.auth import HOLDER
+from web.described import described
 from web.errors import ApiError
 from web.fields import Text, read_body
 from web.keys import BACKEND, PROXIES
@@ -45,16 +47,18 @@ def source_of(request: web.Request) -> str:
     return str(address)
 
 
+@described(
+    body={"number": Text(32, required=True, pattern=_NUMBER), "proof": Text(16, required=True, pattern=_PROOF)},
+    gives=PublicTicket,
+    refuses=(429,),
+)
 async def query_ticket(request: web.Request) -> web.Response:
     """POST /api/public/tickets/query ``{"number": "2026…", "proof": "1234"}``: four digits of the phone, or the code.
 
     404 ``no_match`` for a number that there is not and for a proof that does not fit, in the same time; 429
     ``too_many_queries``.
     """
-    body = await read_body(
-        request,
-        {"number": Text(32, required=True, pattern=_NUMBER), "proof": Text(16, required=True, pattern=_PROOF)},
-    )
+    body = await read_body(request)
     try:
         found = await request.app[BACKEND].public.query(body["number"], body["proof"], source_of(request))
     except TooManyQueries as many:
@@ -64,6 +68,7 @@ async def query_ticket(request: web.Request) -> web.Response:
     return answer(found)
 
 
+@described(gives={"ticket": TicketNumber, "code": str})
 async def show_code(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}/code: the code that the citizen is given with his ticket. Not for units."""
     if request[HOLDER].role is Role.UNIT:
@@ -72,6 +77,7 @@ async def show_code(request: web.Request) -> web.Response:
     return answer({"ticket": ticket.number, "code": request.app[BACKEND].public.code(ticket.number)})
 
 
+@described(media=("text/html",), refuses=(304,))
 async def show_page(request: web.Request) -> web.Response:
     """GET /query: the citizen's page."""
     return static.serve(request, "query.html")

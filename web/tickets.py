@@ -18,25 +18,24 @@ from tickets.accuracy import accuracy
 from tickets.approvals import ApprovalKind
 from tickets.flow import Intake, TicketConflict, may
 from tickets.given import Move
-from tickets.moves import ADMIN, OVER, Actor, Role, TicketInput, TicketState
+from tickets.moves import ADMIN, OVER, SEES_HIDDEN, Actor, Role, TicketInput, TicketState
 from tickets.search import PAGE_MAX, TicketFilter
-from tickets.shown import sees_ticket, shown, shown_moves
+from tickets.shown import knows_caller, sees_ticket, shown, shown_moves
 from tickets.sight import Part
-from tickets.ticket import PRIVATE, Channel, Ticket, TicketChange, TicketMove, TicketType, Urgency
+from tickets.ticket import PRIVATE, Channel, Ticket, TicketChange, TicketMove, TicketPolicy, TicketType, Urgency
 from tickets.times import Standing, standing
 from web.auth import HOLDER
 from web.backend import NotFound
 from web.described import described
 from web.desk import TicketDesk
 from web.errors import ApiError, Problem, message
-from web.fields import WINDOW, Field, Flag, Instant, Names, Number, Text, Whole, instant, read_body, read_window
+from web.fields import WINDOW, Choice, Field, Flag, Instant, Names, Number, Text, Whole, instant, read_body, read_window
 from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
 from web.schema import shape_of
 from web.shape import answer, dumps
 
 W = TypeVar("W", bound=enum.Enum)
 
-_WORD = re.compile(r"[a-z_]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NUMBER = re.compile(r"[0-9]{1,32}")
 
@@ -45,7 +44,7 @@ def _about(limits: WebLimits) -> dict[str, Field]:
     """The fields of a ticket that people write."""
     line = Text(limits.title_length, may_be_empty=True)
     return {
-        "type": Text(32, pattern=_WORD),
+        "type": Text(32),
         "title": line,
         "text": Text(limits.text_length, may_be_empty=True),
         "class_code": Text(64, may_be_empty=True),
@@ -54,7 +53,7 @@ def _about(limits: WebLimits) -> dict[str, Field]:
         "lat": Number(-90.0, 90.0),
         "lon": Number(-180.0, 180.0),
         "event_at": Instant(),
-        "urgency": Text(32, pattern=_WORD),
+        "urgency": Text(32),
         "proposed_unit": Text(64, pattern=_NAME),
         "caller": line,
         "caller_name": line,
@@ -81,9 +80,13 @@ def acting(own: Actor) -> dict[str, Field]:
     return dict(acting_fields()) if own.role is Role.ADMIN else {}
 
 
-def acting_fields() -> dict[str, Text]:
+_ROLES = tuple(role.value for role in Role)
+
+
+def acting_fields() -> dict[str, Field]:
     """For whom: his id, his role, his unit."""
-    return {"by": Text(32, pattern=_NAME), "by_role": Text(32, pattern=_WORD), "by_unit": Text(64, pattern=_NAME)}
+    role = Choice(_ROLES, code="unknown_role")
+    return {"by": Text(32, pattern=_NAME), "by_role": role, "by_unit": Text(64, pattern=_NAME)}
 
 
 def actor_of(request: web.Request, body: dict[str, Any]) -> Actor:
@@ -99,7 +102,7 @@ def actor_of(request: web.Request, body: dict[str, Any]) -> Actor:
     try:
         found = Actor(id or "", Role(role), unit)
     except ValueError:
-        raise ApiError(400, "bad_request", [Problem("by_role", "unknown_role")]) from None
+        raise ApiError(400, "bad_request", [Problem("by_role", "unknown_role", _ROLES)]) from None
     if not found.id or found.role is Role.ADMIN and found.id != ADMIN.id:
         raise ApiError(400, "bad_request", [Problem("by", "missing")])
     if found.role is Role.AGENT and not _desk(request).knows_agent(found.id):
@@ -142,11 +145,29 @@ async def seen(request: web.Request) -> Ticket:
 # ---------------------------------------------------------------- looking
 
 
+def scope(viewer: Actor, policy: TicketPolicy) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+    """`units` and `near` of a list (`tickets.search.TicketFilter`): no ticket outside is seen by `viewer`.
+
+    Inside there may be some that he does not see: `sees_ticket` decides.
+    """
+    near = policy.organisations.below(viewer.unit) or None
+    return (frozenset({viewer.unit}) if viewer.role is Role.UNIT and near is None else None), near
+
+
+def own_regions(viewer: Actor, policy: TicketPolicy) -> frozenset[str] | None:
+    """The regions whose figures are the viewer's business: those of his own hotline; None = all."""
+    return policy.organisations.served(viewer.unit) or None
+
+
 _FILTERS: dict[str, Field] = {
     **dict.fromkeys(
         ("state", "type", "urgency", "channel", "class_code", "region", "agent", "unit", "incident", "repeat_of"),
         Text(300, may_be_empty=True),
     ),
+    "q": Text(200, may_be_empty=True),
+    "place": Text(200, may_be_empty=True),
+    "caller": Text(32, may_be_empty=True),
+    "order": Text(6, may_be_empty=True),
     "asked": Text(300, may_be_empty=True),
     "supervised": Text(5, may_be_empty=True),
     "after": Text(32, may_be_empty=True),
@@ -162,13 +183,16 @@ _FILTERS: dict[str, Field] = {
 async def list_tickets(request: web.Request) -> web.Response:
     """GET /api/tickets?since=&until=: the tickets opened in the window, oldest first, a page at a time.
 
-    The window is the last day, and all time where ``state`` or ``asked`` say what is to be done. Beside it: ``state``
-    (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``, ``region``, ``agent``,
-    ``unit``, ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits), ``supervised`` (true, false),
-    ``after`` (the ``next`` of the page before), ``limit``. A unit sees its own.
+    The window is the last day, and all time where ``state`` or ``asked`` say what is to be done, and where ``q`` (words
+    of title, text or address, each pair of characters), ``place`` (words of the address) or ``caller`` (the number that
+    called) say what is looked for; these come newest first, or as ``order`` says: ``oldest``, ``newest``. Beside it:
+    ``state`` (several by commas, or ``open``), ``type``, ``urgency``, ``channel``, ``class_code``, ``region``,
+    ``agent``, ``unit``, ``incident``, ``repeat_of``, ``asked`` (a kind of request that waits), ``supervised`` (true,
+    false), ``after`` (the ``next`` of the page before), ``limit``. A unit sees its own.
     """
     limits = request.app[LIMITS]
-    work = "state" in request.query or "asked" in request.query  # what is to be done has no date
+    sought = any(request.query.get(name) for name in ("q", "place", "caller"))
+    work = sought or "state" in request.query or "asked" in request.query  # what is to be done has no date
     window = read_window(
         request,
         now=request.app[CLOCK](),
@@ -183,7 +207,7 @@ async def list_tickets(request: web.Request) -> web.Response:
         try:
             return words(given[name]) if name in given else None
         except ValueError:
-            problems.append(Problem(name, "unknown_word"))
+            problems.append(Problem(name, "unknown_word", tuple(str(word.value) for word in words)))
             return None
 
     states = None
@@ -193,16 +217,18 @@ async def list_tickets(request: web.Request) -> web.Response:
                 frozenset(TicketState) - OVER if wanted == "open" else frozenset(map(TicketState, wanted.split(",")))
             )
         except ValueError:
-            problems.append(Problem("state", "unknown_word"))
+            states_told = ("open", *(state.value for state in TicketState))
+            problems.append(Problem("state", "unknown_word", states_told))
     viewer = request[HOLDER]
-    units = frozenset({given["unit"]}) if "unit" in given else None
-    near = _desk(request).policy.organisations.below(viewer.unit) or None
-    if viewer.role is Role.UNIT and near is None:
-        units = frozenset({viewer.unit}) & (units if units is not None else frozenset({viewer.unit}))
+    units, near = scope(viewer, _desk(request).policy)
+    if "unit" in given:
+        units = frozenset({given["unit"]}) & (units if units is not None else frozenset({given["unit"]}))
     limit = given.get("limit", str(PAGE_MAX))
     if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= PAGE_MAX:
         problems.append(Problem("limit", "out_of_range"))
         limit = "1"
+    if (order := given.get("order") or ("newest" if sought else "oldest")) not in ("newest", "oldest"):
+        problems.append(Problem("order", "unknown_word"))
     if (marked := given.get("supervised")) not in (None, "true", "false"):
         problems.append(Problem("supervised", "not_true_or_false"))
     if "after" in given and not _NUMBER.fullmatch(given["after"]):
@@ -223,6 +249,11 @@ async def list_tickets(request: web.Request) -> web.Response:
         kind("asked", ApprovalKind),
         None if marked is None else marked == "true",
         near,
+        given.get("q") or None,
+        given.get("place") or None,
+        given.get("caller") or None,
+        None if viewer.role in SEES_HIDDEN else viewer,
+        order == "newest",
         TicketNumber(given["after"]) if "after" in given else None,
         int(limit),
     )
@@ -231,7 +262,9 @@ async def list_tickets(request: web.Request) -> web.Response:
     page = await _desk(request).page(found)
     policy = _desk(request).policy
     texts = []
-    for place, ticket in enumerate(one for one in page.tickets if sees_ticket(one, viewer, policy)):
+    # Whose caller the bearer may not know is not found by his number either.
+    seen_by = knows_caller if found.caller is not None else sees_ticket
+    for place, ticket in enumerate(one for one in page.tickets if seen_by(one, viewer, policy)):
         if place % _AT_ONCE == 0:
             await asyncio.sleep(0)  # a page of many tickets must not keep calls waiting
         texts.append(dumps(_shown(request, ticket, viewer)))
@@ -292,14 +325,18 @@ async def show_moves(request: web.Request) -> web.Response:
     },
 )
 async def show_accuracy(request: web.Request) -> web.Response:
-    """GET /api/tickets/accuracy?since=&until=: how accurate the decisions of the window are, and the tickets behind."""
+    """GET /api/tickets/accuracy?since=&until=: how accurate the decisions of the window are, and the tickets behind.
+
+    Those of the bearer's own hotline; of all of them for one who acts for the whole installation.
+    """
     if request[HOLDER].role not in (Role.ADMIN, Role.SUPERVISOR, Role.INSPECTOR, Role.LEADER):
         raise ApiError(403, "not_allowed")
     limits = request.app[LIMITS]
     window = read_window(
         request, now=request.app[CLOCK](), usual_s=limits.longest_window_s, longest_s=limits.ticket_window_s
     )
-    figures = accuracy(await _desk(request).decided(window.since, window.until))
+    regions = own_regions(request[HOLDER], _desk(request).policy)
+    figures = accuracy(await _desk(request).decided(window.since, window.until, regions))
     return answer(
         {
             "since": window.since,
@@ -323,10 +360,16 @@ async def show_accuracy(request: web.Request) -> web.Response:
 # ---------------------------------------------------------------- writing
 
 
+_TAKEN_BY = tuple(
+    one.value for one in Channel if one not in (Channel.PHONE, Channel.EXCHANGE, Channel.OPEN311)
+)  # fmt: skip
+"""The channels of tickets that nobody but who takes them down knows."""
+
+
 def _take_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
     fields: dict[str, Field] = {
         **_about(limits),
-        "channel": Text(32, pattern=_WORD),
+        "channel": Choice(_TAKEN_BY, code="unknown_channel"),
         "language": Text(8, pattern=re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")),
         **acting(own),
     }
@@ -343,12 +386,7 @@ async def take_ticket(request: web.Request) -> web.Response:
     """
     own = request[HOLDER]
     body = await read_body(request, _take_fields(request.app[LIMITS], own))
-    try:
-        channel = Channel(body.get("channel", "api"))
-    except ValueError:
-        channel = Channel.PHONE
-    if channel in (Channel.PHONE, Channel.EXCHANGE, Channel.OPEN311):
-        raise ApiError(400, "bad_request", [Problem("channel", "unknown_channel")])
+    channel = Channel(body.get("channel", "api"))
     actor = actor_of(request, body)
     intake = Intake(channel, request.app[CLOCK](), body.get("language", "zh"))
     ticket = await _desk(request).take(intake, _change(body), actor)
@@ -395,7 +433,7 @@ async def change_ticket(request: web.Request) -> web.Response:
 
 def _move_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
     return {
-        "move": Text(32, required=True, pattern=_WORD),
+        "move": Choice(tuple(move.value for move in TicketInput), required=True, code="unknown_move"),
         "version": Whole(0, 10**9, required=True),
         "reason": Text(limits.text_length, may_be_empty=True),
         "text": Text(limits.text_length, may_be_empty=True),
@@ -423,10 +461,7 @@ async def move_ticket(request: web.Request) -> web.Response:
     """
     own = request[HOLDER]
     body = await read_body(request, _move_fields(request.app[LIMITS], own))
-    try:
-        what = TicketInput(body["move"])
-    except ValueError:
-        raise ApiError(400, "bad_request", [Problem("move", "unknown_move")]) from None
+    what = TicketInput(body["move"])
     actor = actor_of(request, body)
     values = {name: body[name] for name in Move.__dataclass_fields__ if name in body}
     if "until" in values:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from controller import audit_rows
 from controller.audit_rows import AuditRow
 from controller.commands.check import checked
+from controller.commands.verify import day_of
 from controller.config import Settings
 from controller.database import StoreError, database_url, make_engine, plainly
 from controller.schema import current, require_head
@@ -25,7 +26,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         window = day_window(arguments.day, settings.plan.timezone)
     except ValueError:
-        print("audit: --day is a date such as 2026-11-22", file=sys.stderr)
+        print(f"audit: {arguments.day!r} is no day; such as 20261122, today, yesterday", file=sys.stderr)
         return 2
     try:
         if arguments.check:
@@ -45,11 +46,17 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def day_window(day: str | None, timezone: str) -> tuple[float, float]:
-    """A day on the hotline's wall in epoch seconds; without one, everything. Raises ValueError for what is no date."""
+    """A day on the hotline's wall in epoch seconds; without one, everything. Raises ValueError for what is no day.
+
+    A day as every command takes it (`verify.day_of`).
+    """
     if day is None:
         return 0.0, 1e11
     zone = ZoneInfo(timezone)
-    begin = date.fromisoformat(day)
+    named = day_of(day, timezone)
+    if named is None:
+        raise ValueError("no day")
+    begin = date.fromisoformat(named)
     midnights = (datetime.combine(begin + timedelta(days=n), time(), zone).timestamp() for n in (0, 1))
     first, last = midnights
     return first, last
@@ -88,13 +95,19 @@ def _check(settings: Settings, seal: str) -> int:
     return 0
 
 
+_IN_THE_TRAIL = {
+    "ordered_otherwise": {"zh": "另一位班长刚刚下达了不同的指令", "en": "another supervisor had just ordered otherwise"}
+}
+"""Refusals that tell whoever asked what to do next, as they are told to whoever reads the trail."""
+
+
 def line(row: AuditRow, settings: Settings, zone: ZoneInfo) -> str:
     """One line for people: when, who, what, and whether it was done; Chinese and English."""
     entry = row.entry
     at = datetime.fromtimestamp(entry.at, zone).strftime("%Y-%m-%d %H:%M:%S")
     actor = settings.plan.actor(entry.actor)
     who = f"{entry.actor} ({actor.name})" if actor is not None else entry.actor
-    refused = message(entry.outcome)
+    refused = _IN_THE_TRAIL.get(entry.outcome) or message(entry.outcome)
     zh = "" if entry.outcome == "ok" else f" [未执行: {refused['zh']}]"
     en = "" if entry.outcome == "ok" else f" [not done: {refused['en']}]"
     return f"{row.seq:>6}  {at}  {who}  {entry.zh}{zh} / {entry.en}{en}"

@@ -39,9 +39,9 @@ def read_source(file: Path) -> Source:
     """Read a TOML file. Raises `ConfigError` with every fault of its form."""
     text = read_text(file)
     lines = scan(text)
-    table, broken = parse(file, text, lines)
+    table, broken, _ = parse(file, text, lines)
     problems = [Problem(str(file), line, f"{dotted(path)} stands twice; keep one") for line, path in lines.doubled]
-    if table is None or problems:
+    if table is None or broken or problems:
         raise ConfigError([*problems, *broken])
     return Source(file, text, table, lines)
 

@@ -92,10 +92,10 @@ def document(result: Result) -> dict[str, Any]:
         "configuration": result.plan.hotline.version,
         "level": own.level,
         "seed": own.seed,
-        "runs": own.runs,
+        "runs": result.runs,
         "calls": result.calls,
         "confidence": CONFIDENCE,
-        "interval": "student_over_runs" if own.runs > 1 else "batch_means",
+        "interval": "student_over_runs" if result.runs > 1 else "batch_means",
         "seconds": {name: round(value, 4) for name, value in result.seconds.items()},
         "figures": {
             queue: {

@@ -26,6 +26,10 @@ from pbx.ids import CallId
 Watch = Callable[[Event, float, list[Command]], None]
 
 
+GoOn = Callable[[dict[str, dict[str, Estimate]], int], bool]
+"""Asked with the figures and the number of calls so far."""
+
+
 @dataclass(slots=True)
 class Result:
     """What a simulation showed. `figures` by queue (`figures.ALL` first) and name; `seconds` it took, by part."""
@@ -33,13 +37,21 @@ class Result:
     plan: SimulationPlan
     figures: dict[str, dict[str, Estimate]]
     calls: int
+    runs: int
     seconds: dict[str, float] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)  #: of the checker, one for each run that it has followed
 
 
-def simulate(plan: SimulationPlan, *, after_run: Callable[[int], None] | None = None, verify: bool = False) -> Result:
+def simulate(
+    plan: SimulationPlan,
+    *,
+    after_run: Callable[[int], None] | None = None,
+    verify: bool = False,
+    go_on: GoOn | None = None,
+) -> Result:
     """All runs of a plan; `after_run` hears of each. `verify`: the checker follows every step of the switchboard, as it
-    would in a journal (level ``switchboard`` only).
+    would in a journal (level ``switchboard`` only). `go_on` is asked after them, and after each one more, whether there
+    shall be another; a plan of one run has none.
     """
     runs = plan.raw.simulation.runs
     seconds = {"callers": 0.0, "simulation": 0.0, "figures": 0.0}
@@ -47,7 +59,7 @@ def simulate(plan: SimulationPlan, *, after_run: Callable[[int], None] | None = 
     calls = 0
     found: dict[str, dict[str, Estimate]] = {}
     reports: list[Report] = []
-    for run in range(runs):
+    for run in itertools.count():
         with nothing_to_collect():
             began = time.perf_counter()
             crowd = GeneratedCrowd(plan, run)
@@ -68,7 +80,13 @@ def simulate(plan: SimulationPlan, *, after_run: Callable[[int], None] | None = 
         seconds["figures"] += time.perf_counter() - done
         if after_run is not None:
             after_run(run)
-    return Result(plan, found or figures.over_runs(days), calls, seconds, reports)
+        if run + 1 < runs:
+            continue
+        found = found or figures.over_runs(days)
+        if runs == 1 or go_on is None or not go_on(found, calls):
+            return Result(plan, found, calls, run + 1, seconds, reports)
+        found = {}
+    raise AssertionError("unreachable")
 
 
 def _followed(checker: Checker) -> Watch:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agents.moves import AgentState
 from controller.journal_file import Header
@@ -71,6 +71,22 @@ class Yesterday:
     end: float = -math.inf
     steps: int = 0
     restarts: int = 0  #: of the controller, or of its connection to the exchange
+
+    def save(self, command: order.SaveCall) -> None:
+        """Keep a call as it was stored, over the starts of the controller.
+
+        A start may complete a call from the exchange's note, which has no offers, though the start before had seen its
+        end (`unless_ended`: the store kept what it had), and one that was killed before the store had written knew
+        fewer offers than its predecessor. Offers that were made stay made.
+        """
+        record, known = command.record, self.records.get(command.record.call)
+        if known is not None:
+            if command.unless_ended and known.ended_at is not None:
+                return
+            ours = {(offer.agent, offer.offered_at) for offer in record.offers}
+            earlier = tuple(offer for offer in known.offers if (offer.agent, offer.offered_at) not in ours)
+            record = replace(record, offers=(*earlier, *record.offers)) if earlier else record
+        self.records[record.call] = record
 
     @property
     def over(self) -> set[CallId]:
@@ -190,7 +206,7 @@ class _Reader:
                 if command.call in self._day.told:
                     self._day.told[command.call].offered = (command.agent, now)
             case order.SaveCall():
-                self._day.records[command.record.call] = command.record
+                self._day.save(command)
             case _:
                 pass
 

@@ -14,7 +14,7 @@ from controller.verify import parted
 from controller.verify.callbacks import FOLLOWED, Requests
 from controller.verify.facts import Facts, Rank, score
 from controller.verify.follow import AGENTS_CALL, EVENTS, begins, of_agents
-from controller.verify.report import Finding, Report
+from controller.verify.report import Finding, Report, Rule
 from controller.verify.scene import SOMEBODY, Caller, Held, Kind, Profile, Scene, Word, mark_of
 
 NEAR_S = 0.003
@@ -483,13 +483,13 @@ class Checker:
         if one.kind is None or one.profile is None or self.scene.facts is None:
             return
         if one.caller.given or one.reason.startswith("returned:"):
-            self.report.overtakings["transfer"] += 1
+            self.report.overtakings[Rule.TRANSFER] += 1
             return
         if one.reason.startswith("call-back"):  # his agent was chosen before he was called
-            self.report.overtakings["callback"] += 1
+            self.report.overtakings[Rule.CALLBACK] += 1
             return
         if one.reason.startswith("moved to him by supervisor"):
-            self.report.overtakings["supervisor"] += 1
+            self.report.overtakings[Rule.SUPERVISOR] += 1
             if "supervisor" not in one.caller.favours:
                 self._add("reason", one.caller.name, one.agent, "given by no rule", "the rule supervisor")
             return
@@ -537,19 +537,20 @@ class Checker:
         if caller.favours and first is not None and caller.place_at < caller.queued_at - NEAR_S:
             ahead = self.scene.waiter(first)
             if caller.place_at < ahead.place_at and ahead.queued_at < caller.queued_at:
-                self.report.overtakings[min(caller.favours)] += 1
+                self.report.overtakings[_place_by(caller)] += 1
         if first is not None and self.scene.waiter(first).place_at < caller.place_at - NEAR_S:
             if not fits:
-                self.report.overtakings["lent" if other.ranks(one.profile) else "skills"] += 1  # type: ignore[arg-type]
+                self.report.overtakings[Rule.LENT if other.ranks(one.profile) else Rule.SKILLS] += 1  # type: ignore[arg-type]
             else:
                 higher = caller.turn > self.scene.waiter(first).turn
-                self.report.overtakings["priority" if higher else "ageing"] += 1
+                self.report.overtakings[Rule.PRIORITY if higher else Rule.AGEING] += 1
         for call in other.picky:
             special = self.scene.waiter(call)
             if fits and special.place_at < caller.place_at - NEAR_S:
-                name = "refused" if one.agent in special.refused else "kept" if special.only else ""
-                if name:
-                    self.report.overtakings[name] += 1
+                if one.agent in special.refused:
+                    self.report.overtakings[Rule.REFUSED] += 1
+                elif special.only:
+                    self.report.overtakings[Rule.KEPT] += 1
 
     def _best(self, one: _Made, later: Sequence[_Made]) -> None:
         scene, kind = self.scene, one.kind
@@ -605,6 +606,15 @@ class Checker:
             return False
         self._add("best-agent", one.caller.name, one.agent, found, f"agent {name}")
         return True
+
+
+_GIVE_A_PLACE = (Rule.SUPERVISOR, Rule.DROPPED, Rule.RETURNING)
+"""The rules by which a caller may stand before those who came earlier; the last word first."""
+
+
+def _place_by(caller: Caller) -> str:
+    """By which of the rules that the caller's record names he stands where he stands; others give him no place."""
+    return next((rule for rule in _GIVE_A_PLACE if rule in caller.favours), min(caller.favours))
 
 
 def _may_move(event: Word) -> bool:

@@ -2,10 +2,45 @@
 
 from __future__ import annotations
 
+import enum
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+
+class Rule(enum.StrEnum):
+    """By what one caller may be served before another who came first. Each is counted; an overtaking by none of them is
+    a finding. The numbers of the report and the promise's own words come from this list.
+    """
+
+    PRIORITY = "priority"
+    AGEING = "ageing"
+    SKILLS = "skills"
+    REFUSED = "refused"
+    KEPT = "kept"
+    LENT = "lent"
+    RETURNING = "returning"
+    DROPPED = "dropped"
+    TRANSFER = "transfer"
+    CALLBACK = "callback"
+    SUPERVISOR = "supervisor"
+
+
+RULES: Mapping[Rule, str] = {
+    Rule.PRIORITY: "优先级",
+    Rule.AGEING: "久候加权",
+    Rule.SKILLS: "技能不符",
+    Rule.REFUSED: "坐席刚未接听该来电",
+    Rule.KEPT: "为上次的坐席保留",
+    Rule.LENT: "借出人数限额",
+    Rule.RETURNING: "放弃后再次来电",
+    Rule.DROPPED: "断线后再次来电",
+    Rule.TRANSFER: "转接",
+    Rule.CALLBACK: "回拨",
+    Rule.SUPERVISOR: "班长调整",
+}
+"""The rules in Chinese."""
 
 INVARIANTS: Mapping[str, tuple[str, str]] = {
     "one-call-per-agent": (
@@ -17,8 +52,8 @@ INVARIANTS: Mapping[str, tuple[str, str]] = {
         "a caller is offered to one agent at a time: never to a second while the first is rung or talks with him",
     ),
     "overtaken": (
-        "无名目不得插队",
-        "no caller is overtaken except by a named rule (priority, ageing, skills, refused, kept, lent)",
+        f"无名目不得插队 (名目: {'、'.join(RULES.values())})",
+        f"no caller is overtaken except by a named rule ({', '.join(RULES)})",
     ),
     "idle-while-waiting": (
         "来电等候时合适的坐席不得空闲超过限时",

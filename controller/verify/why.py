@@ -1,21 +1,34 @@
-"""The story of one call: each decision about it, why it was made, and why not otherwise. Pure; read from a journal.
+"""The story of one call: what happened to it, each decision about it, and why not otherwise. Pure; read from a journal.
 
-The scene (`scene.py`) tells who else waited and who else was idle at that instant; the reason itself is the one that
-the decision carried. Nothing here names a caller's number or a key that he pressed.
+What happened is told by the call's record as it was stored step by step (`metrics.story`), so that it reads the same
+here and in `GET /api/calls/{id}/why`. The scene (`scene.py`) adds who else waited and who else was idle at that
+instant; the reason itself is the one that the decision carried. Nothing here names a number or a key that somebody
+pressed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from controller.codec import CodecError, decode_command
 from controller.verify.checker import Checker, Place
 from controller.verify.facts import Facts, score
 from controller.verify.scene import Agent, Caller, Scene, Word
+from metrics.story import FIRST, GIVEN, LEFT_ON_HOLD, OFFER_OVER, Chapter, asked_by_the_line, chapters, party
+from pbx.call import CallRecord
+from pbx.commands import SaveCall
 
 MOST_OTHERS = 30
 """So many other agents are told of by name; the rest are counted."""
+
+
+_WAITS = ("line", "offered", "net")
+"""Stages of the scene in which a caller waits."""
+
+_NAMED = ("call-back", "moved to him by supervisor")
+"""How reasons begin by which the agent was not chosen from those who were idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,8 @@ class Other:
 @dataclass(frozen=True, slots=True)
 class Moment:
     """One thing that happened to the call. `ahead` counts the callers who stood before him, of his queue and of all
-    (None while he does not wait); `reason` is the decision's own; `others` are agents who were not chosen.
+    (None where nobody was chosen from a line); `reason` is the decision's own; `others` are agents who were not chosen.
+    `waited_s` is how long he has waited, without talk and hold. `agent` was asked, or talks.
     """
 
     at: float
@@ -62,7 +76,14 @@ class Story:
     moments: list[Moment] = field(default_factory=list)
     _checker: Checker = field(init=False)
     _step: int = 0  #: of the relaxation that was told last
-    _since: float | None = None  #: when he joined the line
+    _record: CallRecord | None = None  #: as it was stored last
+    _told: set[tuple[str, str]] = field(default_factory=set)  #: chapters, by kind and key
+    _stage: str = ""  #: where he was after the last step
+    _waits_since: float | None = None
+    _waited_s: float = 0.0  #: in turns of waiting that are over
+    _consulted: set[str] = field(default_factory=set)  #: legs of those who were asked and have answered
+    _survey: bool = False  #: he will be asked how it was
+    _last: tuple[Place, float] = (Place("", 0, 0), 0.0)  #: the newest line of the journal
 
     def __post_init__(self) -> None:
         """Nothing has happened yet."""
@@ -70,38 +91,111 @@ class Story:
 
     def begin(self) -> None:
         """Another start of the controller."""
-        known = self.call in self._checker.scene.callers
         self._checker.begin()
-        if known:
-            at = self.moments[-1]
+        if self.moments and not self._over:
+            place, at = self._last
             text = "控制器结束, 由下一个接管", "the controller ended; the next one takes over"
-            self.moments.append(Moment(at.at, at.file, at.line, at.seq, *text))
+            self.moments.append(Moment(at, place.file, place.line, place.seq, *text))
+
+    @property
+    def _over(self) -> bool:
+        return ("ended", "") in self._told
 
     def take(self, place: Place, now: float, event: Word, commands: Sequence[Word], error: str = "") -> None:
         """One step of the journal."""
+        scene = self._checker.scene
+        before = scene.callers.get(self.call)
+        legs = dict(before.legs) if before is not None else {}
+        fetching = (before.joining, before.hold_leg) if before is not None else ("", "")
         self._checker.take(place, now, event, commands, error)
+        self._last = (place, now)
+        for command in commands:
+            if command["is"] == "PrepareEnd" and command["call"] == self.call:
+                self._survey = bool(command["survey"])
+        caller, stage = scene.callers.get(self.call), self._stage
         mine = [command for command in commands if _of(command) == self.call]
+        if caller is not None:
+            self._follow_wait(caller, now)
+            self._stage = "talk" if caller.leaving else caller.stage
         if event.get("call", event.get("key")) != self.call and not mine:
             return
-        caller = self._checker.scene.callers.get(self.call)
-        for moment in (*self._happened(place, now, event, caller), *self._decided(place, now, event, mine, caller)):
-            self.moments.append(moment)
+        records = [one for one in map(_read, mine) if one is not None]
+        self._tell(place, now, self._happened(now, event, caller, stage, legs, fetching))
+        self._tell(place, now, self._put_back(now, event, records, stage))
+        self._tell(place, now, self._recorded(now, event, records, caller))
+        self._tell(place, now, self._left_waiting(now, mine, caller, stage))
+
+    def _tell(self, place: Place, now: float, found: Iterator[Moment]) -> None:
+        for moment in found:
+            self.moments.append(replace(moment, file=place.file, line=place.line, seq=place.seq))
+
+    def _follow_wait(self, caller: Caller, now: float) -> None:
+        waits = caller.stage in _WAITS and not caller.leaving
+        if waits and self._waits_since is None:
+            self._waits_since = now
+        elif not waits and self._waits_since is not None:
+            self._waited_s += max(now - self._waits_since, 0.0)
+            self._waits_since = None
 
     # ---------------------------------------------------------------- what the exchange and the clocks said
 
-    def _happened(self, place: Place, now: float, event: Word, caller: Caller | None) -> Iterator[Moment]:
+    def _happened(
+        self,
+        now: float,
+        event: Word,
+        caller: Caller | None,
+        stage: str,
+        legs: dict[str, str],
+        fetching: tuple[str, str],
+    ) -> Iterator[Moment]:
         word = event["is"]
-        told = _HAPPENED.get(word)
-        if told is not None and event.get("call") == self.call:
-            agent = str(event.get("agent") or "")
-            more = f" ({event['status']}, Q.850 {event['cause']})" if word == "OfferFailed" else ""
-            zh, en = (text.format(agent=agent) + more for text in told)
-            if word not in ("PartyJoined", "PartyLeft") or event["role"] != "caller":
-                yield Moment(now, place.file, place.line, place.seq, zh, en, agent)
-        elif word == "TimeIsUp" and event["key"] == self.call and caller is not None and caller.stage == "line":
-            yield from self._clock(place, now, event["kind"], caller)
+        if word == "TimeIsUp":
+            if event["key"] == self.call and caller is not None and caller.stage == "line":
+                yield from self._clock(now, event["kind"], caller)
+            return
+        if event.get("call") != self.call or self._over:
+            return
+        zh, en, agent = self._name(event["agent"]) if event.get("agent") else ("", "", "")
+        if word == "LegStarted":
+            yield _moment(now, f"{zh} 的话机振铃", f"{en}'s phone rings" if agent else f"{en} is rung", agent)
+        elif word == "OfferFailed" and stage == "talk" and caller is not None and caller.stage != "talk":
+            yield _moment(now, f"{zh} 接起后立即挂断", f"{en} hung up as soon as he had answered", agent)
+        elif word == "OfferFailed":
+            yield from self._not_taken(now, event, zh, en, agent)
+        elif word == "PartyJoined" and event["role"] != "caller" and caller is not None and caller.stage == "held":
+            if event["channel"] not in (*fetching, *self._consulted):
+                self._consulted.add(event["channel"])
+                yield _moment(now, f"{zh} 接受咨询", f"{en} answers: he is consulted", agent)
+        elif word == "PartyLeft" and event["role"] != "caller" and event["channel"] in legs and caller is not None:
+            if caller.stage == "talk" and caller.in_bridge and caller.legs and not caller.leaving:
+                yield _moment(now, f"{zh} 离开, 其余各方继续通话", f"{en} leaves; the others talk on", agent)
+        elif word == "CallScored" and event["score"] is None:
+            yield _moment(now, "未作满意度评价", "survey: no answer")
+        elif word in _HAPPENED and self.moments:
+            yield _moment(now, *_HAPPENED[word])
 
-    def _clock(self, place: Place, now: float, kind: str, caller: Caller) -> Iterator[Moment]:
+    def _not_taken(self, now: float, event: Word, zh: str, en: str, agent: str) -> Iterator[Moment]:
+        """An offer has failed; what became of a transfer is told of the transfer."""
+        offer = self._record.offers[-1] if self._record is not None and self._record.offers else None
+        if offer is None or offer.ended_at is not None or offer.agent != agent or offer.reason.startswith(GIVEN):
+            return
+        self._told.add(("offer_over", f"{offer.offered_at} {offer.agent}"))
+        why_zh, why_en = OFFER_OVER.get(event["status"].lower(), (event["status"], event["status"]))
+        more = f"({event['status']}, Q.850 {event['cause']})"
+        yield _moment(now, f"{zh} 没有接起: {why_zh} {more}", f"{en} did not take it: {why_en} {more}", agent)
+
+    def _name(self, phone: str) -> tuple[str, str, str]:
+        """Whose phone that is, in Chinese and in English; and the agent, where it is one's."""
+        name = self._checker.scene.named(phone)
+        if name in self.facts.skills:
+            return f"坐席 {name}", f"agent {name}", name
+        if phone in self.facts.extensions:
+            return f"分机 {phone}", f"extension {phone}", ""
+        handed = self._record.transfers if self._record is not None else ()
+        outside = [one.target for one in handed if not one.target.startswith(("agent:", "queue:", "extension:"))]
+        return (*party(outside[-1] if outside else "number:"), "")
+
+    def _clock(self, now: float, kind: str, caller: Caller) -> Iterator[Moment]:
         if kind == "retry_offer":
             zh, en = "未接听的坐席现在可以再振铃", "agents who did not answer may be rung again"
         elif kind == "kept":
@@ -111,64 +205,90 @@ class Story:
             zh, en = f"放宽第 {self._step} 级: {_wanted(caller)}", f"step {self._step} of relaxing: {_wanted(caller)}"
         else:
             return
-        yield self._waiting(place, now, zh, en, caller)
+        yield self._waiting(now, zh, en, caller)
 
-    # ---------------------------------------------------------------- what was decided
+    # ---------------------------------------------------------------- what was decided, and put down
 
-    def _decided(
-        self, place: Place, now: float, event: Word, mine: Sequence[Word], caller: Caller | None
+    def _put_back(self, now: float, event: Word, records: Sequence[CallRecord], stage: str) -> Iterator[Moment]:
+        """He waits again, though nobody has given him into a line."""
+        if self._stage not in ("line", "offered"):
+            return
+        if stage == "net" or (event["is"] == "FellBack" and event["call"] == self.call):
+            yield _moment(now, *_TAKEN_BACK)
+        elif stage == "talk" and not _given_away(records[-1] if records else self._record):
+            yield _moment(now, "回到队列原位", "stands in the line again, at his place")
+
+    def _recorded(
+        self, now: float, event: Word, records: Sequence[CallRecord], caller: Caller | None
     ) -> Iterator[Moment]:
-        record: Word | None = None
-        for command in mine:
-            word = command["is"]
-            if word == "SaveCall":
-                record = command["record"]
-                if self._since is None and record["queued_at"] is not None:
-                    self._since = record["queued_at"]
-                    yield self._joined(place, now, record)
-                if record["ended_at"] is not None:
-                    zh, en = f"结束: {record['outcome']}", f"ended: {record['outcome']}"
-                    yield Moment(now, place.file, place.line, place.seq, zh, en, queue=record["queue"] or "")
-            elif word == "Offer" and caller is not None:
-                yield self._offered(place, now, command, record, caller)
-            elif word == "Hold" and caller is not None and caller.stage == "line":
-                yield self._waiting(place, now, "等候, 没有合适的空闲坐席", "waits: nobody idle fits him", caller)
-        told_to_hold = any(command["is"] == "Hold" for command in mine)
-        if event["is"] == "OfferFailed" and caller is not None and caller.stage == "line" and not told_to_hold:
-            zh, en = "回到原位等候, 没有合适的空闲坐席", "waits at his place again: nobody idle fits him"
-            yield self._waiting(place, now, zh, en, caller)
+        """What the record of this step says for the first time; unseen things have the instants that it gives them."""
+        unseen = event["is"] == "ExchangeConnected"
+        if event["is"] == "FellBack":
+            self._told.add(("net", ""))
+        if records and not self._over:
+            earlier, self._record = self._record, records[-1]
+            yield from self._new(now, records[-1], caller, unseen=unseen)
+            if earlier is not None and _stands_otherwise(earlier, records[-1]):
+                yield _stands(now, records[-1])
+        talked = event["is"] in ("TalkEnded", "JoinEnded", "NetTalkEnded") and event["call"] == self.call
+        if talked and self._survey and self._stage == "survey" and ("survey", "") not in self._told:
+            self._told.add(("survey", ""))
+            yield _moment(now, "转入满意度评价", "he is asked how it was: the survey")
 
-    def _joined(self, place: Place, now: float, record: Word) -> Moment:
-        rules = tuple(record.get("favours") or ())
-        by = f" ({', '.join(rules)})" if rules else ""
-        queue = record["queue"] or ""
-        zh, en = f"进入队列 {queue}{by}", f"joins the line of {queue}{by}"
-        return Moment(now, place.file, place.line, place.seq, zh, en, queue=queue, rules=rules)
+    def _new(self, now: float, record: CallRecord, caller: Caller | None, *, unseen: bool) -> Iterator[Moment]:
+        new = [one for one in chapters(record) if (one.kind, one.key) not in self._told]
+        talked = any(kind == "talk" for kind, _ in self._told)
+        self._told |= {(one.kind, one.key) for one in new}
+        for chapter in new:
+            if chapter.kind == "talk" and chapter.key == FIRST and talked:
+                continue  # the store did not know yet how it began
+            if chapter.kind == "line":  # whoever has talked already is put into it now, whatever his record says
+                since = now if talked else min(now, chapter.at)
+                self._waited_s, self._waits_since = 0.0, since if self._waits_since is not None else None
+            at = now
+            if unseen and chapter.kind not in ("offer", "ticket", "score"):
+                at = min(max(chapter.at, self.moments[-1].at if self.moments else chapter.at), now)
+            yield self._chapter(at, chapter, record, caller)
+            if chapter.kind == "net" and caller is not None and caller.stage in ("line", "offered"):
+                yield _moment(now, *_TAKEN_BACK)
 
-    def _offered(self, place: Place, now: float, command: Word, record: Word | None, caller: Caller) -> Moment:
-        scene = self._checker.scene
-        agent = scene.named(command["agent"])
-        offers = record["offers"] if record is not None else ()
-        reason = str(offers[-1]["reason"]) if offers and offers[-1]["agent"] == agent else ""
-        others, more = self._others(now, caller, agent)
-        return Moment(
-            now, place.file, place.line, place.seq, f"派给坐席 {agent}", f"offered to agent {agent}", agent,
-            caller.queue, self._waited(now, caller), self._ahead(now, caller), reason, tuple(sorted(caller.favours)),
-            others, more,
+    def _chapter(self, at: float, chapter: Chapter, record: CallRecord, caller: Caller | None) -> Moment:
+        moment = _moment(at, chapter.zh, chapter.en, chapter.agent, chapter.queue)
+        if chapter.kind == "hold_over" and chapter.agent and caller is not None and caller.stage in _WAITS:
+            return _moment(at, *LEFT_ON_HOLD)
+        if chapter.kind != "offer" or caller is None:
+            return moment
+        offer = next(one for one in record.offers if f"{one.offered_at} {one.agent}" == chapter.key)
+        if not asked_by_the_line(offer) or offer.ended_at is not None:
+            return moment
+        others, more = self._others(at, caller, offer.agent) if not offer.reason.startswith(_NAMED) else ((), 0)
+        return replace(
+            moment, waited_s=self._waited(at), ahead=self._ahead(at, caller), reason=offer.reason,
+            rules=tuple(sorted(caller.favours)), others=others, others_more=more,
         )  # fmt: skip
 
-    def _waiting(self, place: Place, now: float, zh: str, en: str, caller: Caller) -> Moment:
+    def _left_waiting(self, now: float, mine: Sequence[Word], caller: Caller | None, stage: str) -> Iterator[Moment]:
+        """Nobody idle fits him now."""
+        if caller is None or caller.stage != "line":
+            return
+        if any(command["is"] == "Hold" for command in mine):
+            yield self._waiting(now, "等候, 没有合适的空闲坐席", "waits: nobody idle fits him", caller)
+        elif stage in ("offered", "talk", "held", "net"):  # he hears music already
+            zh, en = "回到原位等候, 没有合适的空闲坐席", "waits at his place again: nobody idle fits him"
+            yield self._waiting(now, zh, en, caller)
+
+    def _waiting(self, now: float, zh: str, en: str, caller: Caller) -> Moment:
         others, more = self._others(now, caller, "")
-        return Moment(
-            now, place.file, place.line, place.seq, zh, en, "", caller.queue, self._waited(now, caller),
-            self._ahead(now, caller), "", tuple(sorted(caller.favours)), others, more,
+        return replace(
+            _moment(now, zh, en, "", caller.queue), waited_s=self._waited(now), ahead=self._ahead(now, caller),
+            rules=tuple(sorted(caller.favours)), others=others, others_more=more,
         )  # fmt: skip
 
     # ---------------------------------------------------------------- who else there was
 
-    @staticmethod
-    def _waited(now: float, caller: Caller) -> float:
-        return round(max(now - caller.queued_at, 0.0), 3)
+    def _waited(self, now: float) -> float:
+        turn = max(now - self._waits_since, 0.0) if self._waits_since is not None else 0.0
+        return round(self._waited_s + turn, 3)
 
     def _ahead(self, now: float, caller: Caller) -> tuple[int, int]:
         """How many stand before him: of his queue, and of all."""
@@ -198,18 +318,59 @@ class Story:
 
 
 _HAPPENED: dict[str, tuple[str, str]] = {
-    "CallArrived": ("来电接入", "the call arrives"),
-    "LegStarted": ("坐席 {agent} 的话机振铃", "agent {agent}'s phone rings"),
-    "OfferFailed": ("坐席 {agent} 没有接起", "agent {agent} did not take it"),
-    "PartyJoined": ("{agent} 加入通话", "{agent} joins the talk"),
-    "PartyLeft": ("{agent} 离开通话", "{agent} leaves the talk"),
-    "TalkEnded": ("通话结束", "the talk is over"),
-    "NetTalkEnded": ("通话结束(安全网接起)", "the talk is over (the safety net had joined it)"),
+    "OutboundAnswered": ("市民接起", "the citizen answers"),
     "StepLost": ("命令未得到交换机确认", "a command was not confirmed by the exchange"),
     "FellBack": ("控制器失联, 转入安全网", "went to the safety net: the controller was missing"),
-    "TicketOpened": ("工单已建立", "a ticket is opened"),
-    "CallEnded": ("来电挂断", "the caller's channel is gone"),
 }
+
+
+_TAKEN_BACK = ("由控制器从安全网接回, 位置不变", "taken back from the safety net, to his place")
+
+
+def _moment(at: float, zh: str, en: str, agent: str = "", queue: str = "") -> Moment:
+    """A moment of a step whose place in the journal is put in later."""
+    return Moment(at, "", 0, 0, zh, en, agent, queue)
+
+
+def _read(command: Word) -> CallRecord | None:
+    """The record that a command stores; None where it stores none, or one of a program that this one does not know."""
+    if command["is"] != "SaveCall":
+        return None
+    try:
+        saved = decode_command(command)
+    except CodecError:
+        return None
+    return saved.record if isinstance(saved, SaveCall) else None
+
+
+def _stands_otherwise(before: CallRecord, after: CallRecord) -> bool:
+    """Whether he waits elsewhere than before, though he has neither joined a line nor been given into one."""
+    if (
+        before.queued_at is None
+        or after.queued_at not in (None, before.queued_at)
+        or len(before.transfers) != len(after.transfers)
+    ):
+        return False
+    return (before.queue, before.place_at, before.favours) != (after.queue, after.place_at, after.favours)
+
+
+def _stands(now: float, record: CallRecord) -> Moment:
+    """Where he stands now, by whose rule."""
+    if record.queue is None:
+        return _moment(now, "离开队列, 重新选择", "leaves the line, to choose anew")
+    by = f" ({', '.join(record.favours)})" if record.favours else ""
+    zh, en = f"改在队列 {record.queue} 等候{by}", f"stands otherwise: the line of {record.queue}{by}"
+    return _moment(now, zh, en, queue=str(record.queue))
+
+
+def _given_away(record: CallRecord | None) -> bool:
+    """Whether the newest thing that his agent did was to give him away, and nobody has taken him yet."""
+    if record is None or not record.transfers or record.transfers[-1].way != "blind":
+        return False
+    given = record.transfers[-1]
+    if given.outcome == "asked":
+        return True
+    return given.target.startswith("queue:") and all(one.offered_at <= given.asked_at for one in record.offers)
 
 
 def _of(command: Word) -> str:

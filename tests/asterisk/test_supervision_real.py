@@ -11,15 +11,19 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import tempfile
+import time
 import urllib.error
 import urllib.request
 import wave
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -363,6 +367,25 @@ async def test_a_phone_that_nobody_answers_hears_nothing(folder: Path) -> None:
         assert all("was not answered" in end for end in ends)
 
 
+async def ends(stage: Stage, count: int) -> list[Any]:
+    """What the trail says of ends of listening, as soon as there are so many; it is stored in batches."""
+
+    def of(trail: Any) -> list[Any]:
+        return [row for row in trail["rows"] if row["action"] == "stop_listening"]
+
+    return of(await stage.api.until("/api/audit", lambda trail: len(of(trail)) >= count))
+
+
+def span_of(sentence: str) -> tuple[float, float]:
+    """From when to when somebody listened, by the sentence that tells the end; whole seconds, rounded down."""
+    told = re.search(r"\((\S+) (\S+) to (?:(\S+) )?(\S+)\)", sentence)
+    assert told is not None, sentence
+    day, begun, last, ended = told.groups()
+    walls = (f"{day} {begun}", f"{last or day} {ended}")
+    began, over = (datetime.fromisoformat(one).replace(tzinfo=ZoneInfo("Asia/Shanghai")).timestamp() for one in walls)
+    return began, over
+
+
 async def test_a_restarted_controller_knows_who_listens_and_switches_him_on(folder: Path) -> None:
     """kill -9: nobody who talks or listens notices, and the modes are switched by the new controller."""
     async with serving(folder) as stage:
@@ -377,6 +400,7 @@ async def test_a_restarted_controller_knows_who_listens_and_switches_him_on(fold
         until = (await stage.order("PUT", "/api/agents/1001/skills", {"skills": {}, "for_s": 60}))[1]
         assert until["error"] == "nothing_to_change"
         os.kill(pid, signal.SIGKILL)
+        died = time.time()
         async with Served("run", "--config", str(config(folder))) as again:
             await again.said("serving; pages at")
             (one,) = await stage.listeners(lambda found: bool(found))
@@ -385,9 +409,36 @@ async def test_a_restarted_controller_knows_who_listens_and_switches_him_on(fold
             assert (await stage.order("POST", LISTEN, {"mode": "barge"}))[0] == 200
             await asyncio.gather(hears(mine, AGENT, SUPERVISOR), hears(theirs, CITIZEN, SUPERVISOR))
             assert len(supervisor.calls) == 1
+            assert one["since"] < died, "he listens since before the restart"
             await mine.hangup()
             await his.ended(5)
             await stage.listeners(lambda found: not found)
+            (end,) = await ends(stage, 1)
+            assert span_of(end["en"])[0] <= died, "the restart was no beginning"
+
+
+async def test_listening_that_ends_while_no_controller_is_there_is_told_by_the_next_one(folder: Path) -> None:
+    """kill -9, and the supervisor hangs up before the controller is back: the exchange knows from when to when."""
+    async with serving(folder) as stage:
+        pid = int((stage.data / "lock").read_text())
+        await stage.talk()
+        supervisor = await stage.phone("9001")
+        await stage.order("POST", LISTEN, {"mode": "listen"})
+        his = await supervisor.incoming(10)
+        await his.answered(10)
+        await hears(his, CITIZEN, AGENT)
+        os.kill(pid, signal.SIGKILL)
+        died = time.time()
+        await his.hangup()
+        over = time.time()
+        async with Served("run", "--config", str(config(folder))) as again:
+            await again.said("serving; pages at")
+            (end,) = await ends(stage, 1)
+            assert (end["actor"], end["agent"]) == ("lin", "1001")
+            begun, ended = span_of(end["en"])
+            assert begun <= died
+            assert died - 1 < ended <= over, "told to the second"
+            assert not await stage.listeners(lambda found: not found)
 
 
 async def test_orders_reach_the_telephones(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -12,9 +13,11 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from pydantic import ValidationError
 
 from controller.__main__ import parser
 from controller.config import load
+from controller.config_sections import HotlineFile
 from ivr.manifest import load_manifest
 from tickets.calendars import year_from_toml
 
@@ -176,6 +179,34 @@ def test_the_example_of_a_holiday_notice_is_one() -> None:
 def test_the_shipped_configuration_loads() -> None:
     """What comes with the program can be served."""
     assert load(SHIPPED).plan.numbers
+
+
+def proposals(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """What hotline.toml proposes behind ``#``: with its line, each setting, or each table with its settings."""
+    table = re.compile(r"# \[{1,2}[a-z_.0-9]+\]{1,2}")
+    for at, line in enumerate(lines):
+        if table.match(line):
+            rest = itertools.takewhile(lambda one: one.startswith("#") and not table.match(one), lines[at + 1 :])
+            yield at, [line, *(one for one in rest if re.match(r"# [a-z_]+ = ", one))]
+        elif re.match(r"# [a-z_]+ = ", line):
+            head = next(one for one in reversed(lines[:at]) if table.match(one) or one.startswith("["))
+            if not head.startswith("#"):
+                yield at, [line, *itertools.takewhile(lambda one: re.match(r"# ( |\])", one), lines[at + 1 :])]
+
+
+def test_what_the_shipped_configuration_proposes_is_known_where_it_stands() -> None:
+    """Taking the ``#`` away from a setting that is left out, or from a whole table, gives no unknown setting."""
+    lines = SHIPPED.read_text(encoding="utf-8").splitlines()
+    found = list(proposals(lines))
+    assert len(found) > 40
+    for at, block in found:
+        opened = [line.removeprefix("# ") for line in block]
+        table = tomllib.loads("\n".join([*lines[:at], *opened, *lines[at + len(block) :]]))
+        try:
+            HotlineFile.model_validate(table)
+        except ValidationError as error:
+            unknown = [fault["loc"] for fault in error.errors() if fault["type"] == "extra_forbidden"]
+            assert not unknown, f"hotline.toml:{at + 1}"
 
 
 @pytest.mark.parametrize(("place", "text"), examples(menus=False))

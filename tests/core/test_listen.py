@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from agents.moves import AgentState
 from agents.rights import ADMIN, Right
 from pbx import commands as order
 from pbx.call import CallState
+from pbx.commands import Command
 from pbx.events import LiveChannel, Role
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, SpyId
 from pbx.supervision import (
@@ -18,6 +20,8 @@ from pbx.supervision import (
     Spy,
     SpyAsked,
     SpyEndAsked,
+    SpyGone,
+    SpyHeard,
     SpyMark,
     SpyMode,
     SpyOn,
@@ -113,7 +117,9 @@ def test_the_end_says_for_how_long_he_listened() -> None:
     assert only(hall.asked(SpyEndAsked), StopSpy).spy == spy
     entry = only(hall.step(SpyStopped(spy, hall.now)), Audit).entry
     assert (entry.actor, entry.action, entry.agent, entry.call) == (LIN, "stop_listening", A1, ONE)
-    assert entry.en == f"stopped listening: agent 1001, call {ONE}, after 75 seconds"
+    told = "after 75 seconds (2026-11-23 10:00:04 to 10:01:19)"
+    assert entry.en == f"stopped listening: agent 1001, call {ONE}, {told}"
+    assert entry.zh == f"停止监听: 话务员1001, 通话{ONE}, 共75秒(2026-11-23 10:00:04至10:01:19)"
     assert hall.step(SpyStopped(spy, hall.now)) == [], "told twice, once by ChanSpy and once by the hang-up"
     assert hall.replied(SpyEndAsked) == "not_listening"
     assert hall.state() is CallState.TALKING
@@ -145,6 +151,7 @@ def test_one_supervisor_hears_one_talk() -> None:
     commands = hall.asked(SpyAsked, LISTEN, A2, None)
     assert only(commands, order.Reply).code == "already_listening"
     assert dict(only(commands, order.Reply).detail) == {"agent": A1, "call": ONE}
+    assert only(commands, Audit).entry.en.endswith(f"; he listened to agent 1001, call {ONE}")
     assert none(commands, Spy)
 
 
@@ -175,20 +182,94 @@ def test_while_the_exchange_is_away_nothing_is_promised() -> None:
     assert hall.replied(SpyAsked, LISTEN, A1, None) == "exchange_unavailable"
 
 
-def spy_row(spy: SpyId, mode: SpyMode) -> LiveChannel:
+def spy_row(spy: SpyId, mode: SpyMode, heard: SpyHeard | None = None) -> LiveChannel:
     mark = SpyMark(LIN, A1, mode, spy).encode()
-    return LiveChannel(SUP, ONE, Role.SPY, LIN_PHONE, "", 0, False, mark, "")
+    return LiveChannel(SUP, ONE, Role.SPY, LIN_PHONE, "p-spy", 0, False, mark, "", heard=heard)
+
+
+def gone_unseen(spy: SpyId, since: float | None, until: float | None, ended_at: float) -> SpyGone:
+    """The exchange's note of a supervisor's channel that ended while nobody watched."""
+    heard = SpyHeard(leg_of(A1), since, until) if since is not None else None
+    return SpyGone(spy, ONE, leg_of(A1), SpyMark(LIN, A1, WHISPER, spy).encode(), ended_at, heard)
+
+
+def ends(commands: Sequence[Command]) -> list[str]:
+    """What the trail says of ends of listening."""
+    found = [one.entry for one in commands if isinstance(one, Audit)]
+    return [entry.en for entry in found if entry.action == "stop_listening"]
 
 
 def test_a_restarted_controller_finds_who_listens_and_how() -> None:
     hall = Hall(connected=False)
     spy = SpyId("spy-lin-1")
-    hall.connected(row(context="p-dial", bridged=True), leg_row(A1, up=True), spy_row(spy, WHISPER))
+    heard = SpyHeard(leg_of(A1), hall.now - 50, None)
+    hall.connected(row(context="p-dial", bridged=True), leg_row(A1, up=True), spy_row(spy, WHISPER, heard))
+    assert hall.house.supervision.spies[spy].started_at == hall.now - 50
     assert hall.where(A1) is AgentState.TALKING
     assert hall.call().legs == {leg_of(A1): A1}, "who listens is no party of the talk"
     assert only(hall.asked(SpyAsked, BARGE, A1, None), SwitchSpy).mode is BARGE
     hall.later(10)
-    assert "after 10 seconds" in only(hall.step(SpyStopped(spy, hall.now)), Audit).entry.en
+    told = only(hall.step(SpyStopped(spy, hall.now)), Audit).entry.en
+    assert told.endswith("after 60 seconds (2026-11-23 09:59:10 to 10:00:10)"), "the restart was no beginning"
+
+
+def test_a_phone_that_rings_over_a_restart_has_heard_nothing_yet() -> None:
+    hall = Hall(connected=False)
+    spy = SpyId("spy-lin-1")
+    rings = replace(spy_row(spy, LISTEN), context="from-agent")
+    hall.connected(row(context="p-dial", bridged=True), leg_row(A1, up=True), rings)
+    assert not hall.house.supervision.spies[spy].hears
+    hall.later(3)
+    hall.step(SpyStarted(spy, SUP, leg_of(A1), hall.now))
+    hall.later(5)
+    assert "after 5 seconds (" in ends(hall.step(SpyStopped(spy, hall.now)))[0]
+
+
+@pytest.mark.parametrize("until", [None, -20.0])
+def test_listening_that_ended_while_no_controller_was_there_is_told_with_its_beginning_and_end(
+    until: float | None,
+) -> None:
+    """He hung up himself, or the talk was over first; a new controller never heard of it before."""
+    hall = Hall(connected=False)
+    spy = SpyId("spy-lin-1")
+    left = hall.now + until if until is not None else None
+    gone = gone_unseen(spy, hall.now - 50, left, hall.now - 15)
+    commands = hall.connected(row(context="p-dial", bridged=True), leg_row(A1, up=True), listened=(gone,))
+    lasted, at = ("30", "09:59:40") if until is not None else ("35", "09:59:45")
+    told = f"agent 1001, call {ONE}, after {lasted} seconds (2026-11-23 09:59:10 to {at})"
+    assert ends(commands) == [f"stopped listening: {told}"]
+    entry = only(commands, Audit).entry
+    assert (entry.actor, entry.agent, entry.call) == (LIN, A1, ONE)
+    assert not hall.house.supervision.spies
+
+
+def test_an_end_that_two_controllers_tell_is_one_line() -> None:
+    """The first told it and was killed before the exchange's note was erased: the store knows the line by its id."""
+    hall, spy = listening()
+    since = hall.now
+    hall.later(8)
+    first = only(hall.step(SpyStopped(spy, hall.now)), Audit).entry
+    again = Hall(connected=False)
+    again.now = hall.now + 4
+    commands = again.connected(listened=(gone_unseen(spy, since, None, hall.now),))
+    assert only(commands, Audit).entry.id == first.id
+
+
+def test_an_end_unseen_by_a_controller_that_lives_on_has_its_own_instant() -> None:
+    hall, spy = listening()
+    since = hall.now
+    hall.lost_exchange()
+    hall.later(30)
+    gone = gone_unseen(spy, since, None, since + 12)
+    commands = hall.connected(row(context="p-dial", bridged=True), leg_row(A1, up=True), listened=(gone,))
+    assert len(ends(commands)) == 1
+    assert "after 12 seconds (" in ends(commands)[0]
+
+
+def test_a_leg_that_he_was_only_promised_he_has_not_heard() -> None:
+    hall = Hall(connected=False)
+    gone = gone_unseen(SpyId("spy-lin-1"), None, None, hall.now - 1)
+    assert ends(hall.connected(listened=(gone,))) == [f"stopped listening: he heard nothing; agent 1001, call {ONE}"]
 
 
 def test_who_hung_up_while_nobody_watched_is_gone_and_written_down() -> None:
@@ -242,14 +323,15 @@ def test_he_follows_the_caller_to_the_next_agent_and_hears_him_only() -> None:
     assert SpyMark.decode(on.mark) == SpyMark(LIN, A2, LISTEN, spy), "the next one has not been whispered to before"
     ended, began = [one.entry for one in commands if isinstance(one, Audit)]
     assert (ended.action, ended.agent, began.action, began.agent) == ("stop_listening", A1, "listen", A2)
-    assert ended.en.endswith("after 10 seconds"), "the waiting was no listening"
+    assert "after 10 seconds (" in ended.en, "the waiting was no listening"
     hall.later(1)
     assert none(hall.step(SpyStarted(spy, SUP, leg_of(A2), hall.now)), SwitchSpy)
     assert hall.house.heard_agents() == {A2}
     assert only(hall.asked(SpyAsked, WHISPER, A2, None), SwitchSpy).mode is WHISPER
     hall.later(7)
     entry = only(hall.step(SpyStopped(spy, hall.now)), Audit).entry
-    assert (entry.agent, entry.en) == (A2, f"stopped listening: agent 1002, call {ONE}, after 7 seconds")
+    assert entry.agent == A2
+    assert entry.en.startswith(f"stopped listening: agent 1002, call {ONE}, after 7 seconds (")
 
 
 def test_he_is_not_led_to_an_agent_or_a_queue_of_others() -> None:
@@ -274,7 +356,7 @@ def test_when_the_talk_is_over_he_is_told_so_once() -> None:
     assert (told.spy, told.over) == (spy, "hotline/zh/goodbye")
     assert none(hall.hung_up(), EndSpy)
     hall.later(3)
-    assert only(hall.step(SpyStopped(spy, hall.now)), Audit).entry.en.endswith("after 9 seconds")
+    assert only(hall.step(SpyStopped(spy, hall.now)), Audit).entry.en.partition(" (")[0].endswith("after 9 seconds")
 
 
 def test_one_who_hangs_up_himself_is_led_nowhere() -> None:
@@ -298,6 +380,8 @@ def test_a_hotline_may_want_that_nobody_follows() -> None:
 def test_a_restart_while_he_waits_leads_him_on() -> None:
     hall = Hall(connected=False)
     spy = SpyId("spy-lin-1")
-    commands = hall.connected(row(context="p-dial", bridged=True), leg_row(A2, up=True), spy_row(spy, LISTEN))
+    heard = SpyHeard(leg_of(A1), hall.now - 9, hall.now - 2)
+    commands = hall.connected(row(context="p-dial", bridged=True), leg_row(A2, up=True), spy_row(spy, LISTEN, heard))
+    assert "after 7 seconds (" in ends(commands)[0], "the waiting was no listening"
     on = only(commands, SpyOn)
     assert (on.leg, SpyMark.decode(on.mark)) == (leg_of(A2), SpyMark(LIN, A2, LISTEN, spy))

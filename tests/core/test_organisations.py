@@ -117,9 +117,12 @@ def test_another_installation_serves_what_stands_below_its_organisation() -> Non
     tree = OrganisationTree([replace(one, peer="zhenjiang") if one.id == "zj" else one for one in ORGANISATIONS])
     assert tree.peer("zj-water") == tree.peer("zj") == "zhenjiang"
     assert tree.peer("cz-water") == tree.peer("js") == ""
-    assert tree.served_by("zhenjiang") == "zj"
-    assert tree.served_by("") is None
-    assert tree.served_by("nobody") is None
+
+
+def test_a_city_is_served_here_though_its_province_is_another_installation() -> None:
+    tree = OrganisationTree([replace(one, peer="jiangsu") if one.id == "js" else one for one in ORGANISATIONS])
+    assert tree.peer("js") == tree.peer("js-transport") == "jiangsu"
+    assert {tree.peer(one) for one in ("cz", "cz-water", "cz-wj", "cz-wj-water", "cz-water-pipes")} == {""}
 
 
 def test_the_unit_of_a_kind_is_the_nearest_one() -> None:

@@ -65,6 +65,18 @@ def test_where_the_register_knows_nobody_the_class_names_the_nearest_unit_of_its
     assert Ownership([], CLASSES, TREE).suggest(Concern("", "")) == ()
 
 
+def test_a_ticket_without_a_class_teaches_nothing_about_every_other_one() -> None:
+    nameless = replace(LEAK, class_code="")
+    register = Register(row(1, "", "cz", "cz-roads", place="解放路"))
+    register.keep(register.now.objection_upheld(nameless, "cz-roads", "cz-water-pipes", 100.0, "boss"))
+    disputed = frozenset({"cz-roads"})
+    register.keep(register.now.handled(nameless, "cz-roads", "cz-water-pipes", disputed=disputed, at=100.0, by="boss"))
+    assert len(register.rows) == 1
+    assert register.rows[1].misses == 1
+    old = replace(row(2, "", "cz", "zj-water"), source=Source.TAUGHT)
+    assert Register(old).first() == "cz-water", "and what one has taught before is not listened to"
+
+
 def test_a_unit_that_is_gone_is_not_suggested() -> None:
     assert Register(row(1, "UTIL", "cz", "abolished"), row(2, "UTIL", "cz", "cz-roads")).first() == "cz-roads"
 

@@ -22,15 +22,15 @@ from tests.city_story import (
 from tests.ticket_story import HOUR, MONDAY
 from tickets.classes import load_classes
 from tickets.deadlines import DeadlineRules, Limit, Unit
-from tickets.flow import apply, opened
+from tickets.flow import Intake, apply, may, opened
 from tickets.given import Move
 from tickets.log import replayed
-from tickets.moves import ADMIN, Actor, Role, TicketInput
+from tickets.moves import ADMIN, Actor, Role, TicketInput, TicketState
 from tickets.organisations import OrganisationTree
 from tickets.shown import view
 from tickets.sight import Part, part_of
 from tickets.texts import TicketRefused
-from tickets.ticket import PRIVATE, TicketChange, TicketPolicy
+from tickets.ticket import PRIVATE, Channel, TicketChange, TicketPolicy
 
 pytestmark = pytest.mark.core
 
@@ -58,11 +58,35 @@ class Between:
         self.moves.append(kept)
 
     def sees(self, actor: Actor) -> Part | None:
-        return part_of(TREE, actor.unit, self.ticket, NUMBERS)
+        return part_of(actor.unit, self.ticket, POLICY)
 
 
 def test_a_ticket_belongs_to_the_city_whose_number_was_dialled() -> None:
     assert Between().ticket.region == "cz"
+
+
+@pytest.mark.parametrize(
+    ("dialled", "queue", "city"),
+    [
+        ("0519-12345", "english", "cz"),
+        ("12345", "zj-general", "zj"),
+        ("0519-12345", "zj-general", "zj"),  # a shared menu gave him to the other city
+        ("95001", "english", "js"),  # a number that stands nowhere is taken like the default one
+    ],
+)
+def test_a_call_s_ticket_is_the_city_s_in_whose_queue_he_waited(dialled: str, queue: str, city: str) -> None:
+    policy = replace(POLICY, numbers={**NUMBERS, "12345": "js"}, queues={"zj-general": "zj"}, city="js")
+    call = OpenTicket(CallId("c-1"), "13800001111", dialled, "zh", queue, AgentId("1001"), MONDAY)
+    ticket, _ = opened(TicketNumber("2026112300001"), call, CZ_AGENT, policy)
+    assert ticket.region == city
+    assert part_of(city, ticket, policy) is Part.WHOLE
+
+
+def test_what_no_call_opens_is_the_city_s_whose_people_take_it_down() -> None:
+    policy = replace(POLICY, city="js")
+    for actor, city in ((CZ_DESK, "cz"), (Actor("portal", Role.SYSTEM), "js")):
+        ticket, _ = opened(TicketNumber("2026112300001"), Intake(Channel.WEB, MONDAY), actor, policy)
+        assert ticket.region == city
 
 
 def test_a_city_cannot_reach_over_the_province() -> None:
@@ -99,6 +123,20 @@ def test_through_the_province_it_comes_to_another_city_and_nobody_wins_time_by_i
     assert one.ticket.dispatch_count == 2, "taken from a handling unit it is a dispatch again"
 
 
+def test_the_hotline_whose_ticket_it_is_reviews_the_reply_not_the_city_that_handles_it() -> None:
+    for reviewer in (CZ_DESK, JS_DESK):
+        one = across(Between())
+        one.do(ZJ_WATER, Move(I.SIGN))
+        one.do(ZJ_WATER, Move(I.REPLY, text="已修复"))
+        for move in (Move(I.ACCEPT_REPLY), Move(I.REJECT_REPLY, reason="未修")):
+            with pytest.raises(TicketRefused) as refused:
+                one.do(ZJ_DESK, move)
+            assert refused.value.code == "not_your_review"
+        assert I.ACCEPT_REPLY not in may(one.ticket, ZJ_DESK, one.policy)
+        one.do(reviewer, Move(I.ACCEPT_REPLY))
+        assert one.ticket.state is TicketState.RESOLVED
+
+
 def test_the_home_city_and_the_province_see_the_whole_the_others_their_part() -> None:
     one = Between()
     assert [one.sees(who) for who in (CZ_DESK, JS_DESK, ZJ_DESK, CZ_WATER)] == [Part.WHOLE, None, None, None]
@@ -106,7 +144,7 @@ def test_the_home_city_and_the_province_see_the_whole_the_others_their_part() ->
     assert [one.sees(who) for who in (CZ_DESK, JS_DESK)] == [Part.WHOLE, Part.WHOLE], "the province tracks"
     assert [one.sees(who) for who in (ZJ_DESK, ZJ_WATER, CZ_WATER)] == [Part.LEAD, Part.LEAD, None]
     assert one.sees(ADMIN) is Part.WHOLE
-    assert part_of(TREE, "abolished", one.ticket, NUMBERS) is None
+    assert part_of("abolished", one.ticket, POLICY) is None
 
 
 def test_two_cities_co_handle_one_ticket_and_each_sees_its_part() -> None:
@@ -187,7 +225,8 @@ def test_a_ticket_has_a_class_and_a_region_of_the_trees() -> None:
 
 def test_an_installation_of_one_hotline_sees_and_gives_as_ever() -> None:
     tree = OrganisationTree([replace(one, parent=None) for one in ORGANISATIONS if one.id in ("cz-water", "cz-roads")])
-    one = Between(TicketPolicy(units=tree.register(), organisations=tree))
+    policy = TicketPolicy(units=tree.register(), organisations=tree)
+    one = Between(policy)
     one.do(Actor("desk", Role.DISPATCHER), Move(I.REFER, unit="cz-water"))
-    assert part_of(tree, "cz-water", one.ticket, {}) is Part.LEAD
-    assert part_of(tree, "cz-roads", one.ticket, {}) is None
+    assert part_of("cz-water", one.ticket, policy) is Part.LEAD
+    assert part_of("cz-roads", one.ticket, policy) is None

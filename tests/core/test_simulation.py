@@ -13,10 +13,20 @@ import pytest
 
 from controller.__main__ import main
 from controller.config import ConfigError
-from controller.simulation.check import NoTheory, agreement, theory
+from controller.simulation.check import (
+    MOST_CALLS,
+    Agreement,
+    NoTheory,
+    Verdict,
+    agreement,
+    another_day,
+    theory,
+    verdict,
+    width,
+)
 from controller.simulation.crowd import Shift
 from controller.simulation.draws import Duration, chance
-from controller.simulation.figures import ALL, Day, busy_times, estimate, occupancy, student
+from controller.simulation.figures import ALL, Day, Estimate, busy_times, estimate, occupancy, student
 from controller.simulation.generated import GeneratedCrowd
 from controller.simulation.plan import SimulationPlan, load_plan
 from controller.simulation.runs import simulate
@@ -96,24 +106,72 @@ def test_simulated_days_agree_with_theory(level: str, patience: str, runs: int, 
     """Each figure within the interval of the runs at 99.9 %: with fixed seeds this is no matter of luck. The intervals
     are narrow enough that a rule that costs callers a few seconds leaves them (see the next test).
     """
-    name, rows = agreement(simulate(small(tmp_path, level=level, runs=runs, patience=patience, end=end)))
+    plan = small(tmp_path, level=level, runs=runs, patience=patience, end=end)
+    name, rows = agreement(plan, simulate(plan).figures)
     assert name == ("Erlang C" if patience is NEVER else "Erlang A")
     assert len(rows) == (3 if patience is NEVER else 4)
     for row in rows:
-        assert row.agrees, f"{row.name}: {row.simulated.mean} is not {row.theory} ± {row.allowed}"
+        assert row.verdict is not Verdict.DIFFERS, f"{row.name}: {row.simulated.mean}, not {row.theory} ± {row.allowed}"
         assert row.allowed < (0.6 if "wait" in row.name or "aband" in row.name else 0.1) * row.theory, row.name
 
 
 def test_a_slower_hotline_does_not_agree(tmp_path: Path) -> None:
     """Five seconds more for each call, unknown to theory, are seen."""
     plan = small(tmp_path, runs=12, patience='{ kind = "exponential", mean_s = 60 }')
-    result = simulate(plan)
     slow = simulate(written(tmp_path, SMALL.format(
         begin="08:00", end="18:00", count_from="09:00", runs=12, seed=1, level="distribution", calls=200, agents=8,
         patience='{ kind = "exponential", mean_s = 60 }',
     ).replace("wrap_up_s = 0.0", "wrap_up_s = 5.0")))  # fmt: skip
-    result.figures[ALL].update(slow.figures[ALL])
-    assert not all(row.agrees for row in agreement(result)[1])
+    assert verdict(agreement(plan, slow.figures)[1]) is Verdict.DIFFERS
+
+
+WAIT, RATE = "wait_mean_s", "sl15.offered.v1"
+
+
+def told(name: str, theory: float, mean: float, allowed: float) -> Agreement:
+    return Agreement(name, theory, estimate([mean]), allowed, width(name, theory))
+
+
+def test_a_wide_interval_agrees_with_anything_and_is_undecided() -> None:
+    """8.3 s beside 8.3 ± 3.5 s: so would 5 s be, or 11."""
+    assert told(WAIT, 8.3, 8.3, 3.5).verdict is Verdict.UNDECIDED
+    assert told(WAIT, 8.3, 8.4, 1.2).verdict is Verdict.AGREES
+    assert told(WAIT, 8.3, 9.9, 1.2).verdict is Verdict.DIFFERS
+    assert told(WAIT, 8.3, 12.0, 3.5).verdict is Verdict.DIFFERS, "outside of a wide one it is outside all the same"
+    assert (width(WAIT, 2.0), width(WAIT, 20.0)) == (1.0, pytest.approx(3.0))
+    assert (width(RATE, 0.95), width(RATE, 0.5), width(RATE, 0.8)) == (0.01, 0.075, pytest.approx(0.03))
+    good, wide, wrong = told(WAIT, 8.3, 8.3, 1.0), told(WAIT, 8.3, 8.3, 3.5), told(WAIT, 8.3, 9.9, 1.2)
+    assert verdict([good]) is Verdict.AGREES
+    assert verdict([good, wide]) is Verdict.UNDECIDED
+    assert verdict([wide, good, wrong]) is Verdict.DIFFERS
+
+
+def test_days_are_added_until_the_intervals_are_narrow_and_no_further(tmp_path: Path) -> None:
+    plan = small(tmp_path, runs=4, patience=MINUTE)
+    sizes: list[tuple[int, bool]] = []
+
+    def go_on(found: dict[str, dict[str, Estimate]], calls: int) -> bool:
+        wanted = another_day(plan, found, calls)
+        sizes.append((calls, wanted))
+        return wanted
+
+    result = simulate(plan, go_on=go_on)
+    assert result.runs == 4 + len(sizes) - 1 > 4
+    assert len(result.figures[ALL][WAIT].values) == result.runs
+    assert [wanted for _, wanted in sizes] == [True] * (len(sizes) - 1) + [False]
+    rows = agreement(plan, result.figures)[1]
+    assert all(row.narrow for row in rows)
+    assert verdict(rows) is Verdict.AGREES
+
+
+def test_the_check_ends_though_the_intervals_stay_wide(tmp_path: Path) -> None:
+    """Two days tell next to nothing; the bound of each level is one of calls, which take the time."""
+    for level, most in MOST_CALLS.items():
+        plan = small(tmp_path, level=level, patience=MINUTE)
+        days = {ALL: {WAIT: estimate([1.0, 60.0]), RATE: estimate([0.2, 0.9])}}
+        assert another_day(plan, days, most - 1)
+        assert not another_day(plan, days, most)
+        assert verdict(agreement(plan, days)[1]) is Verdict.UNDECIDED
 
 
 @pytest.mark.parametrize(("old", "new", "why"), [
@@ -351,17 +409,20 @@ def test_a_fault_of_the_configuration_is_named_there(tmp_path: Path) -> None:
 def test_the_command_prints_and_writes_the_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small(tmp_path, patience='{ kind = "exponential", mean_s = 60 }')
     file = tmp_path / "figures.json"
-    assert (
-        main(["simulate", str(tmp_path / "plan.toml"), "--check", "--runs", "8", "--seed", "5", "--json", str(file)])
-        == 0
-    )
+    asked = ["simulate", str(tmp_path / "plan.toml"), "--check", "--seed", "5", "--json", str(file)]
+    assert main([*asked, "--runs", "3"]) == 1, "so many and no more: too few to tell"
+    assert "undecided: the interval is wider" in capsys.readouterr().out
+    found = json.loads(file.read_text("utf-8"))
+    assert (found["runs"], found["check"]["verdict"], found["check"]["agrees"]) == (3, "undecided", False)
+    assert main(asked) == 0
     said = capsys.readouterr().out
     assert "Erlang A" in said
     assert "in 15 s" in said
     found = json.loads(file.read_text("utf-8"))
-    assert found["runs"] == 8
+    assert found["runs"] > 6, "more than the plan's"
     assert found["seed"] == 5
-    assert found["check"]["agrees"] is True
+    assert (found["check"]["verdict"], found["check"]["agrees"]) == ("agrees", True)
+    assert all(one["allowed"] <= one["width"] for one in found["check"]["figures"].values())
     assert found["figures"]["all"]["sl15.offered.v1"]["low"] < found["figures"]["all"]["sl15.offered.v1"]["mean"]
     assert main(["simulate"]) == 2
     assert main(["simulate", str(tmp_path / "none.toml")]) == 2

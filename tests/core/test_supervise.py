@@ -136,7 +136,10 @@ def test_two_who_force_opposite_things_hear_of_each_other() -> None:
     reply = only(commands, order.Reply)
     assert (reply.ok, reply.code) == (False, "ordered_otherwise")
     assert dict(reply.detail) == {"by": LIN, "ordered": "force_not_ready", "seconds_ago": "3"}
-    assert only(commands, Audit).entry.outcome == "ordered_otherwise"
+    entry = only(commands, Audit).entry
+    assert entry.outcome == "ordered_otherwise"
+    assert entry.en == "forced agent 1001 ready; 3 s before, lin had ordered: not ready", "it says against what"
+    assert entry.zh == "强制话务员1001示闲; 3秒前lin已下令: 示忙"
     assert hall.where(A1) is AgentState.NOT_READY
     assert hall.replied(NotReadyForced, A1, "meeting", by=ADMIN) == "", "the same thing is no contradiction"
     assert hall.replied(ReadyForced, A1, by=ADMIN) == "", "his own order he may change"
@@ -145,6 +148,24 @@ def test_two_who_force_opposite_things_hear_of_each_other() -> None:
     assert hall.where(A1) is AgentState.NOT_READY
     hall.later(30)
     assert hall.replied(ReadyForced, A1, by=ADMIN) == "", "after a while nobody is surprised"
+
+
+def test_the_trail_of_a_refusal_has_what_its_answer_said() -> None:
+    hall = Hall()
+    hall.ready(A1)
+    refused = hall.asked(NotReadyForced, A1, "golf")
+    (told,) = only(refused, order.Reply).detail
+    assert told[0] == "allowed"
+    assert "meeting" in told[1].split(",")
+    assert only(refused, Audit).entry.en.endswith(f"reason: golf; allowed: {told[1]}")
+    hall.not_ready(A1)
+    hall.queued()
+    hall.asked(MoveAsked, ONE, queue=APPROVALS, priority=4, by=LIN)
+    hall.later(2)
+    refused = hall.asked(MoveAsked, ONE, head=True, by=ADMIN)
+    said = only(refused, Audit).entry
+    assert said.outcome == "ordered_otherwise"
+    assert said.en.endswith("; 2 s before, lin had ordered: to the queue approvals, to priority 4")
 
 
 def test_a_refused_order_is_no_order_that_somebody_could_contradict() -> None:

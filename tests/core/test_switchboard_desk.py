@@ -44,7 +44,11 @@ def test_a_stranger_is_told_so(request_of: str) -> None:
 def test_a_reason_that_the_hotline_does_not_have_is_refused() -> None:
     hall = Hall()
     hall.ready(A1)
-    assert only(hall.not_ready(reason="golf"), Reply).code == "unknown_reason"
+    refused = only(hall.not_ready(reason="golf"), Reply)
+    assert (refused.code, refused.detail) == (
+        "unknown_reason",
+        (("allowed", ",".join(hall.plan.agent_rules.not_ready_reasons)),),
+    )
 
 
 def test_not_ready_takes_no_calls() -> None:

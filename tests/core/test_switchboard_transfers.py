@@ -245,7 +245,8 @@ def test_hand_over_by_ticket_needs_one_and_is_in_the_record() -> None:
 def test_a_way_that_a_destination_does_not_have_is_refused() -> None:
     hall = Hall()
     hall.talking()
-    assert only(hall.hand_over("water", "transfer"), Reply).code == "way_not_allowed"
+    refused = only(hall.hand_over("water", "transfer"), Reply)
+    assert (refused.code, refused.detail) == ("way_not_allowed", (("allowed", "three_way"),))
     assert only(hall.hand_over("999", "transfer"), Reply).code == "unknown_destination"
 
 

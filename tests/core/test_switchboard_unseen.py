@@ -20,6 +20,7 @@ from pbx.events import (
     TalkSeen,
 )
 from pbx.ids import CallId
+from pbx.memory import ENDED_KEPT
 from tests.builders import A1, GENERAL, MENU, ONE, TWO, Hall, caller_channel, leg_row, none, only, row
 from tests.virtual_time import START
 
@@ -114,8 +115,7 @@ def test_a_talk_still_going_on_when_the_caller_left_ended_with_him() -> None:
 
 def test_a_call_that_we_still_hold_is_ended_by_its_note_and_not_as_failed() -> None:
     hall = Hall()
-    hall.arrive()
-    hall.press("1")
+    hall.queued()
     hall.lost_exchange()
     hall.later(5)
     note = replace(gone(), ended_at=hall.now - 3)
@@ -126,6 +126,36 @@ def test_a_call_that_we_still_hold_is_ended_by_its_note_and_not_as_failed() -> N
 def test_a_note_is_never_written_over_a_record_that_has_its_end() -> None:
     """The dialplan also notes calls whose end we saw, when the heartbeat was late: the store decides."""
     assert [said.unless_ended for said in restarted(gone=(gone(TALK),)).said if isinstance(said, SaveCall)] == [True]
+
+
+def test_a_note_of_a_call_whose_end_is_known_says_nothing_new() -> None:
+    """The exchange notes every call; the controller before was killed before it had erased the note."""
+    hall = Hall(connected=False)
+    hall.step(CallsRestored((), hall.now, (ONE,)))
+    hall.step(ExchangeConnected((), (A1,), (), hall.now, (gone(TALK), gone(call=TWO))))
+    saved = [said.record.call for said in hall.said if isinstance(said, SaveCall)]
+    assert saved == [TWO], "the other one is told by nobody else"
+
+
+def test_a_note_of_a_call_whose_end_we_saw_ourselves_says_nothing_new() -> None:
+    """The connection was lost before the note was erased."""
+    hall = Hall()
+    hall.queued()
+    hall.ready(A1)
+    hall.hung_up()
+    known = kept(hall)
+    assert known.offers
+    hall.lost_exchange()
+    hall.later(1)
+    said = hall.step(ExchangeConnected((), (A1,), (), hall.now, (replace(gone(), ended_at=known.ended_at or 0.0),)))
+    assert none(said, SaveCall)
+
+
+def test_of_ended_calls_the_latest_are_remembered() -> None:
+    hall = Hall()
+    calls = [CallId(f"1.{number}") for number in range(ENDED_KEPT + 5)]
+    hall.step(CallsRestored((), hall.now, tuple(calls)))
+    assert list(hall.house.over) == calls[5:]
 
 
 def test_an_agent_whom_the_net_rings_has_no_wrap_up() -> None:

@@ -12,9 +12,11 @@ from pbx.call import CallState
 from pbx.commands import Ask, Command, HangUp, Play, QueryTicket
 from pbx.events import KeyStatus, TicketQueried
 from tests.builders import ONE, Hall, none, only, row
-from tests.ticket_story import BOSS, DESK, WATER, I, S, Story
+from tests.ticket_story import BOSS, DESK, POLICY, WATER, I, S, Story
+from tickets.organisations import Organisation, OrganisationTree, OrgKind
 from tickets.public import STATUS, WORDS, code_of, proved, public_view
 from tickets.query_guard import QueryGuard, QueryRules
+from tickets.units import UnitRegister
 
 pytestmark = pytest.mark.core
 
@@ -94,6 +96,18 @@ def test_keys_typed_ahead_are_put_before_those_that_follow() -> None:
     assert only(hall.press("1111"), QueryTicket).number == NUMBER
 
 
+def test_the_hash_behind_a_code_is_waited_for_and_cuts_nothing() -> None:
+    hall = asked()
+    question = only(hall.press(NUMBER), Ask)
+    assert (question.prompts, question.max_digits) == (zh("query-digits"), 9)
+    assert only(hall.press("12345678"), QueryTicket).proof == "12345678"  # Asterisk keeps the hash to itself
+    queried(hall, "none")
+    assert only(hall.press(NUMBER), Ask)
+    rest = only(hall.press("12345678", status=KeyStatus.AHEAD), Ask)  # typed before the question: it may still come
+    assert (rest.prompts, rest.max_digits, rest.wait_s) == (zh("pause"), 1, 2.0)
+    assert only(hall.press("#"), QueryTicket).proof == "12345678"
+
+
 def test_he_stands_still_while_the_store_is_asked_and_a_store_that_is_silent_is_away() -> None:
     hall = asked()
     proof(hall)
@@ -158,21 +172,36 @@ def test_problem_progress_and_result_and_no_word_of_what_is_the_hotlines_own() -
     story.do(WATER, I.ASK_EXTENSION)
     story.do(BOSS, I.GRANT_EXTENSION)
     story.do(WATER, I.REPLY, text="尚未公布的答复")
-    view = public_view(story.ticket, story.moves, "code")
+    view = public_view(story.ticket, story.moves, "code", POLICY)
     assert (view.status, view.reply, view.title) == ("replied", "", "停水")
     assert [step.zh for step in view.steps] == ["受理", "登记", "转办", "签收", "延期"]
-    assert view.steps[2].unit == "water"
+    assert (view.steps[2].unit_zh, view.steps[2].unit_en, view.unit_zh) == ("水务局", "水务局", "水务局")
+    assert view.timezone == "Asia/Shanghai"
     assert view.due == story.ticket.handle_due
-    weak = public_view(story.ticket, story.moves, "phone")
+    weak = public_view(story.ticket, story.moves, "phone", POLICY)
     assert (weak.title, weak.text) == ("", "")
     story.do(DESK, I.REJECT_REPLY)
     story.do(WATER, I.REPLY, text="已修复")
     story.do(DESK, I.ACCEPT_REPLY)
-    view = public_view(story.ticket, story.moves, "phone")
+    view = public_view(story.ticket, story.moves, "phone", POLICY)
     assert (view.status, view.reply, view.due) == ("resolved", "已修复", None)
     shown = str(view)
     assert "尚未公布的答复" not in shown
     assert "13800001111" not in shown
+
+
+def test_he_is_told_names_and_no_ids_of_units() -> None:
+    """In his language where there is one; nothing of a unit that is no longer there."""
+    story = Story()
+    story.to(S.DISPATCHED)
+    water = Organisation("water", "水务局", OrgKind.UNIT, "张三", "办公室", "李四", name_en="Water Bureau")
+    tree = OrganisationTree([water])
+    view = public_view(story.ticket, story.moves, "phone", replace(POLICY, organisations=tree, units=tree.register()))
+    assert [(one.unit_zh, one.unit_en) for one in view.steps][-1] == ("水务局", "Water Bureau")
+    assert (view.unit_zh, view.unit_en) == ("水务局", "Water Bureau")
+    gone = public_view(story.ticket, story.moves, "phone", replace(POLICY, units=UnitRegister()))
+    assert (gone.unit_zh, gone.steps[-1].unit_en) == ("", "")
+    assert "water" not in str(gone)
 
 
 # ---------------------------------------------------------------- how often
@@ -201,3 +230,27 @@ def test_what_is_remembered_is_bounded() -> None:
     for n in range(1000):
         guard.admit(f"s{n}", f"{n}", float(n), guessable=True)
     assert len(guard._sources) == len(guard._wrong) == 100
+
+
+def test_what_was_counted_goes_on_after_a_restart() -> None:
+    rules = QueryRules(tries=3, tries_in_s=60.0, wrong=2, wrong_in_s=1000.0)
+    before = QueryGuard(rules)
+    for n in range(3):
+        assert before.admit("a", str(n), 100.0, guessable=n == 0)
+    assert before.admit("b", "0", 100.0, guessable=True)
+    after = QueryGuard(rules)
+    after.restore(before.kept(), 120.0)
+    assert after.kept() == before.kept()
+    assert not after.admit("a", "9", 120.0, guessable=False)
+    assert not after.admit("c", "0", 120.0, guessable=True)
+    late = QueryGuard(rules)
+    late.restore(before.kept(), 170.0)
+    assert late.admit("a", "9", 170.0, guessable=False)
+    assert not late.admit("c", "0", 170.0, guessable=True)
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out_for_longer() -> None:
+    guard = QueryGuard(QueryRules(tries=1, tries_in_s=60.0))
+    guard.restore([("source", "a", 5000.0, 1)], 100.0)
+    assert not guard.admit("a", "1", 159.0, guessable=False)
+    assert guard.admit("a", "1", 160.0, guessable=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tickets.approvals import ApprovalKind
 from tickets.given import GIVEN
 from tickets.moves import RIGHTS, Role, TicketInput, TicketState
+from tickets.ticket import Ticket, TicketChange, TicketType, Urgency
 
 pytestmark = pytest.mark.core
 
@@ -43,6 +45,18 @@ def test_the_table_of_rights_is_the_one_of_the_code() -> None:
 def test_the_roles_are_described_with_both_words() -> None:
     _, *body = rows("role")
     assert [(row[0].strip("`"), row[1]) for row in body] == [(role.value, role.chinese) for role in Role]
+
+
+def test_every_field_of_a_ticket_is_listed_and_none_that_is_none() -> None:
+    """What people write apart from what follows; the types and urgencies with their words."""
+    _, *written = rows("field")
+    _, *follow = rows("fields")
+    assert set().union(*(names(row[0]) for row in written)) == {one.name for one in fields(TicketChange)}
+    others = {one.name for one in fields(Ticket)} - {one.name for one in fields(TicketChange)}
+    assert set().union(*(names(row[0]) for row in follow)) == others | {"part", "caller_hidden", "standing", "may"}
+    told = {row[0].strip("`"): row[2] for row in written}
+    assert all(f"`{one.value}` {one.chinese}" in told["type"] for one in TicketType)
+    assert names(told["urgency"]) == {one.value for one in Urgency}
 
 
 @pytest.mark.parametrize("words", [TicketState, TicketInput, Role, ApprovalKind], ids=lambda words: words.__name__)

@@ -11,7 +11,21 @@ from pbx import commands as order
 from pbx import events as event
 from pbx.events import KeyStatus, Role
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, SpyId
-from pbx.supervision import EndSpy, Spy, SpyMark, SpyMode, SpyOn, SpyStarted, SpyStopped, SpyWaits, StopSpy, SwitchSpy
+from pbx.spy_notes import spy_gone, spy_heard
+from pbx.supervision import (
+    EndSpy,
+    Spy,
+    SpyGone,
+    SpyHeard,
+    SpyMark,
+    SpyMode,
+    SpyOn,
+    SpyStarted,
+    SpyStopped,
+    SpyWaits,
+    StopSpy,
+    SwitchSpy,
+)
 from pbx.translate import (
     Action,
     BadCommand,
@@ -594,6 +608,28 @@ def test_a_supervisor_s_channel_is_in_the_snapshot_with_its_mark() -> None:
     assert SpyMark.decode(found.mark) == SpyMark(ActorId("lin"), AGENT, SpyMode.BARGE, SpyId("spy-lin-1"))
     assert SpyMark.decode("lin|1002|shout|spy-lin-1") is None
     assert SpyMark.decode("") is None
+
+
+def test_the_exchange_s_notes_of_what_a_supervisor_heard() -> None:
+    leg, other = str(LEG), "PJSIP/1003-09"
+    assert spy_heard((leg, leg, "1763800000.250", "")) == SpyHeard(LEG, 1763800000.25, None)
+    assert spy_heard((leg, leg, "1763800000.250", "1763800009.500")) == SpyHeard(LEG, 1763800000.25, 1763800009.5)
+    assert spy_heard((leg, other, "1763800000.250", "1763800009.500")) is None, "he is led on, and hears nobody yet"
+    assert spy_heard((leg, leg, "", "")) is None
+    assert spy_heard(("", leg, "", "")) is None, "his phone rings"
+
+    def note(key: str, value: str) -> SpyGone | None:
+        return spy_gone(message("DBGetTreeResponse", f"Key: /heard/{key}", f"Val: {value}"))
+
+    mark = "lin|1002|whisper|spy-lin-1"
+    found = note("spy-lin-1", f"1763800020.000|1763800000.250||{LEG}|{CALL}|{mark}")
+    heard = SpyHeard(LEG, 1763800000.25, None)
+    assert found == SpyGone(SpyId("spy-lin-1"), CALL, LEG, mark, 1763800020.0, heard)
+    unheard = note("spy-lin-1", f"1763800020.000|||{LEG}|{CALL}|{mark}")
+    assert unheard is not None
+    assert unheard.heard is None
+    for key, value in (("12345.1", f"1.0|||{LEG}|{CALL}|{mark}"), ("spy-a", "1.0||"), ("spy-a", f"x|||{LEG}|a|{mark}")):
+        assert note(key, value) is None
 
 
 def test_a_call_back_is_a_call_with_an_id_of_its_own() -> None:

@@ -19,7 +19,7 @@ from agents.roster import AgentProfile
 from controller.plan import Plan
 from controller.verify.checker import Checker, Place
 from controller.verify.facts import facts_of
-from controller.verify.report import INVARIANTS, STRICT, Report
+from controller.verify.report import INVARIANTS, RULES, STRICT, Report, Rule
 from controller.verify.scene import Word
 from pbx.events import CallsRestored
 from pbx.ids import QueueId, SkillId
@@ -353,6 +353,34 @@ def test_overtaking_by_a_named_rule_is_counted_and_is_no_fault() -> None:
     hall.queued(ONE)
     hall.ready(A2)
     assert verified(hall.plan, hall.steps).overtakings == {"skills": 1}
+
+
+def test_the_promise_of_no_overtaking_names_every_rule_that_is_counted() -> None:
+    chinese, english = INVARIANTS["overtaken"]
+    assert len(RULES) == len(Rule) == 11
+    for rule, name in RULES.items():
+        assert rule.value in english
+        assert name in chinese
+
+
+def test_who_is_listed_and_comes_back_overtakes_by_having_been_there_before() -> None:
+    """That he stands in the caller list gives him no place."""
+    usual = rich()
+    queues = {queue: replace(one, return_within_s=120.0) for queue, one in plan().queues.items()}
+    hall = Hall(callers=usual.callers, queues=queues)
+    hall.queued(ONE, caller="13800000001")
+    hall.later(5)
+    hall.queued(TWO, caller="13800000008")
+    hall.later(1)
+    hall.hung_up(ONE)
+    hall.later(5)
+    hall.queued(THREE, caller="13800000001")
+    assert set(hall.saved(THREE).favours) >= {"returning"}
+    hall.ready(A1)
+    found = verified(hall.plan, hall.steps)
+    assert not found.counts
+    assert found.overtakings["returning"] == 1
+    assert set(found.overtakings) <= set(Rule)
 
 
 def test_every_promise_has_a_name_in_both_languages() -> None:

@@ -12,7 +12,9 @@ from sqlalchemy import text
 
 from controller import audit_rows
 from controller.__main__ import main
-from controller.commands.audit import day_window
+from controller.audit_rows import AuditRow
+from controller.commands.audit import day_window, line
+from controller.config import load
 from controller.database import database_url as where
 from controller.database import make_engine
 from controller.schema import upgrade
@@ -23,6 +25,7 @@ from tests.serving import NUMBERS, configuration
 pytestmark = pytest.mark.doors
 
 SUPERVISOR = '\n[[supervisors]]\nid = "lin"\nname = "林班长"\nrights = ["force"]\n'
+ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 22, 12, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()
 
 
@@ -71,7 +74,24 @@ def test_of_one_agent_as_json(hotline: Path, capsys: pytest.CaptureFixture[str])
 def test_a_day_is_the_hotline_s_day() -> None:
     first, last = day_window("2026-11-22", "Asia/Shanghai")
     assert (first, last) == (NOON - 12 * 3600, NOON + 12 * 3600)
+    assert day_window("20261122", "Asia/Shanghai") == (first, last), "as every command takes a day"
     assert day_window(None, "Asia/Shanghai")[0] == 0.0
+    today, tomorrow = day_window("today", "Asia/Shanghai")
+    assert day_window("yesterday", "Asia/Shanghai")[1] in (today, tomorrow), "midnight may have come between the two"
+    for wrong in ("2026-13-01", "tomorrow", "", "11-22"):
+        with pytest.raises(ValueError, match="no day"):
+            day_window(wrong, "Asia/Shanghai")
+
+
+def test_the_trail_does_not_send_to_a_detail_that_it_has_not() -> None:
+    """What the answer told in its detail is in the sentence."""
+    at, zone = NOON, ZoneInfo("Asia/Shanghai")
+    entry = AuditEntry(
+        "1", at, ActorId("lin"), "supervisor", "force_ready", "1", "", "", "示闲", "ready", "ordered_otherwise"
+    )
+    told = line(AuditRow(1, entry, ""), load(ROOT / "hotline.toml"), zone)
+    assert "another supervisor had just ordered otherwise" in told
+    assert "detail" not in told
 
 
 def test_a_whole_trail_gives_its_seal_and_a_changed_one_its_fault(
@@ -97,6 +117,6 @@ def test_without_a_trail_and_with_a_wrong_date(tmp_path: Path, capsys: pytest.Ca
     file = configuration(tmp_path, {}, rest=NUMBERS)
     assert main(["audit", "--config", str(file)]) == 0
     assert main(["audit", "--config", str(file), "--check"]) == 0
-    assert main(["audit", "--config", str(file), "--day", "yesterday"]) == 2
-    assert "--day is a date" in capsys.readouterr().err
+    assert main(["audit", "--config", str(file), "--day", "2026-22-11"]) == 2
+    assert "is no day; such as 20261122, today, yesterday" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()

@@ -86,6 +86,50 @@ def test_one_installation_serves_several_cities(tmp_path: Path) -> None:
     assert policy.of("cz-water", "051112345") is own
 
 
+TWO = 'dialled = "12345"\nmenu = "two"\n'
+MENU = """id = "two"
+start = "which"
+fallback = "one"
+[nodes.which]
+kind = "question"
+say = ["menu-main"]
+on_failure = "one"
+on_silence = "one"
+[nodes.which.keys]
+1 = "one"
+2 = "two"
+[nodes.one]
+kind = "queue"
+queue = "cz-general"
+[nodes.two]
+kind = "queue"
+queue = "QUEUE"
+"""
+
+
+def with_menu(folder: Path, queue: str, number: str = TWO) -> Path:
+    """CITIES with a number whose menu leads to Changzhou's queue and to `queue`."""
+    (folder / "menus").mkdir(exist_ok=True)
+    (folder / "menus" / "two.toml").write_text(MENU.replace("QUEUE", queue), encoding="utf-8")
+    return written(folder, f'[hotline]\nmenus = "menus"\n[[numbers]]\n{number}{CITIES}')
+
+
+def test_a_number_with_a_menu_is_of_the_city_of_its_queues(tmp_path: Path) -> None:
+    policy = load(with_menu(tmp_path, "cz-general")).tickets
+    assert (policy.numbers["12345"], policy.queues, policy.city) == ("cz", {"cz-general": "cz"}, "cz")
+
+
+def test_a_number_whose_tickets_would_be_nobody_s_is_refused(tmp_path: Path) -> None:
+    file = with_menu(tmp_path, "shared")
+    with pytest.raises(ConfigError, match="missing: whose the tickets of its calls are, one of js, cz, zj") as refused:
+        load(file)
+    (problem,) = refused.value.problems
+    assert problem.line == 3
+    assert load(with_menu(tmp_path, "shared", f'{TWO}city = "js"\n')).tickets.city == "js"
+    with pytest.raises(ConfigError, match=r"numbers\[2\].city is missing"):
+        load(written(tmp_path, CITIES.replace('city = "zj"\ndirect', "direct")))
+
+
 def test_without_organisations_everything_is_as_before(tmp_path: Path) -> None:
     policy = load(written(tmp_path, CITIES.partition("[[organisations]]")[0])).tickets
     assert len(policy.organisations) == len(policy.units) == 0
@@ -125,6 +169,17 @@ def test_an_installation_with_one_city_needs_no_number_that_says_so(tmp_path: Pa
     text += 'keys = [{ id = "k", file = "key" }]\n'
     other = f'[[organisations]]\nid = "zj"\nname = "镇江市"\nkind = "city"\npeer = "zhenjiang"\n{NAMES}'
     assert load(written(tmp_path, text + one + other)).tickets.numbers == {"051912345": "cz", "051112345": "cz"}
+
+
+def test_a_city_below_a_province_that_is_another_installation(tmp_path: Path) -> None:
+    text = CITIES.replace('kind = "province"\n', 'kind = "province"\npeer = "jiangsu"\n')
+    text += '[exchange]\nname = "cities"\n[[exchange.peers]]\nid = "jiangsu"\nurl = "https://js.example"\n'
+    text += 'keys = [{ id = "k", file = "key" }]\n'
+    policy = load(written(tmp_path, text)).tickets
+    assert policy.numbers == {"051912345": "cz", "051112345": "zj"}
+    assert (policy.organisations.peer("js"), policy.organisations.peer("cz-water")) == ("jiangsu", "")
+    with pytest.raises(ConfigError, match="js is no city or province of .* that this hotline serves"):
+        load(written(tmp_path, text.replace('city = "zj"', 'city = "js"')))
 
 
 def test_the_exchange_has_names_peers_and_keys(tmp_path: Path) -> None:

@@ -131,6 +131,14 @@ async def test_a_ticket_goes_up_to_the_province_and_its_answer_comes_back(provin
     assert told == ["[dispatched] 省交通运输厅 属该单位", "[handled] 省交通运输厅 已派人到现场"]
 
 
+async def test_a_city_s_own_unit_is_no_business_of_the_province(province: Province) -> None:
+    cz, js = province.cz, province.js
+    number = await cz.take(region="cz")
+    await handled(cz, number, "cz-water")
+    await province.quiet()
+    assert (await cz.talks(number), await js.tickets()) == ([], [])
+
+
 async def test_across_cities_the_province_relays_and_tracks(province: Province) -> None:
     cz, js, zj = province.cz, province.js, province.zj
     number = await cz.take(region="cz")

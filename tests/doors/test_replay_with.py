@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from controller.config import load
 from controller.config_faults import ConfigError
 from controller.journal import JournalWriter
 from controller.journal_file import read_all, read_header
+from controller.simulation import whatif
 from controller.simulation.exchange import SimulatedExchange
 from controller.simulation.generated import GeneratedCrowd
 from controller.simulation.patience import Patience
@@ -23,8 +25,9 @@ from controller.simulation.yesterday import RecordedCrowd, Yesterday, read_day
 from controller.switchboard import Switchboard
 from metrics import kpi
 from metrics.servicelevel import DEFINITIONS, HEADLINE, compute
-from pbx.call import CallRecord
-from pbx.events import PartyJoined
+from pbx.call import CallMark, CallRecord
+from pbx.commands import SaveCall
+from pbx.events import CallGone, CallsRestored, Event, ExchangeConnected, PartyJoined, TalkSeen
 from pbx.ids import CallId
 
 pytestmark = pytest.mark.doors
@@ -200,6 +203,54 @@ def test_a_day_with_a_restart_is_one_day(hotline: tuple[Path, Path, dict[CallId,
     assert len(day.told) == len(records)
     assert 0 < day.unknown < 20
     assert len(play(day, plan)) == len(day.over) == len(records) - day.unknown
+
+
+def test_what_a_later_start_knows_less_of_a_call_does_not_change_yesterday(
+    hotline: tuple[Path, Path, dict[CallId, CallRecord]], tmp_path: Path
+) -> None:
+    """Journals of starts that completed ended calls anew from the exchange's notes, which have no offers, and of one
+    that knew a call's record without its offers: the figures of the day are those of who saw it.
+    """
+    config, journal, records = hotline
+    plan = load(config).plan
+    at = list(read_all(journal))[-1].now + 5.0
+    ended = [record for record in records.values() if record.offers and record.joined_at is not None][:5]
+    assert len(ended) == 5
+
+    def note(record: CallRecord) -> CallGone:
+        queued_at = record.queued_at or 0.0
+        mark = CallMark(record.dialled, "zh", record.arrived_at, queue=record.queue or "", queued_at=queued_at)
+        talk = TalkSeen(record.joined_at or 0.0, record.released_at, record.agent)
+        return CallGone(record.call, record.channel, mark.encode(), record.caller, record.ended_at or 0.0, talk)
+
+    bare = replace(ended[0], offers=(), ended_at=None, outcome=None)
+    steps: list[tuple[Event, float]] = [
+        (CallsRestored((bare,), at), at),
+        (ExchangeConnected((), (), (), at + 1.0, tuple(note(record) for record in ended)), at + 1.0),
+    ]
+    writer = JournalWriter(tmp_path, configuration=plan.version)
+    writer.start(at)
+    board = Switchboard(plan)
+    saved: list[SaveCall] = []
+    for event, now in steps:
+        commands = board.step(event, now)
+        saved += [one for one in commands if isinstance(one, SaveCall)]
+        writer.append(event, now, commands)
+    writer.stop()
+    assert {one.record.call for one in saved} == {record.call for record in ended}
+    assert all(not one.record.offers for one in saved), "what such a start wrote"
+    day = read_day([read_header(file) for file in (journal, *tmp_path.glob("*.jsonl"))], plan)
+    assert isinstance(day, Yesterday)
+    assert {call: record.offers for call, record in day.records.items()} == {
+        call: record.offers for call, record in records.items()
+    }
+    assert {call: day.records[call] for call in records if call != bare.call} == {
+        call: record for call, record in records.items() if call != bare.call
+    }
+    whole = whatif.measured(day, day.records, plan, None, None)["all"]
+    known = whatif.measured(day, records, plan, None, None)["all"]
+    for name in ("answered", "offers_per_answered", "wait_mean_s"):
+        assert whole[name] == known[name], name
 
 
 @pytest.mark.parametrize(("text", "line", "says"), [

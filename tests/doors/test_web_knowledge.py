@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import io
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from openpyxl import Workbook, load_workbook
 
+from controller import imports
 from controller.apart import GaveUp, apart
 from controller.knowledge import KnowledgeDesk
 from controller.knowledge_plan import KnowledgePlan
@@ -18,7 +21,10 @@ from controller.records import Records
 from controller.writer import Store
 from knowledge.entry import KnowledgeRules
 from knowledge.index import stamp_of
+from knowledge.moves import Editor
+from knowledge.moves import Role as EditorRole
 from knowledge.rank import RankRules
+from knowledge.sheet import Format
 from knowledge.sql import Policy
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId
@@ -29,6 +35,7 @@ from tickets.moves import Actor, Role, TicketInput
 from tickets.ticket import TicketChange, TicketPolicy
 from tickets.units import HandlingUnit, UnitRegister
 from web.errors import ApiError
+from web.knowledge_backend import Imported
 from web.rate import RateLimit, RateRules
 
 pytestmark = pytest.mark.doors
@@ -373,7 +380,11 @@ async def test_what_is_exported_comes_back_and_nothing_in_it_is_a_formula(hotlin
         assert {cell.value for cell in cells} >= {"=1+1。", "+86 12345。"}
         assert next(cell for cell in cells if cell.value == "=1+1。").quotePrefix
     status, done = await sent(hotline, format, data)
-    assert (status, done) == (200, {"made": 0, "revised": 0, "unchanged": len(risky), "faults": []})
+    assert (status, done.pop("before"), len(done.pop("import"))) == (200, False, 32)
+    assert done == {"made": 0, "revised": 0, "unchanged": len(risky), "faults": []}
+    assert (await sent(hotline, format, data))[1]["before"] is False, (
+        "it is looked through again: it makes nothing twice"
+    )
 
 
 async def test_a_row_with_a_number_is_the_next_version_and_may_go_to_review(hotline: Site) -> None:
@@ -409,6 +420,80 @@ async def test_a_row_with_a_number_is_the_next_version_and_may_go_to_review(hotl
     assert (await publicly(hotline, "q=身份证"))[1]["entries"][0]["answer"] == "到派出所补领。"
     _, listed = await hotline.json("GET", f"{BASE}/entries?state=in_review")
     assert {one["question"] for one in listed["entries"]} == {"身份证丢了怎么补办?", "草稿改", "在审", "新的"}
+
+
+async def test_a_file_that_is_sent_again_makes_nothing_twice(hotline: Site) -> None:
+    _, first = await sent(hotline, "csv", CSV.encode())
+    _, again = await sent(hotline, "csv", CSV.encode())
+    assert again == {**first, "before": True}
+    assert (await sent(hotline, "csv", CSV.encode(), submit="1"))[1]["made"] == 2, "that is another wish"
+    assert len((await hotline.json("GET", f"{BASE}/entries"))[1]["entries"]) == 4
+    _, anew = await sent(hotline, "csv", CSV.encode(), anew="1")
+    assert (anew["made"], anew["before"], anew["import"]) == (2, False, first["import"])
+    _, told = await hotline.json("GET", f"{BASE}/imports")
+    assert [(one["rows"], one["done"], one["begun_by"]) for one in told["imports"]] == [(3, 3, "zhang")] * 2
+    assert all(one["ended_at"] is not None for one in told["imports"])
+
+
+async def begun(desk: KnowledgeDesk, rows: int) -> tuple[asyncio.Task[Imported], bytes]:
+    """A file of new entries that is being taken in, its first pieces written."""
+    data = ("问题,答复口径,责任单位,来源\n" + "".join(f"问题{n},答{n},police,局\n" for n in range(rows))).encode()
+    task = asyncio.create_task(desk.take_in(Format.CSV, data, Editor("zhao", EditorRole.EDITOR), False, False))
+    while not (seen := await desk.imports()) or seen[0].done == 0:
+        await asyncio.sleep(0)
+        assert not task.done()
+    return task, data
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "FIRST_ROWS", 5)
+    monkeypatch.setattr(imports, "MOST_ROWS", 5)
+
+
+@pytest.mark.usefixtures("small_pieces")
+async def test_while_a_file_is_taken_in_calls_are_saved_between_its_pieces(store: Store, records: Records) -> None:
+    plan = KnowledgePlan(Policy(replace(KnowledgeRules(), import_rows=1000)))
+    desk = KnowledgeDesk(store, plan, TicketPolicy(), lambda: NOON)
+    task, _ = await begun(desk, 300)
+    for n in range(3):
+        opening = OpenTicket(CallId(f"c{n}"), "13800001111", "12345", "zh", "general", AgentId("1001"), NOON)
+        await records.open_ticket(opening)
+        assert not task.done(), "whoever waits for his number does not wait for the file"
+        (seen,) = await desk.imports()
+        assert seen.done < 300
+        assert seen.ended_at is None
+    done = await task
+    assert (done.made, done.faults, (await desk.imports())[0].done) == (300, (), 300)
+
+
+@pytest.mark.usefixtures("small_pieces")
+async def test_a_file_that_was_cut_goes_on_where_it_was(store: Store) -> None:
+    plan = KnowledgePlan(Policy(replace(KnowledgeRules(), import_rows=1000)))
+    desk = KnowledgeDesk(store, plan, TicketPolicy(), lambda: NOON)
+    task, data = await begun(desk, 100)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    cut = (await desk.imports())[0]
+    assert (cut.ended_at, cut.done < 100) == (None, True)
+    both = await asyncio.gather(
+        *(desk.take_in(Format.CSV, data, Editor("zhao", EditorRole.EDITOR), False, False) for _ in range(2))
+    )
+    assert [one.made for one in both] == [100, 100], "what was made before the cut is told too"
+    assert len(await desk.entries((), "", 0, 500)) == 100
+
+
+async def test_what_ends_is_ended_some_at_a_time(
+    hotline: Site, desk: KnowledgeDesk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.knowledge.EXPIRED_AT_ONCE", 2)
+    for _ in range(5):
+        await publish(hotline, valid_to="2026-11-30")
+    clock.now += 10 * 86_400
+    await desk.begin_day()
+    _, listed = await hotline.json("GET", f"{BASE}/entries?state=expired")
+    assert len(listed["entries"]) == 5
 
 
 async def test_a_file_that_cannot_be_read_leaves_nothing(hotline: Site) -> None:

@@ -21,6 +21,7 @@ from tests.fakes.website import Site, site
 from tests.ticket_story import POLICY
 from tickets.files import AttachmentFiles
 from tickets.query_guard import QueryRules
+from web.public_desk import TooManyQueries
 
 pytestmark = pytest.mark.doors
 
@@ -83,6 +84,38 @@ async def test_he_sees_problem_progress_and_result(town: Town) -> None:
     assert (await ask(town.site, "wang", "POST", f"/api/tickets/{number}/moves", move))[0] == 200
     _, seen = await town.query(number, PHONE[-4:])
     assert (seen["status"], seen["zh"], seen["reply"]) == ("resolved", "已办结", "请检查入户阀门")
+
+
+async def test_who_was_merged_into_another_ticket_learns_its_result(town: Town) -> None:
+    """并单 by two steps: his own number tells how the ticket that goes on stands; the other one's words are not his."""
+    other = "13800002222"
+    his, second = await town.take(text="我家停水"), await town.take(caller=other, text="别家停水", title="别家")
+    main = await town.take(caller=other, text="整栋楼停水", title="整栋楼")
+    for number, into in ((his, second), (second, main)):
+        merge = {"move": "merge", "version": 1, "into": into}
+        assert (await ask(town.site, "desk", "POST", f"/api/tickets/{number}/moves", merge))[0] == 200
+    _, seen = await town.query(his, PHONE[-4:])
+    assert (seen["status"], seen["reply"]) == ("accepted", "")
+    assert seen["zh"].startswith("已并入相同事项的工单办理; 已受理")
+    move = {"move": "answer", "version": 1, "text": "主管道已修复"}
+    assert (await ask(town.site, "wang", "POST", f"/api/tickets/{main}/moves", move))[0] == 200
+    _, seen = await town.query(his, town.public.code(his))  # type: ignore[arg-type]
+    assert (seen["number"], seen["status"], seen["reply"]) == (his, "resolved", "主管道已修复")
+    assert [step["zh"] for step in seen["steps"]] == ["受理", "登记", "并单", "答复办结"]
+    assert "整栋楼" not in str(seen)
+    assert main not in str(seen)
+    asked = QueryTicket(CallId("c-1"), his, PHONE[-4:], PHONE, 1)
+    assert (await town.public.by_phone(asked)).status == "resolved"
+
+
+async def test_a_reply_to_one_who_is_not_to_be_known_is_not_told_to_another(town: Town) -> None:
+    his, main = await town.take(), await town.take(caller="13800002222", anonymous=True)
+    merge = {"move": "merge", "version": 1, "into": main}
+    assert (await ask(town.site, "desk", "POST", f"/api/tickets/{his}/moves", merge))[0] == 200
+    move = {"move": "answer", "version": 1, "text": "您单独反映的情况属实"}
+    assert (await ask(town.site, "wang", "POST", f"/api/tickets/{main}/moves", move))[0] == 200
+    _, seen = await town.query(his, PHONE[-4:])
+    assert (seen["status"], seen["reply"]) == ("resolved", "")
 
 
 async def test_a_wrong_number_and_wrong_digits_are_answered_alike(town: Town) -> None:
@@ -167,3 +200,40 @@ async def test_a_caller_asks_by_keys(town: Town) -> None:
     assert 1 <= days <= 15
     assert (await asked("1111"))[0] == "found"
     assert (await asked("1111"))[0] == "limit"
+
+
+async def test_a_restart_gives_nobody_new_tries(records: Records, tmp_path: Path, caplog: Any) -> None:
+    """The file is there before an answer is, holds neither address nor number, and a cut line costs that line alone."""
+    file, number = tmp_path / "query-tries.jsonl", "2026112200001"
+    few, now = QueryRules(tries=3, wrong=2, answer_s=0.0), MemoryBackend().clock
+
+    def desk() -> HotlinePublic:
+        return HotlinePublic(records, KEY, POLICY, now, few, file)
+
+    await desk().query(number, "0000", "192.0.2.1")
+    await desk().query(number, "0001", "192.0.2.7")
+    with pytest.raises(TooManyQueries):
+        await desk().query(number, "0002", "192.0.2.8")
+    for n in range(2):
+        await desk().query(f"202611220000{n}", "12345678", "192.0.2.7")
+    with pytest.raises(TooManyQueries):
+        await desk().query("2026112200009", "12345678", "192.0.2.7")
+    text = file.read_text()
+    assert number not in text
+    assert "192.0.2" not in text
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert caplog.text == ""
+    file.write_text(text + '["source", "cut')
+    with pytest.raises(TooManyQueries):
+        await desk().query(number, "0002", "192.0.2.8")
+    assert "1 lines of the tries of queries cannot be read" in caplog.text
+    await desk().query("2026112200005", "12345678", "192.0.2.9")
+    assert file.read_text().count("\n") == text.count("\n") + 2
+
+
+async def test_the_file_of_tries_does_not_grow_without_end(records: Records, tmp_path: Path) -> None:
+    file = tmp_path / "query-tries.jsonl"
+    file.write_text('["source", "aa", 0.0, 1]\n' * 5000)
+    desk = HotlinePublic(records, KEY, POLICY, lambda: 0.0, QueryRules(tries=10**6, answer_s=0.0), file)
+    await desk.query("2026112200005", "12345678", "192.0.2.9")
+    assert len(file.read_text().splitlines()) == 2

@@ -177,9 +177,38 @@ BAD: list[tuple[str, str, str, object, int, str, str]] = [
     ("move", "POST", f"{CALLER}/move", {"priority": 1.5}, 400, "not_a_whole_number", "priority"),
     ("move", "POST", f"{CALLER}/move", {"head": "yes"}, 400, "not_true_or_false", "head"),
     ("force", "POST", "/api/agents/1002/force-not-ready", {"reason": "none-such"}, 422, "unknown_reason", "reason"),
-    ("listen", "POST", "/api/agents/1001/listen", {"mode": "shout"}, 400, "bad_characters", "mode"),
+    ("listen", "POST", "/api/agents/1001/listen", {"mode": "shout"}, 400, "not_one_of", "mode"),
+    ("listen", "POST", "/api/agents/1001/listen", {"mode": "监听"}, 400, "not_one_of", "mode"),
+    ("listen", "POST", "/api/agents/1001/listen", {"mode": 1}, 400, "not_text", "mode"),
     ("listen", "POST", "/api/agents/1001/listen", {}, 400, "missing", "mode"),
 ]
+
+
+@pytest.mark.parametrize("mode", ["shout", "监听"])
+async def test_a_mode_that_there_is_not_is_answered_with_those_that_there_are(hotline: Site, mode: str) -> None:
+    _, answer = await ask(hotline, "listen", "POST", "/api/agents/1001/listen", {"mode": mode})
+    (problem,) = answer["problems"]
+    assert problem["allowed"] == ["listen", "whisper", "barge"]
+    assert problem["message"]["en"].endswith("allowed: listen, whisper, barge")
+    assert problem["message"]["zh"].endswith("可用: listen, whisper, barge")
+
+
+@pytest.mark.parametrize("reason", ["golf", "小休", "at lunch!"])
+async def test_a_reason_that_there_is_not_is_answered_with_those_that_there_are(hotline: Site, reason: str) -> None:
+    """And the order stands in the trail, without words that nobody has chosen for it."""
+    hall = rules(hotline).hall
+    known = list(hall.plan.agent_rules.not_ready_reasons)
+    status, answer = await ask(hotline, "force", "POST", "/api/agents/1002/force-not-ready", {"reason": reason})
+    (problem,) = answer["problems"]
+    assert (status, answer["error"], problem["field"]) == (422, "unknown_reason", "reason")
+    assert problem["allowed"] == known
+    for told in (problem["message"], answer["message"]):
+        assert told["en"].endswith(f"allowed: {', '.join(known)}")
+        assert told["zh"].endswith(f"可用: {', '.join(known)}")
+    entry = [one.entry for one in hall.said if isinstance(one, Audit)][-1]
+    assert entry.outcome == "unknown_reason"
+    assert ("golf" in entry.en) == (reason == "golf")
+    assert "小休" not in entry.zh
 
 
 @pytest.mark.parametrize(("by", "method", "path", "body", "status", "code", "field"), BAD)

@@ -15,11 +15,13 @@ from aiohttp import web
 from controller.config_sections import WebhookSection
 from controller.config_webhooks import hooks_of
 from controller.database import StoreError
+from controller.event_desk import HotlineEvents
 from controller.records import Operations, Records
+from controller.spool import Operation
 from controller.webhooks import Webhooks
 from controller.writer import Store
 from pbx.ids import TicketNumber
-from tests.ticket_story import DESK, MONDAY, POLICY, WANG, WATER
+from tests.ticket_story import BOSS, DESK, MONDAY, POLICY, WANG, WATER
 from tickets.flow import Intake
 from tickets.given import Move
 from tickets.moves import TicketInput
@@ -77,7 +79,7 @@ async def receiving() -> AsyncIterator[Receiver]:
 
 
 def told(cause: str) -> tuple[str, ...]:
-    return ("a", "b") if cause == "refer" else ("a",)
+    return ("a", "b") if cause in ("refer", "join") else ("a",)
 
 
 @pytest.fixture
@@ -192,7 +194,7 @@ async def test_it_runs_by_itself_and_forgets_hooks_that_are_no_more(records: Rec
     clock = Clock()
     number = await dispatched(records)
     async with receiving() as one:
-        hooks = Webhooks({"a": Hook("a", one.url, SECRET)}, records, clock, every_s=0.01)
+        hooks = Webhooks({"a": Hook("a", one.url, SECRET)}, records, clock)
         running = asyncio.create_task(hooks.run())
         async with asyncio.timeout(20):
             async with one.news:
@@ -203,6 +205,82 @@ async def test_it_runs_by_itself_and_forgets_hooks_that_are_no_more(records: Rec
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert [row for row in await records.webhooks_standing() if row[0] == "b"] == []
+
+
+@asynccontextmanager
+async def sending(hooks: Webhooks) -> AsyncIterator[None]:
+    running = asyncio.create_task(hooks.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_nothing_is_looked_at_while_nothing_moves_and_a_move_goes_out_at_once(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten moves, each when the one before has arrived: a poll each second would take a second for every one."""
+    clock, looked = Clock(), asyncio.Event()
+    next_webhook = records.next_webhook
+
+    async def looking(hook: str) -> float | None:
+        found = await next_webhook(hook)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(records, "next_webhook", looking)
+    async with receiving() as one, sending(Webhooks({"a": Hook("a", one.url, SECRET)}, records, clock)):
+        async with asyncio.timeout(20):
+            await looked.wait()
+            await asyncio.sleep(0)
+            loop = asyncio.get_running_loop()
+            timers = [timer.when() - loop.time() for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+            assert min(timer for timer in timers if timer > 20) > 3000, "the wait for the next try, an hour at most"
+            took = []
+            for count in range(1, 11):
+                began = loop.time()
+                await records.take_ticket(Intake(Channel.WEB, MONDAY), TicketChange(type="help", text="没水"), WANG)
+                async with one.news:
+                    await one.news.wait_for(lambda: len(one.taken) >= 2 * count)  # opened, and registered  # noqa: B023
+                took.append(loop.time() - began)
+    assert min(took) < 0.1, "two messages, one after the other; on a busy machine most take longer"
+
+
+async def test_moves_by_whatever_way_wake_the_sender_and_a_slow_receiver_delays_no_other(
+    store: Store, records: Records, operations: Operations
+) -> None:
+    """An incident is written by the store, not by the records: the one writer wakes the senders."""
+    clock = Clock()
+    async with receiving() as slow, receiving() as one:
+        slow.statuses = [0] * 9
+        table = {"a": Hook("a", slow.url, SECRET), "b": Hook("b", one.url, SECRET)}
+        async with asyncio.timeout(20), sending(Webhooks(table, records, clock, timeout_s=60.0)):
+            numbers = [await dispatched(records) for _ in range(2)]
+            async with one.news:
+                await one.news.wait_for(lambda: len(one.taken) == 2)
+            events = HotlineEvents(store, operations.policy, clock, lambda id: None)
+            incident = await events.open_incident("停水", numbers, BOSS)
+            assert incident.id
+            async with one.news:
+                await one.news.wait_for(lambda: len(one.taken) == 4)
+        assert {id.partition(".")[0] for id in one.taken} == set(numbers)
+        assert slow.asked
+        assert not slow.taken
+
+
+async def test_several_listen_and_one_that_is_closed_hears_no_more(store: Store, records: Records) -> None:
+    heard: list[str] = []
+    ends = [store.listen(lambda name=name: heard.append(name)) for name in ("first", "second")]  # type: ignore[misc]
+    await dispatched(records)
+    assert set(heard) == {"first", "second"}
+    ends[0]()
+    heard.clear()
+    await dispatched(records)
+    assert set(heard) == {"second"}
+    heard.clear()
+    await store.submit(Operation("nothing", lambda connection, argument: None), None)
+    assert heard == [], "what leaves nothing to be sent wakes nobody"
 
 
 def test_a_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from pbx.commands import OpenTicket
 from pbx.events import CallerEntry, PhoneUse, TargetKind
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId
 from pbx.notice import Incident, Registration
-from pbx.supervision import SupervisorRequest
+from pbx.supervision import AuditEntry, SupervisorRequest
 from recordings.transcript import Transcript
 from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic
 from tests.fakes.office import MemoryOffice
@@ -65,6 +65,7 @@ class MemoryBackend:
         self.metrics = HotlineMetrics(NAMES)
         self.tally = Tally()
         self.recordings: dict[CallId, Path] = {}
+        self.noted: dict[str, AuditEntry] = {}
         self.transcripts: dict[CallId, Transcript] = {}
         self.desk = MemoryDesk(self.names, clock, self._check_store)
         self.events: EventDesk = NoEvents()
@@ -286,6 +287,10 @@ class MemoryBackend:
 
     def supervision(self) -> SupervisionView:
         return SupervisionView()
+
+    async def note(self, entry: AuditEntry) -> None:
+        self._check_store()
+        self.noted[entry.id] = entry
 
     async def audit(self, since: float, until: float, agent: str) -> Sequence[Mapping[str, object]]:
         self._check_store()

@@ -21,6 +21,8 @@ from tickets.repeats_found import Found
 from tickets.search import TicketFilter, TicketPage
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, number_of
+from tickets.words import keys_of, wanted_keys
+from web.desk import FileTaken
 
 
 class MemoryDesk:
@@ -50,15 +52,20 @@ class MemoryDesk:
     async def page(self, wanted: TicketFilter) -> TicketPage:
         self._check()
         found = [one for one in self.tickets.values() if self._fits(one, wanted)]
+        if wanted.said is not None or wanted.place is not None:
+            keys = frozenset(wanted_keys(wanted))
+            found = [one for one in found if keys <= keys_of(one)]
+        found.sort(key=lambda one: one.number, reverse=wanted.newest)
         if wanted.after is not None:
             if wanted.after not in self.tickets:
                 raise TicketRefused("unknown_target", "There is no ticket of this number.", "after")
-            found = [one for one in found if one.number > wanted.after]
+            after = wanted.after
+            found = [one for one in found if (one.number < after if wanted.newest else one.number > after)]
         page = tuple(found[: wanted.limit])
         return TicketPage(page, page[-1].number if len(found) > wanted.limit else None)
 
     def _fits(self, ticket: Ticket, wanted: TicketFilter) -> bool:
-        plain = ("type", "urgency", "channel", "class_code", "region", "agent", "repeat_of")
+        plain = ("type", "urgency", "channel", "class_code", "region", "agent", "repeat_of", "caller")
         asked = {one.kind for one in ticket.approvals if one.outcome is Outcome.ASKED}
         return (
             wanted.since <= ticket.opened_at < wanted.until
@@ -89,6 +96,12 @@ class MemoryDesk:
             del self.tickets[ticket.number], self._moves[ticket.number]
             raise
 
+    async def take_file(
+        self, data: bytes, rows: Sequence[tuple[int, TicketChange]], intake: Intake, actor: Actor, anew: bool
+    ) -> FileTaken:
+        made = [(line, (await self.take(intake, change, actor)).number) for line, change in rows]
+        return FileTaken("memory", False, made)
+
     async def change(self, number: TicketNumber, wanted: TicketChange, actor: Actor, version: int | None) -> Ticket:
         self._check()
         try:
@@ -111,7 +124,9 @@ class MemoryDesk:
         self._moves[number].append(kept)
         return self.tickets[number]
 
-    async def decided(self, since: float, until: float) -> Sequence[tuple[TicketNumber, Approval]]:
+    async def decided(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> Sequence[tuple[TicketNumber, Approval]]:
         self._check()
         return [
             (ticket.number, one)
@@ -127,10 +142,10 @@ class NoEvents:
     async def repeats(self, draft: Draft, viewer: Actor) -> Found:
         return Found((), None, ())
 
-    async def incidents(self, since: float, until: float) -> Sequence[IncidentView]:
+    async def incidents(self, since: float, until: float, viewer: Actor) -> Sequence[IncidentView]:
         return ()
 
-    async def incident(self, id: str) -> IncidentView | None:
+    async def incident(self, id: str, viewer: Actor) -> IncidentView | None:
         return None
 
     async def open_incident(self, title: str, numbers: Sequence[TicketNumber], actor: Actor) -> MassIncident:
@@ -142,7 +157,7 @@ class NoEvents:
     async def close_incident(self, id: str, reply: str, actor: Actor) -> MassIncident:
         raise TicketRefused("unknown_mass_incident", "There is no such incident.")
 
-    async def follow_ups(self, limit: int) -> Sequence[Due]:
+    async def follow_ups(self, limit: int, viewer: Actor) -> Sequence[Due]:
         return ()
 
     def end_notices(self, id: str) -> None:

@@ -38,7 +38,9 @@ class MemoryOffice:
     async def drop_ownership(self, id: int) -> bool:
         return self._rows.pop(id, None) is not None
 
-    async def hit_rate(self, since: float, until: float) -> Mapping[str, HitRate]:
+    async def hit_rate(
+        self, since: float, until: float, regions: frozenset[str] | None = None
+    ) -> Mapping[str, HitRate]:
         return {}
 
     async def take_message(self, headers: Mapping[str, str], raw: bytes) -> tuple[Receipt, Callable[[int, bytes], str]]:

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from tests.fakes.backend import MemoryBackend
+from tests.fakes.conforming import Conforming
 from web.app import Server, create_app, serve
 
 TOKEN = "a-token-for-tests-0123456789"
@@ -37,11 +38,19 @@ class Site:
 
 @asynccontextmanager
 async def site(backend: MemoryBackend | None = None, **options: Any) -> AsyncIterator[Site]:
-    """A site that is closed again; `options` go to `create_app`."""
+    """A site that is closed again; `options` go to `create_app`.
+
+    AssertionError in the end for answers that the API document does not tell.
+    """
     backend = backend or MemoryBackend()
-    server = await serve(create_app(backend, token=TOKEN, metrics=backend.metrics, **options))
+    conforming = Conforming()
+    app = create_app(backend, token=TOKEN, metrics=backend.metrics, **options)
+    conforming.before(app)
+    server = await serve(app)
     try:
         async with aiohttp.ClientSession() as session:
             yield Site(backend, server, session)
     finally:
         await server.close()
+    if conforming.wrong:
+        raise AssertionError("\n".join(conforming.wrong))

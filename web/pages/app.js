@@ -179,6 +179,7 @@ function agentState(agent) {
   const parts = [word("agent_states", agent.state)];
   if (agent.reason) parts.push(reasonName(agent.reason));
   if (agent.state === "ready" && agent.use !== "idle") parts.push(text("phone_in_use"));
+  if (agent.seat_taken_by && !agent.seat) parts.push(text("seat_taken_by").replace("{0}", agent.seat_taken_by));
   if (agent.overrun) parts.push(text("overrun"));
   if (agent.forced_by) parts.push(text("forced"));
   if (agent.heard) parts.push(text("heard"));
