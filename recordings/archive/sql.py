@@ -122,8 +122,7 @@ def not_archived(connection: Connection, limit: int, after: tuple[float, str] = 
         .outerjoin(archived, archived.c.call == recordings.c.call)
         .where(
             archived.c.call.is_(None),
-            (recordings.c.started_at > begun)
-            | ((recordings.c.started_at == begun) & (recordings.c.call > call)),
+            (recordings.c.started_at > begun) | ((recordings.c.started_at == begun) & (recordings.c.call > call)),
         )
         .order_by(recordings.c.started_at, recordings.c.call)
         .limit(limit)
@@ -148,8 +147,7 @@ def begun_before(connection: Connection, instant: float, limit: int, after: tupl
         select(recordings)
         .where(
             recordings.c.started_at < instant,
-            (recordings.c.started_at > begun)
-            | ((recordings.c.started_at == begun) & (recordings.c.call > call)),
+            (recordings.c.started_at > begun) | ((recordings.c.started_at == begun) & (recordings.c.call > call)),
         )
         .order_by(recordings.c.started_at, recordings.c.call)
         .limit(limit)
