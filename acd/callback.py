@@ -72,6 +72,17 @@ def served(request: CallbackRequest, now: float) -> CallbackRequest:
     return replace(_closed(request, "answered", now), state=CallbackState.DONE, ended_at=now)
 
 
+def rated(request: CallbackRequest, answer: str, now: float) -> CallbackRequest:
+    """He has said by a key what he was asked. Raises `WrongMove` unless his call was being placed."""
+    return replace(served(request, now), answer=answer)
+
+
+def left_to_people(request: CallbackRequest, outcome: str, now: float) -> CallbackRequest:
+    """The hotline itself calls no more: a person must. Raises `WrongMove` unless his call was being placed."""
+    _in(request, CallbackState.DIALLING)
+    return replace(_closed(request, outcome, now), state=CallbackState.GIVEN_UP, ended_at=now)
+
+
 def cancelled(request: CallbackRequest, now: float) -> CallbackRequest:
     """Nobody need call him any more. Raises `WrongMove` when it is over or just being dialled."""
     _in(request, CallbackState.WAITING)

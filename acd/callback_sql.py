@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
 )
 
-from pbx.callback import OPEN, CallbackRequest
+from pbx.callback import FOLLOW_UP_IDS, OPEN, CallbackRequest
 
 metadata = MetaData()
 
@@ -60,14 +60,20 @@ def save_callback(connection: Connection, request: CallbackRequest) -> None:
 
 def open_callbacks(connection: Connection) -> list[CallbackRequest]:
     """The requests that are not over, oldest first."""
-    return _find(connection, callbacks.c.state.in_([state.value for state in OPEN]))
+    return read_callbacks(connection, callbacks.c.state.in_([state.value for state in OPEN]))
 
 
 def list_callbacks(connection: Connection, since: float, until: float) -> list[CallbackRequest]:
-    """The requests made in [since, until), epoch seconds, oldest first."""
-    return _find(connection, callbacks.c.asked_at >= since, callbacks.c.asked_at < until)
+    """The requests made in [since, until), epoch seconds, oldest first; not those of the voice follow-up."""
+    return read_callbacks(
+        connection,
+        callbacks.c.asked_at >= since,
+        callbacks.c.asked_at < until,
+        callbacks.c.id.not_like(f"{FOLLOW_UP_IDS}%"),
+    )
 
 
-def _find(connection: Connection, *where: ColumnElement[bool]) -> list[CallbackRequest]:
+def read_callbacks(connection: Connection, *where: ColumnElement[bool]) -> list[CallbackRequest]:
+    """The requests for which all of `where` holds, oldest first."""
     rows = connection.execute(select(callbacks).where(*where).order_by(callbacks.c.asked_at, callbacks.c.id))
     return [_SHAPE.validate_python(row.details) for row in rows]

@@ -23,6 +23,7 @@ class Right(enum.Enum):
     RELEASE = "release"  #: 强拆: end a call
     MOVE = "move"  #: move a waiting caller
     SKILLS = "skills"  #: change skills of agents and needs of queues
+    FOLLOW_UP = "follow_up"  #: 自动语音回访: pause it, let it go on, look at it
     NOTICE = "notice"  #: 突发事件通知: tell all who wait of an incident, and its end
     AUDIT = "audit"  #: read the audit trail
 
@@ -45,6 +46,9 @@ class Action(enum.Enum):
     READ_AUDIT = "read_audit"
     GIVE_NOTICE = "give_notice"
     END_NOTICE = "end_notice"
+    PAUSE_FOLLOW_UPS = "pause_follow_ups"
+    RESUME_FOLLOW_UPS = "resume_follow_ups"
+    SEE_FOLLOW_UPS = "see_follow_ups"
 
 
 NEEDED: Mapping[Action, Right | None] = {
@@ -63,6 +67,9 @@ NEEDED: Mapping[Action, Right | None] = {
     Action.READ_AUDIT: Right.AUDIT,
     Action.GIVE_NOTICE: Right.NOTICE,
     Action.END_NOTICE: Right.NOTICE,
+    Action.PAUSE_FOLLOW_UPS: Right.FOLLOW_UP,
+    Action.RESUME_FOLLOW_UPS: Right.FOLLOW_UP,
+    Action.SEE_FOLLOW_UPS: Right.FOLLOW_UP,
 }
 """The one table: which right an action needs; None = every actor."""
 

@@ -33,6 +33,7 @@ from controller.database import database_url, make_engine
 from controller.knowledge import KnowledgeDesk
 from controller.knowledge_plan import KnowledgePlan
 from controller.schema import upgrade
+from controller.spool import Operation
 from controller.writer import Store
 from knowledge import index, sql
 from knowledge.entry import Content
@@ -189,7 +190,7 @@ async def speed(url: str, folder: Path, count: int, searches: int) -> dict[str, 
         alone = [await _timed(desk, one) for one in asked]
         together = await _four(desk, asked)
         publish = [await _published(desk, number) for number in range(50)]
-        took = await _file(desk)
+        took, waits = await _file(desk, store)
     finally:
         await store.stop()
         engine.dispose()
@@ -199,6 +200,7 @@ async def speed(url: str, folder: Path, count: int, searches: int) -> dict[str, 
         "search_four_at_a_time_s": spread(together),
         "publish_s": spread(publish),
         "import_5000_csv_s": took,
+        "write_during_import_s": {**spread(waits), "max": max(waits)},
         "fill_s": filled,
         "bytes_an_entry": size / count,
         "index_bytes_an_entry": held / count,
@@ -248,15 +250,35 @@ async def _published(desk: KnowledgeDesk, number: int) -> float:
     return time.perf_counter() - begun
 
 
-async def _file(desk: KnowledgeDesk) -> float:
-    """A file of 5 000 new entries taken in, from its bytes to the commit."""
+async def _file(desk: KnowledgeDesk, store: Store) -> tuple[float, list[float]]:
+    """A file of 5 000 new entries taken in, from its bytes to the commit; and what others' writes waited meanwhile."""
     rows = [Entry(0, 1, KnowledgeState.DRAFT, content, 1, 1, None, "bench", 0.0) for content in corpus(5_000)]
     data = written(rows, Format.CSV).replace(b"K000000", b"")
+    over, waits = asyncio.Event(), []
+
+    async def others() -> None:
+        while not over.is_set():
+            begun = time.perf_counter()
+            await store.submit(_SMALL, None)
+            waits.append(time.perf_counter() - begun)
+            await asyncio.sleep(0.02)
+
+    beside = asyncio.create_task(others())
     begun = time.perf_counter()
     done = await desk.take_in(Format.CSV, data, WRITER, submit=False, anew=False)
+    took = time.perf_counter() - begun
+    over.set()
+    await beside
     if done.made != len(rows):
         raise RuntimeError(f"only {done.made} rows were taken")
-    return time.perf_counter() - begun
+    return took, waits
+
+
+def _nothing(connection: Connection, _: None) -> None:
+    connection.execute(text("SELECT 1"))
+
+
+_SMALL: Operation[None, None] = Operation("small", _nothing)
 
 
 @contextmanager
@@ -300,6 +322,7 @@ def run(json_path: Path | None = None, quick: bool = False) -> int:
     report.details["speed"] = timed
     if not quick:
         report.figure("knowledge.search_20k.p95", timed["sqlite"]["search_s"]["p95"])
+        report.figure("knowledge.import.write_wait_p95", timed["sqlite"]["write_during_import_s"]["p95"])
         if "postgresql" in timed:
             report.figure("knowledge.search_20k.p95.postgresql", timed["postgresql"]["search_s"]["p95"])
     status = report.finish(json_path)
@@ -309,11 +332,12 @@ def run(json_path: Path | None = None, quick: bool = False) -> int:
             for part, one in sets.items()
         ))  # fmt: skip
     for where, one in timed.items():
-        alone, four = one["search_s"], one["search_four_at_a_time_s"]
+        alone, four, beside = one["search_s"], one["search_four_at_a_time_s"], one["write_during_import_s"]
         print(
             f"{where}: search p50 {alone['p50'] * 1e3:.1f}, p95 {alone['p95'] * 1e3:.1f} ms, four at a time p95 "
             f"{four['p95'] * 1e3:.1f} ms; publish p50 {one['publish_s']['p50'] * 1e3:.0f} ms; 5 000 rows in "
-            f"{one['import_5000_csv_s']:.1f} s; {one['bytes_an_entry'] / 1e3:.1f} kB an entry of "
+            f"{one['import_5000_csv_s']:.1f} s, others' writes meanwhile p95 {beside['p95'] * 1e3:.0f} ms, at most "
+            f"{beside['max'] * 1e3:.0f}; {one['bytes_an_entry'] / 1e3:.1f} kB an entry of "
             f"{one['characters_an_entry']:.0f} characters, {one['index_bytes_an_entry'] / 1e3:.1f} kB of them the index"
         )
     return status

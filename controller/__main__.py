@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("agent", "dispatcher", "unit", "supervisor", "inspector", "leader", "system"),
         help="what he is",
     )
-    token.add_argument("--unit", help="the handling unit that he belongs to")
+    token.add_argument("--unit", help="his handling unit; of several cities, the city that he works for")
     token.add_argument("--note", default="", help="who that is, for people")
 
     phone = add("phone", "print what a softphone needs to register as this extension, or to dial in", "phone")

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from agents.moves import AgentState
 from agents.rights import Action, Actor, refusal
 from controller.audit_rows import as_json
+from controller.campaign_view import campaign_view
 from controller.engine import Engine
 from controller.event_desk import HotlineEvents
 from controller.house import House, LiveCall
@@ -24,12 +25,14 @@ from controller.own_sounds import OwnSounds
 from controller.performer import Performer
 from controller.public_desk import HotlinePublic
 from controller.records import Records
+from controller.reminder_desk import HotlineReminders
+from controller.targets import TICKET
 from controller.ticket_desk import HotlineDesk, from_store
 from controller.ticket_office import HotlineOffice
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor
 from pbx.call import CallRecord, CallState, Outcome
-from pbx.callback import CallbackRequest
+from pbx.callback import CallbackKind, CallbackRequest
 from pbx.events import (
     AgentSignedIn,
     AgentSignedOut,
@@ -54,6 +57,7 @@ from pbx.events import (
     TargetKind,
     ThirdPartyAsked,
     ThirdPartyDropped,
+    TicketWords,
     TransferAsked,
     WrapUpExtended,
 )
@@ -80,6 +84,7 @@ from web.backend import (
     SupervisionView,
     Unavailable,
 )
+from web.campaign_view import CampaignView
 
 T = TypeVar("T")
 
@@ -136,6 +141,7 @@ class HotlineBackend:
         events: HotlineEvents,
         public: HotlinePublic,
         office: HotlineOffice,
+        reminders: HotlineReminders,
         clock: Callable[[], float],
         answer_s: float = 5.0,
         own_sounds: OwnSounds | None = None,
@@ -151,6 +157,7 @@ class HotlineBackend:
         self.events = events
         self.public = public
         self.office = office
+        self.reminders = reminders
         self._clock = clock
         self._answer_s = answer_s
         self._zone = ZoneInfo(house.plan.timezone)
@@ -364,7 +371,7 @@ class HotlineBackend:
     async def callbacks(self, since: float, until: float) -> Sequence[CallbackRequest]:
         """The requests of a span, and the open ones; those as they are now."""
         stored = {one.id: one for one in await from_store(self._records.callbacks(since, until))}
-        stored |= self._house.callbacks
+        stored |= {id: one for id, one in self._house.callbacks.items() if one.kind is not CallbackKind.FOLLOW_UP}
         return sorted(stored.values(), key=lambda one: (one.asked_at, one.id))
 
     async def ask_callback(
@@ -378,6 +385,10 @@ class HotlineBackend:
     async def cancel_callback(self, id: str, by: str) -> RequestResult:
         """Nobody is to be called for the request any more."""
         return await self._ask(lambda request, at: CallbackCancelled(id, by, request, at))
+
+    async def campaign(self, since: float, until: float) -> CampaignView:
+        """The voice follow-up."""
+        return await campaign_view(self._house, self._records, since, until, self._clock())
 
     # ---------------------------------------------------------------- incident notices
 
@@ -438,9 +449,20 @@ class HotlineBackend:
         """A third party is let go, ringing or talking."""
         return await self._ask(lambda request, at: ThirdPartyDropped(agent, endpoint, request, at))
 
-    async def hand_over(self, agent: AgentId, destination: str, way: str) -> RequestResult:
-        """一键转接, 三方通话, 工单流转 to a destination of the configuration."""
-        return await self._ask(lambda request, at: HandOverAsked(agent, destination, way, request, at))
+    async def hand_over(
+        self, agent: AgentId, destination: str, way: str, words: TicketWords | None = None
+    ) -> RequestResult:
+        """一键转接, 三方通话, 工单流转 to a destination of the configuration.
+
+        A ticket's number comes after its commit; while the database is away: ``ticket_delayed``.
+        """
+        said = words or TicketWords()
+        try:
+            return await self._ask(lambda request, at: HandOverAsked(agent, destination, way, request, at, said))
+        except Unavailable:
+            if way == TICKET and self.engine is not None and self._house.connected:
+                return RequestResult(False, "ticket_delayed")
+            raise
 
     async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
         """外呼: the agent calls a citizen."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import importlib
 import logging
 import os
@@ -19,11 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from controller.asterisk import Exchange, ExchangeError, free_settings
-from controller.asterisk_prepare import prepare
-from controller.asterisk_settings import ExchangeSettings
-from controller.asterisk_tree import AsteriskBinary, find_asterisk, service_account, settle
+from controller.asterisk import ExchangeError
 from controller.backend import HotlineBackend
+from controller.build_exchange import DRAIN_S, ExchangePart
+from controller.campaign_runner import CampaignRunner
 from controller.config import Settings
 from controller.config_tickets import calendar_notes
 from controller.config_webhooks import hooks_of
@@ -44,8 +42,10 @@ from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
 from controller.query_tries import QUERY_TRIES
 from controller.records import Operations, Records
+from controller.reminder_desk import HotlineReminders
 from controller.reminders import Reminders
 from controller.schema import upgrade
+from controller.start_errors import StartError, plain, reason
 from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
 from controller.ticket_office import HotlineOffice
@@ -53,18 +53,18 @@ from controller.tokens import ACCESS, AccessFile, Holders
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
 from metrics.servicelevel import Tally
-from pbx.ami import AmiDoor, AmiError, AmiLimits
+from pbx.ami import AmiError
 from pbx.call import CallRecord
-from pbx.events import CallbacksRestored, CallsRestored, Event, ExchangeEnding
+from pbx.events import CallbacksRestored, CallsRestored, Event
 from pbx.ids import CallId
 from pbx.memory import DeskNoticesRestored
 from pbx.notice import IncidentOver, NoticesRestored
 from pbx.supervision import OverridesRestored
-from pbx.translate import DialledCode
 from recordings.models import ModelError, find_model
 from recordings.recogniser import RecogniserError
 from recordings.transcriber import TranscriptWorker
 from tickets.files import AttachmentFiles
+from tickets.ticket import Ticket
 from tickets.webhook import Hook
 from web.token import TokenError, load_or_make_token
 
@@ -76,18 +76,8 @@ log = logging.getLogger(__name__)
 LOCK_FILE = "lock"
 """In the data folder: held, and naming the process, as long as a hotline serves from it."""
 
-RESTART_FIRST_S, RESTART_LAST_S = 0.2, 10.0
-"""Shortest and longest pause between two tries to start an Asterisk that has died."""
-
 LOGIN_S = 30.0
 """How long Asterisk may take to accept the manager login."""
-
-DRAIN_S = 5.0
-"""How long a stopping controller waits for commands on their way and for recordings in work."""
-
-
-class StartError(Exception):
-    """The hotline cannot start; the text is one sentence for the operator, with what to do."""
 
 
 class Hotline:
@@ -107,16 +97,15 @@ class Hotline:
         self.standby = standby
         self.var = var
         self.progress = progress
-        self.leave_asterisk = leave_asterisk
         self.clock = WallClock()
-        self.binary: AsteriskBinary | None = None
-        self.exchange: Exchange | None = None
         self.url = ""
         self.transcription = "off"
         self._stack = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[object]] = set()
         self._failed: asyncio.Future[str] | None = None
-        self._keeper: asyncio.Task[object] | None = None
+        self.asterisk = ExchangePart(
+            settings, var, progress, self.clock, run=self._run, stack=self._stack, leave=leave_asterisk
+        )
 
     # ---------------------------------------------------------------- start and stop
 
@@ -133,13 +122,13 @@ class Hotline:
             await self.stop()
             raise
         except Exception as error:
-            if self.exchange is not None and self.exchange.adopted:
-                self.leave_asterisk = True
+            if self.asterisk.exchange is not None and self.asterisk.exchange.adopted:
+                self.asterisk.leave = True
             await self.stop()
             if isinstance(error, StoreError | PrepareError | ExchangeError | AmiError | TokenError):
                 raise StartError(str(error)) from error
             if isinstance(error, OSError):
-                raise StartError(_plain(error)) from error
+                raise StartError(plain(error)) from error
             raise
 
     async def ended(self) -> str:
@@ -175,12 +164,22 @@ class Hotline:
         await store.start()
         self._stack.push_async_callback(store.stop)
         records = Records(store, operations)
-        reminders = Reminders(store, settings.tickets, self.clock)
-        records.on_ticket, records.on_opened = reminders.note, reminders.opened
+        reminded = HotlineReminders(store)
+        reminders = Reminders(store, settings.tickets, self.clock, reminded.tell)
+        campaign = CampaignRunner(
+            store, settings.raw.citizens.follow_up, settings.campaign, self.clock, lambda event: engine.post(event)
+        )
+
+        def ticket_moved(ticket: Ticket) -> None:
+            reminders.note(ticket)
+            campaign.note(ticket)
+
+        records.on_ticket, records.on_opened = ticket_moved, reminders.opened
+        records.on_changed = reminders.look_at
         for note in calendar_notes(settings.tickets, self.clock()):
             log.warning("%s", note, extra={"action": "calendar.unknown"})
 
-        exchange = await self._exchange()
+        exchange = await self.asterisk.open()
         switchboard = Switchboard(plan)
         metrics = HotlineMetrics(tuple(plan.queues))
         tally = Tally()
@@ -194,7 +193,8 @@ class Hotline:
             timezone=plan.timezone,
             clock=self.clock,
         )
-        sounds = self.exchange.settings.instance / "data/sounds" if self.exchange is not None else None
+        ours = self.asterisk.exchange
+        sounds = ours.settings.instance / "data/sounds" if ours is not None else None
         own_sounds = OwnSounds(data / OWN_SOUNDS, sounds)
         await asyncio.to_thread(own_sounds.publish)
         citizens = settings.raw.citizens
@@ -214,8 +214,13 @@ class Hotline:
             lambda id: engine.post(IncidentOver(id, self.clock())),
             citizens.repeats,
             citizens.follow_up,
+            changed=records.changed,
         )
-        peers = await self._peers(records)
+        files = AttachmentFiles(data / "attachments")
+        peers = await self._peers(records, files)
+        tickets = HotlineDesk(records, settings.tickets, plan.agents, self.clock, files)
+        if left := await asyncio.to_thread(files.left):
+            self._run(tickets.settle_files(left))
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -223,10 +228,11 @@ class Hotline:
             tally=tally,
             door=exchange.door,
             recordings=data / "recordings",
-            desk=HotlineDesk(records, settings.tickets, plan.agents, self.clock, AttachmentFiles(data / "attachments")),
+            desk=tickets,
             events=events,
             public=queries,
             office=HotlineOffice(records, peers, self.clock),
+            reminders=reminded,
             clock=self.clock,
             own_sounds=own_sounds,
         )
@@ -266,6 +272,7 @@ class Hotline:
                 records.save_call(record)
         engine.post(DeskNoticesRestored(await records.desk_notices(), self.clock()))
         live_then = tuple(record for record in opened.values() if record.ended_at is None)
+        engine.post(await campaign.restore())
         engine.post(CallbacksRestored(tuple(await records.open_callbacks()), self.clock()))
         engine.post(CallsRestored(live_then, self.clock(), latest_ended([*todays, *newest.values()])))
         skills, queues = await records.overrides()
@@ -292,10 +299,12 @@ class Hotline:
         # Not before: callers are served without it, and it makes only their estimates better.
         engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
         self._run(watch_loop(metrics))
+        if plan.campaign.on:
+            self._run(campaign.run())
         if hooks := self._hooks():
             told = await asyncio.to_thread(importlib.import_module, "controller.webhooks")
             self._run(told.Webhooks(hooks, records, self.clock).run())
-        self._stack.push_async_callback(self._end_calls, exchange.door, engine)
+        self._stack.push_async_callback(self.asterisk.end_calls, exchange.door, engine)
 
         self.progress("web")
         # Only now: its libraries take longer to load than all else, and until here callers waited for us.
@@ -394,7 +403,7 @@ class Hotline:
     def _web_port_taken(self, error: OSError) -> StartError:
         web = self.settings.raw.web
         return StartError(
-            f"the web port {web.host}:{web.port} cannot be used ({_reason(error)}); "
+            f"the web port {web.host}:{web.port} cannot be used ({reason(error)}); "
             "stop the other program, or set [web] host and port"
         )
 
@@ -420,7 +429,7 @@ class Hotline:
 
     # ---------------------------------------------------------------- parts
 
-    async def _peers(self, records: Records) -> PeerExchange | None:
+    async def _peers(self, records: Records, files: AttachmentFiles) -> PeerExchange | None:
         """The exchange with other installations, where there is one."""
         section = self.settings.raw.exchange
         if section.name is None or not section.peers:
@@ -431,166 +440,11 @@ class Hotline:
             peers, rules = await asyncio.to_thread(others.peers_of, section, self.settings.file.parent)
         except ValueError as error:
             raise StartError(str(error)) from None
-        exchange: PeerExchange = others.PeerExchange(section.name, peers, records, self.clock, rules)
+        taken = others.FileDesk(files, self.settings.tickets)
+        exchange: PeerExchange = others.PeerExchange(section.name, peers, records, self.clock, taken, rules)
         await exchange.start()
         self._stack.push_async_callback(exchange.stop)
         return exchange
-
-    async def _exchange(self) -> _Attached:
-        raw = self.settings.raw.asterisk
-        if raw.mode == "attach":
-            return self._attach()
-        binary = await asyncio.to_thread(find_asterisk, self.var)
-        if binary is None:
-            self.progress("Asterisk: none of version 20 or newer on this machine; preparing a private one")
-            binary = await prepare(self.var, self.progress)
-        self.binary = binary
-        try:
-            wanted = await asyncio.to_thread(self.exchange_settings)
-        except OSError as error:
-            if error.filename:
-                raise
-            raise StartError(
-                f"there is no free port on {raw.sip_host} ({_reason(error)}); "
-                "set [asterisk] sip_host to an address of this machine"
-            ) from error
-        self.exchange = Exchange(binary, wanted)
-        self.progress(f"Asterisk {binary.version} ({binary.source})")
-        await self.exchange.start()
-        self._stack.push_async_callback(self._stop_asterisk)
-        self._keeper = self._run(self._keep_asterisk())
-        return self._door(
-            raw.ami_user, wanted.ami_host, wanted.ami_port, wanted.ami_secret, wanted.instance / "spool", wanted
-        )
-
-    def exchange_settings(self) -> ExchangeSettings:
-        """The settings of the Asterisk that we own: ports and secrets are kept from start to start."""
-        raw, plan, codes = self.settings.raw.asterisk, self.settings.plan, self.settings.raw.phone_codes
-        instance = settle(self.settings.data / "asterisk", service_account(), self.progress)
-        changes: dict[str, object] = {"sip_port": raw.sip_port} if raw.sip_port else {}
-        if raw.ami_port:
-            changes["ami_port"] = raw.ami_port
-        changes |= self._carrier()
-        return free_settings(
-            instance,
-            phones=[*plan.phones, *sorted(plan.extensions), *plan.supervisor_phones],
-            rtp_ports=raw.rtp_ports,
-            host=raw.sip_host,
-            numbers=tuple(plan.numbers),
-            trunk_hosts=tuple(raw.carriers),
-            heartbeat_max_s=raw.heartbeat_max_s,
-            code_sign_in=codes.sign_in,
-            code_sign_out=codes.sign_out,
-            code_ready=codes.ready,
-            code_not_ready=codes.not_ready,
-            code_language=codes.language,
-            rtp_timeout_s=raw.rtp_timeout_s,
-            sounds=self.settings.sounds,
-            **changes,
-        )
-
-    def _carrier(self) -> dict[str, object]:
-        """Who takes our own calls to the outside; all fields, lest one of an earlier start stays."""
-        trunk = self.settings.raw.trunk
-        if trunk is None:
-            return {"carrier_host": ""}
-        password = ""
-        if trunk.password_file is not None:
-            try:
-                password = (self.settings.file.parent / trunk.password_file).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise StartError(f"[trunk] password_file cannot be read: {error.strerror}") from error
-        return {
-            "carrier_host": trunk.host,
-            "carrier_port": trunk.port,
-            "carrier_user": trunk.user or "",
-            "carrier_password": password,
-            "carrier_from": trunk.from_user or "",
-        }
-
-    def _attach(self) -> _Attached:
-        raw = self.settings.raw.asterisk
-        if not raw.ami_secret_file or not raw.spool or not raw.ami_port:
-            raise StartError('[asterisk] mode = "attach" needs ami_port, ami_secret_file and spool')
-        try:
-            secret = (self.settings.file.parent / raw.ami_secret_file).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise StartError(f"[asterisk] ami_secret_file cannot be read: {error.strerror}") from error
-        return self._door(raw.ami_user, raw.ami_host, raw.ami_port, secret, Path(raw.spool), None)
-
-    def _door(
-        self, user: str, host: str, port: int, secret: str, spool: Path, settings: ExchangeSettings | None
-    ) -> _Attached:
-        if settings is None:
-            advice = f"{host}:{port}; start it, or correct [asterisk] ami_host and ami_port"
-        else:
-            advice = f"{host}:{port}; its log says why: {settings.messages}"
-        attached = _Attached(spool / "monitor", advice)
-        attached.door = AmiDoor(
-            host,
-            port,
-            user,
-            secret,
-            lambda event: attached.post(event),
-            spool=str(spool),
-            agents=tuple(self.settings.plan.agents),
-            phones=(*self.settings.plan.phones, *sorted(self.settings.plan.extensions)),
-            codes=lambda dialled: attached.codes(dialled),
-            limits=AmiLimits(stall_s=self.settings.raw.asterisk.heartbeat_max_s),
-        )
-        return attached
-
-    async def _end_calls(self, door: AmiDoor, engine: Engine) -> None:
-        """End our Asterisk while there is still somebody who writes down how its calls ended."""
-        if self._keeper is None or self.leave_asterisk:
-            await door.drain(DRAIN_S)
-            return
-        engine.post(ExchangeEnding(self.clock()))
-        await cancelled(self._keeper)
-        await self._stop_asterisk()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S):
-                while door.connected:  # noqa: ASYNC110 - the door reads to the end of what Asterisk said; no event tells
-                    await asyncio.sleep(0.01)
-
-    async def _stop_asterisk(self) -> None:
-        if self.exchange is None:
-            return
-        if self.leave_asterisk:
-            self.exchange.leave()
-        else:
-            await self.exchange.stop()
-
-    async def _keep_asterisk(self) -> None:
-        """Start Asterisk again when it has died; callers of a dead exchange are lost, new ones are not.
-
-        One that keeps dying is started less and less often; each reason is logged once, not each try.
-        """
-        exchange, loop = self.exchange, asyncio.get_running_loop()
-        assert exchange is not None
-        pause = RESTART_FIRST_S
-        while True:
-            began = loop.time()
-            status = await exchange.watch()
-            exchange.pid = None  # the number may soon be another process's
-            log.error("Asterisk has ended (status %s); starting it again", status, extra={"action": "asterisk.died"})
-            if loop.time() - began > RESTART_LAST_S:
-                pause = RESTART_FIRST_S
-            else:
-                await asyncio.sleep(pause)
-                pause = min(RESTART_LAST_S, pause * 2)
-            told = ""
-            while True:
-                try:
-                    await exchange.start()
-                    break
-                except (ExchangeError, PrepareError, OSError) as error:
-                    if str(error) != told:
-                        told = str(error)
-                        log.error("Asterisk: %s; tried again until it runs", told, extra={"action": "asterisk.failed"})
-                await asyncio.sleep(pause)
-                pause = min(RESTART_LAST_S, pause * 2)
-            log.warning("Asterisk runs again", extra={"action": "asterisk.back"})
 
     async def _transcriber(self, performer: Performer) -> None:
         """Load the recogniser beside everything else: calls are served meanwhile, transcripts follow."""
@@ -631,37 +485,6 @@ class Hotline:
             return None
         self.transcription = model.describe()
         return worker
-
-
-class _Attached:
-    """The door to Asterisk, and where its recordings lie; events go to `post` as soon as there is an engine."""
-
-    door: AmiDoor
-
-    def __init__(self, recordings: Path, advice: str) -> None:
-        self.recordings = recordings
-        self.advice = advice  #: where it should answer, and what to do when it does not
-        self.post: Callable[..., None] = lambda event: None
-        self.codes: Callable[[DialledCode], None] = lambda dialled: None
-
-
-def _reason(error: OSError) -> str:
-    """The system's own words, without its number."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
-
-
-def _plain(error: OSError) -> str:
-    """One sentence with what to do for a refusal of the operating system."""
-    place = error.filename or "the data folder"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk of {place} is full; make room and start again"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{place} cannot be used ({_reason(error)}); give this user the right, or set [hotline] data elsewhere"
-    if error.errno in (errno.EEXIST, errno.ENOTDIR):
-        return f"{place} is a file where a folder is needed; remove it, or set [hotline] data elsewhere"
-    if error.filename:
-        return f"{place}: {_reason(error)}; put that right and start again"
-    return f"{_reason(error)}; put that right and start again"
 
 
 def _write(file: Path, text: str) -> None:

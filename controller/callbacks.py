@@ -19,16 +19,14 @@ from acd.decision import Match
 from acd.line import Waiting
 from acd.relax import next_change, requirement_at
 from agents.moves import AgentInput, AgentState
-from controller import desk, offers
+from controller import campaign, desk, offers
 from controller.house import House, LiveCall
 from controller.waiting_words import spoken
 from ivr.prompts import prompt_name
 from pbx.call import CallInput, CallMark, Outcome
-from pbx.callback import CallbackKind, CallbackRequest, CallbackState
-from pbx.commands import HangUp, PlaceCall, Play, Reply, SaveCallback, Wake
+from pbx.callback import AGENTLESS, CallbackKind, CallbackRequest, CallbackState
+from pbx.commands import HangUp, PlaceCall, Play, SaveCallback, Wake
 from pbx.events import (
-    CallbackAsked,
-    CallbackCancelled,
     CallbacksRestored,
     CallbackStored,
     LiveChannel,
@@ -82,7 +80,7 @@ def find(house: House, number: str, queue: QueueId) -> CallbackRequest | None:
         (
             one
             for one in house.callbacks.values()
-            if (one.number, one.queue) == (number, queue) and one.kind is not CallbackKind.NOTICE
+            if (one.number, one.queue) == (number, queue) and one.kind not in AGENTLESS
         ),
         None,
     )
@@ -143,15 +141,21 @@ def put(house: House, request: CallbackRequest) -> None:
         house.callbacks.pop(request.id, None)
         house.line.remove(CallId(request.id))
     house.emit(SaveCallback(request))
+    if request.kind is CallbackKind.FOLLOW_UP:
+        campaign.look(house, house.now)
 
 
 def stored(house: House, event: CallbackStored, now: float) -> None:
     """The store has committed a request: it takes its place in the line, or its number is called."""
     request = house.callbacks.get(event.id)
+    if request is not None and request.kind is CallbackKind.FOLLOW_UP and event.state == CallbackState.CANCELLED.value:
+        campaign.overtaken(house, request)
+        return
     if request is None or (len(request.attempts), request.state.value) != (event.attempts, event.state):
         return
     if request.state is CallbackState.WAITING:
-        stand(house, request, now)
+        if request.kind is not CallbackKind.FOLLOW_UP:  # whose turn is looked at when it was put
+            stand(house, request, now)
     elif request.call is not None and request.call not in house.placed:
         _place(house, request, now)
 
@@ -162,6 +166,9 @@ def stored(house: House, event: CallbackStored, now: float) -> None:
 def stand(house: House, request: CallbackRequest, now: float) -> None:
     """Let the request take its place in the line, or have it looked at again when its time has come."""
     if request.state is not CallbackState.WAITING:
+        return
+    if request.kind is CallbackKind.FOLLOW_UP:
+        campaign.look(house, now)
         return
     rules = house.plan.callback.rules
     if moves.overdue(request, now, rules):
@@ -203,6 +210,11 @@ def _tell_next(house: House, request: CallbackRequest, now: float) -> None:
         _wake(house, request, now + _TURN_S)
         return
     put(house, moves.dial(request, None, now))
+    give_up_later(house, request, now)
+
+
+def give_up_later(house: House, request: CallbackRequest, now: float) -> None:
+    """Nobody is called for the request if the store has not committed it within a few seconds."""
     _wake(house, request, now + _STORED_WITHIN_S)
 
 
@@ -225,6 +237,8 @@ def _wake(house: House, request: CallbackRequest, at: float) -> None:
 
 def time_is_up(house: House, event: TimeIsUp, now: float) -> None:
     """A request's time has come; or nothing was heard of the call that was placed for it."""
+    if event.key == campaign.TURN and house.clocks.get(event.key) == event.generation:
+        campaign.turn(house, now)
     request = house.callbacks.get(event.key)
     if request is None or house.clocks.get(request.id) != event.generation:
         return
@@ -235,7 +249,7 @@ def time_is_up(house: House, event: TimeIsUp, now: float) -> None:
         put(house, moves.not_placed(request, now, _STORE_AWAY_S))
     elif request.call is not None and request.call not in house.calls and house.connected:
         house.emit(HangUp(request.call, ChannelName(request.call)))
-        _came_to_nothing(house, request, "failed", now)
+        came_to_nothing(house, request, "failed", now)
 
 
 # ---------------------------------------------------------------- the call
@@ -261,6 +275,9 @@ def _place(house: House, request: CallbackRequest, now: float) -> None:
         put(house, moves.not_placed(request, now, plan.rules.pause_s))
         return
     house.placed.add(call)
+    if request.kind is CallbackKind.FOLLOW_UP:
+        campaign.placed(house, now)
+    ring_s = _ring_s(house, request)
     dialled = plan.caller_id or house.plan.default_number
     house.emit(
         PlaceCall(
@@ -268,27 +285,35 @@ def _place(house: House, request: CallbackRequest, now: float) -> None:
             request.number,
             plan.dial.format(number=request.number),
             dialled,
-            plan.ring_s,
+            ring_s,
             request.language,
             CallMark(dialled, request.language, now, "", "", 0, 0.0).encode(),
             request.kind.value,
         )
     )
-    _wake(house, request, now + plan.ring_s + _LOST_AFTER_S)
+    _wake(house, request, now + ring_s + _LOST_AFTER_S)
+
+
+def _ring_s(house: House, request: CallbackRequest) -> int:
+    return house.plan.campaign.ring_s if request.kind is CallbackKind.FOLLOW_UP else house.plan.callback.ring_s
 
 
 def failed(house: House, event: OutboundFailed, now: float) -> None:
     """He did not answer."""
     request = of_call(house, event.call)
     if request is not None and event.call not in house.calls:
-        _came_to_nothing(house, request, event.reason, now)
+        came_to_nothing(house, request, event.reason, now)
 
 
-def _came_to_nothing(house: House, request: CallbackRequest, outcome: str, now: float) -> None:
+def came_to_nothing(house: House, request: CallbackRequest, outcome: str, now: float) -> None:
+    """A call that was placed for it brought nothing: it is tried again, or given up, by the rules of its kind."""
     _free(house, request, now)
     if request.call is not None:
         house.placed.discard(request.call)
-    put(house, moves.failed(request, outcome, now, house.plan.callback.rules))
+    if request.kind is CallbackKind.FOLLOW_UP:
+        campaign.over(house, request, outcome, now)
+    else:
+        put(house, moves.failed(request, outcome, now, house.plan.callback.rules))
 
 
 def _free(house: House, request: CallbackRequest, now: float) -> None:
@@ -310,6 +335,9 @@ def of_call(house: House, call: CallId) -> CallbackRequest | None:
 
 def answered(house: House, live: LiveCall, at: float) -> bool:
     """A call that has arrived is one of ours: tell him who calls, with the recording notice. False if it is not."""
+    if live.follow_up is not None:
+        campaign.go_on(house, live, at)
+        return True
     request = of_call(house, live.call)
     if request is None:
         return False
@@ -347,6 +375,9 @@ def join_line(house: House, live: LiveCall, at: float) -> bool:
 
     False if his call is none of ours.
     """
+    if live.follow_up is not None:
+        campaign.join_line(house, live, at)
+        return True
     request = of_call(house, live.call)
     if request is not None and request.kind is CallbackKind.NOTICE:  # a restart has forgotten that it was all
         message_heard(house, live, at)
@@ -395,49 +426,12 @@ def call_ended(house: House, live: LiveCall, now: float) -> None:
     """
     request = of_call(house, live.call)
     if request is not None:
-        _came_to_nothing(house, request, "hung_up", now)
+        came_to_nothing(house, request, "hung_up", now)
     elif live.record.joined_at is not None and live.record.queue is not None and live.record.caller:
         own = find(house, live.record.caller, live.record.queue)
         if own is not None and own.state is CallbackState.WAITING:
             put(house, moves.cancelled(own, now))
-
-
-# ---------------------------------------------------------------- people
-
-
-def asked(house: House, event: CallbackAsked, now: float) -> None:
-    """Somebody of the hotline wants a missed caller called. Codes: no_callback, unknown_queue, forbidden_number."""
-    code = ""
-    if not possible(house):
-        code = "no_callback"
-    elif event.queue not in house.plan.queues:
-        code = "unknown_queue"
-    elif not allowed(house, event.number, event.number if event.of_call is not None else ""):
-        code = "forbidden_number"
-    else:
-        ask(
-            house,
-            event.number,
-            event.queue,
-            place_at=event.place_at,
-            language=event.language,
-            kind=CallbackKind.MISSED,
-            of_call=event.of_call,
-            by=event.by,
-        )
-    house.emit(Reply(event.request, not code, code))
-
-
-def cancel(house: House, event: CallbackCancelled, now: float) -> None:
-    """Somebody of the hotline wants that a request is not served. Codes: unknown_callback, callback_dialling."""
-    request = house.callbacks.get(event.id)
-    code = "unknown_callback" if request is None else ""
-    if request is not None:
-        if request.state is CallbackState.DIALLING:
-            code = "callback_dialling"
-        else:
-            put(house, moves.cancelled(request, now))
-    house.emit(Reply(event.request, not code, code))
+    campaign.call_over(house)
 
 
 # ---------------------------------------------------------------- after a restart
@@ -463,9 +457,9 @@ def resync(house: House, channels: Iterable[LiveChannel], now: float) -> None:
                 _keep(house, request, now)
         elif call in there:  # it rings still
             _keep(house, request, now)
-            _wake(house, request, now + house.plan.callback.ring_s + _LOST_AFTER_S)
+            _wake(house, request, now + _ring_s(house, request) + _LOST_AFTER_S)
         elif call in house.placed:
-            _came_to_nothing(house, request, "in_doubt", now)
+            came_to_nothing(house, request, "in_doubt", now)
         else:
             _free(house, request, now)
             put(house, moves.not_placed(request, now, 0.0))

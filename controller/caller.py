@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from controller import callbacks, held, hold_keys, offers, outbound, ticket_query, transfers, turned_away
+from controller import callbacks, campaign, held, hold_keys, offers, outbound, ticket_query, transfers, turned_away
 from controller.house import House, LiveCall
 from controller.plan import VOICE_MESSAGE
 from controller.recorded import reached
@@ -46,7 +46,7 @@ def picked_up(house: House, event: OutboundAnswered, now: float) -> None:
     """A citizen has answered a call that we placed: an agent's goes on, a call-back begins like one that came in."""
     if outbound.is_agents(event.call):
         outbound.answered(house, event, now)
-    else:
+    elif not campaign.picked_up(house, event, now):
         arrived(house, CallArrived(event.call, event.channel, event.dialled, event.number, event.at), now)
 
 
@@ -83,6 +83,9 @@ def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
         return
     if live.away:
         turned_away.answered(house, live, event.keys)
+        return
+    if live.follow_up is not None:
+        campaign.keys_pressed(house, live, event.keys, event.status is KeyStatus.AHEAD, event.at)
         return
     if live.query is not None:
         ticket_query.answered(house, live, event.keys, event.status is KeyStatus.AHEAD, event.at)
@@ -214,6 +217,8 @@ def resume(house: House, live: LiveCall, at: float) -> None:
                 hold_keys.ask_again(house, live)
             elif live.query is not None:
                 ticket_query.ask_again(house, live)
+            elif live.follow_up is not None:
+                campaign.go_on(house, live, at)
             elif live.releasing and live.record.outcome is Outcome.CALLBACK and not live.record.callback:
                 hold_keys.tell(house, live)
             elif live.menu is not None and live.position is not None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from controller.config_campaign import campaign_plan, campaign_rules
 from controller.config_faults import ConfigError, Problem, dotted, fault_at, parse, read_text
 from controller.config_mend import mend
 from controller.config_organisations import ticket_policy
@@ -23,6 +24,7 @@ from controller.knowledge_plan import KnowledgePlan, knowledge_plan
 from controller.plan import Plan
 from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
+from tickets.campaign import CampaignRules
 from tickets.ticket import TicketPolicy
 
 __all__ = ["ConfigError", "Problem", "Settings", "load", "settings_of"]
@@ -40,6 +42,7 @@ class Settings:
     data: Path
     database_url: str
     sounds: Path
+    campaign: CampaignRules = field(default_factory=CampaignRules)
 
 
 def load(file: Path, *, sounds: Path | None = None) -> Settings:
@@ -80,10 +83,14 @@ def settings_of(
     reader = PlanReader(file, lines, raw, sounds, mended)
     plan = reader.plan(version)
     tickets = ticket_policy(reader, plan.menus if plan is not None else None)
+    calls = campaign_rules(raw, reader.wrong)
+    if plan is not None:
+        calendar = tickets.calendar if tickets is not None else None
+        plan = replace(plan, campaign=campaign_plan(raw, calendar, str(file), reader.wrong))
     knowledge = knowledge_plan(raw.knowledge, file.parent, reader.wrong)
     problems += reader.problems
     if problems or plan is None or tickets is None:
         raise ConfigError(problems)
     data = (file.parent / raw.hotline.data).resolve()
     url = raw.database.url or f"sqlite:///{data / 'hotline.db'}"
-    return Settings(file, raw, plan, tickets, knowledge, data, url, sounds)
+    return Settings(file, raw, plan, tickets, knowledge, data, url, sounds, calls)

@@ -117,8 +117,9 @@ def _put_right(table: Any, fault: Any, found: Mended) -> None:
         around = around[part]
     name = path[-1]
     bound, step = _BOUNDS.get(fault["type"], ("", 0))
-    if bound:
-        around[name] = fault["ctx"][bound] + step
+    limit = fault["ctx"][bound] if bound else None
+    if isinstance(limit, int | float):  # a date's bound is told as a text
+        around[name] = limit + step
         return
     kind = _kind_at(path)
     if fault["loc"][-1] == "[key]" or kind is None or not (isinstance(around, list) or _needed(path)):
@@ -183,7 +184,7 @@ def _stand_in(kind: Any, number: int) -> tuple[Any, set[str]]:
                     names |= more
             return entry, names
         if get_origin(one) is Literal:
-            return get_args(one)[-1], set()  # of rights and ways: the one that asks for nothing else
+            return get_args(one)[-1], set()  # of rights and ways: the one that asks for the least
         if get_origin(one) is list:
             item, names = _stand_in(get_args(one)[0], number)
             return [item], names

@@ -222,6 +222,7 @@ class PlanReader:
         self._doubles("destinations", [one.id for one in raw.destinations], "id")
         extensions = {extension.id for extension in raw.extensions}
         phones = extensions | {agent.id for agent in raw.agents}
+        organisations = {organisation.id for organisation in raw.organisations}
         for index, one in enumerate(raw.destinations):
             place: TomlPath = ("destinations", index)
             if one.ways != ["ticket"] and (one.extension is None) == (one.number is None):
@@ -232,6 +233,10 @@ class PlanReader:
                 self.wrong((*place, "number"), "can be reached over [trunk] only, and there is none")
             if one.id in phones:
                 self.wrong((*place, "id"), f"{one.id} is a phone of ours; choose another name")
+            if "ticket" in one.ways and one.unit is None:
+                self.wrong((*place, "ways"), "has ticket: name the organisation that gets it (unit = …)")
+            elif one.unit is not None and one.unit not in organisations:
+                self.wrong((*place, "unit"), f"{one.unit} is not among [[organisations]]")
         return {
             one.id: Destination(
                 one.id,
@@ -241,6 +246,8 @@ class PlanReader:
                 tuple(one.ways),
                 one.number or "",
                 AgentId(one.extension) if one.extension is not None else None,
+                one.unit or "",
+                one.urgency or ("critical" if one.kind == "emergency" else "normal"),
             )
             for one in raw.destinations
         }

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
+from tickets.campaign import USUAL
 from tickets.follow_up import FollowUpRules
 from tickets.query_guard import QueryRules
 from tickets.repeats import RepeatRules
@@ -165,7 +166,9 @@ def _usual_reasons() -> list[str | ReasonSection]:
     return [*AgentRules().not_ready_reasons]
 
 
-SupervisorRight = Literal["listen", "whisper", "barge", "force", "release", "move", "skills", "notice", "audit"]
+SupervisorRight = Literal[
+    "listen", "whisper", "barge", "force", "release", "move", "skills", "notice", "follow_up", "audit"
+]
 
 
 class SupervisorSection(Section):
@@ -175,9 +178,7 @@ class SupervisorSection(Section):
     name: Annotated[str, Field(min_length=1, max_length=60)]
     phone: Extension | None = None  # where he listens
     queues: list[str] = Field(default_factory=lambda: ["*"], min_length=1)  # on which he may act; "*" = all
-    rights: list[Literal["listen", "whisper", "barge", "force", "release", "move", "skills", "notice", "audit"]] = (
-        Field(min_length=1)
-    )
+    rights: list[SupervisorRight] = Field(min_length=1)
 
 
 class SupervisionSection(Section):
@@ -245,9 +246,11 @@ class DestinationSection(Section):
     name_zh: str
     name_en: str
     kind: Literal["unit", "platform", "emergency"] = "unit"
-    ways: list[Literal["transfer", "three_way", "ticket"]] = Field(min_length=1)
+    ways: list[Literal["ticket", "transfer", "three_way"]] = Field(min_length=1)
     extension: Extension | None = None
     number: Annotated[str, Field(pattern=r"^[+]?[0-9]{2,20}$")] | None = None
+    unit: str | None = None  # way "ticket": the organisation that gets it
+    urgency: Literal["normal", "urgent", "critical"] | None = None  # of such a ticket at least; emergency = critical
 
 
 class TrunkSection(Section):
@@ -477,6 +480,28 @@ class KnowledgeSection(Section):
     public_all_per_s: Annotated[float, Field(ge=1, le=10_000)] = 50.0
 
 
+class CampaignSection(Section):
+    """[citizens.campaign]: see `controller.plan.CampaignPlan`, `acd.campaign` and `tickets.campaign.CampaignRules`."""
+
+    on: bool = False
+    hours: dict[str, Any] = Field(default_factory=lambda: {"mon-sun": ["09:00-12:00", "14:00-20:00"]})
+    working_days: bool = True
+    at_once: Annotated[int, Field(ge=1, le=1000)] = 2
+    per_minute: Annotated[int, Field(ge=1, le=10_000)] = 6
+    lines: Annotated[int, Field(ge=1, le=100_000)] = 30
+    keep_free: Annotated[int, Field(ge=0, le=100_000)] = 10
+    attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    gaps_min: list[Annotated[float, Field(gt=0, le=20_160)]] = Field(
+        default_factory=lambda: [60.0, 1440.0], min_length=1
+    )
+    keep_days: Annotated[float, Field(gt=0, le=60)] = 7.0
+    ring_s: Annotated[int, Field(ge=5, le=120)] = 30
+    reasons: list[Literal["dissatisfied", "redone", "late", "supervised", "sample"]] = Field(
+        default_factory=lambda: sorted(one.value for one in USUAL), min_length=1
+    )
+    never: list[str] = Field(default_factory=list)
+
+
 class CitizensSection(Section):
     """[citizens]: see `RepeatRules`, `QueryRules` and `FollowUpRules`, which it makes."""
 
@@ -489,6 +514,7 @@ class CitizensSection(Section):
     follow_up_after_h: Annotated[float, Field(ge=0, le=720)] = 24.0
     follow_up_within_days: Annotated[float, Field(gt=0, le=365)] = 14.0
     follow_up_sample: Annotated[float, Field(ge=0, le=1)] = 0.2
+    campaign: CampaignSection = Field(default_factory=CampaignSection)
 
     @property
     def repeats(self) -> RepeatRules:

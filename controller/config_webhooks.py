@@ -10,12 +10,13 @@ from controller.config_sections import WebhookSection
 from controller.toml_lines import Path as TomlPath
 from tickets.flow import OPENED
 from tickets.moves import TicketInput
+from tickets.schedule import REMINDERS
 from tickets.webhook import Hook, secret_of
 
 Wrong = Callable[[TomlPath, str], None]
 
-CAUSES = frozenset({OPENED, *(one.value for one in TicketInput)})
-"""Every cause that a move can have."""
+CAUSES = frozenset({OPENED, *(one.value for one in TicketInput)}) | REMINDERS
+"""Every cause that a move can have, and every kind of reminder."""
 
 
 def listeners(raw: Sequence[WebhookSection], wrong: Wrong) -> Callable[[str], tuple[str, ...]]:

@@ -28,7 +28,7 @@ import tickets.exchange.tables
 import tickets.incidents_sql  # its tables and those of the terms join the others of the room
 import tickets.ownership_sql
 import tickets.sql
-from controller import audit_rows, desk_notice_rows, import_rows, notice_rows, override_rows
+from controller import audit_rows, campaign_rows, desk_notice_rows, import_rows, notice_rows, override_rows
 
 if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
     import psycopg
@@ -45,6 +45,7 @@ METADATAS: tuple[MetaData, ...] = (
     audit_rows.metadata,
     override_rows.metadata,
     notice_rows.metadata,
+    campaign_rows.metadata,
     desk_notice_rows.metadata,
     import_rows.metadata,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from sqlalchemy import Connection
@@ -29,7 +29,10 @@ Work = Callable[[Connection], MassIncident]
 
 
 class HotlineEvents:
-    """See `web.event_desk.EventDesk`. `over` tells the switchboard that an incident is closed, by its id."""
+    """See `web.event_desk.EventDesk`. `over` tells the switchboard that an incident is closed, by its id.
+
+    `changed` hears which tickets a write has changed, after its commit.
+    """
 
     def __init__(
         self,
@@ -39,8 +42,11 @@ class HotlineEvents:
         over: Callable[[str], None],
         rules: RepeatRules | None = None,
         follow_up: FollowUpRules | None = None,
+        *,
+        changed: Callable[[Iterable[TicketNumber]], None] = lambda numbers: None,
     ) -> None:
         self._store, self._policy, self._clock, self._over = store, policy, clock, over
+        self._changed = changed
         self._rules, self._follow_up = rules or RepeatRules(), follow_up or FollowUpRules()
         # A person waits for it and is told when it fails: nothing to keep for later.
         self._write: Operation[Work, MassIncident] = Operation(
@@ -71,21 +77,31 @@ class HotlineEvents:
     async def open_incident(self, title: str, numbers: Sequence[TicketNumber], actor: Actor) -> MassIncident:
         """Make an incident of these tickets."""
         at = self._clock()
-        return await self._do(
+        made = await self._do(
             lambda connection: incidents_sql.open_incident(connection, title, numbers, actor, at, self._policy)
         )
+        self._changed(dict.fromkeys(numbers))
+        return made
 
     async def join(self, number: TicketNumber, other: TicketNumber, actor: Actor) -> MassIncident:
         """One click."""
         at = self._clock()
-        return await self._do(lambda connection: incidents_sql.join(connection, number, other, actor, at, self._policy))
+        joined = await self._do(
+            lambda connection: incidents_sql.join(connection, number, other, actor, at, self._policy)
+        )
+        self._changed((number, other))
+        return joined
 
     async def close_incident(self, id: str, reply: str, actor: Actor) -> MassIncident:
         """One reply to all."""
         at = self._clock()
+        answered: list[TicketNumber] = []
         closed = await self._do(
-            lambda connection: incidents_sql.close_incident(connection, id, reply, actor, at, self._policy)
+            lambda connection: incidents_sql.close_incident(
+                connection, id, reply, actor, at, self._policy, answered.append
+            )
         )
+        self._changed(answered)
         self.end_notices(id)
         return await self._settle(closed)
 
@@ -115,9 +131,12 @@ class HotlineEvents:
 
     async def _settle(self, incident: MassIncident) -> MassIncident:
         while not incident.settled:
-            incident = await self._do(
-                partial(incidents_sql.settle, id=incident.id, at=self._clock(), policy=self._policy)
+            answered: list[TicketNumber] = []
+            work = partial(
+                incidents_sql.settle, id=incident.id, at=self._clock(), policy=self._policy, tell=answered.append
             )
+            incident = await self._do(work)
+            self._changed(answered)
         return incident
 
     async def _do(self, work: Work) -> MassIncident:

@@ -22,11 +22,13 @@ from agents.roster import Roster
 from controller.plan import NumberPlan, Plan, QueuePlan
 from controller.seats import Seats
 from controller.supervision import Supervision
+from ivr.follow_up import Dialogue
 from ivr.menu import Menu, Position
 from pbx.call import CallInput, CallMark, CallRecord, CallState, moved
 from pbx.callback import CallbackRequest
+from pbx.campaign import CampaignRest
 from pbx.commands import Command, SaveCall
-from pbx.ids import AgentId, CallId, ChannelName, QueueId
+from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId
 from pbx.memory import ENDED_KEPT, NOTICES_KEPT, DeskNotice, SaveDeskNotice
 from pbx.notice import Incident, Registration
 from recordings.policy import Milestone
@@ -107,6 +109,15 @@ class Outbound:
 
 
 @dataclass(slots=True)
+class Campaign:
+    """The automatic voice follow-up (`controller.campaign`): who has paused it, and the calls that it has placed."""
+
+    rest: CampaignRest = CampaignRest(ActorId(""), 0.0)
+    placed: deque[float] = field(default_factory=lambda: deque(maxlen=1000))  #: when, oldest first
+    known: dict[str, None] = field(default_factory=dict)  #: requests that there are or were
+
+
+@dataclass(slots=True)
 class LiveCall:
     """One call in progress. `record` is what will be stored; the rest is forgotten when the call ends."""
 
@@ -149,6 +160,7 @@ class LiveCall:
     announce_at: float | None = None  #: when he is told his place next
     comfort_at: float | None = None  #: when he hears the next word of comfort
     query: TicketQuery | None = None  #: he queries a ticket
+    follow_up: Dialogue | None = None  #: the hotline has called him, and asks how satisfied he is
     dialog: Dialog | None = None  #: he is being asked about a call-back
     stood: CallRecord | None = None  #: as he stood in the line, until he hears the menu to which he wanted to go back
     away: str = ""  #: he cannot be served now, and is given this instead (`controller.turned_away`)
@@ -173,6 +185,8 @@ class LiveCall:
         """What the channel shall carry, so that a restarted controller finds the call again."""
         record = self.record
         node = self.position.encode() if self.position and record.queue is None else ""
+        if self.follow_up is not None and record.queue is None:
+            node = self.follow_up.encode()
         return CallMark(
             record.dialled,
             record.language,
@@ -218,6 +232,7 @@ class House:
         self.placed: set[CallId] = set()  #: calls that have been placed for them, and are not over
         self.clocks: dict[str, int] = {}  #: the generation of each request's timer
         self.callback_clock = 0
+        self.campaign = Campaign()
         self.incidents: dict[str, Incident] = {}  #: the notices that hold, oldest first
         self.registered: dict[str, dict[str, Registration]] = {}  #: by notice and number
         self.talks = {queue.id: Talks(queue.expected_talk_s) for queue in plan.queues.values()}

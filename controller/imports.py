@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-PIECE_S = 0.08
+PIECE_S = 0.05
 """What a piece shall take of the writer; at most 0.2 s are wanted, and the machine may be slower in the next one."""
 
 FIRST_ROWS, MOST_ROWS = 10, 200

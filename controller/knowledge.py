@@ -32,7 +32,9 @@ from pbx.ids import TicketNumber
 from tickets import sql as ticket_rows
 from tickets.deadlines import Limit, Unit, due
 from tickets.moves import TicketState
-from tickets.ticket import TicketPolicy, TicketType
+from tickets.organisations import OrgKind
+from tickets.sight import part_of
+from tickets.ticket import Ticket, TicketPolicy, TicketType
 from web.backend import NotFound, Unavailable
 from web.knowledge_backend import Ending, Imported, Wanted
 
@@ -119,15 +121,28 @@ class KnowledgeDesk:
 
     # ---------------------------------------------------------------- entries
 
+    def served_by(self, org: str) -> frozenset[str] | None:
+        """The units of a hotline."""
+        tree = self._tickets.organisations
+        if not org or not len(tree):
+            return None
+        found = tree.get(org)
+        if found is None or found.kind is not OrgKind.UNIT:
+            return tree.served(org)
+        above = tree.hotline(org)
+        return tree.served(above) if above is not None else None
+
     async def search(self, wanted: Wanted) -> Sequence[Entry]:
         """The best entries."""
         regions = regions_of(wanted.region) if wanted.region else ()
         allowed = Filter(self.today(), wanted.public, regions, wanted.unit, wanted.language)
         return await self._read(find, wanted.text, allowed, self._vocabulary, wanted.limit)
 
-    async def entries(self, states: Sequence[KnowledgeState], unit: str, after: int, limit: int) -> Sequence[Entry]:
+    async def entries(
+        self, states: Sequence[KnowledgeState], unit: str, after: int, limit: int, served: frozenset[str] | None = None
+    ) -> Sequence[Entry]:
         """Entries by number."""
-        return await self._read(sql.list_entries, states=states, unit=unit, after=after, limit=limit)
+        return await self._read(sql.list_entries, states=states, unit=unit, after=after, limit=limit, served=served)
 
     async def entry(self, no: int) -> tuple[Sequence[Entry], Sequence[KnowledgeMove]]:
         """One entry, whole."""
@@ -185,6 +200,8 @@ class KnowledgeDesk:
                 raise NotFound("ticket")
             if actor.role is Role.UNIT and ticket.lead_unit != actor.unit:
                 raise NotFound("ticket")  # a unit is told nothing of tickets that are not its own
+            if actor.served is not None and not self._sees(actor.unit, ticket):
+                raise NotFound("ticket")
             if ticket.type is not TicketType.INQUIRY:
                 raise KnowledgeRefused("not_an_inquiry", "Only the answers to inquiries become entries.")
             if ticket.state not in (TicketState.RESOLVED, TicketState.ARCHIVED):
@@ -195,6 +212,9 @@ class KnowledgeDesk:
             return sql.begin(connection, changed(said, wanted), actor, at, self._policy, ticket=number)
 
         return await self._do(work)
+
+    def _sees(self, org: str, ticket: Ticket) -> bool:
+        return part_of(org, ticket, self._tickets) is not None
 
     # ---------------------------------------------------------------- figures
 
@@ -226,9 +246,11 @@ class KnowledgeDesk:
 
     # ---------------------------------------------------------------- questions without answer
 
-    async def tasks(self, unit: str, state: TaskState | None, after: int, limit: int) -> Sequence[Task]:
+    async def tasks(
+        self, unit: str, state: TaskState | None, after: int, limit: int, served: frozenset[str] | None = None
+    ) -> Sequence[Task]:
         """Questions by number."""
-        return await self._read(tasks_sql.list_tasks, unit=unit, state=state, after=after, limit=limit)
+        return await self._read(tasks_sql.list_tasks, unit=unit, state=state, after=after, limit=limit, served=served)
 
     async def task(self, no: int) -> tuple[Task, Sequence[TaskMove]]:
         """One question, whole."""
@@ -276,10 +298,12 @@ class KnowledgeDesk:
 
     # ---------------------------------------------------------------- files
 
-    async def export(self, format: Format, states: Sequence[KnowledgeState], unit: str) -> bytes:
+    async def export(
+        self, format: Format, states: Sequence[KnowledgeState], unit: str, served: frozenset[str] | None = None
+    ) -> bytes:
         """Entries as a file."""
         wanted = states or (KnowledgeState.PUBLISHED,)
-        found = await self._read(sql.list_entries, states=wanted, unit=unit, limit=MOST_LISTED)
+        found = await self._read(sql.list_entries, states=wanted, unit=unit, limit=MOST_LISTED, served=served)
         return await _converted(format, sheet.written, found, format)
 
     async def take_in(self, format: Format, data: bytes, actor: Editor, submit: bool, anew: bool) -> Imported:

@@ -15,25 +15,32 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
+from controller.config_secrets import key_of
 from controller.config_sections import ExchangeSection
 from controller.database import StoreError
 from controller.outgoing import Outgoing
+from controller.peer_files import FileDesk, Sent, Standing, encoded, send_file, standing_of
 from controller.records import Records
+from tickets.exchange.effect import file_of
 from tickets.exchange.inbox import Arrival, Receipt
-from tickets.exchange.messages import MessageRefused, decode
+from tickets.exchange.messages import MessageRefused, decode, encode
 from tickets.exchange.outbox import Waiting
-from tickets.exchange.signing import SIGNATURE, Key, is_answer, sign, sign_answer, verify
+from tickets.exchange.signing import MESSAGE, SIGNATURE, Key, is_answer, piece, sign, sign_answer, verify
 from tickets.exchange.threads import Retry
+from tickets.ticket import Attachment
 
 log = logging.getLogger(__name__)
 
-PATH = "/api/exchange/messages"
-"""Where an installation takes messages, below its address."""
+PATH, FILES = "/api/exchange/messages", "/api/exchange/files"
+"""Where an installation takes messages and files, below its address."""
 
 ANSWER_BYTES = 4096
 """Of an answer so much is read at most."""
@@ -69,10 +76,11 @@ class PeerExchange:
         peers: Sequence[Peer],
         records: Records,
         clock: Callable[[], float],
+        files: FileDesk,
         rules: PeerRules | None = None,
         spread: Callable[[], float] = random.random,
     ) -> None:
-        self.name = name
+        self.name, self._files = name, files
         self.peers = {one.id: one for one in peers}
         self._keys = {key.id: key for one in peers for key in one.keys}
         self._records, self._clock, self._rules, self._spread = records, clock, rules or PeerRules(), spread
@@ -107,9 +115,24 @@ class PeerExchange:
         message = decode(raw)
         if message.sender != signed.key.peer or message.receiver != self.name:
             raise MessageRefused("wrong_parties")
+        file = file_of(message)
+        if file is not None and self._files.takes(file) and not await self._files.has(file.sha256):
+            raise MessageRefused("file_missing")  # it comes first; so what is acknowledged is whole
         until = signed.at + 2 * self._rules.window_s  # after it the time alone refuses the same request
         receipt = await self._records.receive_message(Arrival(message, signed.key.id, signed.nonce, until, now))
         return receipt, lambda status, body: sign_answer(signed.key, status, body, signed.nonce)
+
+    async def take_piece(
+        self, headers: Mapping[str, str], file: Attachment, offset: int, data: bytes
+    ) -> tuple[bytes, str]:
+        """Take a piece of a file in: the answer, and its signature.
+
+        Raises `NotTrusted`, `MessageRefused` (wrong_file), OSError.
+        """
+        what = piece(file.sha256, file.kind, file.size, offset)
+        signed = verify(self._keys, headers, data, self._clock(), self._rules.window_s, what)
+        body = encoded(await self._files.take(signed.key.peer, file, offset, data))
+        return body, sign_answer(signed.key, 200, body, signed.nonce)
 
     # ------------------------------------------------------------ out
 
@@ -124,7 +147,7 @@ class PeerExchange:
         try:
             while True:
                 waiting = await self._records.due_messages(peer.id, self._clock())
-                for one in waiting:
+                for one in sorted(waiting, key=_with_file):  # a ticket does not wait behind a film
                     await self._deliver(peer, one)
                 if not waiting:
                     return await self._records.next_message(peer.id)
@@ -135,9 +158,16 @@ class PeerExchange:
             return self._clock() + self._rules.away_s
 
     async def _deliver(self, peer: Peer, one: Waiting) -> None:
-        error = await self._send(peer, one.message.encode())
+        body, sent = one.message.encode(), Sent()
+        if _with_file(one) and (file := file_of(decode(body))) is not None:
+            sent = await send_file(self._files, file, partial(self._put, peer))
+            if sent.more:
+                return
+            if sent.refused == "file_lost":
+                body = _without_file(body)
+        error = sent.error or await self._send(peer, body)
         if not error:
-            await self._records.message_acknowledged(one, self._clock())
+            await self._records.message_acknowledged(one, self._clock(), sent.refused)
             return
         log.warning(
             "a message to peer %s was not delivered: %s (try %d)",
@@ -151,17 +181,31 @@ class PeerExchange:
 
     async def _send(self, peer: Peer, body: bytes) -> str:
         """Send once; the code of what went wrong, empty when the peer has it."""
+        answer = await self._ask(peer, "POST", PATH, body, "application/json")
+        return answer if isinstance(answer, str) else ""
+
+    async def _put(self, peer: Peer, one: Attachment, offset: int, data: bytes) -> Standing | str:
+        """Send a piece of a file once; how it stands there, or the code of what went wrong."""
+        path = f"{FILES}/{one.sha256}?kind={quote(one.kind, safe='')}&size={one.size}&offset={offset}"
+        what = piece(one.sha256, one.kind, one.size, offset)
+        answer = await self._ask(peer, "PUT", path, data, "application/octet-stream", what)
+        return answer if isinstance(answer, str) else standing_of(answer) or "answer_not_signed"
+
+    async def _ask(
+        self, peer: Peer, method: str, path: str, body: bytes, type: str, what: str = MESSAGE
+    ) -> bytes | str:
+        """The peer's signed answer to a request; the code of what went wrong as a text."""
         assert self._client is not None
         key, nonce = peer.keys[0], secrets.token_urlsafe(18)
-        headers = {**sign(key, body, self._clock(), nonce), "Content-Type": "application/json"}
-        url = peer.url.rstrip("/") + PATH
+        headers = {**sign(key, body, self._clock(), nonce, what), "Content-Type": type}
+        url = URL(peer.url.rstrip("/") + path, encoded=True)
         try:
-            async with self._client.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            async with self._client.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
                 answer = await response.content.read(ANSWER_BYTES)
                 if response.status != 200:
                     return _error(answer) or f"status_{response.status}"
                 good = is_answer(key, 200, answer, nonce, response.headers.get(SIGNATURE, ""))
-                return "" if good else "answer_not_signed"
+                return answer if good else "answer_not_signed"
         except TimeoutError:
             return "timeout"
         except aiohttp.ClientError:
@@ -174,16 +218,26 @@ def peers_of(section: ExchangeSection, folder: Path) -> tuple[list[Peer], PeerRu
     for one in section.peers:
         keys = []
         for key in one.keys:
-            file = folder / key.file
             try:
-                if file.stat().st_mode & 0o077:
-                    raise ValueError(f"[[exchange.peers]] key {key.id}: others can read {file.name}; chmod 600 it")
-                keys.append(Key(key.id, one.id, file.read_bytes().strip()))
+                keys.append(key_of(key, one.id, folder))
             except OSError as error:
                 raise ValueError(f"[[exchange.peers]] key {key.id} cannot be read: {error.strerror}") from None
+            except ValueError as error:
+                raise ValueError(f"[[exchange.peers]] key {key.id}: {error}") from None
         found.append(Peer(one.id, one.url, tuple(keys)))
     retry = Retry(section.retry_first_s, section.retry_last_s)
     return found, PeerRules(section.window_s, section.timeout_s, retry=retry)
+
+
+def _with_file(one: Waiting) -> bool:
+    return '"file_sha256"' in one.message
+
+
+def _without_file(raw: bytes) -> bytes:
+    """The message of a file that is lost here: that there was one is told all the same."""
+    message = decode(raw)
+    kept = {name: value for name, value in message.body.items() if name not in ("file_sha256", "file_size")}
+    return encode(replace(message, body=kept))
 
 
 def _error(answer: bytes) -> str:

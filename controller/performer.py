@@ -16,17 +16,20 @@ from pathlib import Path
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from controller.campaign_rows import Saved
 from controller.database import StoreError
 from controller.records import Records
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
+from pbx.campaign import SaveCampaign
 from pbx.commands import (
     Command,
     DropListing,
     ExchangeCommand,
     FinishRecording,
+    HandOverTicket,
     OpenTicket,
     QueryTicket,
     Reply,
@@ -35,7 +38,7 @@ from pbx.commands import (
     SaveListing,
     Wake,
 )
-from pbx.events import CallbackStored, Event, TicketOpened, TicketQueried
+from pbx.events import CallbackStored, Event, TicketHandedOver, TicketOpened, TicketQueried
 from pbx.ids import CallId, RequestId, TicketNumber
 from pbx.memory import SaveDeskNotice
 from pbx.notice import NoticeRegistered, Registration, SaveNotice, SaveRegistration
@@ -45,6 +48,9 @@ from recordings.naming import recording_path
 from recordings.recogniser import RecogniserError
 from recordings.sql import RecordingRow
 from recordings.transcriber import TranscriptWorker
+from tickets.deadlines import CalendarError
+from tickets.texts import TicketRefused
+from tickets.ticket import Ticket
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +116,8 @@ class Performer:
                 self._save(command)
             case OpenTicket():
                 self._open_ticket(command)
+            case HandOverTicket():
+                self._records.hand_over(command).add_done_callback(partial(self._handed_over, command))
             case Reply():
                 future = self._requests.pop(command.request, None)
                 if future is not None and not future.done():
@@ -132,6 +140,8 @@ class Performer:
                 self._save_registration(command)
             case SaveCallback():
                 self._save_callback(command)
+            case SaveCampaign():
+                self._records.save_campaign(command.rest)
             case QueryTicket():
                 self._start(self._query(command))
             case Wake():
@@ -189,13 +199,13 @@ class Performer:
     def _save_callback(self, command: SaveCallback) -> None:
         self._records.save_callback(command.callback).add_done_callback(partial(self._callback_saved, command.callback))
 
-    def _callback_saved(self, callback: CallbackRequest, saved: asyncio.Future[None]) -> None:
+    def _callback_saved(self, callback: CallbackRequest, saved: asyncio.Future[Saved]) -> None:
         if saved.cancelled():
             return
         error = saved.exception()
         if error is None:
-            state = callback.state.value
-            self.post(CallbackStored(callback.id, len(callback.attempts), state, self._clock()))
+            kept = saved.result().request
+            self.post(CallbackStored(kept.id, len(kept.attempts), kept.state.value, self._clock()))
         else:
             log.error("call-back %s: not stored: %s", callback.id, error, extra={"action": "callback_not_stored"})
 
@@ -223,6 +233,23 @@ class Performer:
                 self._save(SaveCall(replace(ended, ticket=opened.result())))
         else:
             log.error("call %s: no ticket yet: %s", call, error, extra={"action": "ticket_not_opened"})
+
+    def _handed_over(self, command: HandOverTicket, done: asyncio.Future[Ticket]) -> None:
+        if done.cancelled():
+            return
+        error, number, code = done.exception(), None, ""
+        if error is None:
+            number = done.result().number
+        elif isinstance(error, TicketRefused):
+            code = error.code
+        else:
+            code = "calendar" if isinstance(error, CalendarError) else "store_unavailable"
+            log.error("call %s: not handed over: %s", command.opening.call, error, extra={"action": "not_handed_over"})
+        asked = command.opening
+        event = TicketHandedOver(
+            asked.call, command.destination, asked.agent, number, code, command.request, self._clock()
+        )
+        self.post(event)
 
     async def _nobody_looks_up(self, command: QueryTicket) -> TicketQueried:
         return TicketQueried(command.call, command.serial, "away", "", None, self._clock())

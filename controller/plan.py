@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from acd.callback import CallbackRules
 from acd.callers import Listed
+from acd.campaign import Attempts, Pace
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY, Policy
 from acd.relax import RelaxStep
@@ -22,6 +23,7 @@ from ivr.hours import OpeningHours
 from ivr.menu import Menu
 from pbx.ids import ActorId, AgentId, QueueId
 from recordings.policy import RecordingPolicy
+from tickets.calendars import Calendar
 
 MESSAGE, CALL_BACK, VOICE_MESSAGE, WAIT = "message", "callback", "voice-message", "wait"
 """What a caller is given whom nobody can serve now (`controller.turned_away`); ``wait`` = he joins the line anyway."""
@@ -76,6 +78,21 @@ class CallbackPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class CampaignPlan:
+    """The automatic voice follow-up. `on`: whether there is any; it dials as `CallbackPlan` says.
+
+    `hours`: when citizens are called; `calendar`: only on its working days, None = on every day.
+    """
+
+    on: bool = False
+    hours: OpeningHours = field(default_factory=OpeningHours)
+    calendar: Calendar | None = None
+    pace: Pace = field(default_factory=Pace)
+    attempts: Attempts = field(default_factory=Attempts)
+    ring_s: int = 30
+
+
+@dataclass(frozen=True, slots=True)
 class QueuePlan:
     """One queue (技能组). Times in seconds."""
 
@@ -114,7 +131,8 @@ class Destination:
     """Whom a call may be handed over to beside agents: a handling unit, the provincial platform, 110/119/120/122.
 
     `kind`: ``unit``, ``platform``, ``emergency``. `ways` of ``transfer``, ``three_way``, ``ticket`` (`domain.md` 3.5).
-    `extension`: a phone of ours; None = `number` is dialled over the trunk.
+    `extension`: a phone of ours; None = `number` is dialled over the trunk. `unit`: the organisation that a ticket is
+    given to, empty = none; `urgency`: how urgent such a ticket is at least (`tickets.ticket.Urgency`).
     """
 
     id: str
@@ -124,6 +142,8 @@ class Destination:
     ways: tuple[str, ...]
     number: str = ""
     extension: AgentId | None = None
+    unit: str = ""
+    urgency: str = "normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +193,7 @@ class Plan:
     timezone: str = "Asia/Shanghai"
     notice: str = "recording-notice"  #: the prompt that announces the recording, in direct mode
     callback: CallbackPlan = field(default_factory=CallbackPlan)
+    campaign: CampaignPlan = field(default_factory=CampaignPlan)
     voice_message: VoiceMessagePlan = field(default_factory=VoiceMessagePlan)
     survey: bool = True
     read_ticket: bool = True

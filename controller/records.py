@@ -7,7 +7,7 @@ once it is certain comes as a future that resolves after the commit.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,15 +24,18 @@ import tickets.list_sql as list_rows
 import tickets.outbox_sql as outbox_sql
 import tickets.ownership_sql as ownership_rows
 import tickets.sql as ticket_rows
-from controller import audit_rows, desk_notice_rows, notice_rows, override_rows
+import tickets.steps_sql as steps_sql
+from controller import audit_rows, campaign_rows, desk_notice_rows, notice_rows, override_rows
 from controller.audit_rows import AuditRow
+from controller.campaign_rows import Saved
 from controller.import_rows import Import
 from controller.imports import Taken, in_pieces
 from controller.spool import Operation
 from controller.writer import Store
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
-from pbx.commands import OpenTicket
+from pbx.campaign import CampaignRest
+from pbx.commands import HandOverTicket, OpenTicket
 from pbx.events import CallerEntry
 from pbx.ids import CallId, TicketNumber
 from pbx.memory import CallLesson, DeskNotice
@@ -45,11 +48,12 @@ from tickets.exchange.inbox import Arrival, Receipt
 from tickets.exchange.outbox import PeerStanding, Waiting
 from tickets.flow import Intake
 from tickets.given import Move
+from tickets.hand_over_sql import hand_over_ticket
 from tickets.moves import Actor
 from tickets.ownership import Concern, HitRate, OwnershipRow, Suggestion
 from tickets.search import TicketFilter, TicketPage
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, checked_score
-from tickets.webhook import Due
+from tickets.webhook import Due, body_of, body_of_step
 
 TICKETS = "tickets"
 """The kind of files of tickets among all that are taken in."""
@@ -127,6 +131,7 @@ class _Sent:
     message: Waiting
     at: float
     error: str  # empty: the peer has it
+    note: str = ""
 
 
 def _sent(connection: Connection, sent: _Sent) -> None:
@@ -134,7 +139,7 @@ def _sent(connection: Connection, sent: _Sent) -> None:
     if sent.error:
         exchange_out.failed(connection, one.peer, one.thread, one.seq, sent.at, sent.error)
     else:
-        exchange_out.acknowledged(connection, one.peer, one.thread, one.seq, sent.at)
+        exchange_out.acknowledged(connection, one.peer, one.thread, one.seq, sent.at, sent.note)
 
 
 class Operations:
@@ -146,7 +151,12 @@ class Operations:
         self.no_recording = Operation("no_recording", call_rows.no_recording, TypeAdapter(CallId))
         self.save_listing = Operation("save_listing", listing_rows.save_listing, TypeAdapter(CallerEntry))
         self.drop_listing = Operation("drop_listing", listing_rows.drop_listing, TypeAdapter(str))
-        self.save_callback = Operation("save_callback", callback_rows.save_callback, TypeAdapter(CallbackRequest))
+
+        def save_callback(connection: Connection, request: CallbackRequest) -> Saved:
+            return campaign_rows.save_request(connection, request, policy)
+
+        self.save_callback = Operation("save_callback", save_callback, TypeAdapter(CallbackRequest), posts=True)
+        self.save_campaign = Operation("save_campaign", campaign_rows.save_rest, TypeAdapter(CampaignRest))
         self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow))
         self.save_transcript = Operation("save_transcript", _save_transcript, TypeAdapter(_Heard))
         self.score_ticket = Operation("score_ticket", _score_ticket, TypeAdapter(_Score))
@@ -162,6 +172,9 @@ class Operations:
 
         def open_ticket(connection: Connection, opening: OpenTicket) -> TicketNumber:
             return ticket_rows.open_ticket(connection, opening, policy)
+
+        def hand_over(connection: Connection, wish: HandOverTicket) -> Ticket:
+            return hand_over_ticket(connection, wish, policy)
 
         def change_ticket(connection: Connection, wish: _Change) -> Ticket:
             return ticket_rows.change_ticket(
@@ -188,6 +201,7 @@ class Operations:
         )
 
         self.open_ticket = Operation("open_ticket", open_ticket, TypeAdapter(OpenTicket), posts=True)
+        self.hand_over = Operation("hand_over", hand_over, TypeAdapter(HandOverTicket), posts=True)
         # A person waits for these and is told when they fail: nothing to keep for later.
         self.change_ticket: Operation[_Change, Ticket] = Operation("change_ticket", change_ticket, posts=True)
         self.close_ticket: Operation[_Close, Ticket] = Operation("close_ticket", close_ticket, posts=True)
@@ -225,6 +239,9 @@ class Records:
         """Called on the loop with every ticket that was moved, after the commit."""
         self.on_opened: Callable[[TicketNumber], None] = lambda number: None
         """Called on the loop with the number of every ticket that a call opened, after the commit."""
+        self.on_changed: Callable[[TicketNumber], None] = lambda number: None
+        """Called on the loop with the number of every ticket that something else than a person's own request for it may
+        have changed (a mass incident, a peer's message), after the commit."""
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on the loop after each commit that may have left something to be sent; gives what ends it."""
@@ -270,9 +287,19 @@ class Records:
 
     # ------------------------------------------------------------ call-backs
 
-    def save_callback(self, request: CallbackRequest) -> asyncio.Future[None]:
-        """Write a call-back request as it is now; resolves after the commit. Raises `StoreError`."""
-        return self._store.submit(self._do.save_callback, request)
+    def save_callback(self, request: CallbackRequest) -> asyncio.Future[Saved]:
+        """Write a call-back request as it is now; gives it as it is stored, after the commit. Raises `StoreError`.
+
+        One of the voice follow-up may be stored otherwise, and move its ticket (`campaign_rows.save_request`).
+        """
+        future = self._store.submit(self._do.save_callback, request)
+
+        def saved(done: asyncio.Future[Saved]) -> None:
+            if not done.cancelled() and done.exception() is None and (ticket := done.result().ticket) is not None:
+                self.on_ticket(ticket)
+
+        future.add_done_callback(saved)
+        return future
 
     async def open_callbacks(self) -> list[CallbackRequest]:
         """The requests that are not over, oldest first."""
@@ -281,6 +308,14 @@ class Records:
     async def callbacks(self, since: float, until: float) -> list[CallbackRequest]:
         """The requests made in [since, until), epoch seconds, oldest first."""
         return await self._store.read(callback_rows.list_callbacks, since, until)
+
+    def save_campaign(self, rest: CampaignRest) -> None:
+        """Write who has paused the voice follow-up."""
+        self._store.put(self._do.save_campaign, rest)
+
+    async def campaign(self, since: float, until: float) -> list[CallbackRequest]:
+        """The requests of the voice follow-up made in [since, until), epoch seconds, oldest first."""
+        return await self._store.read(campaign_rows.list_requests, since, until)
 
     # ------------------------------------------------------------ what a start must know
 
@@ -334,6 +369,14 @@ class Records:
 
         future.add_done_callback(opened)
         return future
+
+    def hand_over(self, wish: HandOverTicket) -> asyncio.Future[Ticket]:
+        """Have the call's ticket with a unit (工单流转); gives it as stored, after the commit.
+
+        The future raises `TicketRefused`, `CalendarError`, `StoreError` (``lost``: it is done when the database is
+        back, as `open_ticket` is).
+        """
+        return self._watched(self._store.submit(self._do.hand_over, wish))
 
     def change_ticket(
         self, number: TicketNumber, wanted: TicketChange, actor: Actor, *, at: float, version: int | None = None
@@ -395,6 +438,11 @@ class Records:
         future.add_done_callback(moved)
         return future
 
+    def changed(self, numbers: Iterable[TicketNumber]) -> None:
+        """Tickets that may have been changed by a write that is not of here, which is committed."""
+        for number in numbers:
+            self.on_changed(number)
+
     def score_ticket(self, call: CallId, score: int) -> None:
         """Store the caller's satisfaction in his call's ticket, if it has one. Raises `TicketRefused` (bad_score)."""
         self._store.put(self._do.score_ticket, _Score(call, checked_score(score)))
@@ -428,6 +476,10 @@ class Records:
         """Everything that was done to a ticket, in order."""
         return await self._store.read(ticket_rows.list_moves, number)
 
+    async def names_file(self, sha256: str) -> bool:
+        """Whether any ticket has a file with this digest."""
+        return await self._store.read(ticket_rows.names_file, sha256)
+
     # ------------------------------------------------------------ webhooks
 
     async def due_webhooks(self, hook: str, now: float) -> list[Due]:
@@ -438,11 +490,16 @@ class Records:
         """When the next message to a hook is to be sent; None where there is none."""
         return await self._store.read(outbox_sql.next_due, hook)
 
-    async def webhook_move(self, number: TicketNumber, seq: int) -> tuple[Ticket, TicketMove] | None:
-        """A ticket as it is now, and one of its moves; None if there is no such ticket or move."""
-        ticket = await self._store.read(ticket_rows.get_ticket, number)
-        move = await self._store.read(ticket_rows.one_move, number, seq)
-        return (ticket, move) if ticket is not None and move is not None else None
+    async def webhook_body(self, one: Due) -> bytes | None:
+        """What is to be sent, with the ticket as it is now; None if there is no such ticket, move or step."""
+        ticket = await self._store.read(ticket_rows.get_ticket, one.ticket)
+        if ticket is None:
+            return None
+        if one.step:
+            made = await self._store.read(steps_sql.one_step, one.ticket, one.step)
+            return body_of_step(ticket, made) if made is not None else None
+        move = await self._store.read(ticket_rows.one_move, one.ticket, one.seq)
+        return body_of(ticket, move) if move is not None else None
 
     def webhook_sent(self, one: Due) -> asyncio.Future[None]:
         """A message has been taken. Raises `StoreError`."""
@@ -495,8 +552,7 @@ class Records:
 
         def came(done: asyncio.Future[Receipt]) -> None:
             if not done.cancelled() and done.exception() is None:
-                for number in done.result().tickets:
-                    self.on_opened(number)
+                self.changed(done.result().tickets)
 
         future.add_done_callback(came)
         return future
@@ -513,9 +569,9 @@ class Records:
         """When the next message to a peer is to be sent; None where there is none."""
         return await self._store.read(exchange_out.next_due, peer)
 
-    def message_acknowledged(self, message: Waiting, at: float) -> asyncio.Future[None]:
-        """The peer has it. Raises `StoreError`."""
-        return self._store.submit(self._do.sent, _Sent(message, at, ""))
+    def message_acknowledged(self, message: Waiting, at: float, note: str = "") -> asyncio.Future[None]:
+        """The peer has it; `note`: the code of why it did not take its file. Raises `StoreError`."""
+        return self._store.submit(self._do.sent, _Sent(message, at, "", note))
 
     def message_failed(self, message: Waiting, next_at: float, error: str) -> asyncio.Future[None]:
         """It could not be delivered, and is sent again at `next_at`. Raises `StoreError`."""

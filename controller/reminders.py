@@ -24,9 +24,9 @@ from tickets.calendars import CalendarError
 from tickets.deadlines import ClockKind
 from tickets.given import Move
 from tickets.moves import OVER, SYSTEM, TicketInput
-from tickets.schedule import Schedule, Step
+from tickets.schedule import Made, Schedule, Step
 from tickets.sql import get_ticket, move_ticket
-from tickets.steps_sql import Made, make_step, plan_page, told, untold
+from tickets.steps_sql import make_step, plan_page, told, untold
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketPolicy
 from tickets.times import steps_of
@@ -80,7 +80,7 @@ class _Recount:
 
 
 class Reminders:
-    """The runner. `note` is for whoever has changed a ticket; `run` until cancelled."""
+    """The runner. `note` and `look_at` are for whoever has changed a ticket; `run` until cancelled."""
 
     def __init__(
         self,
@@ -96,6 +96,7 @@ class Reminders:
         self._made: dict[str, set[str]] = {}
         self._changed = asyncio.Event()
         self._opened: list[TicketNumber] = []
+        self._aside: set[TicketNumber] = set()  #: of these it was said that they cannot be read
         self._limits_dispatch = any(one.clock is ClockKind.DISPATCH for one in policy.deadlines.limits)
         self._noted: dict[str, Ticket] | None = {}  #: changes that came before the schedule was built; None = it is
 
@@ -123,8 +124,12 @@ class Reminders:
     def opened(self, number: TicketNumber) -> None:
         """A call has opened a ticket: it is looked at if anything limits the time until it is dispatched."""
         if self._limits_dispatch:
-            self._opened.append(number)
-            self._changed.set()
+            self.look_at(number)
+
+    def look_at(self, number: TicketNumber) -> None:
+        """A ticket may have changed, and whoever says so does not know how it is now."""
+        self._opened.append(number)
+        self._changed.set()
 
     @property
     def planned(self) -> int:
@@ -146,7 +151,8 @@ class Reminders:
             wait = LONGEST_WAIT_S if at is None else min(at - self._clock(), LONGEST_WAIT_S)
             if wait > 0:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), wait)
+                    async with asyncio.timeout(wait):  # not wait_for: it may swallow the end of this task
+                        await self._changed.wait()
                 continue
             await self._patiently(self._make_due)
 
@@ -167,6 +173,8 @@ class Reminders:
             for one in page:
                 self._made[one.ticket] = set(one.made)
                 self._schedule.plan(one.ticket, one.steps)
+                if one.fault:
+                    self._set_aside(one.ticket, one.fault)
             for one in page:
                 if one.known:
                     await self._recounted(one.ticket)
@@ -186,10 +194,29 @@ class Reminders:
 
     async def _look_at_opened(self) -> None:
         while self._opened:
-            ticket = await self._store.read(get_ticket, self._opened[0])
+            number = self._opened[0]
+            try:
+                ticket = await self._store.read(get_ticket, number)
+                if ticket is not None:
+                    self._plan(ticket)
+            except StoreError:
+                raise
+            except Exception as fault:  # the ticket's, and it would be the same next time: the others go on
+                self._set_aside(number, type(fault).__name__)
+            else:
+                self._aside.discard(number)
             del self._opened[0]
-            if ticket is not None:
-                self._plan(ticket)
+
+    def _set_aside(self, number: TicketNumber, fault: str) -> None:
+        """Nothing is said about a ticket that cannot be read, until it changes; that is said once."""
+        if number not in self._aside:
+            self._aside.add(number)
+            log.error(
+                "ticket %s cannot be read (%s): no reminders about it until it changes",
+                number,
+                fault,
+                extra={"action": "reminders.aside"},
+            )
 
     def _plan(self, ticket: Ticket) -> None:
         if ticket.state in OVER:

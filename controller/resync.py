@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from acd.line import HIGHEST_PRIORITY
 from agents.agent import Agent
 from agents.mark import decode, seat_of
 from agents.moves import AgentInput, AgentState
 from controller import (
+    adopted,
     callbacks,
     caller,
+    campaign,
     desk,
     held,
     hold_keys,
-    lessons,
     listen,
     notices,
     offers,
@@ -30,13 +30,12 @@ from controller import (
 from controller.house import Consulting, CurrentOffer, Holding, House, LiveCall, Outbound
 from controller.outbound import OUTBOUND
 from controller.recorded import finish_if_complete
-from ivr.menu import Message, Question, again, restore
-from pbx.call import CallMark, CallRecord, CallState, HoldSpan, Outcome
-from pbx.commands import CancelOffer, HangUp, MarkAgent, SaveCall, Wake
+from ivr.menu import Message, Question, again
+from pbx.call import CallState, HoldSpan
+from pbx.commands import CancelOffer, HangUp, MarkAgent, Wake
 from pbx.events import (
     Answer,
     CallEnded,
-    CallGone,
     CallsRestored,
     ExchangeConnected,
     ExchangeEnding,
@@ -44,12 +43,9 @@ from pbx.events import (
     KeysPressed,
     LiveChannel,
     Role,
-    TalkSeen,
     TimerKind,
 )
-from pbx.ids import AgentId, CallId, ChannelName, QueueId
-from recordings.naming import UnsafeName, parse_raw_name
-from recordings.policy import Milestone
+from pbx.ids import AgentId, CallId
 
 _OUR_CONTEXTS = ("p-idle", "p-ask", "p-play", "p-record", "p-hold", "p-dial", "p-join", "p-survey", "fallback")
 
@@ -100,7 +96,8 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         live.recording_stopped = True  # the channel is gone, so the exchange has closed its file
         live.legs = {leg: agent for leg, agent in live.legs.items() if leg in present}
         if call in unseen:
-            _talk_seen(live, unseen[call].talk, unseen[call].ended_at)
+            adopted.talk_seen(live, unseen[call].talk, unseen[call].ended_at)
+            campaign.gone(house, unseen[call])
         ended_at = unseen[call].ended_at if call in unseen else event.at
         talk.call_ended(house, CallEnded(call, 0, ended_at), now, unseen=call not in unseen)
     _free_agents(house, event.channels, now, talking=True)
@@ -111,9 +108,9 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
         elif legs[0].call not in house.calls:  # they wait for a citizen who is gone
             _let_go(house, [leg for leg in legs if leg.context in _AGENT_WAITS])
     for gone in event.gone:
-        _gone(house, gone)
+        adopted.gone(house, gone)
     for record in house.restored.values():
-        _never_seen_again(house, record, event.at)
+        adopted.never_seen_again(house, record, event.at)
     house.restored = {}
     _free_agents(house, event.channels, now, talking=False)
     listen.found(house, listeners, event.listened, event.at)
@@ -165,7 +162,7 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         rung = row.context not in _OUR_CONTEXTS
         if rung and (not row.mark or callbacks.of_call(house, row.call) is not None):
             return  # just being answered, or about to be: `CallArrived` or `OutboundAnswered` comes after this snapshot
-        live = _adopt(house, row, at)
+        live = adopted.adopt(house, row, at)
     ran_newest = 0 < live.step <= row.step
     news = row.answer if live.step <= row.step else None  # what we commanded since was in answer to it
     live.step = max(live.step, row.step)
@@ -176,11 +173,12 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     apart = [leg for leg in legs if not (row.bridged and leg.bridged)]
     waiting = [leg for leg in apart if leg.context in _AGENT_WAITS and leg.agent is not None]
     others = [leg for leg in legs if leg.bridged]
-    if live.record.direction == OUTBOUND and row.context not in _OUR_CONTEXTS:
+    if live.record.direction == OUTBOUND and row.context not in _OUR_CONTEXTS and not campaign.is_ours(live.call):
         live.state = CallState.DIALLING
         _placed(house, live, waiting, now)
         return
     placed = (live.record.direction, live.record.queue, live.record.joined_at) == (OUTBOUND, None, None)
+    placed = placed and live.follow_up is None
     if placed:
         _placed(house, live, waiting, now)
     elif waiting and row.context in ("p-hold", "p-join") and not row.bridged:
@@ -200,13 +198,15 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
     if row.bridged:
         _talking(house, live, row, others, at, now)
     elif row.context == "p-survey":
-        _talk_seen(live, row.talk, at)
+        adopted.talk_seen(live, row.talk, at)
         house.note(live)
         _in_survey(house, live, at, now)
     elif row.context == "p-dial":
         _offered(house, live, ringing, row.step, now)
     elif row.context == "p-hold":
         _waiting(house, live, at, now)
+    elif row.context == "fallback" and live.follow_up is not None:
+        pass  # nobody was there, and the dialplan lets him go by itself
     elif row.context == "fallback":
         _in_net(house, live, ringing, row.step, at, now)
     elif row.context == "p-record":
@@ -226,49 +226,6 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         caller.resume(house, live, at)
     else:  # p-idle, p-start: he stands still, so the report of what he did was lost
         _standing(house, live, news, row.step, at, now)
-
-
-def _talk_seen(live: LiveCall, seen: TalkSeen | None, at: float) -> None:
-    """Take the dialplan's note of a talk that ended unseen into the record; it knows better than we do."""
-    if seen is None:
-        return
-    record = live.record
-    released_at = seen.released_at or at
-    joined_at = record.joined_at or seen.joined_at
-    offers.close_offer(live, "answered", joined_at)
-    live.record = replace(
-        live.record,
-        agent=record.agent or seen.agent,
-        joined_at=joined_at,
-        released_at=record.released_at or released_at,
-        score=record.score or seen.score,
-        in_net=record.in_net or seen.in_net,
-    )
-    if live.talk_since is not None:
-        talk.span_ends(live, released_at)
-    elif not live.talks:
-        live.talks.append((joined_at, released_at))
-
-
-def _gone(house: House, gone: CallGone) -> None:
-    """A call that ended unseen: its record is completed from the dialplan's note, or made from it.
-
-    The dialplan notes more than is needed: of every call, and we erase a note only some time after we saw the end. Who
-    has seen it knows more than the note, which has no offers.
-    """
-    if gone.call in house.over:
-        return
-    known = house.restored.pop(gone.call, None)
-    if known is None and (gone.call in house.calls or CallMark.decode(gone.mark) is None):
-        return
-    live = _call_of(house, gone.call, gone.channel, gone.mark, gone.caller, known, gone.ended_at)
-    _talk_seen(live, gone.talk, gone.ended_at)
-    offers.close_offer(live, "lost", gone.ended_at)
-    ended = replace(live.record, ended_at=gone.ended_at, outcome=talk.outcome_of(live))
-    ended = held.record_over(turned_away.message_over(ended, gone.ended_at), gone.ended_at)
-    lessons.learned_of(house, ended)
-    house.ended(ended.call)
-    house.emit(SaveCall(ended, unless_ended=True))
 
 
 def _let_go(house: House, legs: Iterable[LiveChannel]) -> None:
@@ -322,64 +279,6 @@ def _placed(house: House, live: LiveCall, waiting: list[LiveChannel], now: float
         if leg.agent is not None and leg.agent == live.record.placed_by:
             live.outbound.leg = leg.channel
             desk.joined(house, leg.agent, live.call, leg.channel, now)
-
-
-def _adopt(house: House, row: LiveChannel, at: float) -> LiveCall:
-    """A call that an earlier controller, or nobody, knew."""
-    mark = CallMark.decode(row.mark)
-    live = _call_of(house, row.call, row.channel, row.mark, row.caller, house.restored.get(row.call), at)
-    request = callbacks.of_call(house, row.call)
-    if request is not None:  # the store may know the request, and not yet the call
-        live.record = replace(live.record, callback=request.id, caller=request.number)
-    record = live.record
-    house.calls[row.call] = live
-    house.emit(SaveCall(record))
-    live.priority = min(max(mark.priority, 0), HIGHEST_PRIORITY) if mark else 0
-    live.milestones.add(Milestone.ARRIVED)
-    number = house.number(record.dialled)
-    if record.outcome is Outcome.CALLBACK:
-        live.releasing = True  # he is being told so
-    elif turned_away.found(house, live):
-        pass
-    elif number.menu is not None and record.queue is None and mark is not None and mark.node:
-        live.menu = house.plan.menus[number.menu]
-        live.position, _ = restore(live.menu, mark.node, language=record.language)
-        live.position = replace(live.position, path=record.menu_path)
-    elif number.menu is None and record.queue is None:
-        live.after_notice = number.direct
-    live.ticket_asked = record.ticket is not None
-    if record.recording is not None:
-        live.recording = record.recording
-        live.recording_since = _begun(record.recording, at)
-    elif record.queue is not None:
-        live.milestones.add(Milestone.CONSENT_CUT)  # the notice stands before every line
-    return live
-
-
-def _call_of(
-    house: House, call: CallId, channel: ChannelName, marked: str, caller: str, known: CallRecord | None, at: float
-) -> LiveCall:
-    """A call as the store knew it, if it did, and as its channel's mark says, which is never older."""
-    mark = CallMark.decode(marked)
-    record = known
-    if record is None:
-        record = CallRecord(call, channel, mark.dialled if mark else "", caller, at)
-        if mark is not None:
-            record = replace(record, arrived_at=mark.arrived_at or at)
-    if mark is not None:
-        record = replace(record, language=mark.language)
-    if mark is not None and mark.queue and record.queue is None:  # the store may lag behind the mark
-        queue = house.queue(QueueId(mark.queue)).id
-        place_at = mark.place_at or None
-        record = replace(record, queue=queue, queued_at=mark.queued_at, menu_done_at=mark.queued_at, place_at=place_at)
-    return LiveCall(replace(record, channel=channel))
-
-
-def _begun(recording: str, at: float) -> float:
-    try:
-        return parse_raw_name(recording).started_at.timestamp()
-    except UnsafeName:  # one strange name in the store must not cost us the whole snapshot
-        return at
 
 
 def _notice_due(house: House, live: LiveCall) -> bool:
@@ -510,23 +409,10 @@ def _has_place(live: LiveCall) -> bool:
 
 
 def _is_asked(live: LiveCall) -> bool:
-    """Whether a caller's place in his menu is a question."""
+    """Whether a caller's place in his menu, or in the dialogue of a follow-up, is a question."""
+    if live.follow_up is not None:
+        return live.follow_up.asking
     return live.menu is not None and live.position is not None and isinstance(again(live.menu, live.position), Question)
-
-
-def _never_seen_again(house: House, record: CallRecord, at: float) -> None:
-    """A stored call that lives no more: it ended while nobody watched."""
-    if record.call in house.calls or record.ended_at is not None:
-        return
-    live = LiveCall(record)
-    offers.close_offer(live, "lost", at)
-    ended = replace(
-        live.record,
-        ended_at=at,
-        released_at=record.released_at or (at if record.joined_at else None),
-        outcome=talk.outcome_of(live, unseen=True),
-    )
-    house.emit(SaveCall(held.record_over(turned_away.message_over(ended, at), at)))
 
 
 def _free_agents(house: House, channels: Iterable[LiveChannel], now: float, *, talking: bool) -> None:

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from controller import (
+    callback_desk,
     callbacks,
     caller,
+    campaign,
     codes,
     desk,
     favours,
@@ -33,6 +35,7 @@ from controller import (
 )
 from controller.house import House
 from controller.plan import Plan
+from pbx import campaign as follow_up
 from pbx import events, memory, notice
 from pbx import supervision as orders
 from pbx.commands import Command
@@ -71,8 +74,8 @@ RULES: dict[type[Any], Rule] = {
     events.Recorded: turned_away.recorded,
     events.Announced: notices.announced,
     events.HoldKeyPressed: hold_keys.pressed,
-    events.CallbackAsked: callbacks.asked,
-    events.CallbackCancelled: callbacks.cancel,
+    events.CallbackAsked: callback_desk.asked,
+    events.CallbackCancelled: callback_desk.cancel,
     events.CallbackStored: hold_keys.stored,
     events.CallbacksRestored: callbacks.restored,
     events.LegStarted: offers.leg_started,
@@ -110,6 +113,7 @@ RULES: dict[type[Any], Rule] = {
     events.ConsultAsked: held.consult_asked,
     events.ConsultCompleted: held.consult_completed,
     events.HandOverAsked: transfers.hand_over_asked,
+    events.TicketHandedOver: transfers.ticket_handed_over,
     events.MuteAsked: transfers.mute_asked,
     events.DigitsAsked: transfers.digits_asked,
     events.OutboundAsked: outbound.outbound_asked,
@@ -127,6 +131,9 @@ RULES: dict[type[Any], Rule] = {
     events.TicketQueried: ticket_query.queried,
     notice.NoticeRegistered: notices.registered,
     notice.NoticesRestored: notices.restored,
+    follow_up.FollowUpsWanted: campaign.wanted,
+    follow_up.CampaignPaused: campaign.pause,
+    follow_up.CampaignRestored: campaign.restored,
     orders.SpyAsked: listen.spy_asked,
     orders.SpyEndAsked: listen.spy_end_asked,
     orders.SpyStarted: listen.spy_started,

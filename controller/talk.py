@@ -252,6 +252,8 @@ def fell_back(house: House, event: FellBack, now: float) -> None:
     live = house.calls.get(event.call)
     if live is None or event.step < live.oldest_news:  # a newer command is on its way and fetches him by itself
         return
+    if live.follow_up is not None:
+        return  # the dialplan lets him go by itself
     if not house.move(live, CallInput.FALL_BACK):
         return
     held.release(house, live, event.at)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Container, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from controller.database import StoreError
@@ -52,6 +54,15 @@ class HotlineDesk:
     def knows_agent(self, agent: str) -> bool:
         """Whether the configuration has such an agent."""
         return AgentId(agent) in self._agents
+
+    async def settle_files(self, left: Sequence[tuple[Path, str]]) -> None:
+        """Take away what a process left that was killed while it took files in, unless a ticket names it."""
+        for part, digest in left:
+            try:
+                named = await self._records.names_file(digest)
+            except StoreError:
+                return  # the next start asks again
+            await asyncio.to_thread(self.files.settle, part, digest, named=named)
 
     async def page(self, wanted: TicketFilter) -> TicketPage:
         """The next tickets of a list."""

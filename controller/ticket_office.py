@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,14 @@ from tickets.exchange.inbox import Receipt
 from tickets.exchange.signing import NotTrusted
 from tickets.moves import Actor
 from tickets.ownership import Concern, HitRate, OwnershipRow, Suggestion
-from tickets.ticket import Ticket
+from tickets.ticket import Attachment, Ticket
+from web.backend import Unavailable
 
 if TYPE_CHECKING:
     from controller.peers import PeerExchange
+
+
+log = logging.getLogger(__name__)
 
 
 class HotlineOffice:
@@ -52,6 +57,18 @@ class HotlineOffice:
         if self._peers is None:
             raise NotTrusted("unknown_key")
         return await from_store(self._peers.take(headers, raw))
+
+    async def take_piece(
+        self, headers: Mapping[str, str], file: Attachment, offset: int, data: bytes
+    ) -> tuple[bytes, str]:
+        """Take a piece of a peer's file in."""
+        if self._peers is None:
+            raise NotTrusted("unknown_key")
+        try:
+            return await self._peers.take_piece(headers, file, offset, data)
+        except OSError as error:
+            log.error("a peer's file cannot be kept: %s", error.strerror, extra={"action": "exchange.file"})
+            raise Unavailable("store") from None
 
     async def peers(self) -> Sequence[Mapping[str, Any]]:
         """How the exchange with each peer stands."""

@@ -19,13 +19,10 @@ from pbx.events import TicketQueried
 NUMBER_DIGITS, PROOF_DIGITS = 20, 8
 """The longest number and proof: `tickets.ticket.number_of`, `tickets.public`."""
 
-_PROOF_KEYS = PROOF_DIGITS + 1
-"""With the hash at its end, which he is asked for: one that came after the last key would cut what he is told."""
-
 _WAIT_S = 8.0
-_HASH_S = 2.0
-"""So long a hash is waited for where nothing else can come."""
-
+_END_S = 3.0
+"""So long the # is waited for that the question asks for, after the last digit that fits: without it nobody waits long,
+and one that comes is no key that cuts what he is told next."""
 _STORE_S = 5.0
 """So long the store may take; its caller stands still meanwhile, and the safety net takes nobody so soon."""
 
@@ -50,20 +47,19 @@ def ask_again(house: House, live: LiveCall) -> None:
         _ask(house, live)
 
 
-def _ask(house: House, live: LiveCall, *first: str, rest: bool = False) -> None:
-    """Ask for the number, or for the proof; after `first`. `rest`: he has begun to type, and hears nothing more."""
+def _ask(house: House, live: LiveCall, *first: str) -> None:
+    """Ask for the number, or for the proof; after `first`. Who has begun to type hears nothing more."""
     query = live.query
     if query is None or not house.move(live, CallInput.ASK):
         return
-    piece, most = ("query-number", NUMBER_DIGITS) if query.number is None else ("query-digits", _PROOF_KEYS)
-    pieces = ("pause",) if rest else (*first, piece)
+    piece, digits = ("query-number", NUMBER_DIGITS) if query.number is None else ("query-digits", PROOF_DIGITS)
+    pieces = ("pause",) if query.typed else (*first, piece)
     prompts = tuple(prompt_name(spoken(live), one) for one in pieces)
     live.notice_playing = False
-    left = max(1, most - len(query.typed))
-    whole = query.number is not None and len(query.typed) == PROOF_DIGITS
+    left = digits - len(query.typed)
+    wait = _WAIT_S if left > 0 else _END_S
     record, step = live.record, house.next_step(live)
-    wait_s = _HASH_S if whole else _WAIT_S
-    house.emit(Ask(live.call, live.channel, step, prompts, left, wait_s, record.language, live.mark()))
+    house.emit(Ask(live.call, live.channel, step, prompts, max(1, left), wait, record.language, live.mark()))
 
 
 def answered(house: House, live: LiveCall, keys: str, ahead: bool, at: float) -> None:
@@ -71,12 +67,12 @@ def answered(house: House, live: LiveCall, keys: str, ahead: bool, at: float) ->
     query = live.query
     if query is None or query.asked_at is not None:
         return
-    if ahead and keys and "*" not in keys and "#" not in keys:
+    digits = NUMBER_DIGITS if query.number is None else PROOF_DIGITS
+    room = digits - len(query.typed)
+    if keys.isdecimal() and room > 0 and (ahead or len(keys) >= room):  # the # has not been read yet
         query.typed += keys
-        if len(query.typed) < (NUMBER_DIGITS if query.number is None else _PROOF_KEYS):
-            _ask(house, live, rest=True)
-            return
-        keys = ""
+        _ask(house, live)
+        return
     typed, query.typed = query.typed + keys.rstrip("#"), ""
     if not typed or "*" in typed or not typed.isascii() or not typed.isdecimal():
         _over(house, live, False, at)

@@ -14,7 +14,7 @@ from controller import desk, held, offers
 from controller.house import CurrentOffer, House, Leaving, LiveCall
 from controller.targets import BLIND, THREE_WAY, TICKET, TRANSFER, Target, party, resolve
 from pbx.call import CallInput, CallState, OfferRecord, TransferRecord
-from pbx.commands import AddParty, CancelOffer, DropParty, Mute, Offer, SendDigits
+from pbx.commands import AddParty, CancelOffer, DropParty, HandOverTicket, Mute, Offer, OpenTicket, Reply, SendDigits
 from pbx.events import (
     DigitsAsked,
     HandOverAsked,
@@ -23,6 +23,7 @@ from pbx.events import (
     TargetKind,
     ThirdPartyAsked,
     ThirdPartyDropped,
+    TicketHandedOver,
     TransferAsked,
 )
 from pbx.ids import AgentId, QueueId
@@ -238,11 +239,14 @@ def hand_over_asked(house: House, event: HandOverAsked, now: float) -> None:
     """一键转接, 三方通话 or 工单流转 to a destination of the configuration."""
     live = held.own_call(house, event.agent)
     code = live if isinstance(live, str) else _hand_over(house, live, event, now)
+    if code is None:
+        return
     ways = house.plan.destinations[event.destination].ways if code == "way_not_allowed" else ()
     held.answer(house, event.request, code, (("allowed", ",".join(sorted(ways))),) if ways else ())
 
 
-def _hand_over(house: House, live: LiveCall, event: HandOverAsked, now: float) -> str:
+def _hand_over(house: House, live: LiveCall, event: HandOverAsked, now: float) -> str | None:
+    """Empty, or why not; None where the answer comes once the store has the ticket."""
     known = house.plan.destinations.get(event.destination)
     if known is None:
         return "unknown_destination"
@@ -252,11 +256,24 @@ def _hand_over(house: House, live: LiveCall, event: HandOverAsked, now: float) -
         return _transfer(house, live, event.agent, TargetKind.DESTINATION, event.destination, now)
     if event.way == THREE_WAY:
         return _invite(house, live, event.agent, AgentId(event.destination), now)
-    if live.record.ticket is None:
-        return "no_ticket_yet"
-    asked = TransferRecord(event.agent, TICKET, f"destination:{known.id}", now, "done", ended_at=now)
-    house.note(live, transfers=(*live.record.transfers, asked))
-    return ""
+    if not known.unit:
+        return "way_not_allowed"
+    record = live.record
+    queue = str(record.queue or "")
+    opening = OpenTicket(live.call, record.caller, record.dialled, record.language, queue, event.agent, now)
+    house.emit(HandOverTicket(opening, known.id, known.unit, known.urgency, event.words, event.request))
+    return None
+
+
+def ticket_handed_over(house: House, event: TicketHandedOver, now: float) -> None:
+    """The store says that the ticket is with the unit, or why not: the agent is answered, with its number."""
+    live = house.calls.get(event.call)
+    if live is not None:
+        target, outcome = f"destination:{event.destination}", "failed" if event.code else "done"
+        over = TransferRecord(event.agent, TICKET, target, event.at, outcome, event.code, event.at)
+        house.note(live, transfers=(*live.record.transfers, over))
+    number = (("ticket", str(event.ticket)),) if event.ticket is not None else ()
+    house.emit(Reply(event.request, not event.code, event.code, number))
 
 
 # ---------------------------------------------------------------- sound

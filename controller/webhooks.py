@@ -18,7 +18,7 @@ import aiohttp
 from controller.database import StoreError
 from controller.outgoing import Outgoing
 from controller.records import Records
-from tickets.webhook import Due, Hook, body_of, headers_of, id_of, next_try
+from tickets.webhook import Due, Hook, headers_of, id_of, next_try
 
 log = logging.getLogger(__name__)
 
@@ -110,11 +110,10 @@ class Webhooks:
 
     async def _send(self, session: aiohttp.ClientSession, one: Due) -> bool:
         hook = self._hooks[one.hook]
-        found = await self._records.webhook_move(one.ticket, one.seq)
-        if found is None:  # taken out of the database by hand: there is nothing to tell
+        body, id = await self._records.webhook_body(one), id_of(one.ticket, one.seq, one.step)
+        if body is None:  # taken out of the database by hand: there is nothing to tell
             await self._records.webhook_sent(one)
             return False
-        body, id = body_of(*found), id_of(one.ticket, one.seq)
         why = await self._post(session, hook, body, headers_of(hook, id, self._clock(), body))
         if not why:
             self.figures.sent += 1

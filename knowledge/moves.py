@@ -23,6 +23,16 @@ class KnowledgeState(enum.Enum):
     EXPIRED = "expired"  #: 已失效: its last day is over
     WITHDRAWN = "withdrawn"  #: 已撤回
 
+    @property
+    def chinese(self) -> str:
+        """The word that people see."""
+        return _STATE_WORDS[self]
+
+
+_STATE_WORDS = dict(
+    zip(KnowledgeState, ("草稿", "待审核", "审核退回", "已发布", "已更新", "已失效", "已撤回"), strict=True)
+)
+
 
 class KnowledgeInput(enum.Enum):
     """What is done to a version."""
@@ -75,11 +85,16 @@ class Role(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Editor:
-    """Who acts: his id, his role, and his unit where the role is of one."""
+    """Who acts: his id, his role, and his unit where the role is of one.
+
+    `served`: the units whose entries and questions his hotline answers for; None = those of all, as where there is one
+    hotline. What is published is for everybody.
+    """
 
     id: str
     role: Role
     unit: str = ""
+    served: frozenset[str] | None = None
 
 
 SYSTEM = Editor("system", Role.SYSTEM)
@@ -125,6 +140,12 @@ def moved(state: KnowledgeState, cause: KnowledgeInput) -> KnowledgeState:
     return after
 
 
+def require_served(actor: Editor, unit: str) -> None:
+    """Raise `KnowledgeRefused` (not_your_unit) where another hotline answers for `unit`: each city keeps its own."""
+    if actor.served is not None and unit not in actor.served:
+        raise KnowledgeRefused("not_your_unit", "Another hotline answers for this unit.")
+
+
 def require_right(actor: Editor, cause: KnowledgeInput, unit: str, authors: frozenset[str] = frozenset()) -> None:
     """Raise `KnowledgeRefused` unless `actor` may do `cause` to an entry of `unit` that `authors` have written.
 
@@ -134,5 +155,6 @@ def require_right(actor: Editor, cause: KnowledgeInput, unit: str, authors: froz
         raise KnowledgeRefused("not_allowed", f"The role {actor.role.value} may not {cause.value}.")
     if actor.role is Role.UNIT and (not actor.unit or actor.unit != unit):
         raise KnowledgeRefused("not_your_unit", "A unit writes its own entries only.")
+    require_served(actor, unit)
     if cause in (_I.PUBLISH, _I.REFUSE) and actor.id in authors:
         raise KnowledgeRefused("own_entry", "Nobody reviews what he has written or submitted himself.")

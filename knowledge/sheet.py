@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import enum
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from datetime import date, datetime
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
-from knowledge.entry import NAMES, Content, KnowledgeRefused, KnowledgeRules, cleaned, problems
+from knowledge.entry import LINES, NAMES, Content, KnowledgeRefused, KnowledgeRules, cleaned, problems
 from knowledge.version import Entry
+from pbx.formulas import begins_formula, neutral, plain
 
 HEADINGS = {
     "id": "编号",
@@ -48,7 +50,6 @@ MOST_BYTES = 20 * 1024 * 1024
 
 MOST_COLUMNS = 64
 
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
 _YES, _NO = {"是", "1", "true", "yes", "y", "公开"}, {"否", "0", "false", "no", "n", "不公开"}
 _COLUMN_OF = {name: name for name in HEADINGS} | {chinese: name for name, chinese in HEADINGS.items()}
 
@@ -89,7 +90,7 @@ def written(entries: Iterable[Entry], format: Format) -> bytes:
 
 def _line(one: Entry) -> list[str]:
     values: dict[str, Any] = {name: getattr(one.content, name) for name in NAMES}
-    values |= {"id": one.id, "state": one.state.value, "version": one.version}
+    values |= {"id": one.id, "state": one.state.chinese, "version": one.version}
     return [_shown(values[name]) for name in HEADINGS]
 
 
@@ -97,17 +98,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "是" if value else "否"
     return "" if value is None else value.isoformat() if isinstance(value, date) else str(value)
-
-
-def neutral(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula. What begins with an apostrophe gets another one, so that
-    `plain` gives back exactly what was there."""
-    return "'" + text if text.startswith((*_RISKY, "'")) else text
-
-
-def plain(cell: str) -> str:
-    """What `neutral` was given."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith((*_RISKY, "'")) else cell
 
 
 def _csv(lines: Iterable[Sequence[str]]) -> bytes:
@@ -137,7 +127,7 @@ def _excel(lines: Iterable[Sequence[str]]) -> bytes:
 
     def told(text: str) -> object:
         text = ILLEGAL_CHARACTERS_RE.sub("", text)
-        if not text.startswith(_RISKY):
+        if not begins_formula(text):
             return text
         cell = WriteOnlyCell(sheet, "")
         cell.value, cell.data_type = text, "s"  # text, whatever it begins with
@@ -230,6 +220,10 @@ def _value(name: str, cell: Any) -> Any:
         if word not in _YES | _NO | {""}:
             raise ValueError("not_true_or_false")
         return word not in _NO
+    if name in LINES:
+        text = re.sub(
+            r"\s*[\r\n]+\s*", " ", text.strip()
+        )  # a cell that somebody broke for its looks: a title is one line
     return text.strip() or "zh" if name == "language" else text
 
 

@@ -27,6 +27,7 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -43,6 +44,7 @@ from knowledge.moves import (
     KnowledgeState,
     moved,
     require_right,
+    require_served,
 )
 from knowledge.rank import RankRules, impacts
 from knowledge.version import Entry
@@ -242,8 +244,9 @@ def write(
     seen: int | None = None,
 ) -> Entry:
     """Write fields into the latest version. Raises `KnowledgeRefused`, `KnowledgeConflict`."""
-    one = _locked(connection, no, seen)
+    one = _locked(connection, no)
     require_right(actor, _I.WRITE, one.content.unit)
+    _seen(one, seen)
     after = moved(one.state, _I.WRITE)
     content = checked(changed(one.content, wanted), policy.rules)
     require_right(actor, _I.WRITE, content.unit)
@@ -265,8 +268,9 @@ def revise(
     reason: str = "",
 ) -> Entry:
     """Begin the next version, from the one that is served, else from the latest. Raises as `write`."""
-    last = _locked(connection, no, seen)
+    last = _locked(connection, no)
     require_right(actor, _I.REVISE, last.content.unit)
+    _seen(last, seen)
     moved(last.state, _I.REVISE)
     served = get(connection, no, last.published) if last.published else None
     content = checked(changed((served or last).content, wanted), policy.rules)
@@ -297,7 +301,7 @@ def move(
     It is about the latest version; `WITHDRAW` and `EXPIRE` about the served one where there is any, unless `version`
     says which. `today` is needed to publish: what has ended already is not published.
     """
-    last = _locked(connection, no, seen)
+    last = _locked(connection, no)
     wanted = version or (last.published if cause in (_I.WITHDRAW, _I.EXPIRE) and last.published else last.version)
     one = last if wanted == last.version else get(connection, no, wanted)
     if one is None:
@@ -309,6 +313,8 @@ def move(
         )
         authors = frozenset(connection.execute(wrote).scalars())
     require_right(actor, cause, one.content.unit, authors)
+    require_served(actor, last.content.unit)
+    _seen(last, seen)
     state = moved(one.state, cause)
     if cause is _I.REFUSE and not reason.strip():
         raise KnowledgeRefused("reason_needed", "Who refuses an entry says why.", "reason")
@@ -424,17 +430,20 @@ def list_entries(
     unit: str = "",
     after: int = 0,
     limit: int = 100,
+    served: frozenset[str] | None = None,
 ) -> list[Entry]:
     """Entries numbered above `after`, by number, each in its latest version.
 
     With `states` those of which a version is in one of them, in that version: a published one while its successor is
-    written is there as published, and as draft.
+    written is there as published, and as draft. Where units are `served`, of all others what is published only.
     """
     query = _WITH_ENTRY.where(entries.c.no > after)
     wanted = [state.value for state in states]
     query = query.where(versions.c.state.in_(wanted) if wanted else versions.c.version == entries.c.latest)
     if unit:
         query = query.where(versions.c.unit == unit)
+    if served is not None:
+        query = query.where(or_(versions.c.unit.in_(served), versions.c.state == _S.PUBLISHED.value))
     query = query.order_by(entries.c.no, versions.c.version).limit(limit)
     return [entry_of(row) for row in connection.execute(query)]
 
@@ -460,15 +469,19 @@ SERVED: Select[Any] = _WITH_ENTRY.where(versions.c.version == entries.c.publishe
 # ---------------------------------------------------------------- within
 
 
-def _locked(connection: Connection, no: int, seen: int | None) -> Entry:
+def _locked(connection: Connection, no: int) -> Entry:
     lock = select(entries.c.no).where(entries.c.no == no).with_for_update()
     if connection.execute(lock).first() is None:
         raise KnowledgeRefused("unknown_entry", "There is no entry of this number.")
     one = get(connection, no)
     assert one is not None
+    return one
+
+
+def _seen(one: Entry, seen: int | None) -> None:
+    """Asked after the right: what there is now is shown to those only who may see it."""
     if seen is not None and seen != one.revision:
         raise KnowledgeConflict(one)
-    return one
 
 
 def _keep(

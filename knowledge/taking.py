@@ -48,14 +48,14 @@ def take(
 def _fault(row: Row, last: Entry | None, actor: Editor, *, submit: bool) -> Fault | None:
     if row.no is not None and last is None:
         return Fault(row.line, "id", "unknown_entry")
-    if last is not None and last.state is KnowledgeState.IN_REVIEW:
-        return Fault(row.line, "id", "knowledge_not_now")  # somebody judges it just now
-    if submit and (missing := lacking(row.content)):
-        return Fault(row.line, missing[0], "missing")
     try:
         require_right(actor, KnowledgeInput.WRITE, row.content.unit)
         if last is not None:
             require_right(actor, KnowledgeInput.WRITE, last.content.unit)
     except KnowledgeRefused as refused:
         return Fault(row.line, "unit", refused.code)
+    if last is not None and last.state is KnowledgeState.IN_REVIEW:
+        return Fault(row.line, "id", "knowledge_not_now")  # somebody judges it just now
+    if submit and (missing := lacking(row.content)):
+        return Fault(row.line, missing[0], "missing")
     return None

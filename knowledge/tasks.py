@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from knowledge.entry import KnowledgeRefused
-from knowledge.moves import Editor, Role
+from knowledge.moves import Editor, Role, require_served
 
 
 class TaskState(enum.Enum):
@@ -116,3 +116,4 @@ def require_task_right(actor: Editor, cause: TaskInput, unit: str) -> None:
         raise KnowledgeRefused("not_allowed", f"The role {actor.role.value} may not {cause.value}.")
     if actor.role is Role.UNIT and (not actor.unit or actor.unit != unit):
         raise KnowledgeRefused("not_your_unit", "A unit acts on its own questions only.")
+    require_served(actor, unit)

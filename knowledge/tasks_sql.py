@@ -28,7 +28,7 @@ from sqlalchemy import (
 from knowledge import index, sql
 from knowledge.entry import Content, KnowledgeRefused, changed, checked
 from knowledge.index import metadata
-from knowledge.moves import SYSTEM, Editor, KnowledgeState
+from knowledge.moves import SYSTEM, Editor, KnowledgeState, require_served
 from knowledge.sql import Policy
 from knowledge.tasks import Task, TaskInput, TaskMove, TaskState, require_task_right, task_moved
 from knowledge.version import Entry
@@ -136,8 +136,10 @@ def assign(
     connection: Connection, no: int, unit: str, actor: Editor, at: float, due_at: float, reason: str, seen: int | None
 ) -> Task:
     """It is another unit's. Raises `KnowledgeRefused`, `TaskConflict`."""
-    before = _locked(connection, no, seen)
+    before = _locked(connection, no)
     require_task_right(actor, _I.ASSIGN, before.unit)
+    require_served(actor, unit)
+    _seen(before, seen)
     state = task_moved(before.state, _I.ASSIGN)
     if not reason.strip():
         raise KnowledgeRefused("reason_needed", "Who gives a question on says why.", "reason")
@@ -148,8 +150,9 @@ def assign(
 
 def dismiss(connection: Connection, no: int, actor: Editor, at: float, reason: str, seen: int | None) -> Task:
     """It shall not be answered in the knowledge base. Raises `KnowledgeRefused`, `TaskConflict`."""
-    before = _locked(connection, no, seen)
+    before = _locked(connection, no)
     require_task_right(actor, _I.DISMISS, before.unit)
+    _seen(before, seen)
     state = task_moved(before.state, _I.DISMISS)
     if not reason.strip():
         raise KnowledgeRefused("reason_needed", "Who dismisses a question says why.", "reason")
@@ -166,8 +169,9 @@ def answer(
     seen: int | None,
 ) -> tuple[Task, Entry]:
     """The unit's answer: it becomes the draft of an entry. Raises `KnowledgeRefused`, `TaskConflict`."""
-    before = _locked(connection, no, seen)
+    before = _locked(connection, no)
     require_task_right(actor, _I.ANSWER, before.unit)
+    _seen(before, seen)
     state = task_moved(before.state, _I.ANSWER)
     content = changed(Content(before.question, unit=before.unit, region=before.region), wanted)
     if not content.answer.strip():
@@ -200,12 +204,20 @@ def get_task(connection: Connection, no: int) -> Task | None:
 
 
 def list_tasks(
-    connection: Connection, *, unit: str = "", state: TaskState | None = None, after: int = 0, limit: int = 100
+    connection: Connection,
+    *,
+    unit: str = "",
+    state: TaskState | None = None,
+    after: int = 0,
+    limit: int = 100,
+    served: frozenset[str] | None = None,
 ) -> list[Task]:
-    """Tasks numbered above `after`, by number."""
+    """Tasks numbered above `after`, by number; those of the units `served` where they are named."""
     query = select(tasks).where(tasks.c.no > after).order_by(tasks.c.no).limit(limit)
     if unit:
         query = query.where(tasks.c.unit == unit)
+    if served is not None:
+        query = query.where(tasks.c.unit.in_(served))
     if state is not None:
         query = query.where(tasks.c.state == state.value)
     return [_task(row) for row in connection.execute(query)]
@@ -222,14 +234,17 @@ def list_task_moves(connection: Connection, no: int) -> list[TaskMove]:
     ]  # fmt: skip
 
 
-def _locked(connection: Connection, no: int, seen: int | None) -> Task:
+def _locked(connection: Connection, no: int) -> Task:
     row = connection.execute(select(tasks).where(tasks.c.no == no).with_for_update()).one_or_none()
     if row is None:
         raise KnowledgeRefused("unknown_task", "There is no question of this number.")
-    task = _task(row)
+    return _task(row)
+
+
+def _seen(task: Task, seen: int | None) -> None:
+    """Asked after the right: what there is now is shown to those only who may see it."""
     if seen is not None and seen != task.revision:
         raise TaskConflict(task)
-    return task
 
 
 def _keep(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pbx.call import CallRecord, OfferRecord, Outcome, TransferRecord, VoiceMessage
+from pbx.callback import CallbackKind
 
 Kind = Literal[
     "arrived", "line", "full", "told", "offer", "offer_over", "talk", "hold", "hold_over", "hand_over",
@@ -106,14 +107,27 @@ def _told(record: CallRecord) -> Iterator[Chapter]:
     yield from _after(record)
 
 
+def _asked_by_voice(record: CallRecord) -> bool:
+    """Whether the hotline itself has called to ask about a ticket, which there was before (自动语音回访)."""
+    return record.purpose == CallbackKind.FOLLOW_UP.value
+
+
 def _arrived(record: CallRecord) -> Chapter:
     agent = str(record.placed_by or "")
-    if record.callback:
+    if _asked_by_voice(record):
+        about = f" {record.ticket}" if record.ticket else ""
+        zh, en = (
+            f"自动语音回访工单{about}, 市民接起",
+            f"the hotline itself asks about ticket{about}; somebody has answered",
+        )
+    elif record.callback:
         zh, en = "按预约回拨市民, 市民接起", "he is called back, as he had asked for"
     elif record.direction == "inbound":
         zh, en = "来电接入", "the call arrives"
-    else:
+    elif agent:
         zh, en = f"坐席 {agent} 外呼市民", f"agent {agent} calls the citizen"
+    else:
+        zh, en = "热线外呼市民", "the hotline calls the citizen"
     return Chapter("arrived", "", record.arrived_at, zh, en, agent)
 
 
@@ -344,7 +358,7 @@ def _message(message: VoiceMessage) -> Iterator[Chapter]:
 def _after(record: CallRecord) -> Iterator[Chapter]:
     talked, over = record.released_at, record.ended_at
     known_at = talked or over or record.joined_at or record.arrived_at
-    if record.ticket is not None:
+    if record.ticket is not None and not _asked_by_voice(record):
         at = record.joined_at or known_at
         yield Chapter("ticket", "", at, f"工单已建立: {record.ticket}", f"a ticket is opened: {record.ticket}")
     if talked is not None:
@@ -360,6 +374,7 @@ OUTCOMES = {
     "answered": "已接听",
     "abandoned": "放弃",
     "left_menu": "导航中挂机",
+    "surveyed": "自动回访已评价",
     "callback": "已预约回拨",
     "closed": "非服务时间",
     "overflowed": "队列已满",

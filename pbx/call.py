@@ -125,6 +125,7 @@ class Outcome(enum.Enum):
     CALLBACK = "callback"  #: the caller left the line with a call-back registered: he keeps his place
     CLOSED = "closed"  #: outside the opening hours; heard so and was released
     OVERFLOWED = "overflowed"  #: the queue was full; heard so, and was released or left a voice message
+    SURVEYED = "surveyed"  #: a call of ours that asked by itself how satisfied he is, and he answered it with a key
     UNREACHED = "unreached"  #: a call of ours that was not answered, was busy or could not be placed
     FAILED = "failed"  #: ended in a way that the controller did not see (it was away, or the exchange restarted)
 

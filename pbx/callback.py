@@ -28,6 +28,15 @@ class CallbackKind(enum.Enum):
     ASKED = "callback"  #: he asked for it while he waited
     MISSED = "missed"  #: he had given up, and somebody of the hotline wants him called
     NOTICE = "notice"  #: he wanted to be told when an incident is over: no agent is needed
+    FOLLOW_UP = "voice_follow_up"  #: 自动语音回访: he is asked how satisfied he is with his ticket; no agent is needed
+
+
+AGENTLESS = frozenset({CallbackKind.NOTICE, CallbackKind.FOLLOW_UP})
+"""Kinds for which no agent is kept: the hotline speaks by itself."""
+
+
+FOLLOW_UP_IDS = "fu"
+"""How the id of a request of kind `FOLLOW_UP` begins, and with it that of every call for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,8 @@ class Attempt:
     """One call that was placed: `call` is its id, `agent` the one who was kept for it (None: no agent is needed).
 
     `outcome` is ``dialling`` until it is known; then ``answered``, ``busy``, ``no_answer``, ``failed``, ``hung_up``
-    (he answered and was gone before an agent talked with him), ``in_doubt`` (nobody watched; there is no such call).
+    (he answered and was gone before an agent talked with him), ``in_doubt`` (nobody watched; there is no such call),
+    ``silent`` (it was answered, and no key was pressed: an answering machine, or nobody who listened).
     """
 
     call: CallId
@@ -51,7 +61,9 @@ class CallbackRequest:
 
     `place_at`: the instant that gives him his place in the line, that of his first waiting. `next_at`: not before.
     `of_call`: the call in which he asked, or which was missed. `by`: who of the hotline wanted it, empty = he himself.
-    `notice`: of which incident, for kind `NOTICE`.
+    `notice`: of which incident, for kind `NOTICE`. For kind `FOLLOW_UP`: `ticket` and how often it had been handled
+    again (`round`), `why` it is followed up, what he said (`answer`): ``1`` to ``5`` (5 = very satisfied), ``agent``
+    (he wanted to speak with one), empty = nothing.
     """
 
     id: str
@@ -65,6 +77,10 @@ class CallbackRequest:
     of_call: CallId | None = None
     by: str = ""
     notice: str = ""
+    ticket: str = ""
+    round: int = 0
+    why: str = ""
+    answer: str = ""
     state: CallbackState = CallbackState.WAITING
     next_at: float = 0.0
     attempts: tuple[Attempt, ...] = ()

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
-from pbx.events import CallerEntry, TimerKind
+from pbx.campaign import SaveCampaign
+from pbx.events import CallerEntry, TicketWords, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
 from pbx.memory import SaveDeskNotice
 from pbx.notice import SaveNotice, SaveRegistration
@@ -389,6 +390,22 @@ class OpenTicket:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOverTicket:
+    """工单流转: have the call's ticket, opened if it is not yet, with `unit`; `TicketHandedOver` follows.
+
+    `urgency` is what the unit's desk demands at least. `opening.at` tells one hand-over of a call from the next: each
+    is done once, however often it is ordered.
+    """
+
+    opening: OpenTicket
+    destination: str
+    unit: str
+    urgency: str
+    words: TicketWords
+    request: RequestId
+
+
+@dataclass(frozen=True, slots=True)
 class FinishRecording:
     """The raw recording `raw` is complete: check, seal and archive it, then transcribe what was said in
     `talks`.
@@ -455,6 +472,7 @@ Command = (
     | SaveCall
     | SaveCallback
     | OpenTicket
+    | HandOverTicket
     | FinishRecording
     | SaveListing
     | SaveDeskNotice
@@ -464,4 +482,5 @@ Command = (
     | SaveNotice
     | SaveRegistration
     | QueryTicket
+    | SaveCampaign
 )

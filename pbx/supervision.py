@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from pbx.campaign import CampaignPaused
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId, SkillId, SpyId
 from pbx.notice import NoticeEnded, NoticeGiven
 
@@ -364,4 +365,5 @@ SupervisorRequest = (
     | SpyEndAsked
     | NoticeGiven
     | NoticeEnded
+    | CampaignPaused
 )

@@ -43,7 +43,16 @@ LIN, ZHAO, UNION = ActorId("lin"), ActorId("zhao"), ActorId("union")
 LIN_PHONE, ZHAO_PHONE = AgentId("9001"), AgentId("9002")
 ONE, TWO, THREE = CallId("call-1.1"), CallId("call-2.1"), CallId("call-3.1")
 DESTINATIONS = (
-    Destination("110", "公安", "Police", "emergency", ("transfer", "three_way", "ticket"), "110"),
+    Destination(
+        "110",
+        "公安",
+        "Police",
+        "emergency",
+        ("transfer", "three_way", "ticket"),
+        "110",
+        unit="police",
+        urgency="critical",
+    ),
     Destination("water", "水务", "Water company", "unit", ("three_way",), extension=DEPARTMENT),
 )
 _MENU_FILE = Path(__file__).parents[1] / "ivr" / "menus" / "main.toml"

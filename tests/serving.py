@@ -47,7 +47,10 @@ start = "answer"
 
 
 def configuration(folder: Path, sections: Mapping[str, Mapping[str, object]], *, rest: str = NUMBERS) -> Path:
-    """Write `folder`/hotline.toml with these sections before `rest`; the data go to `folder`/data."""
+    """Write `folder`/hotline.toml with these sections before `rest`; the data go to `folder`/data.
+
+    Call-backs are made at every hour: a test is run at any time of the day.
+    """
     wanted: dict[str, dict[str, object]] = {"hotline": {"data": "data"}, "web": {"port": 0}}
     for name, values in sections.items():
         wanted.setdefault(name, {}).update(values)
@@ -55,6 +58,8 @@ def configuration(folder: Path, sections: Mapping[str, Mapping[str, object]], *,
     text = ""
     for name, values in wanted.items():
         text += f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    if "callback" in wanted:
+        text += '[callback.hours]\nmon-sun = ["00:00-24:00"]\n'
     file = folder / "hotline.toml"
     file.write_text(text + rest, encoding="utf-8")
     return file

@@ -15,7 +15,7 @@ from tickets.moves import DESIGNATES, Actor, Role, TicketInput, TicketState
 from tickets.organisations import NoWay
 from tickets.shown import sees_caller
 from tickets.texts import TicketRefused, cleaned, one_line
-from tickets.ticket import CALLER_FIELDS, Pause, Ticket, TicketPolicy, changed, known_unit
+from tickets.ticket import CALLER_FIELDS, Pause, Ticket, TicketPolicy, believable, changed, known_unit
 from tickets.times import ended, extensions, facts, hard, started, timed
 
 _I = TicketInput
@@ -47,6 +47,8 @@ def _amend(do: Doing) -> Ticket:
         before, do.actor
     ):
         raise TicketRefused("caller_hidden", "The caller of this ticket is hidden from you.", "caller")
+    if do.actor.role is not Role.SYSTEM:
+        believable(before, after, do.at)
     if facts(after, do.policy) == facts(before, do.policy):
         return after
     return timed(after, do.policy)
@@ -360,7 +362,12 @@ def _follow_up(do: Doing) -> Ticket:
     if not move.contacted and (move.solved is not None or move.satisfied is not None):
         raise TicketRefused("not_contacted", "Whom nobody has reached has said nothing.", "contacted")
     return replace(
-        do.ticket, followed_up_at=do.at, contacted=move.contacted, solved=move.solved, satisfied=move.satisfied
+        do.ticket,
+        followed_up_at=do.at,
+        contacted=move.contacted,
+        solved=move.solved,
+        satisfied=move.satisfied,
+        voice=True if do.actor.role is Role.SYSTEM else None,
     )
 
 
@@ -389,6 +396,7 @@ def _redo(do: Doing) -> Ticket:
             contacted=None,
             solved=None,
             satisfied=None,
+            voice=None,
         ),
         do.at,
         policy,

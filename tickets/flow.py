@@ -6,6 +6,7 @@ Whether a move is legal is decided in this order: the actor's role (`RIGHTS`), t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 
 from pbx.commands import OpenTicket
@@ -159,11 +160,24 @@ _KEPT = frozenset(
 _ORDER = {one: place for place, one in enumerate(TicketInput)}
 
 
+def _always(ticket: Ticket) -> bool:
+    return True
+
+
+_STANDS_SO: Mapping[TicketInput, Callable[[Ticket], bool]] = {
+    _I.RESUME: lambda ticket: ticket.paused,
+    _I.JOIN: lambda ticket: ticket.incident_id is None,
+    _I.LEAVE: lambda ticket: ticket.incident_id is not None,
+    _I.SETTLE: lambda ticket: ticket.incident_id is not None,
+}
+"""How a ticket must stand, beside its state, for what would be refused else whatever is given with it."""
+
+
 def may(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> tuple[TicketInput, ...]:
     """What `actor` can do to `ticket` now, as far as that does not hang on what he gives with it."""
     found = []
     for one in RIGHTS[actor.role]:
-        if TICKET_MOVES[ticket.state, one] is None:
+        if TICKET_MOVES[ticket.state, one] is None or not _STANDS_SO.get(one, _always)(ticket):
             continue
         try:
             allow(ticket, Move(one), actor, policy)

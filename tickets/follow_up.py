@@ -20,7 +20,7 @@ from tickets.ticket import Ticket, TicketType
 class Why(enum.Enum):
     """Why a ticket is called back; the first that holds, in this order."""
 
-    DISSATISFIED = "dissatisfied"  #: 不满意: pressed 1 or 2 in the survey
+    DISSATISFIED = "dissatisfied"  #: 不满意: pressed 1 or 2 in the survey, or when the hotline itself asked him
     REDONE = "redone"  #: 重办: was handled again
     LATE = "late"  #: 超期: closed after its deadline
     SUPERVISED = "supervised"  #: 督办
@@ -61,6 +61,8 @@ def reason(ticket: Ticket, rules: FollowUpRules) -> Why | None:
     """Why a ticket would be called back, however long ago it was closed; None = it is not."""
     if ticket.satisfaction is not None and ticket.satisfaction <= rules.dissatisfied_to:
         return Why.DISSATISFIED
+    if told_voice(ticket):
+        return Why.DISSATISFIED
     if ticket.redo_count:
         return Why.REDONE
     if ticket.dispatched_at is not None and ticket.resolved_at is not None and ticket.resolved_at > ticket.handle_due:
@@ -72,13 +74,23 @@ def reason(ticket: Ticket, rules: FollowUpRules) -> Why | None:
     return Why.SAMPLE if drawn(ticket.number, rules.sample) else None
 
 
-def due(ticket: Ticket, rules: FollowUpRules, now: float) -> Why | None:
-    """Why a ticket is to be called back now; None = not (yet, any more).
+def told_voice(ticket: Ticket) -> bool:
+    """Whether the hotline itself has asked its caller (`tickets/campaign.py`), and he is dissatisfied: no person has
+    spoken with him yet.
+    """
+    return ticket.voice is True and ticket.satisfied is False
 
-    Whoever has been asked, or cannot be called as no number is known, is not.
+
+def due(ticket: Ticket, rules: FollowUpRules, now: float) -> Why | None:
+    """Why a ticket is to be called back now by a person; None = not (yet, any more).
+
+    Whoever has been asked by a person, or cannot be called as no number is known, is not. Who has told the hotline
+    itself that he is dissatisfied is, at once.
     """
     if ticket.state is not TicketState.RESOLVED or ticket.resolved_at is None or not ticket.caller:
         return None
+    if told_voice(ticket) and ticket.followed_up_at is not None:
+        return Why.DISSATISFIED if now - ticket.followed_up_at <= rules.within_s else None
     if ticket.followed_up_at is not None or not rules.delay_s <= now - ticket.resolved_at <= rules.within_s:
         return None
     return reason(ticket, rules)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from tickets.follow_up import Due, FollowUpRules, Why, due
 from tickets.moves import TicketState
@@ -23,15 +23,20 @@ def list_due(
     rules: FollowUpRules,
     limit: int,
     sees: Callable[[Ticket], bool] = lambda ticket: True,
+    *,
+    since: float = 0.0,
 ) -> list[Due]:
     """The first `limit` of the tickets to be called back now that somebody `sees`: by rule before by sample, those
-    closed longest ago first."""
-    closed = (
-        (tickets.c.state == TicketState.RESOLVED.value)
-        & tickets.c.followed_up_at.is_(None)
-        & (tickets.c.resolved_at >= now - rules.within_s)
+    closed longest ago first. With `since`, only those that nobody has asked about and that were closed at or after it.
+    """
+    unasked = (
+        tickets.c.followed_up_at.is_(None)
+        & (tickets.c.resolved_at >= max(now - rules.within_s, since))
         & (tickets.c.resolved_at <= now - rules.delay_s)
     )
+    told_voice = tickets.c.voice.is_(True) & tickets.c.satisfied.is_(False)
+    dissatisfied = told_voice & (tickets.c.followed_up_at >= now - rules.within_s)
+    closed = (tickets.c.state == TicketState.RESOLVED.value) & (or_(unasked, dissatisfied) if not since else unasked)
     found: list[Due] = []
     after = ""
     while True:

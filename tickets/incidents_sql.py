@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, select
@@ -60,8 +60,18 @@ def join(
     return incident_rows.locked(connection, theirs.incident_id)
 
 
+Tell = Callable[[TicketNumber], None]
+"""Hears which tickets were answered, inside the transaction; of one that is done again, it hears again."""
+
+
 def close_incident(
-    connection: Connection, id: str, reply: str, actor: Actor, at: float, policy: TicketPolicy
+    connection: Connection,
+    id: str,
+    reply: str,
+    actor: Actor,
+    at: float,
+    policy: TicketPolicy,
+    tell: Tell = lambda number: None,
 ) -> MassIncident:
     """Close an incident and answer the first of its tickets; `settle` answers the others.
 
@@ -77,10 +87,12 @@ def close_incident(
         raise TicketRefused("not_all_yours", "Some of its tickets are another hotline's; who sees all closes it.")
     over = closed(incident, reply, actor, at, policy)
     incident_rows.save(connection, over)
-    return settle(connection, id, at, policy)
+    return settle(connection, id, at, policy, tell)
 
 
-def settle(connection: Connection, id: str, at: float, policy: TicketPolicy) -> MassIncident:
+def settle(
+    connection: Connection, id: str, at: float, policy: TicketPolicy, tell: Tell = lambda number: None
+) -> MassIncident:
     """Answer some tickets of a closed incident; `settled` says that none is left. After a crash it goes on the same."""
     incident = incident_rows.locked(connection, id)
     if incident.closed_at is None or incident.settled:
@@ -91,6 +103,7 @@ def settle(connection: Connection, id: str, at: float, policy: TicketPolicy) -> 
     answer = Move(TicketInput.SETTLE, text=incident.reply)
     for number in numbers:
         move_ticket(connection, TicketNumber(number), answer, incident.closer, at, policy)
+        tell(TicketNumber(number))
     if len(numbers) < AT_ONCE:
         incident = replace(incident, settled=True)
         incident_rows.save(connection, incident)

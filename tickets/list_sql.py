@@ -29,6 +29,7 @@ from sqlalchemy import (
     or_,
     select,
     table,
+    text,
     tuple_,
     union,
     union_all,
@@ -93,8 +94,8 @@ def _conditions(wanted: TicketFilter) -> list[Condition]:
         ("repeat_of", columns.repeat_of),
         ("caller", columns.caller),
     ):
-        if (text := getattr(wanted, name)) is not None:
-            found.append(its == text)
+        if (value := getattr(wanted, name)) is not None:
+            found.append(its == value)
     if wanted.caller is not None and (viewer := wanted.caller_for) is not None:
         known = and_(columns.anonymous.is_(False), columns.confidential.is_(False))
         found.append(or_(known, columns.agent == viewer.id) if viewer.role is Role.AGENT else known)
@@ -174,12 +175,14 @@ def _first(query: Select[Any], wanted: TicketFilter) -> Select[Any]:
 
 # ---------------------------------------------------------------- by words
 
-FIRST_DAYS = (30, 365)
-"""PostgreSQL looks at so many days first, then at more, then at all: common words are found in the first, and what is
-not is rare. Its index knows no order, so a common word among all tickets would be a walk through half of the table."""
+FIRST_DAYS, MORE_DAYS = 10, 40
+"""PostgreSQL walks through so many days first, without the index of words: common words are found in them. Its index
+knows no order, so of a common word it would give every ticket there is; what the first days do not have is rare. Where
+the list is narrowed by more than words it walks on through so many more.
+"""
 
-FEW = 10_000
-"""Tickets of units that are looked through one by one; those of busier units are found by the words."""
+AT_ONCE, TIMES = 2000, 5
+"""Of units so many tickets at once, so many times, are looked through for the words; then the words lead to them."""
 
 
 def _by_words(connection: Connection, wanted: TicketFilter) -> TicketPage:
@@ -192,13 +195,16 @@ def _by_words(connection: Connection, wanted: TicketFilter) -> TicketPage:
         low = max(low, place_in_order(TicketNumber(last[1])) + 1)
     most = wanted.limit + 1
     places: list[int] = []
+    if connection.dialect.name == "postgresql":
+        # Which plan is right hangs on how common the words are: never one plan for all of them.
+        connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     if connection.dialect.name != "postgresql":
         places += connection.execute(_sqlite(keys, low, high, wanted).limit(most)).scalars()
-    elif (theirs := _few_of_units(connection, wanted)) is not None:
-        places += connection.execute(_postgresql(keys, low, high, wanted, theirs).limit(most)).scalars()
+    elif wanted.units is not None:
+        places += _in_units(connection, keys, low, high, wanted, most)
     else:
-        for first, end in _spans(low, high, wanted):
-            found = _postgresql(keys, first, end, wanted).limit(most - len(places))
+        for first, end, walk in _spans(low, high, wanted):
+            found = _postgresql(keys, first, end, wanted, walk=walk).limit(most - len(places))
             places += connection.execute(found).scalars()
             if len(places) == most:
                 break
@@ -207,14 +213,21 @@ def _by_words(connection: Connection, wanted: TicketFilter) -> TicketPage:
     return _page(connection, [rows[number] for number in numbers], wanted)
 
 
-def _few_of_units(connection: Connection, wanted: TicketFilter) -> list[int] | None:
-    """The places of all tickets of the units in the window; None where no unit is asked for, or they have many."""
-    if wanted.units is None:
-        return None
-    query = select(units.c.ticket).where(units.c.unit.in_(sorted(wanted.units)))
-    query = query.where(units.c.opened_at >= wanted.since, units.c.opened_at < wanted.until)
-    numbers = connection.execute(query.limit(FEW + 1)).scalars().all()
-    return [place_in_order(TicketNumber(number)) for number in set(numbers)] if len(numbers) <= FEW else None
+def _in_units(
+    connection: Connection, keys: tuple[int, ...], low: int, high: int, wanted: TicketFilter, most: int
+) -> list[int]:
+    """The places of the units' tickets that have the keys, from their lists, which are in order; then by the words."""
+    mine, found = select(units.c.ticket).where(units.c.unit.in_(sorted(wanted.units or ()))).distinct(), list[int]()
+    for _ in range(TIMES):
+        some = mine.where(units.c.ticket >= number_at(low), units.c.ticket < number_at(high)).limit(AT_ONCE)
+        some = some.order_by(units.c.ticket.desc() if wanted.newest else units.c.ticket)
+        theirs = [place_in_order(TicketNumber(number)) for number in connection.execute(some).scalars()]
+        query = _postgresql(keys, low, high, wanted, theirs)
+        found += connection.execute(query.limit(most - len(found))).scalars()
+        if len(found) == most or len(theirs) < AT_ONCE:
+            return found
+        low, high = (low, theirs[-1]) if wanted.newest else (theirs[-1] + 1, high)
+    return found + list(connection.execute(_postgresql(keys, low, high, wanted).limit(most - len(found))).scalars())
 
 
 def _places(since: float, until: float) -> tuple[int, int]:
@@ -233,16 +246,23 @@ def _place(day: datetime) -> int:
     return first_of(day.strftime("%Y%m%d"))
 
 
-def _spans(low: int, high: int, wanted: TicketFilter) -> Iterator[tuple[int, int]]:
-    """The places in pieces, in the order of the list."""
-    for days in FIRST_DAYS if low < high else ():
-        step = timedelta(days=days)
-        edge = _place(_day_of(high - 1) - step if wanted.newest else _day_of(low) + step)
-        if not low < edge < high:
-            break
-        yield (edge, high) if wanted.newest else (low, edge)
-        low, high = (low, edge) if wanted.newest else (edge, high)
-    yield low, high
+def _spans(low: int, high: int, wanted: TicketFilter) -> Iterator[tuple[int, int, bool]]:
+    """The places in pieces, in the order of the list: the first days, to be walked through, and all the others."""
+    narrowed = any(getattr(wanted, name) is not None for name in _NOT_IN_KEYS)
+    for days in (FIRST_DAYS, MORE_DAYS) if narrowed else (FIRST_DAYS,):
+        if low < high:
+            step = timedelta(days=days)
+            edge = _place(_day_of(high - 1) - step if wanted.newest else _day_of(low) + step)
+            if low < edge < high:
+                yield (edge, high, True) if wanted.newest else (low, edge, True)
+                low, high = (low, edge) if wanted.newest else (edge, high)
+    yield low, high, False
+
+
+_NOT_IN_KEYS = (
+    ("states", "units", "near", "urgency", "channel", "agent", "incident", "repeat_of", "caller", "asked")
+    + ("supervised",)
+)  # fmt: skip
 
 
 def _day_of(place: int) -> datetime:
@@ -279,11 +299,20 @@ def _sqlite(keys: tuple[int, ...], low: int, high: int, wanted: TicketFilter) ->
 
 
 def _postgresql(
-    keys: tuple[int, ...], low: int, high: int, wanted: TicketFilter, among: list[int] | None = None
+    keys: tuple[int, ...],
+    low: int,
+    high: int,
+    wanted: TicketFilter,
+    among: list[int] | None = None,
+    *,
+    walk: bool = False,
 ) -> Select[Any]:
     """The places of a span that have the keys; what they are narrowed to is asked of those alone."""
     words = word_rows.words.c
-    inner = select(words.place).where(words.place >= low, words.place < high, words["keys"].contains(list(keys)))
+    fits: Condition = words["keys"].contains(list(keys))
+    if walk:
+        fits = fits.is_(True)  # which no index of words can answer
+    inner = select(words.place).where(words.place >= low, words.place < high, fits)
     if among is not None:
         inner = inner.where(words.place == any_(bindparam("among", among, ARRAY(BigInteger))))
     # Else the planner walks through all tickets in their order, believing that it will soon have a page.

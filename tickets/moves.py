@@ -169,7 +169,7 @@ class Role(enum.Enum):
     SUPERVISOR = "supervisor"  #: 班长, 督办员
     INSPECTOR = "inspector"  #: 质检员
     LEADER = "leader"  #: 值班领导
-    SYSTEM = "system"  #: the hotline itself: what is due by a clock or arrives from another installation
+    SYSTEM = "system"  #: the hotline itself: what is due by a clock, arrives from another installation, or is one click
     ADMIN = "admin"  #: the bearer of the hotline's own API token
 
     @property
@@ -221,7 +221,8 @@ RIGHTS: Mapping[Role, frozenset[TicketInput]] = MappingProxyType(
         ),
         Role.SYSTEM: frozenset(
             {_I.AMEND, _I.REGISTER, _I.ATTACH, _I.JOIN, _I.REMIND, _I.ESCALATE, _I.RESUME, _I.SETTLE}
-            | {_I.FOLLOW_UP, _I.ARCHIVE, _I.RECOUNT, _I.WITHDRAW, _I.REDO}
+            | {_I.FOLLOW_UP, _I.ARCHIVE, _I.RECOUNT, _I.WITHDRAW, _I.REDO, _I.SUPERVISE}
+            | {_I.REFER, _I.ADD_UNIT}  # 工单流转: an agent hands his caller's matter over in one click
         ),
         Role.ADMIN: frozenset(TicketInput),
     }

@@ -1,11 +1,11 @@
-"""The outbox of webhooks: written in the transaction of the move itself, emptied by whoever delivers.
+"""The outbox of webhooks: written in the transaction of the move or reminder itself, emptied by whoever delivers.
 
 A move that is committed is told of, whatever happens afterwards; one that is not, never.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import (
     Column,
@@ -26,8 +26,9 @@ from sqlalchemy import (
 )
 
 from pbx.ids import TicketNumber
+from tickets.schedule import Made
 from tickets.tables import metadata
-from tickets.ticket import TicketMove
+from tickets.ticket import Ticket, TicketMove
 from tickets.webhook import Due
 
 outbox = Table(
@@ -38,7 +39,8 @@ outbox = Table(
     Column("seq", Integer, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("due_at", Double),  # null: given up
-    PrimaryKeyConstraint("hook", "ticket", "seq", name="pk_ticket_outbox"),
+    Column("step", Text, nullable=False, server_default=""),  # a reminder's key, made after move `seq`; empty: the move
+    PrimaryKeyConstraint("hook", "ticket", "seq", "step", name="pk_ticket_outbox"),
     Index("ix_ticket_outbox_due_at", "due_at"),
 )
 
@@ -47,7 +49,16 @@ _NEW = insert(outbox)
 
 def put(connection: Connection, hooks: Iterable[str], move: TicketMove) -> None:
     """Have these hooks told of a move."""
-    rows = [{"hook": hook, "ticket": move.ticket, "seq": move.seq, "tries": 0, "due_at": move.at} for hook in hooks]
+    _put(connection, hooks, {"ticket": move.ticket, "seq": move.seq, "step": "", "due_at": move.at})
+
+
+def put_step(connection: Connection, hooks: Iterable[str], ticket: Ticket, made: Made) -> None:
+    """Have these hooks told of a reminder about `ticket`: after the moves that it has now, before later ones."""
+    _put(connection, hooks, {"ticket": made.ticket, "seq": ticket.version, "step": made.key, "due_at": made.made_at})
+
+
+def _put(connection: Connection, hooks: Iterable[str], what: Mapping[str, object]) -> None:
+    rows = [{"hook": hook, "tries": 0, **what} for hook in hooks]
     if rows:
         connection.execute(_NEW, rows)
 
@@ -58,7 +69,7 @@ def _heads(hook: str) -> ColumnElement[bool]:
     before = exists().where(
         earlier.c.hook == outbox.c.hook,
         earlier.c.ticket == outbox.c.ticket,
-        earlier.c.seq < outbox.c.seq,
+        (earlier.c.seq < outbox.c.seq) | ((earlier.c.seq == outbox.c.seq) & (earlier.c.step < outbox.c.step)),
         earlier.c.due_at.is_not(None),
     )
     return (outbox.c.hook == hook) & ~before
@@ -68,7 +79,7 @@ def due(connection: Connection, hook: str, now: float, most: int = 100) -> list[
     """What is to be sent to a hook now, oldest first."""
     query = select(outbox).where(_heads(hook), outbox.c.due_at <= now).order_by(outbox.c.due_at, outbox.c.ticket)
     rows = connection.execute(query.limit(most))
-    return [Due(row.hook, TicketNumber(row.ticket), row.seq, row.tries) for row in rows]
+    return [Due(row.hook, TicketNumber(row.ticket), row.seq, row.tries, row.step) for row in rows]
 
 
 def next_due(connection: Connection, hook: str) -> float | None:
@@ -78,7 +89,8 @@ def next_due(connection: Connection, hook: str) -> float | None:
 
 
 def _mine(one: Due) -> list[object]:
-    return [outbox.c.hook == one.hook, outbox.c.ticket == one.ticket, outbox.c.seq == one.seq]
+    place = outbox.c.seq == one.seq, outbox.c.step == one.step
+    return [outbox.c.hook == one.hook, outbox.c.ticket == one.ticket, *place]
 
 
 def sent(connection: Connection, one: Due) -> None:

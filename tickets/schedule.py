@@ -115,6 +115,48 @@ class Step:
         return self.overtaken_at is not None and now > self.overtaken_at
 
 
+class Outcome(enum.Enum):
+    """What became of a step."""
+
+    MADE = "made"
+    OVERTAKEN = "overtaken"  #: what it warned of has come before anybody could be told, so nobody is
+    REFUSED = "refused"  #: the ticket's table of moves does not have it in this state; told all the same
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A step that was made, as it is told: which ticket, what, to whom (roles), and who has the ticket now.
+
+    `no` counts all steps in the order in which they were made.
+    """
+
+    ticket: str
+    key: str
+    rule: str
+    act: Act
+    to: tuple[str, ...]
+    unit: str
+    due: float
+    planned_at: float
+    made_at: float
+    outcome: Outcome
+    no: int = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody is told: it was overtaken, or only lets a clock run again."""
+        return self.outcome is Outcome.OVERTAKEN or self.act is Act.RESUME
+
+    @property
+    def kind(self) -> str:
+        """As webhooks name it."""
+        return f"reminder.{self.act.value}"
+
+
+REMINDERS = frozenset(f"reminder.{act.value}" for act in Act if act is not Act.RESUME)
+"""The kinds of what is told, as webhooks name them."""
+
+
 def steps(
     ticket: str,
     readings: Iterable[Reading],

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, cast, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.commands import OpenTicket
@@ -341,6 +341,12 @@ def _keep_units(connection: Connection, before: Ticket, after: Ticket) -> None:
         connection.execute(delete(units).where(units.c.ticket == after.number, units.c.unit == unit))
     for unit in sorted(after.units - before.units):
         connection.execute(_NEW_UNIT, {"ticket": after.number, "unit": unit, "opened_at": after.opened_at})
+
+
+def names_file(connection: Connection, sha256: str) -> bool:
+    """Whether any ticket has a file with this digest. Reads all tickets: for the rare case that it is not known."""
+    found = select(tickets.c.number).where(cast(tickets.c.attachments, Text).contains(sha256, autoescape=True)).limit(1)
+    return connection.execute(found).first() is not None
 
 
 def _keep_move(connection: Connection, move: TicketMove, policy: TicketPolicy) -> None:

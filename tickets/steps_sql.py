@@ -7,17 +7,19 @@ restart in the middle makes a step wholly or not at all.
 
 from __future__ import annotations
 
-import enum
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from pbx.ids import TicketNumber
+from tickets import outbox_sql
 from tickets.given import Move
 from tickets.moves import OVER, SYSTEM, TicketInput
-from tickets.schedule import Act, Step
+from tickets.schedule import Act, Made, Outcome, Step
 from tickets.sql import get_ticket, move_ticket, whole
 from tickets.tables import steps, tickets
 from tickets.texts import TicketRefused
@@ -31,60 +33,61 @@ _MOVES = {
 }
 
 
-class Outcome(enum.Enum):
-    """What became of a step."""
-
-    MADE = "made"
-    OVERTAKEN = "overtaken"  #: what it warned of has come before anybody could be told, so nobody is
-    REFUSED = "refused"  #: the ticket's table of moves does not have it in this state; told all the same
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A step that was made, as it is told: which ticket, what, to whom (roles), and who has the ticket now."""
-
-    ticket: str
-    key: str
-    rule: str
-    act: Act
-    to: tuple[str, ...]
-    unit: str
-    due: float
-    planned_at: float
-    made_at: float
-    outcome: Outcome
-
-
 @dataclass(frozen=True, slots=True)
 class Planned:
     """What is still to be made about a ticket, and the keys of what was; `known` = a provisional deadline can be
-    counted anew, because the notice has come.
+    counted anew, because the notice has come. `fault` names the exception with which the ticket could not be read or
+    planned; nothing is planned about it then.
     """
 
     ticket: TicketNumber
     made: frozenset[str]
     steps: tuple[Step, ...]
     known: bool
+    fault: str = ""
 
 
 def plan_page(connection: Connection, after: str, count: int, policy: TicketPolicy) -> list[Planned]:
-    """The next `count` tickets whose clocks may run, by number after `after`. Raises `CalendarError`."""
-    still_open = tickets.c.state.not_in([state.value for state in OVER])
-    query = select(tickets).where(still_open, tickets.c.number > after).order_by(tickets.c.number).limit(count)
-    found = whole(connection, connection.execute(query).all())
+    """The next `count` tickets whose clocks may run, by number after `after`; one that is damaged stops no other."""
+    found = _page(connection, after, count)
     made: defaultdict[str, set[str]] = defaultdict(set)
-    kept = select(steps.c.ticket, steps.c.key).where(steps.c.ticket.in_([one.number for one in found]))
+    kept = select(steps.c.ticket, steps.c.key).where(steps.c.ticket.in_([number for number, _ in found]))
     for row in connection.execute(kept):
         made[row.ticket].add(row.key)
-    return [
-        Planned(
-            one.number,
-            frozenset(made[one.number]),
-            steps_of(one, policy, made[one.number]),
-            one.provisional and not timed(one, policy).provisional,
-        )
-        for one in found
-    ]
+    return [_planned(number, one, made[number], policy) for number, one in found]
+
+
+def _page(connection: Connection, after: str, count: int) -> list[tuple[TicketNumber, Ticket | Exception]]:
+    still_open = tickets.c.state.not_in([state.value for state in OVER])
+    wanted = (still_open, tickets.c.number > after)
+    try:
+        query = select(tickets).where(*wanted).order_by(tickets.c.number).limit(count)
+        return [(one.number, one) for one in whole(connection, connection.execute(query).all())]
+    except SQLAlchemyError:
+        raise
+    except Exception:  # one of them cannot be read: each by itself
+        numbers = connection.execute(select(tickets.c.number).where(*wanted).order_by(tickets.c.number).limit(count))
+        return [(TicketNumber(number), _alone(connection, TicketNumber(number))) for number in numbers.scalars().all()]
+
+
+def _alone(connection: Connection, number: TicketNumber) -> Ticket | Exception:
+    try:
+        found = get_ticket(connection, number)
+    except SQLAlchemyError:
+        raise
+    except Exception as fault:
+        return fault
+    return found if found is not None else KeyError(number)
+
+
+def _planned(number: TicketNumber, found: Ticket | Exception, made: set[str], policy: TicketPolicy) -> Planned:
+    if isinstance(found, Exception):
+        return Planned(number, frozenset(made), (), False, type(found).__name__)
+    try:
+        known = found.provisional and not timed(found, policy).provisional
+        return Planned(number, frozenset(made), steps_of(found, policy, made), known)
+    except Exception as fault:
+        return Planned(number, frozenset(made), (), False, type(fault).__name__)
 
 
 def make_step(connection: Connection, step: Step, now: float, policy: TicketPolicy) -> tuple[Ticket, Made | None]:
@@ -117,13 +120,16 @@ def make_step(connection: Connection, step: Step, now: float, policy: TicketPoli
         step.at,
         now,
         outcome,
+        connection.execute(select(func.coalesce(func.max(steps.c.no), 0) + 1)).scalar_one(),
     )
     connection.execute(insert(steps).values(_row(made)))
-    return ticket, made if outcome is not Outcome.OVERTAKEN and step.act is not Act.RESUME else None
+    if made.quiet:
+        return ticket, None
+    outbox_sql.put_step(connection, policy.told(made.kind), ticket, made)
+    return ticket, made
 
 
 def _row(made: Made) -> dict[str, Any]:
-    quiet = made.outcome is Outcome.OVERTAKEN or made.act is Act.RESUME
     return {
         "ticket": made.ticket,
         "key": made.key,
@@ -134,7 +140,8 @@ def _row(made: Made) -> dict[str, Any]:
         "planned_at": made.planned_at,
         "made_at": made.made_at,
         "outcome": made.outcome.value,
-        "told_at": made.made_at if quiet else None,
+        "told_at": made.made_at if made.quiet else None,
+        "no": made.no,
     }
 
 
@@ -158,6 +165,52 @@ def made_of(connection: Connection, ticket: str) -> list[Made]:
     return [_made(row) for row in rows]
 
 
+def one_step(connection: Connection, ticket: str, key: str) -> Made | None:
+    """One step that was made, or None."""
+    query = select(steps, tickets.c.lead_unit).join(tickets, tickets.c.number == steps.c.ticket)
+    row = connection.execute(query.where(steps.c.ticket == ticket, steps.c.key == key)).first()
+    return _made(row) if row is not None else None
+
+
+_LOUD = (steps.c.outcome != Outcome.OVERTAKEN.value) & (steps.c.act != Act.RESUME.value)
+
+
+def newest(connection: Connection) -> int:
+    """The number of the newest step; 0 where none was ever made."""
+    found: int = connection.execute(select(func.coalesce(func.max(steps.c.no), 0))).scalar_one()
+    return found
+
+
+def told_after(connection: Connection, no: int, count: int) -> list[tuple[Made, Ticket]]:
+    """The next `count` steps after number `no` of which somebody was told, with their tickets as they are now."""
+    return _listed(connection, steps.c.no > no, count)
+
+
+def told_between(
+    connection: Connection, since: float, until: float, after: int, count: int
+) -> list[tuple[Made, Ticket]]:
+    """The next `count` after number `after` that were made in [since, until), epoch seconds."""
+    span = (steps.c.made_at >= since) & (steps.c.made_at < until)
+    return _listed(connection, span & (steps.c.no > after), count)
+
+
+def told_of(connection: Connection, numbers: Sequence[TicketNumber]) -> dict[str, list[Made]]:
+    """What was told of each of these tickets, oldest first."""
+    query = select(steps, tickets.c.lead_unit).join(tickets, tickets.c.number == steps.c.ticket)
+    found: dict[str, list[Made]] = {}
+    for row in connection.execute(query.where(steps.c.ticket.in_(numbers), _LOUD).order_by(steps.c.no)):
+        found.setdefault(row.ticket, []).append(_made(row))
+    return found
+
+
+def _listed(connection: Connection, which: ColumnElement[bool], count: int) -> list[tuple[Made, Ticket]]:
+    query = select(steps, tickets.c.lead_unit).join(tickets, tickets.c.number == steps.c.ticket)
+    rows = connection.execute(query.where(which, _LOUD).order_by(steps.c.no).limit(count)).all()
+    theirs = connection.execute(select(tickets).where(tickets.c.number.in_({row.ticket for row in rows}))).all()
+    known = {one.number: one for one in whole(connection, theirs)}
+    return [(_made(row), known[row.ticket]) for row in rows]
+
+
 def _made(row: Row[Any]) -> Made:
     return Made(
         row.ticket,
@@ -170,4 +223,5 @@ def _made(row: Row[Any]) -> Made:
         row.planned_at,
         row.made_at,
         Outcome(row.outcome),
+        row.no,
     )

@@ -77,6 +77,7 @@ tickets = Table(
     Column("contacted", Boolean),
     Column("solved", Boolean),
     Column("satisfied", Boolean),
+    Column("voice", Boolean),
     Column("redo_count", Integer, nullable=False),
     Column("incident_id", Text),
     Column("repeat_of", Text),
@@ -166,11 +167,15 @@ steps = Table(
     Column("made_at", Double, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("told_at", Double),
+    Column("no", Integer, nullable=False),
     PrimaryKeyConstraint("ticket", "key", name="pk_ticket_steps"),
     ForeignKeyConstraint(["ticket"], ["tickets.number"], name="fk_ticket_steps_ticket_tickets"),
     Index("ix_ticket_steps_told_at", "told_at"),
+    Index("ix_ticket_steps_made_at", "made_at"),
+    Index("ix_ticket_steps_no", "no", unique=True),
 )
-"""Reminders and escalations that were made, each once (`tickets/schedule.py`); `told_at` null = nobody knows yet."""
+"""Reminders and escalations that were made, each once (`tickets/schedule.py`); `told_at` null = nobody knows yet; `no`
+counts them in the order in which they were made."""
 
 days = Table(
     "ticket_days",

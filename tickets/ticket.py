@@ -164,6 +164,7 @@ class Ticket:
     contacted: bool | None = None
     solved: bool | None = None
     satisfied: bool | None = None
+    voice: bool | None = None  #: 自动语音回访: the hotline itself has asked him, not a person
     redo_count: int = 0
     # with other tickets
     incident_id: str | None = None
@@ -315,6 +316,22 @@ def changed(ticket: Ticket, wanted: TicketChange, policy: TicketPolicy) -> Ticke
     if (after.lat is None) is not (after.lon is None):
         raise TicketRefused("bad_place", "A place has both a latitude and a longitude.", "lat")
     return after
+
+
+_TELEPHONE = re.compile(r"[+(]?[0-9][0-9 ()-]*")
+CLOCKS_APART_S = 300.0
+"""So much later than ours a clock may be by which somebody says when something has happened."""
+
+
+def believable(before: Ticket, after: Ticket, at: float) -> None:
+    """Raise `TicketRefused` for what people cannot mean: a telephone without a number, an event that is still to come.
+
+    What was there before is not judged: a call may come without a number, and other systems have names of their own.
+    """
+    if after.caller != before.caller and after.caller and not _TELEPHONE.fullmatch(after.caller):
+        raise TicketRefused("bad_phone", "A telephone has digits, blanks, hyphens, brackets and a plus.", "caller")
+    if after.event_at != before.event_at and (after.event_at or at) > at + CLOCKS_APART_S:
+        raise TicketRefused("event_to_come", "What has not happened yet has no instant.", "event_at")
 
 
 def checked_score(score: int) -> int:

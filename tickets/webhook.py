@@ -1,4 +1,4 @@
-"""Webhooks on moves: who is told of which moves, what is sent, how it is signed, and when it is tried again. Pure.
+"""Webhooks on moves and reminders: who is told, what is sent, how it is signed, and when it is tried again. Pure.
 
 What is sent follows the Standard Webhooks specification (standardwebhooks.com): `webhook-id`, `webhook-timestamp` and
 `webhook-signature`, HMAC-SHA256 over id, timestamp and body. It is sent at least once and in the ticket's order; the id
@@ -15,6 +15,7 @@ import json
 from dataclasses import dataclass
 
 from pbx.ids import TicketNumber
+from tickets.schedule import Made
 from tickets.ticket import Ticket, TicketMove
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins, not one
@@ -54,9 +55,9 @@ def secret_of(text: str) -> bytes:
     return found
 
 
-def id_of(ticket: str, seq: int) -> str:
-    """The message's id: a ticket has one move of each number, so nothing else has to be kept."""
-    return f"{ticket}.{seq}"
+def id_of(ticket: str, seq: int, step: str = "") -> str:
+    """The message's id: a ticket has one move of each number and one step of each key; nothing else has to be kept."""
+    return f"{ticket}.{step or seq}"
 
 
 def body_of(ticket: Ticket, move: TicketMove) -> bytes:
@@ -75,21 +76,43 @@ def body_of(ticket: Ticket, move: TicketMove) -> bytes:
             "after": move.after.value,
             "role": move.role.value if move.role else None,
             "unit": move.unit,
-            "now": {
-                "state": ticket.state.value,
-                "version": ticket.version,
-                "type": ticket.type.value if ticket.type else None,
-                "class_code": ticket.class_code,
-                "region": ticket.region,
-                "channel": ticket.channel.value,
-                "lead_unit": ticket.lead_unit,
-                "co_units": list(ticket.co_units),
-                "sign_due": ticket.sign_due,
-                "handle_due": ticket.handle_due,
-            },
+            "now": _now(ticket),
         },
     }
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def body_of_step(ticket: Ticket, made: Made) -> bytes:
+    """What is told of a reminder or escalation: by which rule, to whom (roles), of which due instant."""
+    told = {
+        "type": made.kind,
+        "id": id_of(made.ticket, 0, made.key),
+        "at": made.made_at,
+        "data": {
+            "ticket": ticket.number,
+            "rule": made.rule,
+            "to": list(made.to),
+            "unit": made.unit,
+            "due": made.due,
+            "now": _now(ticket),
+        },
+    }
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _now(ticket: Ticket) -> dict[str, object]:
+    return {
+        "state": ticket.state.value,
+        "version": ticket.version,
+        "type": ticket.type.value if ticket.type else None,
+        "class_code": ticket.class_code,
+        "region": ticket.region,
+        "channel": ticket.channel.value,
+        "lead_unit": ticket.lead_unit,
+        "co_units": list(ticket.co_units),
+        "sign_due": ticket.sign_due,
+        "handle_due": ticket.handle_due,
+    }
 
 
 def signature(secret: bytes, id: str, at: int, body: bytes) -> str:
@@ -116,9 +139,10 @@ def next_try(tries: int, now: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One message that is to be sent now, after `tries` failed ones."""
+    """One message that is to be sent now, after `tries` failed ones: of a move, or of the step with this key."""
 
     hook: str
     ticket: TicketNumber
     seq: int
     tries: int
+    step: str = ""

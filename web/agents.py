@@ -6,13 +6,14 @@ import re
 
 from aiohttp import web
 
-from pbx.events import TargetKind
-from pbx.ids import AgentId
+from pbx.events import TargetKind, TicketWords
+from pbx.ids import AgentId, TicketNumber
+from tickets.ticket import TicketType
 from web.backend import RequestResult
-from web.described import OK, described
-from web.errors import refusal
-from web.fields import Choice, Number, Text, read_body
-from web.keys import BACKEND
+from web.described import OK, Either, described
+from web.errors import ApiError, Problem, refusal
+from web.fields import Choice, Field, Number, Text, read_body
+from web.keys import BACKEND, LIMITS, WebLimits
 from web.shape import answer
 
 _REASON = Text(longest=32, required=True)
@@ -134,11 +135,38 @@ async def drop(request: web.Request) -> web.Response:
     return _answered(await request.app[BACKEND].drop_party(_agent(request), AgentId(body["endpoint"])))
 
 
-@described(body={"destination": _ENDPOINT, "way": _WAY}, gives=OK)
+def _words(limits: WebLimits) -> dict[str, Field]:
+    line = Text(limits.title_length, may_be_empty=True)
+    return {
+        "type": Choice(tuple(one.value for one in TicketType), code="unknown_type"),
+        "class_code": Text(64, pattern=re.compile(r"[A-Za-z0-9._-]+")),
+        "title": line,
+        "text": Text(limits.text_length, may_be_empty=True),
+        "address": line,
+        "lat": Number(-90.0, 90.0),
+        "lon": Number(-180.0, 180.0),
+    }
+
+
+def _hand_over_fields(limits: WebLimits) -> dict[str, Field]:
+    return {"destination": _ENDPOINT, "way": _WAY, **_words(limits)}
+
+
+@described(body=_hand_over_fields, gives=Either((OK, {**OK, "ticket": TicketNumber})))
 async def hand_over(request: web.Request) -> web.Response:
-    """POST …/hand-over with ``{"destination": …, "way": …}``: 110, 119, 120, 122, a unit, the platform."""
+    """POST …/hand-over with ``{"destination": …, "way": …}``: 110, 119, 120, 122, a unit, the platform.
+
+    ``way`` ``ticket`` may have the words of the ticket, and answers with its number.
+    """
     body = await read_body(request)
-    return _answered(await request.app[BACKEND].hand_over(_agent(request), body["destination"], body["way"]))
+    names = [name for name in _words(request.app[LIMITS]) if name in body]
+    if names and body["way"] != "ticket":
+        raise ApiError(400, "bad_request", [Problem(name, "unknown_field") for name in names])
+    words = TicketWords(**{name: body[name] for name in names}) if names else None
+    result = await request.app[BACKEND].hand_over(_agent(request), body["destination"], body["way"], words)
+    if not result.ok:
+        raise refusal(result.code, result.detail)
+    return answer({"ok": True, "ticket": result.detail.get("ticket")} if body["way"] == "ticket" else {"ok": True})
 
 
 @described(body={"number": _TARGET, "purpose": _PURPOSE, "queue": _QUEUE}, gives=OK)

@@ -26,9 +26,11 @@ from web import (
     callbacks,
     callers,
     calls,
+    campaign,
     exchange,
     follow_ups,
     knowledge,
+    knowledge_page,
     live,
     notices,
     open311,
@@ -37,6 +39,7 @@ from web import (
     public,
     recordings,
     registers,
+    reminders,
     repeats,
     scrape,
     static,
@@ -146,6 +149,9 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/tickets/export", ticket_files.export_tickets, Access.TICKETS),
         ("POST", "/api/tickets/import", ticket_files.import_tickets, Access.TICKETS),
         ("GET", "/api/reports/tickets", ticket_files.month_report, Access.TICKETS),
+        ("GET", "/tickets", reminders.show_page, Access.OPEN),
+        ("GET", "/api/reminders", reminders.list_reminders, Access.TICKETS),
+        ("GET", "/api/reminders/live", reminders.show_live, Access.TICKETS),
         ("GET", "/api/calendar", calendar.show_calendar, Access.TICKETS),
         ("GET", "/api/tickets/accuracy", tickets.show_accuracy, Access.TICKETS),
         ("GET", _TICKET, tickets.show_ticket, Access.TICKETS),
@@ -162,6 +168,9 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("POST", f"{_TICKET}/repeats", repeats.find_repeats, Access.TICKETS),
         ("POST", f"{_TICKET}/join", repeats.join, Access.TICKETS),
         ("GET", "/api/follow-ups", follow_ups.list_follow_ups, Access.TICKETS),
+        ("GET", "/api/follow-ups/campaign", campaign.show_campaign, Access.SUPERVISOR),
+        ("POST", "/api/follow-ups/campaign/pause", campaign.pause, Access.SUPERVISOR),
+        ("POST", "/api/follow-ups/campaign/resume", campaign.resume, Access.SUPERVISOR),
         ("POST", f"{_TICKET}/follow-up-call", follow_ups.call, Access.TICKETS),
         ("GET", "/api/incidents", repeats.list_incidents, Access.TICKETS),
         ("POST", "/api/incidents", repeats.open_incident, Access.TICKETS),
@@ -178,6 +187,8 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("DELETE", "/api/ownership/{id:[1-9][0-9]{0,9}}", ownership.drop_row, Access.TICKETS),
         ("GET", "/api/exchange", exchange.show_exchange, Access.TICKETS),
         ("POST", "/api/exchange/messages", exchange.take_message, Access.KEY),  # signed: see `tickets.exchange`
+        ("GET", "/knowledge", knowledge_page.show_page, Access.OPEN),
+        ("PUT", "/api/exchange/files/{digest:[0-9a-f]{64}}", exchange.take_piece, Access.KEY),  # so is this
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
@@ -211,7 +222,7 @@ def _knowledge() -> list[tuple[str, str, Handler]]:
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     headers = response.headers
-    headers["Content-Security-Policy"] = POLICY
+    headers.setdefault("Content-Security-Policy", POLICY)
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
     headers["Server"] = "hotline"
@@ -262,7 +273,9 @@ def create_app(
     app[ACCESS] = access
     app[openapi.DOCUMENT] = openapi.Document([openapi.Route(*row) for row in _routes()], limits)
     app.on_response_prepare.append(_add_headers)
+    app[reminders.STREAMS] = reminders.Streams()
     app.on_shutdown.append(live.end_streams)
+    app.on_shutdown.append(reminders.end_streams)
     app.cleanup_ctx.append(live.broadcasting)
     return app
 

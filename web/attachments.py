@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from urllib.parse import quote
 
 from aiohttp import hdrs, web
-from aiohttp.helpers import content_disposition_header
 
 from tickets.files import Incoming
 from tickets.flow import TicketConflict, allow
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput
+from tickets.texts import TicketRefused
 from tickets.ticket import ATTACHMENT_KINDS, Attachment
 from web.auth import HOLDER
 from web.backend import NotFound
@@ -34,7 +36,8 @@ _QUERY: dict[str, Field] = {
 async def attach_file(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/attachments?name=&version= with the file as the body, its kind as the content type.
 
-    Its size and kind are limited (`TicketPolicy.attachment_bytes`, `attachment_kinds`); 201 with the ticket as stored.
+    Pictures, sound, video, PDF and plain text, 20 MB and 20 files at most unless the hotline has other rules; 201 with
+    the ticket as stored.
     """
     own, desk = request[HOLDER], request.app[BACKEND].desk
     given = read_query(request, {name: field for name, field in _QUERY.items() if name not in _speaking(own)})
@@ -52,15 +55,22 @@ async def attach_file(request: web.Request) -> web.Response:
     if (request.content_length or 0) > limit:
         raise ApiError(413, "body_too_large")
     incoming = await asyncio.to_thread(desk.files.begin)
+    known = True
     try:
         digest = await _receive(request, incoming, limit)
-    finally:
-        await asyncio.to_thread(incoming.drop)
-    attachment = Attachment(given["name"], kind, incoming.size, digest)
-    try:
+        attachment = Attachment(given["name"], kind, incoming.size, digest)
+        known = False
         after = await desk.move(ticket.number, Move(TicketInput.ATTACH, version, attachment=attachment), actor)
+        await asyncio.to_thread(incoming.named)
+        known = True
     except TicketConflict as conflict:
+        known = True
         return conflict_answer(request, conflict, own)
+    except TicketRefused:
+        known = True
+        raise
+    finally:  # of a store that is away it is not known whether it has taken the move
+        await asyncio.to_thread(incoming.drop if known else incoming.leave)
     return one_answer(request, after, own, 201)
 
 
@@ -79,6 +89,12 @@ def _speaking(own: Actor) -> frozenset[str]:
     return frozenset() if own.role is Role.ADMIN else frozenset(acting_fields())
 
 
+def _saved_as(name: str) -> str:
+    """Under which name a browser keeps the file: RFC 6266, and a plain one for what does not know that."""
+    simple = re.sub(r"[^A-Za-z0-9._ -]", "_", name)
+    return f"attachment; filename=\"{simple}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
 @described(media=tuple(sorted(ATTACHMENT_KINDS)), refuses=(206, 304, 416))
 async def show_file(request: web.Request) -> web.StreamResponse:
     """GET /api/tickets/{number}/attachments/{place}: a ticket's file, counted from 1; to be saved, never to be run."""
@@ -94,6 +110,6 @@ async def show_file(request: web.Request) -> web.StreamResponse:
         path,
         headers={
             hdrs.CONTENT_TYPE: one.kind,
-            hdrs.CONTENT_DISPOSITION: content_disposition_header("attachment", filename=one.name),
+            hdrs.CONTENT_DISPOSITION: _saved_as(one.name),
         },
     )

@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Protocol
 from agents.rights import Actor
 from pbx.call import CallRecord, CallState, Outcome
 from pbx.callback import CallbackRequest
-from pbx.events import CallerEntry, TargetKind
+from pbx.events import CallerEntry, TargetKind, TicketWords
 from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, QueueOverride, SkillOverride, SpyMode, SupervisorRequest
 
 if TYPE_CHECKING:
     from recordings.transcript import Transcript
+    from web.campaign_view import CampaignView
     from web.desk import TicketDesk
     from web.event_desk import EventDesk
     from web.offices import TicketOffice
     from web.public_desk import PublicDesk
+    from web.reminder_desk import ReminderDesk
 
 
 # ---------------------------------------------------------------- the overview: what is going on now
@@ -348,6 +350,10 @@ class Backend(Protocol):
     async def cancel_callback(self, id: str, by: str) -> RequestResult:
         """Nobody is to be called for the request any more. Codes: unknown_callback, callback_dialling."""
 
+    async def campaign(self, since: float, until: float) -> CampaignView:
+        """The voice follow-up: as it is now, with its tickets of [since, until) and those open."""
+        ...
+
     async def keep_notice_sound(self, by: ActorId, language: str, wav: bytes) -> RequestResult:
         """Keep a wav file as own words for notices; its name is `sound` of the detail, its length `seconds`.
 
@@ -391,8 +397,13 @@ class Backend(Protocol):
         """A third party is let go, ringing or talking."""
         ...
 
-    async def hand_over(self, agent: AgentId, destination: str, way: str) -> RequestResult:
-        """一键转接, 三方通话, 工单流转 to a destination of the configuration."""
+    async def hand_over(
+        self, agent: AgentId, destination: str, way: str, words: TicketWords | None = None
+    ) -> RequestResult:
+        """一键转接, 三方通话, 工单流转 to a destination of the configuration.
+
+        By ticket, `detail` has the number of the `ticket` that the unit has now; `words` are what the agent says of it.
+        """
         ...
 
     async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
@@ -428,6 +439,11 @@ class Backend(Protocol):
     @property
     def events(self) -> EventDesk:
         """Repeats and mass incidents."""
+        ...
+
+    @property
+    def reminders(self) -> ReminderDesk:
+        """Reminders and escalations that were made."""
         ...
 
     @property

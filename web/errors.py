@@ -67,6 +67,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "unknown_party": ("没有此分机或话务员", "there is no such extension or agent"),
     "no_callback": ("本热线未配置回拨", "this hotline has not been configured to call anybody back"),
     "unknown_callback": ("没有此回电请求(或已结束)", "there is no such call-back, or it is over"),
+    "no_campaign": ("本热线未开启自动语音回访", "this hotline has no automatic voice follow-up"),
     "callback_dialling": ("正在回拨, 不能取消", "it is being called right now and cannot be cancelled"),
     "not_holding": ("来电人未被保持", "the caller is not on hold"),
     "already_held": ("来电人已被保持", "the caller is on hold already"),
@@ -85,7 +86,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "forbidden_number": ("该号码不允许呼叫或转接", "calls to that number are not allowed"),
     "no_trunk": ("未配置外呼中继", "there is no trunk for calls to the outside"),
     "way_not_allowed": ("该转办对象不支持此方式", "that destination cannot be reached in this way"),
-    "no_ticket_yet": ("工单尚未生成", "the call has no ticket yet"),
+    "ticket_delayed": (
+        "数据库暂不可用, 工单恢复后即发出; 紧急情况请立即转接或三方通话",
+        "the database is away: the ticket goes out when it is back; where there is danger, transfer the caller now",
+    ),
     "unknown_destination": ("没有此转办对象", "there is no such destination"),
     "unknown_purpose": ("外呼目的有误", "the purpose is not acceptable"),
     "busy": ("话务员正忙", "the agent is busy"),
@@ -180,6 +184,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "bad_body": ("消息内容有误", "the message's body is wrong"),
     "wrong_parties": ("发送方或接收方与密钥不符", "the sender or receiver is not the key's"),
     "unknown_thread": ("没有此转办", "nothing of ours is meant by this"),
+    "file_missing": ("附件尚未送达", "the file that it names has not come yet"),
+    "wrong_file": (
+        "文件与其摘要或大小不符, 请重新发送",
+        "the file is not the one of this digest and size; send it again",
+    ),
     "too_far_ahead": ("缺少较早的消息", "too many messages before this one are missing"),
     "caller_hidden": ("诉求人信息保密, 无权修改", "the caller of this ticket is hidden from you"),
     "unknown_urgency": ("没有此紧急程度", "there is no such urgency"),
@@ -204,6 +213,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "bad_address": ("含有不允许的字符", "has characters that are not allowed"),
     "incident_too_long": ("内容过长", "is too long"),
     "bad_incident": ("含有不允许的字符", "has characters that are not allowed"),
+    "bad_phone": (
+        "电话号码只能包含数字、空格、连字符、括号和加号",
+        "a telephone number has digits, blanks, hyphens, brackets and a plus only",
+    ),
+    "event_to_come": ("事发时间不能晚于现在", "it cannot have happened later than now"),
     "bad_score": ("满意度须为 1 至 5", "satisfaction is a number from 1 to 5"),
     "bad_kind": ("不接受此类文件", "files of this kind are not taken"),
     "name_too_long": ("文件名过长", "the file's name is too long"),
@@ -397,6 +411,8 @@ _FIELD_AT_FAULT = {
     "sound_length": "body",
     "sound_silent": "body",
     "unknown_dialled": "number",
+    "unknown_class": "class_code",
+    "bad_place": "lat",
 }
 """Codes of the hotline's rules that are about one field of the body: 422."""
 
@@ -416,7 +432,7 @@ def refusal(code: str, detail: Mapping[str, str] | None = None) -> ApiError:
         return ApiError(409, code, [Problem("way", code, allowed)])
     if code.startswith("unknown_"):
         return ApiError(404, code)
-    if code in ("exchange_unavailable", "store_unavailable"):
+    if code in ("exchange_unavailable", "store_unavailable", "ticket_delayed"):
         return ApiError(503, code)
     return ApiError(409, code, detail=detail)
 

@@ -10,17 +10,26 @@ from pbx.ids import TicketNumber
 from tickets.exchange.messages import VERSION, Kind, MessageRefused
 from tickets.exchange.signing import KEY, NONCE, SIGNATURE, TIME, NotTrusted
 from tickets.moves import Role
+from tickets.ticket import Attachment
 from web.auth import HOLDER
 from web.backend import NotFound
 from web.described import Either, described
 from web.errors import ApiError
-from web.fields import Choice, Field, Inner, Number, Text, Whole, read_body
+from web.fields import Choice, Field, Inner, Number, Text, Whole, read_body, read_query
 from web.keys import BACKEND
 from web.offices import TicketOffice
 from web.shape import answer
 from web.tickets import TICKET_TO_MOVE, one_answer, seen
 
-_STATUS = {"replayed": 409, "unknown_thread": 409, "too_far_ahead": 409, "wrong_parties": 403, "too_large": 413}
+_STATUS = {
+    "file_missing": 409,
+    "wrong_file": 409,
+    "replayed": 409,
+    "unknown_thread": 409,
+    "too_far_ahead": 409,
+    "wrong_parties": 403,
+    "too_large": 413,
+}
 
 
 def _office(request: web.Request) -> TicketOffice:
@@ -55,15 +64,56 @@ async def take_message(request: web.Request) -> web.Response:
     Every refusal has a stable code; the peer sends again whatever was not acknowledged by a signed 200.
     """
     raw = await request.read()
-    headers = {name: request.headers.get(name, "") for name in (KEY, TIME, NONCE, SIGNATURE)}
     try:
-        receipt, sign = await _office(request).take_message(headers, raw)
+        receipt, sign = await _office(request).take_message(_signed(request), raw)
     except NotTrusted as refusal:
         raise ApiError(_STATUS.get(refusal.code, 401), refusal.code) from None
     except MessageRefused as refusal:
         raise ApiError(_STATUS.get(refusal.code, 400), refusal.code) from None
     body = json.dumps({"seq": receipt.seq, "heard": receipt.heard, "doubled": receipt.doubled}).encode()
     return web.Response(body=body, content_type="application/json", headers={SIGNATURE: sign(200, body)})
+
+
+_BYTES = Whole(0, 10**12 - 1, required=True)
+
+_PIECE: dict[str, Field] = {"kind": Text(64, required=True), "size": _BYTES, "offset": _BYTES}
+
+
+@described(
+    body={},
+    query=_PIECE,
+    takes=("application/octet-stream",),
+    headers=(KEY, TIME, NONCE, SIGNATURE),
+    gives={"have": int, "refused": str},
+    refuses=(401, 413),
+)
+async def take_piece(request: web.Request) -> web.Response:
+    """PUT /api/exchange/files/{digest}?kind=&size=&offset=: a piece of a peer's file; no body asks how it stands.
+
+    200 with how many bytes there are (``have``), or why the file is not taken (``refused``); the answer is signed too.
+    """
+    given = read_query(request, _PIECE)
+    raw = await request.content.read(PIECE_BYTES + 1)
+    while not request.content.at_eof() and len(raw) <= PIECE_BYTES:
+        raw += await request.content.read(PIECE_BYTES + 1 - len(raw))
+    if len(raw) > PIECE_BYTES:
+        raise ApiError(413, "too_large")
+    file = Attachment("", given["kind"], given["size"], request.match_info["digest"])
+    try:
+        body, signature = await _office(request).take_piece(_signed(request), file, given["offset"], raw)
+    except NotTrusted as refusal:
+        raise ApiError(401, refusal.code) from None
+    except MessageRefused as refusal:
+        raise ApiError(_STATUS.get(refusal.code, 400), refusal.code) from None
+    return web.Response(body=body, content_type="application/json", headers={SIGNATURE: signature})
+
+
+PIECE_BYTES = 256 * 1024
+"""Bytes of a piece at most (`docs/exchange.md`)."""
+
+
+def _signed(request: web.Request) -> dict[str, str]:
+    return {name: request.headers.get(name, "") for name in (KEY, TIME, NONCE, SIGNATURE)}
 
 
 @described(gives={"peers": [{"peer": str, "waiting": int, "since": float | None, "error": str}]})

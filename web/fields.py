@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -304,13 +305,22 @@ def _description(request: web.Request) -> Described:
     return found
 
 
+def _typed(field: Field, text: str) -> object:
+    if isinstance(field, Whole) and _WHOLE.fullmatch(text):
+        return int(text)
+    if isinstance(field, Number):
+        with suppress(ValueError):
+            return float(text)
+    return text
+
+
 _WHOLE = re.compile(r"-?[0-9]{1,15}")
 
 
 def read_query(request: web.Request, fields: Mapping[str, Field] | None = None) -> dict[str, Any]:
     """The fields of the query that are there: `fields`, or those by which the handler is described.
 
-    A `Whole` comes as a number, everything else as the text that it is. ApiError 400 names everything that is wrong.
+    A `Whole` or `Number` comes as one, everything else as the text that it is. ApiError 400 names all that is wrong.
     """
     if fields is None:
         fields = _description(request).query
@@ -321,8 +331,7 @@ def read_query(request: web.Request, fields: Mapping[str, Field] | None = None) 
         if len(given) > 1:
             problems.append(Problem(name, "doubled_field"))
         elif given:
-            whole = isinstance(field, Whole) and _WHOLE.fullmatch(given[0])
-            found[name] = int(given[0]) if whole else given[0]
+            found[name] = _typed(field, given[0])
             problems += problems_of(name, field, found[name])
         elif field.required:
             problems.append(Problem(name, "missing"))

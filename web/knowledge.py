@@ -43,6 +43,7 @@ from web.knowledge_fields import (
     desk,
     entry_no,
     own_unit,
+    served,
     shown,
     shown_task,
     states_of,
@@ -113,7 +114,7 @@ async def list_entries(request: web.Request) -> web.Response:
     values = read_query(request)
     states = states_of(values.get("state", ""))
     after, limit = values.get("after", 0), values.get("limit", 100)
-    found = await desk(request).entries(states, _unit(request, values), after, limit)
+    found = await desk(request).entries(states, _unit(request, values), after, limit, served(request))
     return answer({"entries": [shown(one) for one in found]})
 
 
@@ -128,12 +129,13 @@ async def list_entries(request: web.Request) -> web.Response:
 async def show_entry(request: web.Request) -> web.Response:
     """GET /api/knowledge/entries/ID: its latest version, all versions, everything that was done to it."""
     versions, moves = await desk(request).entry(entry_no(request))
-    unit = own_unit(request)
-    if unit and unit not in {one.content.unit for one in versions}:
-        served = [one for one in versions if one.state is KnowledgeState.PUBLISHED]
-        if not served:
+    unit, mine = own_unit(request), served(request)
+    of = {one.content.unit for one in versions}
+    if (unit and unit not in of) or (mine is not None and not mine & of):
+        public = [one for one in versions if one.state is KnowledgeState.PUBLISHED]
+        if not public:
             raise NotFound("entry")
-        return answer({"id": served[0].id, "version": served[0].version, **asdict(served[0].content)})
+        return answer({"id": public[0].id, "version": public[0].version, **asdict(public[0].content)})
     return answer({**shown(versions[-1]), "versions": [shown(one) for one in versions], "moves": list(moves)})
 
 
@@ -215,8 +217,8 @@ async def take_inquiry(request: web.Request) -> web.Response:
 @described(query=UNIT, gives={"entries": [{**ENTRY, "warnings": list[Warning]}]}, refuses=(404,))
 async def list_ending(request: web.Request) -> web.Response:
     """GET /api/knowledge/expiring?unit=: what soon ends, or was not looked at for long; the first to end first."""
-    unit = _unit(request, read_query(request))
-    found = await desk(request).ending(unit)
+    unit, mine = _unit(request, read_query(request)), served(request)
+    found = [one for one in await desk(request).ending(unit) if mine is None or one.entry.content.unit in mine]
     return answer({"entries": [{**shown(one.entry), "warnings": list(one.warnings)} for one in found]})
 
 
@@ -226,8 +228,12 @@ async def list_ending(request: web.Request) -> web.Response:
 async def show_completeness(request: web.Request) -> web.Response:
     """GET /api/knowledge/completeness: each unit's figures, with numerators and denominators."""
     read_query(request)
-    unit = own_unit(request)
-    found = [one for one in await desk(request).completeness() if not unit or one.unit == unit]
+    unit, mine = own_unit(request), served(request)
+    found = [
+        one
+        for one in await desk(request).completeness()
+        if (not unit or one.unit == unit) and (mine is None or one.unit in mine)
+    ]
     return answer({"units": [{**asdict(one), "filled": one.filled, "coverage": one.coverage} for one in found]})
 
 
@@ -243,7 +249,7 @@ async def list_tasks(request: web.Request) -> web.Response:
     values = read_query(request)
     state = TaskState(values["state"]) if "state" in values else None
     after, limit = values.get("after", 0), values.get("limit", 100)
-    found = await desk(request).tasks(_unit(request, values), state, after, limit)
+    found = await desk(request).tasks(_unit(request, values), state, after, limit, served(request))
     return answer({"tasks": [shown_task(one) for one in found]})
 
 
@@ -251,7 +257,8 @@ async def list_tasks(request: web.Request) -> web.Response:
 async def show_task(request: web.Request) -> web.Response:
     """GET /api/knowledge/tasks/ID."""
     task, moves = await desk(request).task(entry_no(request))
-    if own_unit(request) not in ("", task.unit):
+    mine = served(request)
+    if own_unit(request) not in ("", task.unit) or (mine is not None and task.unit not in mine):
         raise NotFound("task")
     return answer({**shown_task(task), "moves": list(moves)})
 
@@ -312,7 +319,8 @@ async def export(request: web.Request) -> web.Response:
     """GET /api/knowledge/export?format=csv|xlsx&state=&unit=: the published entries, or those of the states."""
     values = read_query(request)
     format = _format_of(values)
-    data = await desk(request).export(format, states_of(values.get("state", "")), _unit(request, values))
+    states = states_of(values.get("state", ""))
+    data = await desk(request).export(format, states, _unit(request, values), served(request))
     headers = {"Content-Type": kind_of(format), "Content-Disposition": f'attachment; filename="{name_of(format)}"'}
     return web.Response(body=data, headers=headers)
 
@@ -367,11 +375,15 @@ IMPORT = {
 }
 
 
-@described(gives={"imports": [IMPORT]})
+@described(gives={"imports": [IMPORT]}, refuses=(404,))
 async def list_imports(request: web.Request) -> web.Response:
-    """GET /api/knowledge/imports: the latest files, with how many of their good rows are taken; a unit sees its own."""
+    """GET /api/knowledge/imports: the latest files, with how many of their good rows are taken.
+
+    A unit, and one city's people where there are several, see those that they have sent.
+    """
     read_query(request, {})
     found = await desk(request).imports()
     holder = request[HOLDER]
-    mine = [one for one in found if not own_unit(request) or one.begun_by == holder.id]
+    every = not own_unit(request) and served(request) is None
+    mine = [one for one in found if every or one.begun_by == holder.id]
     return answer({"imports": [{name: getattr(one, name) for name in IMPORT} for one in mine]})

@@ -81,12 +81,18 @@ class Progress(Protocol):
 class KnowledgeBackend(Protocol):
     """The knowledge base as the web sees it."""
 
+    def served_by(self, org: str) -> frozenset[str] | None:
+        """The units for which the hotline of `org` answers; None = all, as where no tree of organisations is known."""
+        ...
+
     async def search(self, wanted: Wanted) -> Sequence[Entry]:
         """The published and valid entries that answer best, the best first."""
         ...
 
-    async def entries(self, states: Sequence[KnowledgeState], unit: str, after: int, limit: int) -> Sequence[Entry]:
-        """Entries numbered above `after`, by number."""
+    async def entries(
+        self, states: Sequence[KnowledgeState], unit: str, after: int, limit: int, served: frozenset[str] | None = None
+    ) -> Sequence[Entry]:
+        """Entries numbered above `after`, by number; of units that are not `served` what is published only."""
         ...
 
     async def entry(self, no: int) -> tuple[Sequence[Entry], Sequence[KnowledgeMove]]:
@@ -123,7 +129,9 @@ class KnowledgeBackend(Protocol):
         """Every unit's figures."""
         ...
 
-    async def tasks(self, unit: str, state: TaskState | None, after: int, limit: int) -> Sequence[Task]:
+    async def tasks(
+        self, unit: str, state: TaskState | None, after: int, limit: int, served: frozenset[str] | None = None
+    ) -> Sequence[Task]:
         """Questions without answer numbered above `after`, by number."""
         ...
 
@@ -147,7 +155,9 @@ class KnowledgeBackend(Protocol):
         """The answer becomes a draft."""
         ...
 
-    async def export(self, format: Format, states: Sequence[KnowledgeState], unit: str) -> bytes:
+    async def export(
+        self, format: Format, states: Sequence[KnowledgeState], unit: str, served: frozenset[str] | None = None
+    ) -> bytes:
         """Entries as a file; without `states` the published ones."""
         ...
 

@@ -117,20 +117,27 @@ def actor_of(request: web.Request, values: Mapping[str, Any]) -> Editor:
     if own.role is not TicketRole.ADMIN:
         if own.role not in _ROLES:
             raise ApiError(403, "not_allowed")
-        return Editor(own.id, _ROLES[own.role], own.unit)
+        return Editor(own.id, _ROLES[own.role], own.unit, served(request))
     try:
         role = Role(values["by_role"])
     except ValueError:
         role = Role.SYSTEM
     if role is Role.SYSTEM:
         raise ApiError(422, "unknown_role", [Problem("by_role", "unknown_role", _ACTORS)])
-    return Editor(values["by"], role, values.get("by_unit", ""))
+    unit = values.get("by_unit", "")
+    return Editor(values["by"], role, unit, desk(request).served_by(unit))
 
 
 def own_unit(request: web.Request) -> str:
     """The unit to which the bearer is confined; empty for who sees everything."""
     own = request[HOLDER]
     return own.unit or "?" if own.role is TicketRole.UNIT else ""
+
+
+def served(request: web.Request) -> frozenset[str] | None:
+    """The units for which the bearer's hotline answers: of others he sees what is published; None = all."""
+    own = request[HOLDER]
+    return None if own.role is TicketRole.ADMIN else desk(request).served_by(own.unit)
 
 
 def content_of(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pbx.ids import TicketNumber
 from tickets.exchange.inbox import Receipt
 from tickets.moves import Actor
 from tickets.ownership import Concern, HitRate, OwnershipRow, Suggestion
-from tickets.ticket import Ticket
+from tickets.ticket import Attachment, Ticket
 
 
 class TicketOffice(Protocol):
@@ -35,6 +35,15 @@ class TicketOffice(Protocol):
         self, since: float, until: float, regions: frozenset[str] | None = None
     ) -> Mapping[str, HitRate]:
         """How often the register was right about tickets handled in [since, until), by class; ``*`` = all."""
+        ...
+
+    async def take_piece(
+        self, headers: Mapping[str, str], file: Attachment, offset: int, data: bytes
+    ) -> tuple[bytes, str]:
+        """Take a piece of a peer's file in; the answer, and its signature.
+
+        Raises `NotTrusted`, `MessageRefused`, `Unavailable`.
+        """
         ...
 
     async def take_message(self, headers: Mapping[str, str], raw: bytes) -> tuple[Receipt, Callable[[int, bytes], str]]:

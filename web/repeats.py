@@ -98,6 +98,7 @@ FOUND = {
     ],
     "incident": str | None,
     "members": list[str],
+    "members_unseen": int,
 }
 
 

@@ -17,6 +17,8 @@ from datetime import datetime
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
+from pbx.formulas import begins_formula, neutral, plain
+
 MOST_BYTES = 20 * 1024 * 1024
 """A file of more is not read, packed or unpacked."""
 
@@ -28,8 +30,6 @@ CELL_MAX = 32_767
 CUT = "…(已截断)"
 
 csv.field_size_limit(MOST_BYTES)  # a long cell is its row's fault, told by its line, and not the whole file's
-
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Format(enum.Enum):
@@ -65,14 +65,8 @@ class Sheet:
     widths: Sequence[float] = field(default_factory=tuple)
 
 
-def neutral(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula. What begins with an apostrophe gets another one."""
-    return "'" + text if text.startswith((*_RISKY, "'")) else text
-
-
-def plain(cell: str) -> str:
-    """What `neutral` was given."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith((*_RISKY, "'")) else cell
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _text(value: object) -> str:
@@ -97,7 +91,7 @@ def _csv(sheet: Sheet) -> bytes:
     writer = csv.writer(text)
     writer.writerow([neutral(head) for head in sheet.heads])
     for row in sheet.rows:
-        writer.writerow([cell if isinstance(cell, int | float) else neutral(_text(cell)) for cell in row])
+        writer.writerow([cell if _is_number(cell) else neutral(_text(cell)) for cell in row])
     return b"\xef\xbb\xbf" + text.getvalue().encode()  # Excel takes UTF-8 for what it is only with this mark
 
 
@@ -111,7 +105,7 @@ def _excel(sheets: Sequence[Sheet]) -> bytes:
     book = Workbook(write_only=True)
 
     def cell_of(page: Any, value: object) -> object:
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        if value is None or _is_number(value):
             return value
         if isinstance(value, datetime):
             cell = WriteOnlyCell(page, value)
@@ -120,7 +114,7 @@ def _excel(sheets: Sequence[Sheet]) -> bytes:
         text = ILLEGAL_CHARACTERS_RE.sub("", _text(value))
         if len(text) > CELL_MAX:
             text = text[: CELL_MAX - len(CUT)] + CUT
-        if not text.startswith(_RISKY):
+        if not begins_formula(text):
             return text
         cell = WriteOnlyCell(page, "")
         cell.value, cell.data_type = text, "s"  # text, whatever it begins with

@@ -258,7 +258,10 @@ async def show_supervision(request: web.Request) -> web.Response:
     return answer({"forced": view.forced, "skills": view.skills, "queues": view.queues, "listeners": listeners})
 
 
-@described(query={**WINDOW, "agent": Text(longest=32, may_be_empty=True)}, gives={"rows": list[dict[str, Any]]})
+_OF_AGENT = Text(longest=32, may_be_empty=True)
+
+
+@described(query={**WINDOW, "agent": _OF_AGENT}, gives={"rows": list[dict[str, Any]]})
 async def show_audit(request: web.Request) -> web.Response:
     """GET /api/audit?since=&until=&agent=: the trail, oldest first. It names no caller."""
     backend, limits = request.app[BACKEND], request.app[LIMITS]
@@ -271,5 +274,8 @@ async def show_audit(request: web.Request) -> web.Response:
         longest_s=limits.longest_window_s,
         also=("agent",),
     )
-    rows = await backend.audit(window.since, window.until, request.query.get("agent", "")[:32])
+    agent = request.query.get("agent", "")
+    if code := _OF_AGENT.problem(agent):
+        raise ApiError(400, "bad_request", [Problem("agent", code)])
+    rows = await backend.audit(window.since, window.until, agent)
     return answer({"rows": list(rows)})

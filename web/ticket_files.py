@@ -25,7 +25,7 @@ from web.fields import WINDOW, Choice, Field, Text, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
 from web.shape import answer
 from web.sheets import MOST_BYTES, BadFile, Format, Sheet, read, written
-from web.ticket_rows import HEADS, WIDTHS, changes_of, rows_of
+from web.ticket_rows import CHANNELS, HEADS, WIDTHS, changes_of, rows_of
 from web.tickets import scope
 
 EXPORT_MAX = 50_000
@@ -247,5 +247,10 @@ def sheets_of(month: Month, units: Any) -> list[Sheet]:
         sheet("按类型", "类型", sorted(month.types.items())),
         sheet("按单位", "主办单位", [(name_of(unit), line) for unit, line in sorted(month.units.items())]),
         sheet("按日", "日期", sorted(month.days.items())),
-        Sheet("来源", ("来源", "受理"), sorted(month.channels.items()), (16.0, 12.0)),
+        Sheet(
+            "来源",
+            ("来源", "受理"),
+            [(CHANNELS[Channel(one)], count) for one, count in sorted(month.channels.items())],
+            (16.0, 12.0),
+        ),
     ]

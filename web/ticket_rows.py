@@ -14,7 +14,17 @@ from tickets.lamps import lamp
 from tickets.moves import SYSTEM, Actor
 from tickets.shown import sees_ticket, shown
 from tickets.texts import TicketRefused
-from tickets.ticket import Channel, Ticket, TicketChange, TicketPolicy, TicketType, Urgency, changed, number_of
+from tickets.ticket import (
+    Channel,
+    Ticket,
+    TicketChange,
+    TicketPolicy,
+    TicketType,
+    Urgency,
+    believable,
+    changed,
+    number_of,
+)
 
 GIVEN = {
     "type": "类型",
@@ -59,7 +69,7 @@ TOLD = {
 
 _MOMENTS = frozenset({"event_at", "opened_at", "dispatched_at", "sign_due", "signed_at", "handle_due", "resolved_at"})
 
-_CHANNELS = dict(
+CHANNELS = dict(
     zip(Channel, ("电话", "网站", "接口", "微信", "移动客户端", "邮件", "Open311", "平台交换"), strict=True)
 )
 _URGENCIES = dict(zip(Urgency, ("一般", "紧急", "特急"), strict=True))
@@ -96,14 +106,19 @@ def row_of(ticket: Ticket, viewer: Actor, now: float, policy: TicketPolicy, zone
     found: dict[str, object] = {**values}
     light = lamp(values["handle_due"], values["resolved_at"], now)
     found["lamp"] = light.chinese if light else None
-    found |= {"channel": _CHANNELS[values["channel"]], "urgency": _URGENCIES[values["urgency"]]}
+    found |= {"channel": CHANNELS[values["channel"]], "urgency": _URGENCIES[values["urgency"]]}
     found |= {"type": values["type"].chinese if values["type"] else None, "state": values["state"].chinese}
     for name in _MOMENTS:
         found[name] = datetime.fromtimestamp(values[name], zone).replace(tzinfo=None) if values[name] else None
-    unit = policy.units.get(values["lead_unit"]) if values["lead_unit"] else None
-    found["lead_unit"] = unit.name if unit else values["lead_unit"]
-    found["co_units"] = "、".join(values["co_units"])
+    found["lead_unit"] = _unit_name(values["lead_unit"], policy)
+    found["co_units"] = "、".join(_unit_name(one, policy) for one in values["co_units"])
     return [found[name] for name in _KNOWN]
+
+
+def _unit_name(unit: str | None, policy: TicketPolicy) -> str:
+    """A unit's name, or the id of one that is gone."""
+    known = policy.units.get(unit) if unit else None
+    return known.name if known else unit or ""
 
 
 # ---------------------------------------------------------------- in
@@ -156,6 +171,7 @@ def _blank(policy: TicketPolicy, at: float) -> Ticket:
 def _tried(blank: Ticket, change: TicketChange, policy: TicketPolicy) -> None:
     """Raise `TicketRefused` unless a ticket can be registered so."""
     after = changed(blank, change, policy)
+    believable(blank, after, blank.opened_at)
     if after.type is None:
         raise TicketRefused("missing", "A ticket has a type.", "type")
     if not after.text:

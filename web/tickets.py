@@ -19,6 +19,7 @@ from tickets.approvals import ApprovalKind
 from tickets.flow import Intake, TicketConflict, may
 from tickets.given import Move
 from tickets.moves import ADMIN, OVER, SEES_HIDDEN, Actor, Role, TicketInput, TicketState
+from tickets.schedule import Act
 from tickets.search import PAGE_MAX, TicketFilter
 from tickets.shown import knows_caller, sees_ticket, shown, shown_moves
 from tickets.sight import Part
@@ -70,6 +71,9 @@ TICKET = {
     "standing": Standing,
 }
 """A ticket as people see it (`tickets.shown`)."""
+
+REMINDED = {"no": int, "act": Act, "rule": str, "due": float, "made_at": float}
+"""What was said of a ticket because of its clocks; a unit is shown what was said to units."""
 
 TICKET_TO_MOVE = {**TICKET, "may": list[TicketInput]}
 """The same, with what the bearer can do to it now."""
@@ -177,7 +181,12 @@ _FILTERS: dict[str, Field] = {
 
 @described(
     query={**WINDOW, **_FILTERS},
-    gives={"since": float, "until": float, "tickets": [TICKET], "next": TicketNumber | None},
+    gives={
+        "since": float,
+        "until": float,
+        "tickets": [{**TICKET, "reminders": [REMINDED]}],
+        "next": TicketNumber | None,
+    },
     refuses=(422,),
 )
 async def list_tickets(request: web.Request) -> web.Response:
@@ -228,7 +237,7 @@ async def list_tickets(request: web.Request) -> web.Response:
         problems.append(Problem("limit", "out_of_range"))
         limit = "1"
     if (order := given.get("order") or ("newest" if sought else "oldest")) not in ("newest", "oldest"):
-        problems.append(Problem("order", "unknown_word"))
+        problems.append(Problem("order", "unknown_word", ("newest", "oldest")))
     if (marked := given.get("supervised")) not in (None, "true", "false"):
         problems.append(Problem("supervised", "not_true_or_false"))
     if "after" in given and not _NUMBER.fullmatch(given["after"]):
@@ -261,13 +270,20 @@ async def list_tickets(request: web.Request) -> web.Response:
         raise ApiError(400, "bad_request", problems)
     page = await _desk(request).page(found)
     policy = _desk(request).policy
-    texts = []
     # Whose caller the bearer may not know is not found by his number either.
     seen_by = knows_caller if found.caller is not None else sees_ticket
-    for place, ticket in enumerate(one for one in page.tickets if seen_by(one, viewer, policy)):
+    mine = [one for one in page.tickets if seen_by(one, viewer, policy)]
+    reminders = await request.app[BACKEND].reminders.of([one.number for one in mine])
+    texts = []
+    for place, ticket in enumerate(mine):
         if place % _AT_ONCE == 0:
             await asyncio.sleep(0)  # a page of many tickets must not keep calls waiting
-        texts.append(dumps(_shown(request, ticket, viewer)))
+        reminded = [
+            {name: getattr(made, name) for name in REMINDED}
+            for made in reminders.get(ticket.number, ())
+            if viewer.role is not Role.UNIT or Role.UNIT.value in made.to
+        ]
+        texts.append(dumps({**_shown(request, ticket, viewer), "reminders": reminded}))
     rest = dumps({"since": window.since, "until": window.until, "next": page.next})
     return web.json_response(text=f'{{"tickets":[{",".join(texts)}],{rest[1:]}')
 
@@ -456,7 +472,7 @@ def _move_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
 async def move_ticket(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/moves ``{"move": "refer", "version": 3, "unit": "water", …}``.
 
-    Which fields a move needs stands in `tickets.given.GIVEN` and `docs/tickets.md`. Answers with the ticket as stored,
+    Which fields a move needs and takes: see docs/tickets.md, the table of moves. Answers with the ticket as stored,
     after its commit; 409 with ``conflict`` and the ticket as it is when somebody else was faster.
     """
     own = request[HOLDER]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from controller.config import ConfigError, Settings, load
-from controller.config_faults import read_text
+from controller.config_faults import Problem, read_text
+from controller.config_secrets import secret_faults
 from controller.config_tickets import calendar_notes
 from controller.notices import KEY
 from controller.toml_lines import scan
@@ -16,7 +18,7 @@ from controller.toml_lines import scan
 
 def main(arguments: argparse.Namespace) -> int:
     """0 when the configuration can be served."""
-    settings = checked(arguments.config)
+    settings = servable(arguments.config)
     if settings is None:
         return 2
     plan = settings.plan
@@ -69,8 +71,22 @@ def checked(file: Path) -> Settings | None:
     try:
         return load(file)
     except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        count = len(error.problems)
-        print(f"{count} {'fault' if count == 1 else 'faults'}; nothing was started.", file=sys.stderr)
+        _tell(error.problems)
         return None
+
+
+def servable(file: Path) -> Settings | None:
+    """As `checked`, for who is to serve: the files of secrets that it names are read too."""
+    settings = checked(file)
+    faults = secret_faults(settings) if settings is not None else []
+    if faults:
+        _tell(faults)
+        return None
+    return settings
+
+
+def _tell(problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    count = len(problems)
+    print(f"{count} {'fault' if count == 1 else 'faults'}; nothing was started.", file=sys.stderr)

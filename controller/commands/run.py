@@ -12,9 +12,10 @@ import signal
 import sys
 from pathlib import Path
 
-from controller.build import Hotline, StartError
-from controller.commands.check import checked
+from controller.build import Hotline
+from controller.commands.check import servable
 from controller.config import Settings
+from controller.start_errors import StartError
 
 GC_THRESHOLDS = (10_000, 20, 50)
 """New objects before a look for cycles among the youngest, and how many looks before one at the older ones."""
@@ -28,7 +29,7 @@ SWITCH_S = 0.0005
 
 def main(arguments: argparse.Namespace) -> int:
     """0 after an orderly stop, 2 for a wrong configuration, 1 when it could not start or go on."""
-    settings = checked(arguments.config)
+    settings = servable(arguments.config)
     if settings is None:
         return 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)

@@ -78,7 +78,7 @@ class DrillStage(Stage):
         binary = find_asterisk(self.var)
         if binary is None:
             raise StageError("no Asterisk; run ./hotline asterisk prepare")
-        wanted = await asyncio.to_thread(hotline.exchange_settings)
+        wanted = await asyncio.to_thread(hotline.asterisk.settings)
         self._owned = Exchange(binary, wanted)
         await self._owned.start()
         self.proxy = AmiProxy(wanted.ami_host, wanted.ami_port, weather, self._source)

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from controller.verify.scene import Caller, Held, Scene, Word
 
 NEAR_S = 0.003
+MINUTE_S = 60.0
+COMMIT_S = 10.0
+"""So long at most between the decision to call somebody and the call: the store commits it in between."""
+
 OPEN = ("waiting", "dialling")
+FOLLOW_UP = "voice_follow_up"
+AGENTLESS = ("notice", FOLLOW_UP)
+"""Kinds for which no agent is kept, and which stand in no line."""
 FOLLOWED = frozenset({"CallbacksRestored", "CallbackStored", "TimeIsUp", "ExchangeConnected"})
 """The events that move a request."""
 _FAILED = ("OutboundFailed", "CallbackFailed")
@@ -47,10 +54,12 @@ class Requests:
         self._scene = scene
         self._add = add
         self._open: dict[str, Request] = {}
+        self._asked: list[float] = []  #: when people were called by voice in the last minute
 
     def begin(self) -> None:
         """Another start of the controller."""
         self._open.clear()
+        self._asked.clear()
         self._scene.requests.clear()
 
     def place_of(self, request: str) -> float | None:
@@ -80,6 +89,8 @@ class Requests:
             )  # fmt: skip
             if known is not None and same:
                 self._stand(known, now)
+            elif known is not None and event["state"] == "cancelled" and not known.placed & {known.call}:
+                self._forget(known)  # its ticket had moved on: the store has not let it be called
         elif word == "TimeIsUp" and event["kind"] == "callback" and event["key"] in self._open:
             self._stand(self._open[event["key"]], now)
         elif word == "ExchangeConnected":
@@ -107,7 +118,7 @@ class Requests:
     def _stand(self, known: Request, now: float) -> None:
         """It takes its place in the line, if it waits and its time has come."""
         data, facts = known.data, self._scene.facts
-        if data["state"] != "waiting" or data["kind"] == "notice":
+        if data["state"] != "waiting" or data["kind"] in AGENTLESS:
             return
         if data["next_at"] > now or (facts is not None and not facts.calls_back(now)):
             self._scene.leave(known.caller)
@@ -130,10 +141,7 @@ class Requests:
         if before and before != known.call:
             self._let_go(before, agent)
         if data["state"] not in OPEN:
-            self._scene.leave(known.caller)
-            self._scene.requests.pop(data["id"], None)
-            del self._open[data["id"]]
-            self._scene.dirty = True
+            self._forget(known)
             return known, False
         if known.call and known.call != before:
             if before:
@@ -143,6 +151,13 @@ class Requests:
             self._scene.leave(known.caller)
             known.caller.stage = "away"
         return known, False
+
+    def _forget(self, known: Request) -> None:
+        """It is over."""
+        self._scene.leave(known.caller)
+        self._scene.requests.pop(known.data["id"], None)
+        del self._open[known.data["id"]]
+        self._scene.dirty = True
 
     def _let_go(self, call: str, agent: str) -> None:
         held = self._scene.agents[agent].held if agent in self._scene.agents else None
@@ -160,7 +175,7 @@ class Requests:
         scene, call, name = self._scene, known.call, known.agent
         scene.leave(known.caller)
         known.caller.stage = "offered"
-        if known.data["kind"] == "notice":
+        if known.data["kind"] in AGENTLESS:
             return
         agent = scene.agents.get(name)
         if agent is None or not agent.ready:
@@ -169,7 +184,7 @@ class Requests:
         if agent is not None:
             scene.hold(name, Held(call))
 
-    def placed(self, command: Word) -> None:
+    def placed(self, command: Word, now: float) -> None:
         """A number is called."""
         call = command["call"]
         known = self._open.get(call.rpartition("-")[0])
@@ -179,12 +194,29 @@ class Requests:
         if call in known.placed:
             self._add("callback-once", call, known.agent, "called a second time", "each attempt is called once")
         known.placed.add(call)
-        if known.data["kind"] == "notice":
+        if known.data["kind"] == FOLLOW_UP:
+            self._pace(call, now)
+        if known.data["kind"] in AGENTLESS:
             return
         agent = self._scene.agents.get(known.agent)
         if agent is None or agent.held is None or agent.held.call != call:
             found = "called while no agent is kept for it"
             self._add("callback-agent", call, known.agent, found, "never more call-backs than agents kept for them")
+
+    def _pace(self, call: str, now: float) -> None:
+        """The hotline calls somebody by itself: in its hours, and not more than it may."""
+        facts = self._scene.facts
+        if facts is None:
+            return
+        if not facts.follows_up(now) and not facts.follows_up(now - COMMIT_S):
+            self._add("follow-up-pace", call, "", "called outside the hours", "called in the hours of the campaign")
+        at_once, a_minute = facts.follow_ups
+        calling = sum(bool(one.placed & {one.call}) and one.data["kind"] == FOLLOW_UP for one in self._open.values())
+        if at_once and calling > at_once:
+            self._add("follow-up-pace", call, "", f"{calling} at once", f"at most {at_once}")
+        self._asked = [at for at in self._asked if now - at < MINUTE_S - NEAR_S] + [now]
+        if a_minute and len(self._asked) > a_minute:
+            self._add("follow-up-pace", call, "", f"{len(self._asked)} in a minute", f"at most {a_minute}")
 
     # ---------------------------------------------------------------- ends
 
@@ -210,6 +242,8 @@ class Requests:
         """The journals have ended: whoever should have been given up long ago."""
         facts = self._scene.facts
         for known in self._open.values():
+            if known.data["kind"] == FOLLOW_UP:
+                continue  # it waits for its hours, and for as long as a supervisor has paused it
             age = now - known.data["asked_at"]
             if facts is not None and age > facts.callback_keep_s + 3600.0:
                 found = f"open for {age / 3600:.1f} hours, {known.data['state']}"

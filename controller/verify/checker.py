@@ -289,7 +289,7 @@ class Checker:
             self.report.calls += 1
             scene.callers[command["call"]] = Caller(command["call"], arrived_at=self._now)
         elif word in ("PlaceCall", "CallBack"):  # journals of before call-backs and agents' calls had one command
-            self._requests.placed(command)
+            self._requests.placed(command, self._now)
         elif word in _STEP_COMMANDS:
             caller = scene.callers.get(command["call"])
             if caller is None:

@@ -78,6 +78,8 @@ class Facts:
     extensions: frozenset[str] = field(default_factory=frozenset)  #: phones that are no agents
     calls_back: Callable[[float], bool] = lambda at: True  #: whether people are called back at an epoch second
     callback_keep_s: float = 86_400.0  #: a call-back that is older is given up
+    follows_up: Callable[[float], bool] = lambda at: True  #: whether people are asked by voice at an epoch second
+    follow_ups: tuple[int, int] = (0, 0)  #: calls of the voice follow-up at once, and in a minute; 0 = not known
 
     def queue(self, name: str) -> QueueFacts:
         """A queue that the configuration no longer has is served like the first."""
@@ -95,6 +97,13 @@ def facts_of(plan: Plan) -> Facts:
         str(agent.id): {str(skill): level for skill, level in agent.skills.items()} for agent in plan.agents.values()
     }
     zone, hours = ZoneInfo(plan.timezone), plan.callback.hours
+    asking = plan.campaign
+
+    def follows_up(at: float) -> bool:
+        local = datetime.fromtimestamp(at, zone)
+        worked = asking.calendar is None or asking.calendar.is_workday(local.date())
+        return worked and asking.hours.open_at(local)
+
     return Facts(
         plan.version,
         skills,
@@ -102,6 +111,8 @@ def facts_of(plan: Plan) -> Facts:
         frozenset(str(one) for one in plan.extensions),
         lambda at: hours.open_at(datetime.fromtimestamp(at, zone)),
         plan.callback.rules.keep_s,
+        follows_up,
+        (asking.pace.at_once, asking.pace.per_minute),
     )
 
 

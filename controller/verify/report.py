@@ -77,6 +77,10 @@ INVARIANTS: Mapping[str, tuple[str, str]] = {
         "每次回拨都有结果",
         "an attempt ends in the step in which its call ends, and a request is served or given up in its time",
     ),
+    "follow-up-pace": (
+        "自动语音回访不得超出时段与节奏",
+        "the hotline calls by itself only in its hours, and never more at once or in a minute than configured",
+    ),
     "hold-agent": (
         "保持中的来电不得没有坐席",
         "nobody is left on hold without an agent: he stands in the line again at once, at his place",

@@ -146,6 +146,7 @@ async def test_hold_consultation_and_a_transfer_to_a_number(floor: Floor, capsys
         await floor.api.post("/api/agents/1001/consult", {"kind": "agent", "target": "1002"})
         asked = await second.incoming(10)
         await floor.state("1002", "talking")
+        await asked.hear_silence(0.4, timeout=5)  # they are in one bridge: before that the leg cannot be fetched
         await floor.api.post("/api/agents/1001/resume")
         await asked.ended(5)
         await floor.state("1001", "talking")

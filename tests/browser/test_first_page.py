@@ -20,7 +20,7 @@ from agents.agent import AgentRules
 from pbx.events import PhoneUse
 from pbx.ids import AgentId
 from tests.browser.chromium import chromium, chromium_path
-from tests.fakes.backend import ENGLISH, MemoryBackend
+from tests.fakes.backend import APPROVALS, ENGLISH, GENERAL, MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
 from web.app import create_app, serve
 from web.auth import ViewFrom
@@ -203,6 +203,13 @@ async def test_the_language_is_switched_at_once_and_remembered() -> None:
         assert not re.search("[\u4e00-\u9fff]", visible)
 
 
+async def test_the_citizens_page_is_reached_from_the_first_one() -> None:
+    async with site(live_rules=QUICK) as running, desk(running.server.url, locale="en-US") as opened:
+        await opened.page.get_by_role("link", name="A citizen asks how his ticket stands").click()
+        await expect(opened.page).to_have_url(re.compile("/query$"))
+        await expect(opened.page.locator("input").first).to_be_visible()
+
+
 async def test_a_browser_that_speaks_english_gets_english() -> None:
     async with site(live_rules=QUICK) as running, desk(running.server.url, locale="en-US") as opened:
         await expect(opened.page.locator("html")).to_have_attribute("lang", "en")
@@ -319,6 +326,17 @@ async def test_a_page_that_may_not_see_the_figures_says_why() -> None:
         opened.complaints = [text for text in opened.complaints if "401" not in text]
 
 
+async def test_the_table_of_queues_shows_every_column_in_english() -> None:
+    backend = MemoryBackend()
+    backend.unserved = {GENERAL, APPROVALS, ENGLISH}
+    async with site(backend, live_rules=QUICK) as running, desk(running.server.url, locale="en-GB") as opened:
+        await expect(opened.page.locator("#queues .late")).to_have_count(3)
+        for width in (1360, 1160, 1040):
+            await opened.page.set_viewport_size({"width": width, "height": 900})
+            hidden = "table => table.scrollWidth - table.parentElement.clientWidth"
+            assert await opened.page.locator("#queues").evaluate(hidden) <= 0, width
+
+
 async def test_the_page_fits_a_phone() -> None:
     async with site(live_rules=QUICK) as running, desk(running.server.url, width=390, height=800) as opened:
         page, backend = opened.page, running.backend
@@ -331,6 +349,28 @@ async def test_the_page_fits_a_phone() -> None:
         button = await page.get_by_role("button").bounding_box()
         assert button is not None
         assert button["x"] + button["width"] <= 390
+
+
+@pytest.mark.parametrize("width", [1360, 1024, 390])
+async def test_every_column_of_a_table_is_in_its_card_in_both_languages(width: int) -> None:
+    backend = MemoryBackend()
+    backend.unserved = {ENGLISH}
+    async with site(backend, live_rules=QUICK) as running, desk(running.server.url, width=width) as opened:
+        page = opened.page
+        await backend.ready(AgentId("1001"))
+        call = backend.arrive(1)
+        backend.enqueue(call, ENGLISH)
+        backend.offer(call, "1001")
+        backend.join(call, "1001")
+        await expect(page.locator("#queues tr[data-key='english'] td").last).to_have_text("100.0 %")
+        for language in ("zh-Hans", "en"):
+            await expect(page.locator("html")).to_have_attribute("lang", language)
+            for table in ("queues", "agents", "calls"):
+                wider = await page.locator(f"#{table}").evaluate(
+                    "table => table.parentElement.scrollWidth - table.parentElement.clientWidth"
+                )
+                assert wider <= 0, (language, table)
+            await page.locator("#language").click()
 
 
 async def test_tables_and_states_can_be_read_without_seeing_colours() -> None:

@@ -69,6 +69,8 @@ def wrong(**changes: object) -> bytes:
         (wrong(body={"part": "lead", "text": "x" * 20_001}), "bad_body"),
         (wrong(body={"part": "lead", "text": "x", "lat": "1"}), "bad_body"),
         (wrong(body={"part": "lead", "text": "\ud83d"}), "bad_body"),
+        (wrong(kind="progress", body={"step": "attached", "file_sha256": "../../etc/passwd"}), "bad_body"),
+        (wrong(kind="progress", body={"step": "attached", "file_sha256": "A" * 64}), "bad_body"),
     ],
 )
 def test_what_is_no_message_is_refused(raw: bytes, code: str) -> None:

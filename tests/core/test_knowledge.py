@@ -243,6 +243,12 @@ def test_empty_words_are_left_out_unless_there_is_nothing_else() -> None:
     assert Vocabulary(empty=("in",)).without_empty("in insurance") == "  insurance"
 
 
+def test_water_that_is_not_there_is_a_cut() -> None:
+    words = standard_vocabulary()
+    for said in ("没有水", "没水", "断水"):
+        assert key_of("停水") in dict(query_terms(f"家里{said}怎么办", words)), said
+
+
 def test_a_synonym_weighs_less_than_what_was_said_however_long_it_is() -> None:
     words = Vocabulary(groups=(("驾照", "机动车驾驶证"),), weight=0.5)
     weights = dict(query_terms("驾照", words))

@@ -8,12 +8,13 @@ from datetime import date, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 
 from knowledge.entry import Content, KnowledgeRefused, KnowledgeRules
 from knowledge.moves import KnowledgeState
-from knowledge.sheet import HEADINGS, Fault, Format, kind_of, name_of, neutral, plain, read, written
+from knowledge.sheet import HEADINGS, Fault, Format, kind_of, name_of, read, written
 from knowledge.version import Entry
+from pbx.formulas import begins_formula, neutral, plain
 
 pytestmark = pytest.mark.core
 
@@ -50,10 +51,10 @@ def test_csv_comes_back_exactly(rows: list[tuple[str, str, str, bool]]) -> None:
     assert [(row.no, row.content) for row in good] == list(enumerate(contents, start=1))
 
 
-@given(st.text(max_size=10))
+@given(st.text(max_size=10) | st.sampled_from(["＝1+1", "＠SUM", "\u200b=1", "'＝1"]))
 def test_no_cell_is_a_formula_and_none_loses_anything(text: str) -> None:
     cell = neutral(text)
-    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert not begins_formula(cell)
     assert plain(cell) == text
 
 
@@ -96,8 +97,33 @@ def test_headings_in_any_order_and_language_and_cells_of_any_kind() -> None:
 def test_lines_are_counted_as_people_see_them_in_the_file() -> None:
     data = '问题,答复口径\n一,"两\n行"\n\n,没有\n"二\n行",x\n'.encode()
     good, faults = read(data, Format.CSV, RULES)
-    assert [row.line for row in good] == [2]
-    assert faults == [Fault(5, "question", "missing"), Fault(6, "question", "bad_characters")]
+    assert [row.line for row in good] == [2, 6]
+    assert faults == [Fault(5, "question", "missing")]
+
+
+def test_a_title_that_somebody_broke_in_two_is_one_line() -> None:
+    data = '问题,答复口径,来源\n" 停水了\r\n 怎么办?\n",一,\n问,"甲\n乙","局\n处"\n'.encode()
+    good, faults = read(data, Format.CSV, RULES)
+    assert faults == []
+    assert [(row.content.question, row.content.answer, row.content.source) for row in good] == [
+        ("停水了 怎么办?", "一", ""),
+        ("问", "甲\n乙", "局 处"),
+    ]
+
+
+@pytest.mark.parametrize("format", list(Format))
+def test_the_state_stands_there_in_a_word_that_people_read(format: Format) -> None:
+    data = written([entry(1, Content("问", unit="u", source="s"))], format)
+    if format is Format.CSV:
+        heads, row = (line.split(",") for line in data.decode("utf-8-sig").splitlines())
+    else:
+        heads, row = load_workbook(io.BytesIO(data)).worksheets[0].iter_rows(values_only=True)
+    assert dict(zip(heads, row, strict=True))["状态"] == "已发布"
+    (found,), faults = read(data, format, RULES)
+    assert (found.content.question, faults) == ("问", [])
+    assert {state.chinese for state in KnowledgeState} == {
+        "草稿", "待审核", "审核退回", "已发布", "已更新", "已失效", "已撤回"
+    }  # fmt: skip
 
 
 UNREADABLE: list[tuple[Format, bytes, str]] = [

@@ -20,6 +20,7 @@ ALLOWS = {
     Right.MOVE: {Action.MOVE_CALLER},
     Right.SKILLS: {Action.CHANGE_SKILLS, Action.CHANGE_QUEUE},
     Right.AUDIT: {Action.READ_AUDIT},
+    Right.FOLLOW_UP: {Action.PAUSE_FOLLOW_UPS, Action.RESUME_FOLLOW_UPS, Action.SEE_FOLLOW_UPS},
     Right.NOTICE: {Action.GIVE_NOTICE, Action.END_NOTICE},
 }
 ALWAYS = {Action.STOP_LISTENING}

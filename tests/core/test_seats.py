@@ -14,7 +14,7 @@ from controller.seats import VACANT, Seats
 from pbx import events as event
 from pbx.commands import AddParty, MarkAgent, NetMembership, Offer, Reply
 from pbx.events import PhoneUse, Role
-from pbx.ids import AgentId, CallId, ChannelName
+from pbx.ids import AgentId, CallId, ChannelName, RequestId
 from tests.builders import A1, A2, A3, ONE, Hall, caller_channel, leg_of, none, only, row
 
 pytestmark = pytest.mark.core
@@ -93,7 +93,7 @@ def test_what_is_ordered_for_an_agent_rings_the_phone_where_he_sits() -> None:
     assert here.outward(offer) == Offer(ONE, caller_channel(ONE), 1, SEAT, 6, "default", "")
     party = AddParty(ONE, caller_channel(ONE), A1, 20)
     assert here.outward(party) == AddParty(ONE, caller_channel(ONE), SEAT, 20)
-    assert here.outward(Reply(event.RequestId("r"), True)) == Reply(event.RequestId("r"), True)
+    assert here.outward(Reply(RequestId("r"), True)) == Reply(RequestId("r"), True)
 
 
 # ---------------------------------------------------------------- with the rules

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web.sheets import CELL_MAX, BadFile, Format, Sheet, neutral, plain, read, written
+from pbx.formulas import neutral, plain
+from web.sheets import CELL_MAX, BadFile, Format, Sheet, read, written
 
 pytestmark = pytest.mark.core
 
@@ -21,6 +22,9 @@ NASTY = [
     "-2+3",
     "@SUM(A1)",
     "\tx",
+    "＝1+1",
+    "－2",
+    "\u200b=1+1",
     "'already",
     "😀👨‍👩‍👧 零宽\u200d连接",
     "\u202eעברית عربي",
@@ -43,11 +47,32 @@ def test_what_goes_out_comes_back(format: Format) -> None:
 
 def test_no_cell_of_a_csv_begins_as_a_formula_does() -> None:
     text = written(sheet(*[[one, -5] for one in NASTY]), Format.CSV).decode("utf-8-sig")
-    for one in NASTY[:5]:
+    for one in NASTY[:8]:
         assert neutral(one) == "'" + one
     assert "\n=" not in text
     assert text.startswith("甲,'=乙")
     assert ",-5" in text  # a number is no formula
+
+
+@pytest.mark.parametrize("sign", [*"=+-@", *"＝＋－＠", *"﹢﹣﹦﹫"])
+@pytest.mark.parametrize("before", ["", " ", "\u200b", "\ufeff", "\u2060 \u3000", "\n"])
+def test_a_sign_in_full_width_or_behind_what_nobody_sees_is_neutralised_too(before: str, sign: str) -> None:
+    risky = f'{before}{sign}HYPERLINK("http://x")'
+    assert neutral(risky) == "'" + risky
+    assert plain(neutral(risky)) == risky
+    data = written(sheet([risky, 1]), Format.CSV).decode("utf-8-sig")
+    assert "'" + before + sign in data
+    page = openpyxl.load_workbook(io.BytesIO(written(sheet([risky, 1]), Format.EXCEL))).worksheets[0]
+    assert page["A2"].quotePrefix
+
+
+@pytest.mark.parametrize("harmless", ["", "停水", "a=b", "3-5", " \u200b", "👨‍👩‍👧", "\u0301", "（=）", "《条例》"])
+def test_other_texts_stand_as_they_are(harmless: str) -> None:
+    assert neutral(harmless) == harmless
+
+
+def test_a_mark_is_yes_or_no_in_both_kinds() -> None:
+    assert ",是\r\n" in written(sheet(["x", True]), Format.CSV).decode("utf-8-sig")
 
 
 def test_in_excel_a_formula_is_a_text_and_a_moment_a_date() -> None:
@@ -73,7 +98,7 @@ def test_a_cell_that_is_too_long_for_excel_says_that_it_was_cut() -> None:
 @given(st.text())
 def test_neutralising_loses_nothing(text: str) -> None:
     assert plain(neutral(text)) == text
-    assert not neutral(text).startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert not neutral(text).lstrip("\u200b").startswith(tuple("=+-@＝＋－＠\t\r"))
 
 
 def test_files_that_are_none() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -281,6 +282,18 @@ def test_a_three_way_talk_that_its_agent_leaves_first() -> None:
         english(told(hall)), "agent 1001 asks extension 8001 into a three-way talk", "extension 8001 joins",
         "agent 1001 leaves; the others talk on", "the talk is over", "ended: answered",
     )  # fmt: skip
+
+
+def test_who_called_whom_is_said_of_calls_that_the_hotline_places() -> None:
+    hall = Hall()
+    hall.ready(A1)
+    hall.dial("13900002222")
+    call = next(iter(hall.house.calls))
+    placed = told(hall, call=call)[0]
+    assert (placed.en, placed.zh, placed.agent) == ("agent 1001 calls the citizen", "坐席 1001 外呼市民", A1)
+    record = hall.saved(call)
+    assert chapters(replace(record, placed_by=None))[0].en == "the hotline calls the citizen"
+    assert chapters(replace(record, callback="cb1"))[0].en == "he is called back, as he had asked for"
 
 
 def test_an_agent_at_anothers_phone_is_named_by_his_own_number() -> None:

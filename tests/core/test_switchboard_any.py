@@ -10,8 +10,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from pbx import campaign, memory, notice
 from pbx import events as event
-from pbx import memory, notice
 from pbx import supervision as word
 from pbx.call import CallState
 from pbx.events import Event, KeyStatus, LiveChannel, PhoneCode, PinVerdict, Role, TargetKind, TimerKind
@@ -113,6 +113,10 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.ConsultAsked(agent, TargetKind.AGENT, other, request, at),
         event.ConsultCompleted(agent, request, at),
         event.HandOverAsked(agent, "110", "transfer" if third else "three_way", request, at),
+        event.HandOverAsked(agent, "110", "ticket", request, at, event.TicketWords(text="起火")),
+        event.TicketHandedOver(
+            call, "110", agent, TicketNumber("1") if third else None, "" if third else "closed", request, at
+        ),
         event.MuteAsked(agent, third, request, at),
         event.DigitsAsked(agent, "1#", request, at),
         event.OutboundAsked(agent, "13800002222", "follow_up", "", request, at),
@@ -157,6 +161,10 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         notice.IncidentOver("i0", at),
         event.TicketQueried(call, step, "none", "", None, at),
         notice.NoticesRestored((INCIDENT,), (notice.Registration("n0", "138", "zh", GENERAL, call, at),), at),
+        campaign.FollowUpsWanted((campaign.FollowUpWanted("7", "13800001111", "zh", GENERAL, 0, "late"),), at),
+        campaign.CampaignPaused(third, LIN, request, at),
+        campaign.CampaignRestored(campaign.CampaignRest(LIN, at), (at - 5.0,), at),
+        event.TimeIsUp(TimerKind.CALLBACK, "campaign", step, at),
         event.TimeIsUp(TimerKind.NOTICE, "n0", 0, at),
         event.CallersRemembered((LISTED,), (("13800001111", GENERAL, at - 9, at, "returning"),), (("1", A1, at),), at),
         memory.DeskNoticesRestored((memory.DeskNotice(at - 9, "overrun", agent, "break"),), at),

@@ -7,9 +7,9 @@ import pytest
 from agents.agent import AgentRules
 from agents.moves import AgentState
 from pbx.call import CallState, Outcome
-from pbx.commands import AddParty, CancelOffer, Hold, Mute, Offer, Reply, SendDigits
-from pbx.events import DigitsAsked, MuteAsked, TargetKind
-from pbx.ids import AgentId, RequestId
+from pbx.commands import AddParty, CancelOffer, HandOverTicket, Hold, Mute, Offer, Reply, SendDigits
+from pbx.events import DigitsAsked, HandOverAsked, MuteAsked, TargetKind, TicketHandedOver, TicketWords
+from pbx.ids import AgentId, RequestId, TicketNumber
 from tests.builders import (
     A1,
     A2,
@@ -233,13 +233,42 @@ def test_hand_over_to_the_police_by_three_way_keeps_the_agent() -> None:
     assert hall.saved().transfers[0].outcome == "joined"
 
 
-def test_hand_over_by_ticket_needs_one_and_is_in_the_record() -> None:
+def given(code: str = "", ticket: str | None = "20261123000001") -> TicketHandedOver:
+    """What the store says of the hand-over to 110."""
+    number = TicketNumber(ticket) if ticket is not None else None
+    return TicketHandedOver(ONE, "110", A1, number, code, RequestId("r"), 2_000_000_000.0)
+
+
+def test_hand_over_by_ticket_is_answered_with_its_number_once_the_store_has_it() -> None:
     hall = Hall()
     hall.talking()
-    assert only(hall.hand_over("110", "ticket"), Reply).code == "no_ticket_yet"
-    hall.ticket()
-    assert only(hall.hand_over("110", "ticket"), Reply).ok
+    words = TicketWords(type="help", text="两车相撞", address="沿江路")
+    commands = hall.step(HandOverAsked(A1, "110", "ticket", RequestId("r"), hall.now, words))
+    assert none(commands, Reply), "nothing is promised before the commit"
+    asked = only(commands, HandOverTicket)
+    assert (asked.unit, asked.urgency, asked.words, asked.destination) == ("police", "critical", words, "110")
+    assert (asked.opening.call, asked.opening.agent, asked.opening.at) == (ONE, A1, hall.now)
+    reply = only(hall.step(given()), Reply)
+    assert (reply.ok, dict(reply.detail)) == (True, {"ticket": "20261123000001"})
     assert (hall.saved().transfers[0].way, hall.saved().transfers[0].outcome) == ("ticket", "done")
+    assert hall.state() is CallState.TALKING, "he is still talked with"
+
+
+def test_a_ticket_that_the_rules_refuse_is_told_and_recorded() -> None:
+    hall = Hall()
+    hall.talking()
+    hall.hand_over("110", "ticket")
+    reply = only(hall.step(given("closed", None)), Reply)
+    assert (reply.ok, reply.code, reply.detail) == (False, "closed", ())
+    assert (hall.saved().transfers[0].outcome, hall.saved().transfers[0].detail) == ("failed", "closed")
+
+
+def test_the_answer_comes_though_the_call_is_over() -> None:
+    hall = Hall()
+    hall.talking()
+    hall.hand_over("110", "ticket")
+    hall.hung_up()
+    assert only(hall.step(given()), Reply).ok
 
 
 def test_a_way_that_a_destination_does_not_have_is_refused() -> None:

@@ -128,7 +128,7 @@ ROLES = {
     "register": "agent dispatcher supervisor system",
     "answer": "agent supervisor",
     "close": "agent dispatcher supervisor",
-    "refer": "dispatcher supervisor",
+    "refer": "dispatcher supervisor system",
     "assign": "supervisor leader",
     "redispatch": "dispatcher supervisor leader",
     "withdraw": "supervisor system",
@@ -153,8 +153,8 @@ ROLES = {
     "object": "unit",
     "uphold_objection": "supervisor leader",
     "overrule_objection": "supervisor leader",
-    "add_unit": "dispatcher supervisor leader",
-    "supervise": "supervisor leader",
+    "add_unit": "dispatcher supervisor leader system",
+    "supervise": "supervisor leader system",
     "remind": "agent dispatcher supervisor leader system",
     "escalate": "dispatcher supervisor leader system",
     "join": "agent dispatcher supervisor system",
@@ -390,6 +390,19 @@ def test_two_people_move_one_ticket_at_once() -> None:
     assert error.value.code == "not_dispatched" or error.value.code == "not_signed"
 
 
+def test_nothing_is_offered_that_is_refused_whatever_is_given() -> None:
+    """A clock that runs is not let run again, and nobody leaves, or settles, an incident that the ticket is not in."""
+    story = Story()
+    story.to(S.SIGNED)
+    assert not {I.RESUME, I.LEAVE, I.SETTLE} & set(may(story.ticket, BOSS, POLICY))
+    assert I.JOIN in may(story.ticket, BOSS, POLICY)
+    story.do(WATER, I.ASK_PAUSE)
+    story.do(BOSS, I.GRANT_PAUSE)
+    story.do(BOSS, I.JOIN)
+    assert {I.RESUME, I.LEAVE, I.SETTLE} <= set(may(story.ticket, BOSS, POLICY))
+    assert I.JOIN not in may(story.ticket, BOSS, POLICY)
+
+
 def test_what_each_may_do_is_told() -> None:
     story = Story()
     story.to(S.SIGNED)
@@ -399,6 +412,54 @@ def test_what_each_may_do_is_told() -> None:
     assert I.GRANT_RETURN not in may(story.ticket, WATER_BOSS, POLICY)
     assert set(may(story.ticket, ROADS, POLICY)) == set()
     assert {I.REPLY, I.HANDLE, I.ASK_EXTENSION} <= set(may(story.ticket, WATER, POLICY))
+
+
+def test_what_is_refused_whatever_is_given_is_not_offered() -> None:
+    story = Story()
+    for state in (S.REGISTERED, S.SIGNED):
+        story = Story()
+        story.to(state)
+        assert not {I.LEAVE, I.SETTLE, I.RESUME} & set(may(story.ticket, ADMIN, POLICY))
+    assert I.JOIN in may(story.ticket, ADMIN, POLICY)
+    story.do(DESK, I.JOIN)
+    assert I.LEAVE in may(story.ticket, ADMIN, POLICY)
+    assert I.JOIN not in may(story.ticket, ADMIN, POLICY)
+    story.do(WATER, I.ASK_PAUSE)
+    story.do(BOSS, I.GRANT_PAUSE)
+    assert I.RESUME in may(story.ticket, BOSS, POLICY)
+    story.do(BOSS, I.RESUME)
+    assert I.RESUME not in may(story.ticket, BOSS, POLICY)
+
+
+@pytest.mark.parametrize("caller", ["13800001111", "+86 138-0000-1111", "(0512) 6522 1234", ""])
+def test_people_write_a_telephone_as_they_read_it(caller: str) -> None:
+    assert Story().do(WANG, I.AMEND, change=TicketChange(caller=caller, title="停水")).caller == caller
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        *(
+            (TicketChange(caller=wrong), "bad_phone")
+            for wrong in ("not a number <b>", "张三", "１３８", "+", "\u200d1")
+        ),
+        (TicketChange(event_at=MONDAY + 400 * DAY), "event_to_come"),
+        (TicketChange(title="\u200d\u200b"), "bad_title"),
+        (TicketChange(text="\ufeff\u3164"), "bad_text"),
+    ],
+)
+def test_what_people_cannot_mean_is_refused(change: TicketChange, code: str) -> None:
+    story = Story()
+    story.do(WANG, I.AMEND, change=TicketChange(event_at=MONDAY - DAY, caller="12345678"))
+    assert refused(story, WANG, I.AMEND, change=change) == code
+
+
+def test_a_call_without_a_number_and_another_systems_names_are_as_they_are() -> None:
+    story = Story()
+    story.ticket = dataclasses.replace(story.ticket, caller="anonymous")
+    assert story.do(WANG, I.AMEND, change=TicketChange(caller="anonymous", title="停水")).caller == "anonymous"
+    wechat = Actor("wechat", Role.SYSTEM)
+    assert story.do(wechat, I.AMEND, change=TicketChange(caller="o6_bmjrPTlm6")).caller == "o6_bmjrPTlm6"
 
 
 def test_an_anonymous_callers_name_is_for_those_with_the_right() -> None:

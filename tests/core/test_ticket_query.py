@@ -96,16 +96,23 @@ def test_keys_typed_ahead_are_put_before_those_that_follow() -> None:
     assert only(hall.press("1111"), QueryTicket).number == NUMBER
 
 
-def test_the_hash_behind_a_code_is_waited_for_and_cuts_nothing() -> None:
+@pytest.mark.parametrize("end", ["#", ""])
+def test_the_hash_after_eight_digits_belongs_to_them_and_cuts_nothing(end: str) -> None:
     hall = asked()
-    question = only(hall.press(NUMBER), Ask)
-    assert (question.prompts, question.max_digits) == (zh("query-digits"), 9)
-    assert only(hall.press("12345678"), QueryTicket).proof == "12345678"  # Asterisk keeps the hash to itself
-    queried(hall, "none")
-    assert only(hall.press(NUMBER), Ask)
-    rest = only(hall.press("12345678", status=KeyStatus.AHEAD), Ask)  # typed before the question: it may still come
-    assert (rest.prompts, rest.max_digits, rest.wait_s) == (zh("pause"), 1, 2.0)
-    assert only(hall.press("#"), QueryTicket).proof == "12345678"
+    hall.press(NUMBER)
+    hash_ = only(hall.press("12345678"), Ask)  # as many as there may be: the exchange has not waited for the hash
+    assert (hash_.prompts, hash_.max_digits) == (zh("pause"), 1)
+    assert 0 < hash_.wait_s < 8
+    lost = only(hall.step(event.StepLost(ONE, hall.call().step, "x", hall.now)), Ask)
+    assert (lost.prompts, lost.max_digits) == (zh("pause"), 1)
+    assert only(hall.press(end), QueryTicket).proof == "12345678"
+
+
+def test_eight_digits_typed_ahead_wait_for_their_hash_too_and_a_ninth_makes_them_wrong() -> None:
+    hall = asked()
+    hall.press(NUMBER)
+    assert only(hall.press("12345678", status=KeyStatus.AHEAD), Ask).max_digits == 1
+    assert only(hall.press("9"), QueryTicket).proof == "123456789"
 
 
 def test_he_stands_still_while_the_store_is_asked_and_a_store_that_is_silent_is_away() -> None:

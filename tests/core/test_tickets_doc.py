@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import web.app
 from tickets.approvals import ApprovalKind
 from tickets.given import GIVEN
 from tickets.moves import RIGHTS, Role, TicketInput, TicketState
 from tickets.ticket import Ticket, TicketChange, TicketType, Urgency
+from web.ticket_rows import GIVEN as COLUMNS_TAKEN
+from web.ticket_rows import TOLD
 
 pytestmark = pytest.mark.core
 
@@ -40,6 +43,43 @@ def test_the_table_of_rights_is_the_one_of_the_code() -> None:
         assert row[1] == what.chinese
         assert [cell == "x" for cell in row[2:-2]] == [what in RIGHTS[role] for role in roles], what
         assert (names(row[-2]), names(row[-1])) == GIVEN[what], what
+
+
+def test_the_columns_of_files_are_those_of_the_code() -> None:
+    part = (DOCS / "api.md").read_text(encoding="utf-8").split("\n| column |", 1)[1].split("\n\n", 1)[0]
+    body = [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines()[2:]]
+    told = [(row[0].strip("`"), row[1], row[2]) for row in body]
+    columns = [(name, word, "passed over") for name, word in TOLD.items()]
+    assert told == columns + [(name, word, "taken") for name, word in COLUMNS_TAKEN.items()]
+
+
+MANUAL = (DOCS / "zh" / "工单.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "role", [Role.AGENT, Role.DISPATCHER, Role.UNIT, Role.SUPERVISOR, Role.INSPECTOR], ids=lambda role: role.value
+)
+def test_the_manual_names_the_moves_of_each_role(role: Role) -> None:
+    section = MANUAL.split(f"\n## {role.chinese.partition('/')[0]}\n", 1)[1].split("\n## ", 1)[0]
+    told = section.split("\n操作：", 1)[1].split("。", 1)[0]
+    words = [one.strip() for one in told.split("、")]
+    assert words == [f"{one.chinese} `{one.value}`" for one in TicketInput if one in RIGHTS[role]]
+    inputs = {one.value for one in RIGHTS[role]}
+    used = {word for line in section.splitlines() if "操作 `" in line for word in re.findall(r"`([a-z_]+)`", line)}
+    fields = {field for needs, may in GIVEN.values() for field in (*needs, *may)}
+    assert used <= inputs | fields | {"true"}, "what the table tells him to do he may do"
+
+
+def test_the_manual_names_addresses_that_there_are() -> None:
+    served = {(method, re.sub(r"{(\w+):.*?}(?=/|$)|{(\w+)}", "{}", path)) for method, path, _, _ in web.app._routes()}
+    told = re.findall(r"(GET|POST|PATCH|PUT|DELETE) (/api/[^`?]*)", MANUAL)
+    assert len(told) > 25
+    moved = {path.replace("{}/{}", f"{{}}/{move}") for _, path in served for move in ("submit", "publish")}
+    there = served | {("POST", path) for path in moved}
+    pages = set(re.findall(r"`(/[a-z]*)`", MANUAL))
+    assert pages == {"/", "/tickets", "/query", "/knowledge"}
+    assert {("GET", page) for page in pages} <= served
+    assert [one for one in told if (one[0], re.sub(r"{\w+}", "{}", one[1])) not in there] == []
 
 
 def test_the_roles_are_described_with_both_words() -> None:

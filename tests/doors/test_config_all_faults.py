@@ -91,7 +91,8 @@ queue = "general"
 id = "police"
 name_zh = "公安"
 name_en = "Police"
-ways = ["ticket"]
+ways = ["transfer"]
+extension = "2001"
 
 [[destinations]]
 id = "water"

@@ -215,6 +215,7 @@ name_en = "Police"
 kind = "emergency"
 ways = ["transfer", "three_way", "ticket"]
 number = "110"
+unit = "police"
 
 [[destinations]]
 id = "approvals-desk"
@@ -222,6 +223,14 @@ name_zh = "审批"
 name_en = "Approvals"
 ways = ["three_way"]
 extension = "2001"
+
+[[organisations]]
+id = "police"
+name = "公安局"
+kind = "unit"
+leader = "张三"
+office = "指挥中心"
+handler = "李四"
 
 [outbound]
 allow = ['1[3-9]\\d{9}']
@@ -235,7 +244,8 @@ def test_destinations_and_calls_to_the_outside(tmp_path: Path) -> None:
     file = tmp_path / "hotline.toml"
     file.write_text(SERVED + DESTINATIONS + TRUNK, encoding="utf-8")
     plan = load(file).plan
-    assert plan.destinations["police"].number == "110"
+    police = plan.destinations["police"]
+    assert (police.number, police.unit, police.urgency) == ("110", "police", "critical")
     assert plan.destinations["approvals-desk"].extension == "2001"
     assert (plan.outbound.trunk, plan.outbound.allow) == ("carrier", (r"1[3-9]\d{9}",))
     file.write_text(SERVED, encoding="utf-8")
@@ -250,6 +260,8 @@ def test_destinations_and_calls_to_the_outside(tmp_path: Path) -> None:
         (DESTINATIONS.replace('"2001"', '"2009"') + TRUNK, "2009 is not among [[extensions]]"),
         (DESTINATIONS.replace('extension = "2001"', "") + TRUNK, "needs either extension"),
         (DESTINATIONS.replace('"police"', '"1001"') + TRUNK, "is a phone of ours"),
+        (DESTINATIONS.replace('unit = "police"\n', "") + TRUNK, "name the organisation that gets it"),
+        (DESTINATIONS.replace('unit = "police"', 'unit = "fire"') + TRUNK, "fire is not among [[organisations]]"),
         (DESTINATIONS.replace("1[3-9]", "1[3-9") + TRUNK, "is no regular expression"),
         (DESTINATIONS.replace("{ general", "{ water") + TRUNK, "is no queue"),
         (DESTINATIONS + TRUNK + 'user = "12345"\n', "belong together"),

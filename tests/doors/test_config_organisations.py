@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
+from controller.commands.check import checked, servable
 from controller.config import ConfigError, load
 from controller.config_sections import ExchangeSection
 from controller.peers import peers_of
@@ -149,6 +152,10 @@ def test_every_fault_is_named_where_it_stands(tmp_path: Path) -> None:
     text = str(refused.value)
     assert "gone, which is not in the tree" in text
     assert "nowhere.toml cannot be read" in text
+    with pytest.raises(ConfigError) as refused:
+        load(written(tmp_path, wrong.replace('dialled = "051112345"', 'dialled = "051112345"\ncolour = "red"')))
+    assert "colour" in str(refused.value)
+    assert "gone, which is not in the tree" in str(refused.value), "also beside a setting that there is not"
     fixed = wrong.replace('parent = "gone"', 'parent = "cz"').replace('classes = "nowhere.toml"\n', "")
     with pytest.raises(ConfigError) as refused:
         load(written(tmp_path, fixed))
@@ -201,6 +208,27 @@ keys = [{ id = "l", file = "key" }]
     told = str(refused.value)
     for words in ("zhenjiang is not among", "name is missing", "other stands twice", "same id", "shorter than"):
         assert words in told, words
+
+
+def test_who_is_to_serve_is_told_of_every_secret_that_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before Asterisk is started, with the line of each; who only reads the configuration needs no secrets."""
+    hook = '[[webhooks]]\nid = "a"\nurl = "http://127.0.0.1:9/"\nsecret_file = "hook"\n'
+    peer = '[exchange]\nname = "cz"\n[[exchange.peers]]\nid = "js"\nurl = "https://js.example"\n'
+    file = written(tmp_path, f'{hook}{peer}keys = [{{ id = "k", file = "key" }}]\n{CITIES}')
+    assert checked(file) is not None
+    assert servable(file) is None
+    told = capsys.readouterr().err
+    for line, words in ((4, "webhooks[1].secret_file cannot be read"), (10, "keys[1].file cannot be read")):
+        assert re.search(rf"hotline\.toml:{line}: .*{re.escape(words)}", told), told
+    (tmp_path / "hook").write_text(f"whsec_{b64encode(bytes(range(32))).decode()}")
+    (tmp_path / "key").write_text("k" * 40)
+    assert servable(file) is None
+    assert "others can read key; chmod 600 it" in capsys.readouterr().err
+    for name in ("hook", "key"):
+        (tmp_path / name).chmod(0o600)
+    assert servable(file) is not None
 
 
 def test_a_key_is_a_long_secret_in_a_file_of_its_own(tmp_path: Path) -> None:

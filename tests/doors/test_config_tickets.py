@@ -14,6 +14,7 @@ from controller.commands import calendar as calendar_command
 from controller.config import ConfigError, Settings, load
 from controller.config_tickets import calendar_notes
 from tickets.calendars import Why, published
+from tickets.classes import SAMPLE as SAMPLE_CLASSES
 from tickets.clock import USUAL_REASONS
 from tickets.deadlines import ClockKind, Facts, Redispatch, Unit
 from tickets.schedule import USUAL_STEPS, Act, When
@@ -61,6 +62,7 @@ def test_the_samples_examples_are_right(tmp_path: Path) -> None:
     section = text[begin + len("[tickets]\n") : end]
     shown = re.sub(r"^# (?=\[\[tickets\.|[a-z_]+ = )", "", section, flags=re.MULTILINE)
     (tmp_path / "2027.toml").write_text(NOTICE, "utf-8")
+    (tmp_path / "my-classes.toml").write_bytes(SAMPLE_CLASSES.read_bytes())
     policy = configured(tmp_path, shown).tickets
     rules = policy.deadlines
     critical = Facts("help", (), "critical")

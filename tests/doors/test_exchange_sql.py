@@ -130,3 +130,20 @@ def test_what_is_said_waits_until_it_is_acknowledged(engine: Engine) -> None:
         with pytest.raises(TicketRefused) as refused:
             give_back(connection, number, "不属我市", CZ_DESK, MONDAY, POLICY)
         assert refused.value.code == "not_offered"
+
+
+def test_a_peer_who_is_there_again_gets_at_once_what_waited_because_it_was_away(engine: Engine) -> None:
+    """Tries get minutes apart while it is away; what it does not take for another cause keeps its own time."""
+    with engine.begin() as connection:
+        for _ in range(3):
+            change = TicketChange(type="help", text="塌方", region="cz")
+            number = take_ticket(connection, Intake(Channel.WEB, MONDAY), change, ADMIN, POLICY).number
+            move_ticket(connection, number, Move(TicketInput.REFER, unit="js"), CZ_DESK, MONDAY, POLICY)
+        first, second, third = due(connection, "js", MONDAY)
+        for one, error in ((first, "no_connection"), (second, "timeout"), (third, "wrong_signature")):
+            failed(connection, "js", one.thread, 1, MONDAY + 300.0, error)
+        assert due(connection, "js", MONDAY + 10.0) == []
+        move_ticket(connection, number, Move(TicketInput.REMIND), CZ_DESK, MONDAY + 1.0, POLICY)
+        acknowledged(connection, "js", first.thread, 1, MONDAY + 10.0)
+        assert [one.thread for one in due(connection, "js", MONDAY + 10.0)] == [second.thread]
+        assert next_due(connection, "js") == MONDAY + 10.0

@@ -233,6 +233,8 @@ def test_synonyms_find_what_was_called_otherwise(connection: Connection) -> None
     one = published(connection, "机动车驾驶证遗失补领")
     assert hits(connection, "驾照丢了") == [one.no]
     assert find(connection, "驾照", ALL, Vocabulary()) == []
+    water = published(connection, "停水了怎么办")
+    assert hits(connection, "没有水") == [water.no]
 
 
 def test_a_search_without_words_or_without_entries_finds_nothing(connection: Connection) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from controller.database import StoreError
 from controller.records import Operations, Records
-from controller.reminders import Reminders, to_log
+from controller.reminders import Reminders, Sink, to_log
 from controller.spool import Operation
 from controller.writer import Store
 from pbx.commands import OpenTicket
@@ -24,8 +24,8 @@ from tickets.calendars import ChineseCalendar, YearDays, published
 from tickets.deadlines import ClockKind, DeadlineRules, Limit, LimitRule, Unit
 from tickets.given import Move
 from tickets.moves import Actor, TicketInput
-from tickets.schedule import Act, StepRule, When
-from tickets.steps_sql import Made, Outcome, made_of, untold
+from tickets.schedule import Act, Made, Outcome, StepRule, When
+from tickets.steps_sql import made_of, untold
 from tickets.ticket import Ticket, TicketChange, TicketPolicy
 
 pytestmark = pytest.mark.doors
@@ -80,10 +80,10 @@ class Desk:
 
 @asynccontextmanager
 async def running(
-    store: Store, records: Records, clock: Clock, desk: Desk, policy: TicketPolicy = POLICY
+    store: Store, records: Records, clock: Clock, desk: Sink, policy: TicketPolicy = POLICY
 ) -> AsyncIterator[Reminders]:
     reminders = Reminders(store, policy, clock, desk, retry_s=0.02)
-    records.on_ticket, records.on_opened = reminders.note, reminders.opened
+    records.on_ticket, records.on_opened, records.on_changed = reminders.note, reminders.opened, reminders.look_at
     task = asyncio.create_task(reminders.run())
     try:
         yield reminders

@@ -80,10 +80,14 @@ async def test_a_file_becomes_tickets_and_comes_out_again(desk: Site) -> None:
     assert "😀 解放路路灯\u200d不亮" in text
     assert "'=1+1" in text
     assert ",=1" not in text
+    assert ",否," in text.splitlines()[1]
+    assert "False" not in text
     status, data, _ = await get(desk, "/api/tickets/export?format=xlsx")
     page = openpyxl.load_workbook(io.BytesIO(data)).worksheets[0]
     rows = list(page.iter_rows(values_only=True))
     assert len(rows) == 3
+    assert [row[rows[0].index("匿名")] for row in rows[1:]] == ["否", "是"]
+    assert "False" not in text
     assert dict(zip(rows[0], rows[2], strict=True))["内容"] == "=1+1 两行\n内容"
     status, again = await send(desk, data, "format=xlsx&check=1")  # what comes out goes in again
     assert (status, again["rows"], again["faults"], again["taken"]) == (200, 2, [], [])
@@ -149,7 +153,7 @@ async def test_a_file_shows_no_more_than_the_screen(desk: Site) -> None:
             Intake(Channel.WEB, NOW), TicketChange(type="help", text=text, caller="139", confidential=hidden), ADMIN
         )
         if unit:
-            await desk.backend.desk.move(ticket.number, Move(TicketInput.REFER, unit=unit), ADMIN)
+            await desk.backend.desk.move(ticket.number, Move(TicketInput.REFER, unit=unit, co_units=("roads",)), ADMIN)
 
     async def rows(token: str) -> list[dict[str, Any]]:
         _, data, _ = await get(desk, "/api/tickets/export", token)
@@ -161,7 +165,8 @@ async def test_a_file_shows_no_more_than_the_screen(desk: Site) -> None:
         ("甲", None),
         ("乙", "139"),
     ]
-    assert [(row["内容"], row["主办单位"]) for row in await rows("water-token-000000000000")] == [("乙", "水务局")]
+    (mine,) = await rows("water-token-000000000000")
+    assert (mine["内容"], mine["主办单位"], mine["协办单位"]) == ("乙", "水务局", "交通局")
 
 
 async def test_the_report_of_a_month_opens_and_its_figures_are_those_of_its_tickets(desk: Site) -> None:
@@ -184,6 +189,7 @@ async def test_the_report_of_a_month_opens_and_its_figures_are_those_of_its_tick
     assert (told["受理"], told["派单"], told["办结"]) == (4, 3, 1)
     assert (told["按时签收率(%)"], told["一次解决率(%)"], told["绿灯"], told["按时办结率(%)"]) == (100, 100, 1, 100)
     assert [row[0] for row in book["按单位"].iter_rows(values_only=True)][1:] == ["水务局"]
+    assert list(book["来源"].iter_rows(values_only=True))[1:] == [("网站", 4)]
     assert [row[0] for row in book["按日"].iter_rows(values_only=True)][1:] == ["2025-11-22"]
     _, empty, _ = await get(desk, "/api/reports/tickets?month=2024-02")
     assert openpyxl.load_workbook(io.BytesIO(empty))["概况"]["B2"].value == 0

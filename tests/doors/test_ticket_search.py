@@ -73,7 +73,7 @@ async def test_a_ticket_is_found_by_what_it_says_now(records: Records) -> None:
 
 
 async def test_pages_of_what_was_found_follow_each_other(records: Records) -> None:
-    numbers = [(await take(records, "路灯", AT + n * DAY * (FIRST_DAYS[0] / 3))).number for n in range(7)]
+    numbers = [(await take(records, "路灯", AT + n * DAY * (FIRST_DAYS / 3))).number for n in range(7)]
     await take(records, "井盖", AT + DAY)
     for newest in (True, False):
         seen, after = [], None
@@ -85,15 +85,16 @@ async def test_pages_of_what_was_found_follow_each_other(records: Records) -> No
             if after is None:
                 break
         assert seen == (numbers[::-1] if newest else numbers)
-    some = TicketFilter(AT + DAY * FIRST_DAYS[0] / 3, AT + DAY * FIRST_DAYS[0], said="路灯")
+    some = TicketFilter(AT + DAY * FIRST_DAYS / 3, AT + DAY * FIRST_DAYS, said="路灯")
     assert [ticket.number for ticket in (await records.page_of_tickets(some)).tickets] == numbers[1:3]
 
 
-@pytest.mark.parametrize("few", [10_000, 0])
+@pytest.mark.parametrize(("at_once", "times"), [(2000, 5), (1, 5), (1, 1), (1, 0)])
 async def test_words_are_looked_for_among_a_unit_s_own(
-    records: Records, few: int, monkeypatch: pytest.MonkeyPatch
+    records: Records, at_once: int, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tickets.list_sql.FEW", few)
+    monkeypatch.setattr("tickets.list_sql.AT_ONCE", at_once)
+    monkeypatch.setattr("tickets.list_sql.TIMES", times)
     for n, unit in enumerate(("water", "heat", "water", None)):
         ticket = await take(records, f"路灯不亮{n}", AT + n * DAY)
         if unit:

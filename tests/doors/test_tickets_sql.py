@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from controller.records import Operations, Records
 from controller.spool import Operation
+from controller.ticket_desk import HotlineDesk
 from controller.writer import Store
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
@@ -17,6 +19,7 @@ from tickets import incident_rows
 from tickets.accuracy import accuracy
 from tickets.approvals import ApprovalKind
 from tickets.deadlines import due
+from tickets.files import AttachmentFiles
 from tickets.flow import Intake, TicketConflict
 from tickets.given import Move
 from tickets.incidents import MassIncident
@@ -24,7 +27,7 @@ from tickets.log import replayed
 from tickets.moves import SYSTEM, Actor, Role, TicketInput, TicketState
 from tickets.search import TicketFilter
 from tickets.texts import TicketRefused
-from tickets.ticket import Channel, Ticket, TicketChange, TicketPolicy, TicketType
+from tickets.ticket import Attachment, Channel, Ticket, TicketChange, TicketPolicy, TicketType
 
 pytestmark = pytest.mark.doors
 
@@ -50,6 +53,27 @@ async def test_a_call_has_one_ticket_however_often_it_is_opened(records: Records
     assert await records.ticket_of_call(CallId("a")) == await records.ticket(first)
     assert await records.ticket_of_call(CallId("z")) is None
     assert await records.ticket(TicketNumber("0")) is None
+
+
+async def test_what_a_killed_process_left_of_files_is_taken_away_unless_a_ticket_names_it(
+    records: Records, tmp_path: Path
+) -> None:
+    folder = tmp_path / "files"
+    files = AttachmentFiles(folder)
+    digests = []
+    for data in (b"named", b"refused"):
+        incoming = files.begin()
+        incoming.write(data)
+        digests.append(incoming.keep())
+        incoming.leave()
+    number = await records.open_ticket(opening("a"))
+    attachment = Attachment("a.txt", "text/plain", 5, digests[0])
+    await records.move_ticket(number, Move(I.ATTACH, attachment=attachment), WANG, at=MIDNIGHT)
+    anew = AttachmentFiles(folder)
+    desk = HotlineDesk(records, TicketPolicy(), (), lambda: MIDNIGHT, anew)
+    await desk.settle_files(anew.left())
+    assert [file.read_bytes() for file in folder.rglob("*") if file.is_file()] == [b"named"]
+    assert anew.left() == []
 
 
 async def test_a_ticket_carries_what_the_call_knew(records: Records) -> None:

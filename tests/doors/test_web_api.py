@@ -15,12 +15,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from pbx.events import TargetKind
+from pbx.events import TargetKind, TicketWords
 from pbx.ids import AgentId, CallId
 from recordings.transcript import Transcript, Turn
 from tests.fakes.backend import CALLER, ENGLISH, MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
 from web.app import create_app, serve
+from web.backend import RequestResult
 from web.errors import MESSAGES, Problem, refusal
 from web.keys import WebLimits
 
@@ -116,6 +117,35 @@ async def test_what_an_agent_may_do_in_a_call(
     assert (await hotline.json("POST", f"/api/agents/1001/{path}", {"extra": "1"}))[0] == 400
 
 
+async def test_a_hand_over_by_ticket_takes_its_words_and_answers_with_the_number(
+    hotline: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, order = "/api/agents/1001/hand-over", {"destination": "110", "way": "ticket"}
+    words = {"type": "help", "text": "两车相撞", "address": "沿江路", "lat": 31.8, "lon": 119.9}
+
+    async def given(*asked: object) -> RequestResult:
+        hotline.backend.requests.append(("hand_over", *asked))
+        return RequestResult(True, detail={"ticket": "20261123000001"})
+
+    monkeypatch.setattr(hotline.backend, "hand_over", given)
+    assert await hotline.json("POST", path, order | words) == (200, {"ok": True, "ticket": "20261123000001"})
+    said = TicketWords("help", text="两车相撞", address="沿江路", lat=31.8, lon=119.9)
+    assert hotline.backend.requests[-1] == ("hand_over", "1001", "110", "ticket", said)
+    status, answer = await hotline.json("POST", path, {**order, "way": "transfer", "text": "x"})
+    assert (status, answer["problems"][0]["field"]) == (400, "text"), "only a ticket has words"
+    for wrong in ({"type": "moon"}, {"text": "x" * 20_000}, {"lat": 91}, {"class_code": "../x"}):
+        assert (await hotline.json("POST", path, order | wrong))[0] == 400
+
+    async def refused(*asked: object) -> RequestResult:
+        return RequestResult(False, code)
+
+    monkeypatch.setattr(hotline.backend, "hand_over", refused)
+    for code, status in (("closed", 409), ("unknown_class", 422), ("ticket_delayed", 503), ("store_unavailable", 503)):
+        got, answer = await hotline.json("POST", path, order)
+        assert (got, answer["error"]) == (status, code)
+        assert set(answer["message"]) == {"zh", "en"}
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -168,7 +198,7 @@ def test_every_refusal_in_a_call_has_its_own_words() -> None:
     rooms = ("held", "targets", "transfers", "outbound")
     codes = {found[0] for name in rooms for found in said.findall((ROOT / f"controller/{name}.py").read_text("utf-8"))}
     assert len(codes) > 15
-    assert codes - {"failed"} <= set(MESSAGES)  # a word of the record
+    assert codes - {"failed", "done"} <= set(MESSAGES)  # words of the record
 
 
 async def test_after_call_work_is_extended_within_the_hotlines_limit(hotline: Site) -> None:

@@ -75,6 +75,9 @@ TICKETS = [
     ("POST", "/api/tickets/2026112200001/attachments"),
     ("GET", "/api/tickets/2026112200001/attachments/1"),
     ("GET", "/api/calendar"),
+    ("GET", "/api/reminders"),
+    ("GET", "/api/knowledge/imports"),
+    ("GET", "/api/reminders/live"),
     ("GET", "/api/tickets/2026112200001/code"),
     ("GET", "/api/tickets/2026112200001/repeats"),
     ("POST", "/api/tickets/2026112200001/repeats"),
@@ -123,6 +126,9 @@ TICKETS = [
     ("GET", "/api/exchange"),
 ]
 SUPERVISION = [
+    ("GET", "/api/follow-ups/campaign"),
+    ("POST", "/api/follow-ups/campaign/pause"),
+    ("POST", "/api/follow-ups/campaign/resume"),
     ("POST", "/api/agents/1001/force-ready"),
     ("POST", "/api/agents/1001/force-not-ready"),
     ("POST", "/api/agents/1001/force-sign-out"),
@@ -184,6 +190,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
     views = {"/api/overview", "/api/live", "/metrics"}
     anybody = {"/", "/healthz", "/static/{name}", "/api/public/knowledge", "/api/openapi.json"}
     anybody |= {"/query", "/api/public/tickets/query"}  # of citizens: a number and a code, rate-limited
+    anybody |= {"/knowledge", "/tickets"}  # what is public, rate-limited; a page that asks for a token
     found: dict[Access, set[tuple[str, str]]] = {Access.TOKEN: set(), Access.TICKETS: set(), Access.SUPERVISOR: set()}
     for method, resource in patterns:
         assert resource is not None
@@ -192,7 +199,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
             assert asked is Access.OPEN
         elif resource.canonical in views:
             assert asked is Access.VIEW
-        elif resource.canonical.startswith(("/open311/", "/api/exchange/messages")):
+        elif resource.canonical.startswith(("/open311/", "/api/exchange/messages", "/api/exchange/files")):
             assert asked is Access.KEY  # keys: test_open311.py; each message of a peer is signed
         else:
             assert asked in found

@@ -35,12 +35,14 @@ OPEN = {
     ("GET", "/healthz"),
     ("GET", "/api/openapi.json"),
     ("GET", "/query"),
+    ("GET", "/tickets"),
+    ("GET", "/knowledge"),
     ("POST", "/api/public/tickets/query"),
     ("GET", "/api/public/knowledge"),
 }
 """Addresses that need no token, each named here on purpose."""
 
-OWN_KEYS = ("/open311/", "/api/exchange/messages")
+OWN_KEYS = ("/open311/", "/api/exchange/messages", "/api/exchange/files/")
 """Addresses with keys of their own: of Open311, of another installation."""
 
 

@@ -32,9 +32,10 @@ from tests.fakes.website import TOKEN, Site, site
 from tests.ticket_story import WANG
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput
+from tickets.organisations import Organisation, OrganisationTree, OrgKind
 from tickets.ticket import TicketChange, TicketPolicy
 from tickets.units import HandlingUnit, UnitRegister
-from web.errors import ApiError
+from web.errors import MESSAGES, ApiError
 from web.knowledge_backend import Imported
 from web.rate import RateLimit, RateRules
 
@@ -307,6 +308,92 @@ async def test_who_bears_an_access_token_acts_as_himself_and_a_unit_sees_its_own
             assert (found.status, (await found.json())["made"]) == (200, 1)
 
 
+def org(id: str, kind: OrgKind, parent: str | None) -> Organisation:
+    return Organisation(id, id, kind, "领导", "处室", "经办", parent)
+
+
+class TwoCities:
+    """Tokens of two cities' dispatchers, a supervisor of the one, a unit of each."""
+
+    async def find(self, token: str) -> Actor | None:
+        name, role, unit = token.split(".")[:3]
+        return Actor(name, Role(role), unit)
+
+
+async def test_each_city_works_on_its_own_entries_and_all_read_what_is_published(
+    store: Store, clock: Clock, records: Records
+) -> None:
+    city, unit = OrgKind.CITY, OrgKind.UNIT
+    tree = OrganisationTree(
+        [org("nj", city, None), org("nj-water", unit, "nj"), org("cz", city, None), org("cz-water", unit, "cz")]
+    )
+    desk = KnowledgeDesk(store, KnowledgePlan(), TicketPolicy(units=tree.register(), organisations=tree), clock)
+    mine, other = "njd.dispatcher.nj.......................", "czd.dispatcher.cz......................."
+    judge, clerk = "njs.supervisor.nj.......................", "czu.unit.cz-water......................."
+    async with site(knowledge_desk=desk, holders=TwoCities()) as running:
+
+        async def asked(token: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
+            bearer = {"headers": {"Authorization": f"Bearer {token}"}}
+            return await running.json(method, f"{BASE}/{path}", body, **bearer)
+
+        async def refused(token: str, method: str, path: str, body: object) -> None:
+            status, told = await asked(token, method, path, body)
+            assert (status, told["error"], "present" in told) == (403, "not_your_unit", False), (path, told)
+
+        entry = ENTRY | {"unit": "nj-water", "answer": "未公布"}
+        assert (await asked(mine, "POST", "entries", ENTRY | {"unit": "cz-water"}))[0] == 403
+        status, draft = await asked(mine, "POST", "entries", entry)
+        assert status == 201
+        path = f"entries/{draft['id']}"
+        for token in (other, clerk):
+            assert (await asked(token, "GET", path))[0] == 404
+            assert (await asked(token, "GET", "entries"))[1] == {"entries": []}
+            for revision in (1, 99):  # as it is, and as somebody who has not seen it guesses: no word of it either way
+                await refused(token, "PATCH", path, {"answer": "x", "revision": revision})
+                await refused(token, "POST", f"{path}/submit", {"revision": revision})
+                await refused(token, "POST", f"{path}/revise", {"revision": revision})
+                await refused(token, "POST", f"{path}/withdraw", {"revision": revision, "reason": "x"})
+        assert (await asked(mine, "PATCH", path, {"answer": "x", "revision": 99}))[1]["present"]["answer"] == "未公布"
+        sheet = f"编号,问题,答复口径,责任单位,来源\n{draft['id']},问,答,cz-water,局\n"
+        bearer = {"Authorization": f"Bearer {other}"}
+        async with running.session.post(running.url(f"{BASE}/import"), data=sheet.encode(), headers=bearer) as found:
+            assert [one["code"] for one in (await found.json())["faults"]] == ["not_your_unit"]
+        assert [one["begun_by"] for one in (await asked(other, "GET", "imports"))[1]["imports"]] == ["czd"]
+        assert (await asked(mine, "GET", "imports"))[1] == {"imports": []}
+        async with running.session.get(running.url(f"{BASE}/export?state=draft"), headers=bearer) as found:
+            assert draft["id"] not in await found.text()
+
+        _, task = await asked(mine, "POST", "tasks", {"question": "问", "unit": "nj-water"})
+        assert (await asked(other, "GET", f"tasks/{task['id']}"))[0] == 404
+        assert (await asked(other, "GET", "tasks"))[1] == {"tasks": []}
+        assert [one["unit"] for one in (await asked(other, "GET", "completeness"))[1]["units"]] == ["cz", "cz-water"]
+        for move in ("answer", "dismiss", "assign"):
+            extra = {
+                "answer": {"answer": "答"},
+                "dismiss": {"reason": "x"},
+                "assign": {"unit": "cz-water", "reason": "x"},
+            }
+            await refused(other, "POST", f"tasks/{task['id']}/{move}", extra[move] | {"revision": 99})
+        await refused(mine, "POST", f"tasks/{task['id']}/assign", {"unit": "cz-water", "reason": "x"})
+
+        call = OpenTicket(CallId("c"), "13800001111", "12345", "zh", "general", AgentId("1001"), NOON)
+        number = await records.open_ticket(call)
+        change = TicketChange(type="inquiry", title="南京的事", text="问。", region="nj")
+        await records.change_ticket(number, change, actor=WANG, at=NOON)
+        await records.move_ticket(number, Move(TicketInput.ANSWER, text="答。"), WANG, at=NOON)
+        assert (await asked(other, "POST", "from-ticket", {"ticket": number, "unit": "cz-water"}))[0] == 404
+        assert (await asked(mine, "POST", "from-ticket", {"ticket": number, "unit": "nj-water"}))[0] == 201
+
+        assert (await asked(mine, "POST", f"{path}/submit", {}))[0] == 200
+        await refused("czs.supervisor.cz.......................", "POST", f"{path}/publish", {})
+        assert (await asked(judge, "POST", f"{path}/publish", {}))[0] == 200
+        for token in (other, clerk):
+            status, shown = await asked(token, "GET", path)
+            assert (status, shown["answer"], "written_by" in shown) == (200, "未公布", False)
+            assert [one["id"] for one in (await asked(token, "GET", "search?q=身份证"))[1]["entries"]] == [draft["id"]]
+        await refused(other, "POST", f"{path}/withdraw", {"reason": "x"})
+
+
 async def test_units_see_what_ends_and_what_they_lack(hotline: Site) -> None:
     soon = await publish(hotline, valid_to="2026-12-01", basis="法")
     await publish(hotline, valid_to="2027-12-01")
@@ -521,3 +608,33 @@ async def test_other_rank_rules_make_the_index_anew_at_the_start(
     await other.begin_day()
     assert await store.read(stamp_of) == RankRules(question=9.0).stamp
     assert len((await publicly(hotline, "q=身份证"))[1]["entries"]) == 1
+
+
+async def test_the_citizens_page_is_whole_without_a_script_and_shows_what_is_public(hotline: Site) -> None:
+    police = HandlingUnit("police", "市公安局", "领导", "处室", "经办")
+    hotline.backend.desk.policy = replace(hotline.backend.desk.policy, units=UnitRegister([police]))
+    words = {"answer": "<script>alert(1)</script> 到派出所补领。", "basis": "居民身份证法", "materials": "户口簿"}
+    await publish(hotline, **words, process="申请、照相、领取", valid_from="2026-01-01", valid_to="2027-12-31")
+    await publish(hotline, question="身份证内部口径?", public=False)
+
+    async def page(query: str) -> tuple[int, str, str]:
+        async with hotline.session.get(hotline.url(f"/knowledge{query}")) as answer:
+            assert answer.content_type == "text/html"
+            return answer.status, answer.headers["Content-Security-Policy"], await answer.text()
+
+    status, policy, text = await page("?q=身份证")
+    assert status == 200
+    assert "script-src" not in policy
+    assert "form-action 'self'" in policy
+    assert "<script" not in text
+    shown = ("身份证丢了怎么补办?", "&lt;script&gt;", "居民身份证法", "户口簿", "照相", "2027-12-31", "市公安局")
+    assert all(one in text for one in (*shown, "what to bring"))
+    assert "内部口径" not in text
+    assert "没有找到答案" in (await page("?q=量子纠缠"))[2]
+    assert (await page(""))[0] == 200
+    assert 'value="&#34;&gt;&lt;b&gt;"' in (await page("?q=%22%3E%3Cb%3E"))[2].replace("&quot;", "&#34;")
+    assert (await page("?q=%00"))[0] == 400
+    for _ in range(5):
+        status, _, text = await page("?q=身份证")
+    assert status == 429
+    assert MESSAGES["too_many_requests"][0] in text

@@ -96,7 +96,7 @@ async def test_who_was_merged_into_another_ticket_learns_its_result(town: Town) 
         assert (await ask(town.site, "desk", "POST", f"/api/tickets/{number}/moves", merge))[0] == 200
     _, seen = await town.query(his, PHONE[-4:])
     assert (seen["status"], seen["reply"]) == ("accepted", "")
-    assert seen["zh"].startswith("已并入相同事项的工单办理; 已受理")
+    assert seen["zh"].startswith("已与相同事项的工单合并办理; 已受理")
     move = {"move": "answer", "version": 1, "text": "主管道已修复"}
     assert (await ask(town.site, "wang", "POST", f"/api/tickets/{main}/moves", move))[0] == 200
     _, seen = await town.query(his, town.public.code(his))  # type: ignore[arg-type]

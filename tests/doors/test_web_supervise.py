@@ -11,6 +11,7 @@ import pytest
 from agents.moves import AgentState
 from agents.rights import Actor, Right
 from controller.backend import HotlineBackend
+from controller.plan import CallbackPlan, CampaignPlan
 from pbx import commands as order
 from pbx.call import CallState
 from pbx.ids import ActorId, AgentId, RequestId
@@ -38,7 +39,8 @@ class RuledBackend(MemoryBackend):
         super().__init__()
         ones = {ActorId(right.value): self._one(right.value, {right}, "*") for right in Right}
         ones[ActorId("narrow")] = self._one("narrow", set(Right), ENGLISH)
-        self.hall = Hall(supervisors=ones)
+        asks = {"callback": CallbackPlan(dial="PJSIP/{number}@trunk"), "campaign": CampaignPlan(True)}
+        self.hall = Hall(supervisors=ones, **asks)
         self._house = self.hall.house
         self.trail: list[Mapping[str, object]] = []
         self.asked: tuple[float, float, str] | None = None
@@ -104,6 +106,8 @@ ENDPOINTS: list[tuple[str, str, object, Right]] = [
     ("POST", f"/api/calls/{ONE}/listen", {"mode": "barge"}, Right.BARGE),
     ("POST", "/api/notices", {"kind": "water", "area": "haizhou", "queue": "general", "for_s": 60}, Right.NOTICE),
     ("POST", "/api/notices/n1/end", {}, Right.NOTICE),
+    ("POST", "/api/follow-ups/campaign/pause", {}, Right.FOLLOW_UP),
+    ("POST", "/api/follow-ups/campaign/resume", None, Right.FOLLOW_UP),
 ]
 
 
@@ -127,6 +131,16 @@ async def test_only_in_his_own_queues(hotline: Site, method: str, path: str, bod
     """Agent 1001 serves english too, but his caller came by general."""
     status, answer = await ask(hotline, "narrow", method, path, body)
     assert (status, answer["error"]) == (403, "not_your_queue")
+
+
+async def test_the_voice_follow_up_is_shown_to_who_may_see_it(hotline: Site) -> None:
+    path = "/api/follow-ups/campaign"
+    status, shown = await ask(hotline, "follow_up", "GET", path)
+    assert (status, shown["on"], shown["tickets"][0]["ticket"]) == (200, True, "1")
+    assert "13800001111" not in str(shown)
+    assert (await ask(hotline, "listen", "GET", path))[0] == 403
+    await ask(hotline, "follow_up", "POST", f"{path}/pause", {})
+    assert rules(hotline).hall.house.campaign.rest.by == "follow_up"
 
 
 async def test_the_api_token_is_the_administrator_s(hotline: Site) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.fakes.website import TOKEN, Site, site
 from tickets.files import AttachmentFiles
 from tickets.given import GIVEN
 from tickets.moves import RIGHTS, Actor, Role, TicketInput
+from web.backend import Unavailable
 from web.errors import MESSAGES
 
 pytestmark = pytest.mark.doors
@@ -267,7 +269,9 @@ async def test_lists_are_filtered_and_come_in_pages(hotline: Site) -> None:
         ("limit=%C2%B2", "limit", "out_of_range"),
         ("supervised=1", "supervised", "not_true_or_false"),
         ("after=x", "after", "bad_characters"),
-        ("order=asc", "order", "unknown_field"),
+        ("order=asc", "order", "unknown_word"),
+        ("sort=asc", "sort", "unknown_field"),
+        ("q=x&q=y", "q", "doubled_field"),
         ("unit=a&unit=b", "unit", "doubled_field"),
     ):
         status, answer = await ask(hotline, "desk", "GET", f"/api/tickets?{query}")
@@ -413,7 +417,8 @@ async def test_files_of_a_ticket_are_kept_and_given_back_to_who_may_look_at_it(h
             assert answer.status == expected
             if expected == 200:
                 assert await answer.read() == picture
-                assert answer.headers["Content-Disposition"].startswith("attachment; filename")
+                told = answer.headers["Content-Disposition"]
+                assert told == "attachment; filename=\"__ _.jpg\"; filename*=UTF-8''" + quote("现场 💧.jpg")
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
     for place in ("0", "3"):
         status, answer = await ask(hotline, "desk", "GET", f"/api/tickets/{ticket['number']}/attachments/{place}")
@@ -441,7 +446,39 @@ async def test_files_that_are_not_taken(hotline: Site, tmp_path: Path) -> None:
     assert (got, answer["error"], answer["ticket"]["version"]) == (409, "conflict", ticket["version"])
     _, now = await ask(hotline, "desk", "GET", f"/api/tickets/{ticket['number']}")
     assert now["attachments"] == []
-    assert [file.name for file in tmp_path.rglob(".part-*")] == []
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [], "what is refused does not stay"
+
+
+async def test_a_refused_file_stays_only_where_another_ticket_has_it(hotline: Site, tmp_path: Path) -> None:
+    desk = hotline.backend.desk
+    desk.files = AttachmentFiles(tmp_path)
+    ticket = await done(hotline, "desk", await take(hotline), "refer", unit="water")
+    status, after = await send(hotline, "water", ticket, b"one")
+    assert status == 201
+    for data in (b"one", b"two"):
+        assert (await send(hotline, "water", ticket, data))[0] == 409
+    assert [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()] == [b"one"]
+
+    async def away(*_: object) -> None:
+        raise Unavailable("store")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(desk, "move", away)
+        for data in (b"one", b"two"):
+            assert (await send(hotline, "water", after, data))[0] == 503
+    # Whether the store has taken them is not known: they stand there until the next start asks.
+    anew = AttachmentFiles(tmp_path)
+    (tmp_path / ".part-cut").write_bytes(b"half of a fi")
+    left = anew.left()
+    assert len(left) == 2
+    racing = anew.begin()  # the same file again, while that is found out
+    racing.write(b"two")
+    racing.keep()
+    for part, digest in left:
+        anew.settle(part, digest, named=digest == hashlib.sha256(b"one").hexdigest())
+    assert {file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == {b"one", b"two"}
+    racing.drop()
+    assert [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()] == [b"one"]
 
 
 def test_every_code_that_a_ticket_can_be_refused_with_has_its_words() -> None:

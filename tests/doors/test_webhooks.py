@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -42,6 +44,7 @@ class Receiver:
     statuses: list[int] = field(default_factory=list)
     asked: list[tuple[str, int]] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
     sleeping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -58,6 +61,7 @@ class Receiver:
         if status < 300:
             async with self.news:
                 self.taken.append(id)
+                self.bodies.append(json.loads(body))
                 self.news.notify_all()
         return web.Response(status=status)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from acd.campaign import figures
 from agents.agent import Agent, AgentRules, step
 from agents.moves import AgentInput, AgentState, Refused
 from agents.rights import ADMIN, ADMINISTRATOR, Actor
@@ -22,12 +23,12 @@ from metrics.servicelevel import Tally, abandon_wait, answer_wait
 from pbx.call import CallInput, CallRecord, CallState, OfferRecord, Outcome, VoiceMessage, moved
 from pbx.callback import CallbackRequest
 from pbx.commands import OpenTicket
-from pbx.events import CallerEntry, PhoneUse, TargetKind
+from pbx.events import CallerEntry, PhoneUse, TargetKind, TicketWords
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, SupervisorRequest
 from recordings.transcript import Transcript
-from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic
+from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic, NoReminders
 from tests.fakes.office import MemoryOffice
 from web.backend import (
     AgentView,
@@ -43,8 +44,10 @@ from web.backend import (
     SupervisionView,
     Unavailable,
 )
+from web.campaign_view import AskedTicket, CampaignView
 from web.event_desk import EventDesk
 from web.public_desk import PublicDesk
+from web.reminder_desk import ReminderDesk
 
 GENERAL, ENGLISH, APPROVALS = QueueId("general"), QueueId("english"), QueueId("approvals")
 NAMES = {GENERAL: ("综合服务", "General"), ENGLISH: ("英语专席", "English desk"), APPROVALS: ("一号答", "Approvals")}
@@ -70,6 +73,7 @@ class MemoryBackend:
         self.desk = MemoryDesk(self.names, clock, self._check_store)
         self.events: EventDesk = NoEvents()
         self.public: PublicDesk = NoPublic()
+        self.reminders: ReminderDesk = NoReminders()
         self.office = MemoryOffice(self.desk)
         self.requests = self.desk.requests
         self.orders: list[SupervisorRequest] = []
@@ -252,9 +256,12 @@ class MemoryBackend:
         self.requests.append(("drop_party", agent, endpoint))
         return self._in_talk(agent)
 
-    async def hand_over(self, agent: AgentId, destination: str, way: str) -> RequestResult:
-        self.requests.append(("hand_over", agent, destination, way))
-        return self._in_talk(agent)
+    async def hand_over(
+        self, agent: AgentId, destination: str, way: str, words: TicketWords | None = None
+    ) -> RequestResult:
+        self.requests.append(("hand_over", agent, destination, way, *((words,) if words is not None else ())))
+        found = self._in_talk(agent)
+        return RequestResult(True, detail={"ticket": "2026112200001"}) if found.ok and way == "ticket" else found
 
     async def dial(self, agent: AgentId, number: str, purpose: str, queue: str) -> RequestResult:
         self.requests.append(("dial", agent, number, purpose, queue))
@@ -315,6 +322,12 @@ class MemoryBackend:
 
     async def has_notice_sound(self, language: str, name: str) -> bool:
         return False
+
+    async def campaign(self, since: float, until: float) -> CampaignView:
+        self._check_store()
+        asked = CallbackRequest("fu1r0", "13800001111", QueueId("general"), since, since, ticket="1", why="late")
+        tickets = (AskedTicket("1", 0, "late", asked.queue, "waiting", "", since, None, None, ()),)
+        return CampaignView(True, "", None, True, since, figures([asked]), tickets)
 
     async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
         self._check_store()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+import asyncio
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 
 from pbx.commands import OpenTicket
@@ -18,6 +19,7 @@ from tickets.moves import Actor, Role, TicketInput
 from tickets.public import PublicTicket
 from tickets.repeats import Draft
 from tickets.repeats_found import Found
+from tickets.schedule import Made
 from tickets.search import TicketFilter, TicketPage
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, number_of
@@ -172,3 +174,25 @@ class NoPublic:
 
     def code(self, number: TicketNumber) -> str:
         return "00000000"
+
+
+class NoReminders:
+    """Implements `web.reminder_desk.ReminderDesk`: nothing is ever due. Tests of reminders have a real store."""
+
+    version = 0
+
+    async def changed(self, version: int) -> int:
+        await asyncio.Event().wait()
+        return version
+
+    async def newest(self) -> int:
+        return 0
+
+    async def after(self, no: int, count: int) -> Sequence[tuple[Made, Ticket]]:
+        return ()
+
+    async def between(self, since: float, until: float, after: int, count: int) -> Sequence[tuple[Made, Ticket]]:
+        return ()
+
+    async def of(self, numbers: Sequence[TicketNumber]) -> Mapping[str, Sequence[Made]]:
+        return {}

@@ -74,7 +74,7 @@ def place_of_the_call(patch: pytest.MonkeyPatch) -> None:
 
 def attempt_forgotten(patch: pytest.MonkeyPatch) -> None:
     """Nobody writes down that somebody did not answer."""
-    patch.setattr(callbacks, "_came_to_nothing", lambda house, request, outcome, now: None)
+    patch.setattr(callbacks, "came_to_nothing", lambda house, request, outcome, now: None)
 
 
 def left_on_hold(patch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from controller.peer_files import FileDesk
 from controller.peers import Peer, PeerExchange, PeerRules
 from controller.records import Operations, Records
 from controller.schema import upgrade
@@ -136,18 +137,18 @@ class Installation:
         )
         await self.store.start()
         self.records = Records(self.store, operations)
+        self.files = AttachmentFiles(self._folder / f"{self.name}-files")
         self.peers = PeerExchange(
             self.name,
             [Peer(other, url, (key_of(self.name, other),)) for other, url in self._lines.items()],
             self.records,
             time.time,
+            FileDesk(self.files, self.policy),
             RULES,
             spread=lambda: 0.5,
         )
         backend: Any = MemoryBackend()
-        backend.desk = HotlineDesk(
-            self.records, self.policy, (), time.time, AttachmentFiles(self._folder / f"{self.name}-files")
-        )
+        backend.desk = HotlineDesk(self.records, self.policy, (), time.time, self.files)
         backend.office = HotlineOffice(self.records, self.peers, time.time)
         self.server = await serve(create_app(backend, token=TOKEN, metrics=backend.metrics))
         await self.peers.start()

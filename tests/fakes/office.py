@@ -13,7 +13,7 @@ from tickets.exchange.signing import NotTrusted
 from tickets.moves import Actor
 from tickets.ownership import Concern, HitRate, Ownership, OwnershipRow, Suggestion
 from tickets.texts import TicketRefused
-from tickets.ticket import Ticket
+from tickets.ticket import Attachment, Ticket
 
 
 class MemoryOffice:
@@ -44,6 +44,11 @@ class MemoryOffice:
         return {}
 
     async def take_message(self, headers: Mapping[str, str], raw: bytes) -> tuple[Receipt, Callable[[int, bytes], str]]:
+        raise NotTrusted("unknown_key")
+
+    async def take_piece(
+        self, headers: Mapping[str, str], file: Attachment, offset: int, data: bytes
+    ) -> tuple[bytes, str]:
         raise NotTrusted("unknown_key")
 
     async def peers(self) -> Sequence[Mapping[str, Any]]:

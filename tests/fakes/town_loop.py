@@ -134,6 +134,11 @@ class Loop(ABC):
             case order.OpenTicket(call=call):
                 number = TicketNumber(f"{len(self.records):08d}")
                 self.at(self.random.random(), lambda: self.post(event.TicketOpened(call, number, self.now)))
+            case order.HandOverTicket(opening=asked):
+                given = event.TicketHandedOver(
+                    asked.call, command.destination, asked.agent, TicketNumber("1"), "", command.request, self.now
+                )
+                self.at(0.05, lambda: self.post(given))
             case order.SaveCallback(callback=request):
                 self._committed = max(self._committed, self.now + self.random.random() * COMMIT_S)
                 board = self.board

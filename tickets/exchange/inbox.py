@@ -6,6 +6,7 @@ than what is stored.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pbx.ids import TicketNumber
 from tickets.deadlines import CalendarError
 from tickets.exchange import outbox as out
+from tickets.exchange.effect import intake_of, moves_for, supervised
 from tickets.exchange.messages import Kind, Message, MessageRefused, decode, encode
-from tickets.exchange.relay import Talk, intake_of, moves_for, offer, speaker
+from tickets.exchange.relay import Talk, offer, speaker
 from tickets.exchange.signing import NotTrusted
 from tickets.exchange.tables import inbox, nonces
 from tickets.exchange.tables import outbox as outbox_table
@@ -147,12 +149,15 @@ _REASONS = {
 
 def _move(connection: Connection, message: Message, ticket: Ticket, talk: Talk, at: float, policy: TicketPolicy) -> str:
     note = ""
-    for move, actor in moves_for(message, ticket, talk):
-        try:
-            move_ticket(connection, ticket.number, move, actor, at, policy)
-            note = ""
-        except (TicketRefused, CalendarError) as refusal:
-            note = refusal.code if isinstance(refusal, TicketRefused) else "no_calendar"
+    for ways in moves_for(message, ticket, talk, at, policy):
+        refusals = []
+        for move, actor in ways:
+            try:
+                move_ticket(connection, ticket.number, move, actor, at, policy)
+                break
+            except (TicketRefused, CalendarError) as refusal:
+                refusals.append(refusal.code if isinstance(refusal, TicketRefused) else "no_calendar")
+        note = refusals[0] if refusals else ""
     return note
 
 
@@ -168,6 +173,9 @@ def _take(connection: Connection, message: Message, talk: Talk, at: float, polic
         return note
     unit, part = str(message.body.get("unit", "")), str(message.body["part"])
     out.name_ticket(connection, message.sender, message.thread, ticket.number, unit, part)
+    for (move, them), *_ in supervised(message, at):
+        with contextlib.suppress(TicketRefused, CalendarError):  # it is taken all the same
+            move_ticket(connection, ticket.number, move, them, at, policy)
     return ""
 
 

@@ -67,32 +67,58 @@ class Message:
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _THREAD = re.compile(r"[a-z0-9][a-z0-9-]{0,31}/[0-9]{1,32}")
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
 _SHORT, _LONG = 200, 20_000
+
+_CONCERN: Mapping[str, tuple[type, int]] = MappingProxyType(
+    {
+        "type": (str, 32),
+        "class_code": (str, 64),
+        "title": (str, _SHORT),
+        "address": (str, _SHORT),
+        "lat": (float, 0),
+        "lon": (float, 0),
+        "event_at": (float, 0),
+        "urgency": (str, 16),
+        "caller": (str, _SHORT),
+        "caller_name": (str, _SHORT),
+        "caller_region": (str, _SHORT),
+        "anonymous": (bool, 0),
+        "confidential": (bool, 0),
+    }
+)
+"""What a ticket is about, as far as it travels."""
+
+_FILE: Mapping[str, tuple[type, int]] = MappingProxyType(
+    {"file_name": (str, _SHORT), "file_kind": (str, 64), "file_size": (float, 0), "file_sha256": (str, 64)}
+)
+"""An attachment; the file itself goes before, by its digest (`controller/peer_files.py`)."""
 
 BODIES: Mapping[Kind, Mapping[str, tuple[type, int]]] = MappingProxyType(
     {
         Kind.OFFER: {
+            **_CONCERN,
             "part": (str, 8),  # lead or co
             "unit": (str, 64),  # for which organisation, by its id
             "reason": (str, _LONG),
-            "type": (str, 32),
-            "class_code": (str, 64),
-            "title": (str, _SHORT),
             "text": (str, _LONG),
-            "address": (str, _SHORT),
-            "lat": (float, 0),
-            "lon": (float, 0),
-            "event_at": (float, 0),
-            "urgency": (str, 16),
-            "caller": (str, _SHORT),
-            "caller_name": (str, _SHORT),
-            "caller_region": (str, _SHORT),
-            "anonymous": (bool, 0),
-            "confidential": (bool, 0),
             "opened_at": (float, 0),
             "handle_due": (float, 0),
+            "supervised": (bool, 0),
+            "ordered_until": (float, 0),  # the hard deadline of a 督办
         },
-        Kind.PROGRESS: {"step": (str, 32), "text": (str, _LONG), "unit": (str, _SHORT), "number": (str, 32)},
+        Kind.PROGRESS: {
+            **_CONCERN,  # step amended: what is written anew, and its `content`
+            **_FILE,  # step attached
+            "step": (str, 32),
+            "text": (str, _LONG),
+            "content": (str, _LONG),
+            "until": (float, 0),  # steps supervised, extended, paused
+            "pause": (str, 64),  # step paused: the named reason
+            "unit": (str, _SHORT),
+            "number": (str, 32),
+        },
         Kind.RETURN: {"reason": (str, _LONG), "number": (str, 32)},
         Kind.REPLY: {"text": (str, _LONG), "unit": (str, _SHORT), "number": (str, 32)},
         Kind.CLOSE: {"reason": (str, _LONG)},
@@ -183,6 +209,8 @@ def checked_body(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, type_):
             raise MessageRefused("bad_body")
         if isinstance(value, str) and (len(value) > longest or _halved(value)):
+            raise MessageRefused("bad_body")
+        if name == "file_sha256" and not _DIGEST.fullmatch(str(value)):  # a path is made of it
             raise MessageRefused("bad_body")
         kept[name] = value
     if any(kept.get(name) in (None, "") for name in NEEDED[kind]):

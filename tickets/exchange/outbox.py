@@ -38,11 +38,10 @@ def follow(connection: Connection, before: Ticket, after: Ticket, move: TicketMo
         return
     talks = talks_of(connection, before.number)
     for one in told(before, after, move, talks, policy.organisations):
-        thread = thread_of(connection, one.peer, one.thread.id) if one.thread is not None else None
+        id = one.thread.id if one.thread is not None else f"{policy.installation}/{after.number}"
+        thread = thread_of(connection, one.peer, id)
         if thread is None:
-            thread = new_thread(
-                connection, one.peer, f"{policy.installation}/{after.number}", True, after.number, move.at
-            )
+            thread = new_thread(connection, one.peer, id, True, after.number, move.at)
         if one.kind is Kind.OFFER:
             mine = (threads.c.peer == one.peer) & (threads.c.thread == thread.id)
             connection.execute(update(threads).where(mine).values(unit=one.unit, part=one.part))
@@ -182,9 +181,18 @@ def next_due(connection: Connection, peer: str) -> float | None:
     return found
 
 
-def acknowledged(connection: Connection, peer: str, thread: str, seq: int, at: float) -> None:
-    """The peer has it."""
-    connection.execute(_one(peer, thread, seq).values(done_at=at, error=""))
+def acknowledged(connection: Connection, peer: str, thread: str, seq: int, at: float, note: str = "") -> None:
+    """The peer has it; `note` is a code that tells what it did not take of it: a file.
+
+    So it is there again, and what waited because it was away is due now.
+    """
+    connection.execute(_one(peer, thread, seq).values(done_at=at, error=note))
+    away = (outbox.c.peer == peer) & outbox.c.done_at.is_(None) & outbox.c.error.in_(AWAY)
+    connection.execute(update(outbox).where(away, outbox.c.next_at > at).values(next_at=at))
+
+
+AWAY = ("no_connection", "timeout")
+"""Errors that say nothing of the message itself."""
 
 
 def failed(connection: Connection, peer: str, thread: str, seq: int, next_at: float, error: str) -> None:

@@ -1,4 +1,4 @@
-"""Between a ticket's moves and the messages of the exchange: what a move says to whom, and what a message does. Pure.
+"""Between a ticket's moves and the messages of the exchange: what a move says to whom. Pure.
 
 A ticket that is dispatched to an organisation behind another installation is offered there; what that installation says
 comes back as the moves of its unit, so that every rule of tickets holds for it too. A ticket that was offered to us
@@ -8,38 +8,81 @@ sees everything (`domain.md` D10: 「跟蹤辦理」).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-from tickets.exchange.messages import Kind, Message
+from tickets.exchange.messages import Kind
 from tickets.exchange.threads import LIVE, Thread, ThreadState
-from tickets.given import Move
-from tickets.moves import OVER, Actor, Role, TicketInput, TicketState
+from tickets.moves import OVER, TicketInput, TicketState
 from tickets.organisations import OrganisationTree
-from tickets.ticket import Ticket, TicketChange, TicketMove, TicketPolicy, TicketType, Urgency
+from tickets.ticket import Ticket, TicketMove
 
 _I = TicketInput
 _GIVEN = frozenset({TicketState.DISPATCHED, TicketState.SIGNED})
 _AGAIN = frozenset({_I.REJECT_REPLY, _I.REFUSE_RETURN, _I.OVERRULE_OBJECTION, _I.REDO})
 """Decisions after which the other side has to go on."""
 
-_STEPS = {
-    _I.SIGN.value: "signed",
-    _I.REFER.value: "dispatched",
-    _I.ASSIGN.value: "dispatched",
-    _I.REDISPATCH.value: "dispatched",
-    _I.HANDLE.value: "handled",
-    _I.GRANT_RETURN.value: "returned",
-    _I.UPHOLD_OBJECTION.value: "returned",
-    _I.GRANT_EXTENSION.value: "extended",
-    _I.GRANT_HARD_CASE.value: "hard_case",
-    _I.MERGE.value: "merged",
-}
-"""What the taker tells of its moves, by their cause."""
+BY_STATE = frozenset(one.value for one in Kind if one is not Kind.PROGRESS)
+"""Words of `TRAVELS` that are kinds of messages: they follow from where the ticket is then, whatever brought it."""
 
-_PUSHES = {_I.REMIND.value: "reminded", _I.SUPERVISE.value: "supervised", _I.ESCALATE.value: "escalated"}
-"""What the offerer tells of its own."""
+TRAVELS: Mapping[TicketInput, tuple[str, str]] = MappingProxyType(
+    {
+        # what the offerer's move says to the taker, and the taker's to the offerer; empty = it stays at home
+        _I.AMEND: ("amended", ""),  # the citizen has called again: the unit that works on it must know
+        _I.REGISTER: ("", ""),  # before anything is offered
+        _I.ANSWER: ("", "reply"),
+        _I.CLOSE: ("", "reply"),
+        _I.REFER: ("offer", "dispatched"),
+        _I.ASSIGN: ("offer", "dispatched"),
+        _I.REDISPATCH: ("offer", "dispatched"),
+        _I.SIGN: ("", "signed"),
+        _I.HANDLE: ("", "handled"),
+        _I.REPLY: ("", ""),  # a unit's answer is reviewed where the unit is; the accepted one travels
+        _I.ACCEPT_REPLY: ("close", "reply"),
+        _I.REJECT_REPLY: ("offer", ""),
+        _I.ASK_RETURN: ("", ""),  # requests are decided where the unit is; the granted one travels
+        _I.GRANT_RETURN: ("cancel", "returned"),
+        _I.REFUSE_RETURN: ("offer", ""),
+        _I.ASK_EXTENSION: ("", ""),
+        _I.GRANT_EXTENSION: ("", "extended"),  # there a request: the offerer's own deadline is the offerer's
+        _I.REFUSE_EXTENSION: ("refused", ""),
+        _I.ASK_HARD_CASE: ("", ""),
+        _I.GRANT_HARD_CASE: ("", "hard_case"),
+        _I.REFUSE_HARD_CASE: ("refused", ""),
+        _I.ASK_PAUSE: ("", ""),
+        _I.GRANT_PAUSE: ("", "paused"),
+        _I.REFUSE_PAUSE: ("refused", ""),
+        _I.RESUME: ("", "resumed"),
+        _I.OBJECT: ("", ""),
+        _I.UPHOLD_OBJECTION: ("cancel", "returned"),
+        _I.OVERRULE_OBJECTION: ("offer", ""),
+        _I.ADD_UNIT: ("offer", ""),
+        _I.SUPERVISE: ("supervised", ""),  # the taker pushes its own units at home
+        _I.REMIND: ("reminded", ""),
+        _I.ESCALATE: ("escalated", ""),
+        _I.JOIN: ("", ""),  # an incident is one hotline's
+        _I.LEAVE: ("", ""),
+        _I.SETTLE: ("cancel", "reply"),
+        _I.FOLLOW_UP: ("", ""),  # it is over between the two; who is not satisfied has it handled again
+        _I.REDO: ("offer", ""),
+        _I.MERGE: ("cancel", "merged"),
+        _I.ARCHIVE: ("", ""),
+        _I.JUDGE: ("", ""),
+        _I.ATTACH: ("attached", "attached"),
+        _I.RECOUNT: ("", ""),  # each has its own calendar
+        _I.WITHDRAW: ("cancel", "return"),
+    }
+)
+"""Which moves travel, and as what. A test holds every row against what is really said."""
+
+_PUSHES = {cause.value: said for cause, (said, _) in TRAVELS.items() if said and said not in BY_STATE}
+"""What the offerer tells of its moves, by their cause."""
+
+_STEPS = {cause.value: said for cause, (_, said) in TRAVELS.items() if said and said not in BY_STATE}
+"""What the taker tells of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +140,9 @@ def _offered(
         if talk is not None and talk.thread.state is ThreadState.OFFERED:
             if changed:  # the same hotline, for another of its organisations: taken back and given anew
                 said.append(Say(peer, talk.thread, Kind.CANCEL, _reason(move)))
-                said.append(Say(peer, talk.thread, Kind.OFFER, offer(after, unit, part, move.reason), unit, part))
+                said += _offer(talk.thread, peer, after, unit, part, move)
         elif fresh or changed or again:
-            thread = talk.thread if talk is not None else None
-            said.append(Say(peer, thread, Kind.OFFER, offer(after, unit, part, move.reason), unit, part))
+            said += _offer(talk.thread if talk is not None else None, peer, after, unit, part, move)
     for peer, talk in mine.items():
         state = talk.thread.state
         if state not in LIVE:
@@ -109,9 +151,62 @@ def _offered(
             said.append(Say(peer, talk.thread, Kind.CLOSE, _reason(move)))
         elif peer not in now:
             said.append(Say(peer, talk.thread, Kind.CANCEL, _reason(move)))
-        elif move.cause in _PUSHES and state is ThreadState.OFFERED:
-            said.append(Say(peer, talk.thread, Kind.PROGRESS, {"step": _PUSHES[move.cause], "text": move.reason}))
+        elif move.cause in _ALWAYS or (move.cause in _PUSHES and state is ThreadState.OFFERED):
+            said += _pushed(after, move, talk)
     return said
+
+
+def _offer(thread: Thread | None, peer: str, ticket: Ticket, unit: str, part: str, move: TicketMove) -> list[Say]:
+    """An offer, and after it the files."""
+    said = [Say(peer, thread, Kind.OFFER, offer(ticket, unit, part, move.reason), unit, part)]
+    files = range(len(ticket.attachments))
+    return said + [Say(peer, thread, Kind.PROGRESS, _file(ticket, place), unit, part) for place in files]
+
+
+_ALWAYS = frozenset({_I.ATTACH.value})
+"""Pushes of use to a taker who has answered or returned it: whoever goes on with it has the whole."""
+
+
+def _pushed(after: Ticket, move: TicketMove, talk: Talk) -> list[Say]:
+    step = _PUSHES[move.cause]
+    if move.actor == speaker(talk.thread.peer):
+        return []  # it came from there
+    body: dict[str, Any] = {"step": step}
+    if step == "amended":
+        changes = move.details.get("changes", {})
+        assert isinstance(changes, Mapping)
+        names = [name for name in concern(after, talk.part) if name in changes]
+        if "text" in changes:
+            body["content"] = after.text
+        body |= {name: getattr(after, name) for name in names}
+        for name in ("type", "urgency"):
+            if name in body:
+                body[name] = body[name].value
+        body = {name: value for name, value in body.items() if value is not None}
+        if len(body) == 1:
+            return []
+    elif step == "attached":
+        body = _file(after, len(after.attachments) - 1)
+    else:
+        said = _I(move.cause).chinese if step == "refused" else ""
+        body["text"] = " ".join(one for one in (said, move.reason) if one)
+        if step == "supervised" and move.details.get("until") is not None:
+            body["until"] = move.details["until"]
+    return [Say(talk.thread.peer, talk.thread, Kind.PROGRESS, body)]
+
+
+def _file(ticket: Ticket, place: int) -> dict[str, Any]:
+    """One of a ticket's files. The name that a hidden caller gave it may tell who he is: it stays at home."""
+    one = ticket.attachments[place]
+    name = one.name
+    if ticket.anonymous or ticket.confidential:
+        found = _ENDING.search(name)
+        name = f"附件{place + 1}{found[0] if found else ''}"
+    file = {"file_name": name, "file_kind": one.kind, "file_size": one.size, "file_sha256": one.sha256}
+    return {"step": "attached", **file}
+
+
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 
 
 def _reported(before: Ticket, after: Ticket, move: TicketMove, talk: Talk, tree: OrganisationTree) -> list[Say]:
@@ -119,14 +214,22 @@ def _reported(before: Ticket, after: Ticket, move: TicketMove, talk: Talk, tree:
     unit = tree.get(after.lead_unit or "")
     about = {"number": str(after.number), "unit": unit.name if unit is not None else ""}
     if after.state is TicketState.RESOLVED and before.state is not TicketState.RESOLVED:
-        if move.cause == _I.WITHDRAW.value:
-            return []  # by the offerer, who knows it, or by a return, which says so itself
+        if move.cause == _I.WITHDRAW.value:  # by us: nobody here goes on with it
+            return [Say(talk.thread.peer, talk.thread, Kind.RETURN, {"number": about["number"], "reason": move.reason})]
         text = after.reply or move.reason or _I(move.cause).chinese
         return [Say(talk.thread.peer, talk.thread, Kind.REPLY, {**about, "text": text})]
-    if (step := _STEPS.get(move.cause)) is None:
+    if (step := _STEPS.get(move.cause)) is None or move.actor == speaker(talk.thread.peer):
         return []
     text = str(move.details.get("text") or move.reason or "")
-    return [Say(talk.thread.peer, talk.thread, Kind.PROGRESS, {**about, "step": step, "text": text})]
+    body: dict[str, Any] = {**about, "step": step, "text": text}
+    if step == "attached":
+        body |= _file(after, len(after.attachments) - 1)
+    elif step == "extended":
+        body["until"] = after.handle_due
+    elif step == "paused":
+        pause = after.pauses[-1]
+        body |= {"pause": pause.reason} | ({"until": pause.ends} if pause.ends is not None else {})
+    return [Say(talk.thread.peer, talk.thread, Kind.PROGRESS, body)]
 
 
 def offer(ticket: Ticket, unit: str, part: str, reason: str) -> dict[str, Any]:
@@ -139,85 +242,26 @@ def offer(ticket: Ticket, unit: str, part: str, reason: str) -> dict[str, Any]:
         "urgency": ticket.urgency.value,
         "text": ticket.text or ticket.title or "-",
     }
-    names = ["class_code", "title", "address", "lat", "lon", "event_at", "anonymous", "confidential"]
-    names += ["opened_at", "handle_due"]
-    if part == "lead" and not (ticket.anonymous or ticket.confidential):
-        names += ["caller", "caller_name", "caller_region"]
+    names = [*(one for one in concern(ticket, part) if one not in body), "opened_at", "handle_due", "ordered_until"]
     body |= {name: getattr(ticket, name) for name in names}
+    body["supervised"] = True if ticket.supervised_at is not None else None
     return {name: value for name, value in body.items() if value not in (None, "")}
+
+
+def concern(ticket: Ticket, part: str) -> tuple[str, ...]:
+    """The fields beside the text that may travel: the caller's only to who leads, and never a hidden caller's."""
+    names = ("type", "class_code", "title", "address", "lat", "lon", "event_at", "urgency", "anonymous", "confidential")
+    if part == "lead" and not (ticket.anonymous or ticket.confidential):
+        return (*names, *CALLER)
+    return names
+
+
+CALLER = ("caller", "caller_name", "caller_region")
+"""The fields by which the caller is named."""
 
 
 def _reason(move: TicketMove) -> dict[str, Any]:
     return {"reason": move.reason} if move.reason else {}
-
-
-# ---------------------------------------------------------------- what a message does
-
-
-def intake_of(message: Message, policy: TicketPolicy) -> TicketChange:
-    """What is known of an offered ticket, as far as this installation's own rules know the words."""
-    body, tree = message.body, policy.organisations
-    unit = str(body.get("unit", ""))
-    line = tree.line(unit)
-    types, urgencies = {one.value for one in TicketType}, {one.value for one in Urgency}
-    code = str(body.get("class_code", ""))
-    reason = body.get("reason")
-    text = str(body["text"]) + (f"\n[{reason}]" if reason else "")
-    texts = ("title", "address", "caller", "caller_name", "caller_region")
-    both = "lat" in body and "lon" in body
-    return TicketChange(
-        type=body["type"] if body.get("type") in types else None,
-        text=text,
-        class_code=code if policy.classes.takes(code) else None,
-        region=next((one for one in line if tree.is_hotline(one)), None),
-        proposed_unit=unit if unit in policy.units and not tree.is_hotline(unit) else None,
-        lat=body["lat"] if both else None,
-        lon=body["lon"] if both else None,
-        event_at=body.get("event_at"),
-        urgency=body["urgency"] if body.get("urgency") in urgencies else None,
-        anonymous=body.get("anonymous") or None,
-        confidential=body.get("confidential") or None,
-        **{name: str(body[name])[: policy.title_max].replace("\n", " ") for name in texts if body.get(name)},
-    )
-
-
-def moves_for(message: Message, ticket: Ticket, talk: Talk) -> list[tuple[Move, Actor]]:
-    """The moves that a message makes of the ticket it is about, one after the other."""
-    return list(_from_taker(message, ticket, talk) if talk.thread.mine else _from_offerer(message, ticket))
-
-
-def _from_taker(message: Message, ticket: Ticket, talk: Talk) -> Iterable[tuple[Move, Actor]]:
-    unit = Actor(speaker(message.sender), Role.UNIT, talk.unit)
-    lead = ticket.lead_unit == talk.unit
-    step, text = message.body.get("step"), str(message.body.get("text") or message.body.get("reason") or "")
-    if lead and ticket.state is TicketState.DISPATCHED and (message.kind is not Kind.RETURN):
-        yield Move(_I.SIGN), unit
-    if message.kind is Kind.REPLY and lead:
-        if ticket.paused:
-            yield Move(_I.RESUME), unit
-        yield Move(_I.REPLY, text=text), unit
-    elif message.kind is Kind.RETURN and lead:
-        yield Move(_I.ASK_RETURN, reason=text), unit
-    elif not (message.kind is Kind.PROGRESS and step == "signed"):
-        said = " ".join(one for one in (f"[{step or message.kind.value}]", message.body.get("unit"), text) if one)
-        yield Move(_I.HANDLE, text=said), unit
-
-
-def _from_offerer(message: Message, ticket: Ticket) -> Iterable[tuple[Move, Actor]]:
-    them = Actor(speaker(message.sender), Role.SYSTEM)
-    reason = str(message.body.get("reason") or message.body.get("text") or message.kind.value)
-    if message.kind is Kind.OFFER:
-        yield Move(_I.REDO, reason=reason), them
-    elif message.kind is Kind.CLOSE and ticket.state is TicketState.RESOLVED:
-        yield Move(_I.ARCHIVE), them
-    elif message.kind is Kind.CANCEL and ticket.state not in OVER:
-        yield Move(_I.WITHDRAW, reason=reason), them
-    elif message.kind is Kind.PROGRESS:
-        step = message.body.get("step")
-        if step == "escalated":
-            yield Move(_I.ESCALATE, reason=reason), them
-        elif step in ("reminded", "supervised"):
-            yield Move(_I.REMIND, reason=reason), them
 
 
 def speaker(peer: str) -> str:

@@ -20,6 +20,9 @@ KEY, TIME, NONCE, SIGNATURE = "Exchange-Key", "Exchange-Time", "Exchange-Nonce",
 SHORTEST_SECRET = 32
 """Bytes of a key at least: as many as the hash has (RFC 2104, section 3)."""
 
+MESSAGE = "message"
+"""What is signed, unless it is a piece of a file."""
+
 _SCHEME = "hotline-exchange-1"
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _TIME = re.compile(r"[0-9]{1,12}")
@@ -65,13 +68,25 @@ def _signature(key: Key, what: str, when: str, nonce: str, body: bytes) -> str:
     return hmac.new(key.secret, text.encode(), hashlib.sha256).hexdigest()
 
 
-def sign(key: Key, body: bytes, at: float, nonce: str) -> dict[str, str]:
-    """The headers of a message; `nonce` is 16 to 64 random letters, digits, - or _."""
+def sign(key: Key, body: bytes, at: float, nonce: str, what: str = MESSAGE) -> dict[str, str]:
+    """The headers of a request; `nonce` is 16 to 64 random letters, digits, - or _. `what`: a message, or `piece`."""
     when = str(int(at))
-    return {KEY: key.id, TIME: when, NONCE: nonce, SIGNATURE: _signature(key, "message", when, nonce, body)}
+    return {KEY: key.id, TIME: when, NONCE: nonce, SIGNATURE: _signature(key, what, when, nonce, body)}
 
 
-def verify(keys: Mapping[str, Key], headers: Mapping[str, str], body: bytes, now: float, window_s: float) -> Signed:
+def piece(sha256: str, kind: str, size: int, offset: int) -> str:
+    """What a piece of a file is, as it is signed: of which file, of what media type, how large that is, and whence."""
+    return f"file {sha256} {kind} {size} {offset}"
+
+
+def verify(
+    keys: Mapping[str, Key],
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+    window_s: float,
+    what: str = MESSAGE,
+) -> Signed:
     """Who signed `body`. Raises `NotTrusted`: unsigned, unknown_key, wrong_signature, out_of_time.
 
     Whether the nonce is new is for the caller to see, in the transaction in which the message counts.
@@ -82,7 +97,7 @@ def verify(keys: Mapping[str, Key], headers: Mapping[str, str], body: bytes, now
     key = keys.get(headers.get(KEY, ""))
     if key is None:
         raise NotTrusted("unknown_key")
-    if not hmac.compare_digest(_signature(key, "message", when, nonce, body).encode(), given.encode()):
+    if not hmac.compare_digest(_signature(key, what, when, nonce, body).encode(), given.encode()):
         raise NotTrusted("wrong_signature")
     if abs(now - int(when)) > window_s:
         raise NotTrusted("out_of_time")
