@@ -124,6 +124,9 @@ def gone(house: House, gone: CallGone) -> None:
     lessons.learned_of(house, ended)
     house.ended(ended.call)
     house.emit(SaveCall(ended, unless_ended=True))
+    if ended.joined_at is not None:  # an agent whom the net rang has answered him, and nobody has opened his ticket
+        live.record = ended
+        talk.ask_ticket(house, live, ended.agent, ended.joined_at)
 
 
 def never_seen_again(house: House, record: CallRecord, at: float) -> None:

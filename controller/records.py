@@ -171,7 +171,9 @@ class Operations:
         self.save_desk_notice = Operation("save_desk_notice", desk_notice_rows.save, TypeAdapter(DeskNotice))
 
         def open_ticket(connection: Connection, opening: OpenTicket) -> TicketNumber:
-            return ticket_rows.open_ticket(connection, opening, policy)
+            number = ticket_rows.open_ticket(connection, opening, policy)
+            call_rows.name_ticket(connection, opening.call, number)
+            return number
 
         def hand_over(connection: Connection, wish: HandOverTicket) -> Ticket:
             return hand_over_ticket(connection, wish, policy)

@@ -88,11 +88,12 @@ def talk_begins(house: House, live: LiveCall, agent: AgentId | None, at: float) 
     callbacks.talk_begins(house, live, house.now)
     reached(house, live, Milestone.TALK_BEGAN, at)
     prepare_end(house, live)
-    _ask_ticket(house, live, agent, at)
+    ask_ticket(house, live, agent, at)
     return True
 
 
-def _ask_ticket(house: House, live: LiveCall, agent: AgentId | None, at: float) -> None:
+def ask_ticket(house: House, live: LiveCall, agent: AgentId | None, at: float) -> None:
+    """Have the call's ticket opened, once, where one of our agents has answered a citizen."""
     record = live.record
     ours = record.direction == "inbound" and agent is not None and house.agent(agent) is not None
     if not live.ticket_asked and record.ticket is None and ours and agent is not None:
@@ -199,7 +200,7 @@ def talk_ended(house: House, event: TalkEnded | NetTalkEnded | JoinEnded, now: f
         offers.close_offer(live, "answered", event.at)
         house.note(live, agent=agent, joined_at=joined_at, in_net=live.record.in_net or from_net)
         callbacks.talk_begins(house, live, now)
-        _ask_ticket(house, live, agent, event.at)
+        ask_ticket(house, live, agent, event.at)
     if live.offer is not None:
         talked = not isinstance(event, JoinEnded) and live.offer.agent == event.agent
         cause = AgentInput.RELEASE if talked else AgentInput.OFFER_FAILED

@@ -138,6 +138,11 @@ def complete_call(connection: Connection, record: CallRecord) -> None:
         save_call(connection, record)
 
 
+def name_ticket(connection: Connection, call: CallId, ticket: TicketNumber) -> None:
+    """The call's record names its ticket, also that of a call which has ended before there was one."""
+    connection.execute(update(calls).where(calls.c.call == call, calls.c.ticket.is_(None)).values(ticket=ticket))
+
+
 def no_recording(connection: Connection, call: CallId) -> None:
     """The call has no recording after all."""
     connection.execute(update(calls).where(calls.c.call == call).values(recording=None))

@@ -204,6 +204,20 @@ def link_recording(connection: Connection, call: CallId, path: str) -> bool:
     return _set_for_call(connection, call, "recording", path)
 
 
+def forget_recording(connection: Connection, call: CallId) -> bool:
+    """The call's recording and transcript are erased: its ticket names none; False if the call has no ticket."""
+    return _set_for_call(connection, call, "recording", None) and _set_for_call(connection, call, "transcript", False)
+
+
+def tickets_of_calls(connection: Connection, calls: Sequence[CallId]) -> dict[CallId, list[tuple[str, TicketState]]]:
+    """The type (empty = none yet) and the state of the tickets that these calls opened."""
+    columns = tickets.c
+    found: dict[CallId, list[tuple[str, TicketState]]] = defaultdict(list)
+    for row in connection.execute(select(columns.call, columns.type, columns.state).where(columns.call.in_(calls))):
+        found[CallId(row.call)].append((row.type or "", TicketState(row.state)))
+    return found
+
+
 def link_transcript(connection: Connection, call: CallId) -> bool:
     """Say in the call's ticket that there is a transcript; False if the call has no ticket."""
     return _set_for_call(connection, call, "transcript", True)

@@ -8,7 +8,7 @@ import pytest
 
 from agents.moves import AgentState
 from pbx.call import CallRecord, CallState, OfferRecord, Outcome
-from pbx.commands import Ask, Hold, MarkAgent, Play, SaveCall
+from pbx.commands import Ask, Hold, MarkAgent, OpenTicket, Play, SaveCall
 from pbx.events import (
     Answer,
     CallGone,
@@ -19,7 +19,7 @@ from pbx.events import (
     LiveChannel,
     TalkSeen,
 )
-from pbx.ids import CallId
+from pbx.ids import CallId, TicketNumber
 from pbx.memory import ENDED_KEPT
 from tests.builders import A1, GENERAL, MENU, ONE, TWO, Hall, caller_channel, leg_row, none, only, row
 from tests.virtual_time import START
@@ -106,6 +106,17 @@ def test_a_call_that_began_and_ended_unseen_has_a_record() -> None:
     found = kept(restarted(gone=(gone(),)))
     assert (found.arrived_at, found.queue, found.queued_at) == (START - 30, GENERAL, START - 20)
     assert (found.outcome, found.ended_at, found.caller) == (Outcome.ABANDONED, START - 1.5, "13800001111")
+
+
+def test_who_was_answered_by_the_net_and_hung_up_unseen_has_a_ticket() -> None:
+    """Every answered call becomes a ticket, also one that began and ended while no controller lived."""
+    opened = [said for said in restarted(gone=(gone(TALK),)).said if isinstance(said, OpenTicket)]
+    assert [(one.call, one.agent, one.caller, one.at) for one in opened] == [(ONE, A1, "13800001111", START - 12.5)]
+    for note in (gone(), gone(replace(TALK, agent=None))):
+        assert not [said for said in restarted(gone=(note,)).said if isinstance(said, OpenTicket)]
+    has = record(queue=GENERAL, queued_at=START - 20, ticket=TicketNumber("2026112200001"))
+    known = restarted(gone=(gone(TALK),), records=(has,))
+    assert not [said for said in known.said if isinstance(said, OpenTicket)]
 
 
 def test_a_talk_still_going_on_when_the_caller_left_ended_with_him() -> None:

@@ -182,13 +182,23 @@ async def test_a_wrong_write_does_not_take_the_others_of_its_batch_along(
         await raised
     assert number
     assert await records.call(CallId("before")) == call("before")
-    assert await records.call(CallId("after")) == call("after")
+    assert await records.call(CallId("after")) == dataclasses.replace(call("after"), ticket=number)
     left = await store.read(lambda connection: connection.execute(text("SELECT day FROM ticket_days")).scalars().all())
     assert left == [number[:8]], "what the faulty write did before it raised is undone"
     status = store.status()
     assert (status.failed, status.committed, status.retried) == (3, 3, 1)
     assert "13911112222" not in caplog.text
     assert status.up
+
+
+async def test_a_call_that_has_ended_names_the_ticket_that_is_opened_for_it_later(records: Records) -> None:
+    """A call that ended while no controller lived: its record first, then its ticket."""
+    records.save_call(call("c-1"))
+    number = await records.open_ticket(opening("c-1"))
+    assert await records.open_ticket(opening("c-1")) == number
+    found = await records.call(CallId("c-1"))
+    assert found is not None
+    assert found.ticket == number
 
 
 async def test_recordings_and_transcripts_come_back_and_are_linked(records: Records) -> None:

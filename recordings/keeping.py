@@ -1,0 +1,93 @@
+"""For how long a recording is kept, and what keeps it longer. Pure rules; the law behind the default: `policy.py`.
+
+A recording is erased when the time of every rule that applies to it is over and nothing holds it. A hold is a person's
+word (a complaint under review, a court's request), or it follows from an open ticket: what is still being handled is
+never erased under the hands of those who handle it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+DAY_S = 86_400.0
+GENERAL_RULE = "general"
+"""The name of the rule for calls of which no other rule speaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRule:
+    """Recordings of calls with a ticket of one of these types are kept for so many days from their start.
+
+    `name` stands in the erasure's certificate. Raises ValueError for no type or less than a day.
+    """
+
+    name: str
+    types: frozenset[str]
+    keep_days: int
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that never applies, or would erase at once."""
+        if not self.types:
+            raise ValueError(f"the rule {self.name} names no type")
+        if self.keep_days < 1:
+            raise ValueError(f"the rule {self.name} keeps less than a day")
+
+
+@dataclass(frozen=True, slots=True)
+class KeepPolicy:
+    """A hotline's rules. `general_days` is for calls of which no rule speaks (`recordings.policy` has the default)."""
+
+    general_days: int
+    rules: tuple[KeepRule, ...] = ()
+
+    @property
+    def shortest_days(self) -> int:
+        """What is younger cannot be due, whatever it is."""
+        return min([self.general_days, *(rule.keep_days for rule in self.rules)])
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A recording as the rules look at it: when it began (epoch seconds), the types of its call's tickets, whether one
+    of them is still open, and the reasons for which people hold it."""
+
+    started_at: float
+    types: frozenset[str] = frozenset()
+    ticket_open: bool = False
+    holds: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """To be erased: by which rule, and since when it might be (epoch seconds)."""
+
+    rule: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """To be kept: why (``young``, ``open_ticket``, ``held``), and until when at least; None = nobody knows."""
+
+    why: str
+    until: float | None
+
+
+def decide(policy: KeepPolicy, kept: Kept, now: float) -> Due | NotYet:
+    """Whether a recording is to be erased at `now` (epoch seconds). Of several rules the longest one counts."""
+    applying = [(rule.keep_days, rule.name) for rule in policy.rules if rule.types & kept.types]
+    days, rule = max(applying, default=(policy.general_days, GENERAL_RULE))
+    over = kept.started_at + days * DAY_S
+    if now < over:
+        return NotYet("young", over)
+    if kept.holds:
+        return NotYet("held", None)
+    if kept.ticket_open:
+        return NotYet("open_ticket", None)
+    return Due(rule, over)
+
+
+def unknown_types(policy: KeepPolicy, known: Collection[str]) -> list[str]:
+    """Types that the rules name and nobody uses: for the check of a configuration."""
+    return sorted({one for rule in policy.rules for one in rule.types} - set(known))

@@ -1,0 +1,243 @@
+"""Recordings into the archive by themselves, and out of it when their time is over; over a real store."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection
+
+from controller.archivist import Archivist
+from controller.audit_rows import check
+from controller.audit_rows import read as read_audit
+from controller.records import Operations, Records
+from controller.spool import Operation
+from controller.writer import Store
+from pbx.commands import OpenTicket
+from pbx.ids import AgentId, CallId, TicketNumber
+from recordings import files
+from recordings.archive import sql as rows
+from recordings.archive.archive import Archive
+from recordings.archive.form import Form
+from recordings.archive.keys import KeyRing, SealingKey
+from recordings.archive.shelf import FolderShelf, ShelfAway
+from recordings.keeping import DAY_S, KeepPolicy, KeepRule
+from recordings.sql import RecordingRow, get_recording, get_transcript
+from recordings.transcript import Transcript, Turn
+from tests.ticket_story import POLICY as TICKETS
+from tickets.given import Move
+from tickets.moves import Actor, Role, TicketInput
+from tickets.ticket import TicketChange
+
+pytestmark = pytest.mark.doors
+
+NOW = 1_795_310_400.0
+RULES = KeepPolicy(365, (KeepRule("complaints", frozenset({"complaint"}), 1825),))
+DESK = Actor("desk", Role.DISPATCHER)
+
+
+@pytest.fixture
+def operations() -> Operations:
+    return Operations(TICKETS)
+
+
+class Room:
+    """Recordings on a disk, and in the store."""
+
+    def __init__(self, folder: Path, store: Store, records: Records) -> None:
+        self.root, self.store, self.records = folder / "recordings", store, records
+        self.shelf = FolderShelf(folder / "archive")
+        self.archive = Archive(self.shelf, Form.FLAC, KeyRing((SealingKey(bytes(32)),)), folder / "work")
+        self.now = NOW
+
+    def archivist(self, archive: Archive | None = None, **more: object) -> Archivist:
+        return Archivist(self.store, archive or self.archive, self.root, RULES, lambda: self.now, **more)  # type: ignore[arg-type]
+
+    async def record(self, call: str, age_days: float = 0.0) -> Path:
+        """A finished recording of one second with its transcript; it began so many days ago."""
+        began = NOW - age_days * DAY_S
+        day = datetime.fromtimestamp(began, UTC)
+        name = f"{day:%Y/%m/%d}/{call}.wav"
+        raw, wav = self.root.parent / "raw", self.root / name
+        raw.write_bytes(np.random.default_rng(1).integers(-9000, 9000, (8000, 2), dtype=np.int16).tobytes())
+        done = files.finish(raw, wav, started_at=day)
+        row = RecordingRow(CallId(call), name, began, done.duration_s, done.size_bytes, done.sha256)
+        await self.records.save_recording(row)
+        turn = Turn("citizen", 0.1, 0.9, "停水")
+        await self.records.save_transcript(CallId(call), Transcript((turn,), "zh", "vosk", None, 1.0), began)
+        return wav
+
+    async def ticket(self, call: str, age_days: float, type_: str) -> TicketNumber:
+        at = NOW - age_days * DAY_S
+        opening = OpenTicket(CallId(call), "13800001111", "12345", "zh", "general", AgentId("1001"), at)
+        number = await self.records.open_ticket(opening)
+        change = TicketChange(type=type_, title="停水", text="停水")
+        await self.records.change_ticket(number, change, Actor("1001", Role.AGENT), at=at)
+        return number
+
+
+@pytest.fixture
+def room(tmp_path: Path, store: Store, records: Records) -> Room:
+    return Room(tmp_path, store, records)
+
+
+class Rounds:
+    """Waits for what the archivist's rounds bring about."""
+
+    def __init__(self) -> None:
+        self._over = asyncio.Event()
+
+    def over(self) -> None:
+        self._over.set()
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(60):
+            while not holds():
+                self._over.clear()
+                await self._over.wait()
+
+
+async def test_what_waits_is_archived_oldest_first_and_the_wav_goes_only_then(room: Room) -> None:
+    wavs = [await room.record(f"c-{n}", age_days=3 - n) for n in range(3)]
+    archivist = room.archivist()
+    assert await archivist.archive_waiting(room.archive) == 3
+    assert [wav.exists() for wav in wavs] == [False] * 3
+    assert list(room.root.iterdir()) == [], "nor an empty folder of a day"
+    there = await room.store.read(rows.get_archived, CallId("c-1"))
+    assert there is not None
+    assert room.archive.open(there).size == there.size_bytes
+    assert await archivist.archive_waiting(room.archive) == 0
+    assert archivist.figures.waiting == 0
+
+
+async def test_one_that_is_being_transcribed_waits_and_a_damaged_one_keeps_nobody(room: Room) -> None:
+    busy, broken, good = [await room.record(f"c-{n}") for n in range(3)]
+    broken.write_bytes(broken.read_bytes()[:-1])
+    archivist = room.archivist(busy=lambda call: call == "c-0")
+    assert await archivist.archive_waiting(room.archive) == 1
+    assert [one.exists() for one in (busy, broken, good)] == [True, True, False]
+    assert (archivist.figures.damaged, archivist.figures.waiting) == (1, 2)
+
+
+class AwayShelf(FolderShelf):
+    """A shelf that does not answer until it is `back`."""
+
+    back = False
+    asked = 0
+
+    def put(self, key: str, source: Path) -> None:
+        self.asked += 1
+        if not self.back:
+            raise ShelfAway("the object store does not answer")
+        super().put(key, source)
+
+
+async def test_an_archive_that_is_away_is_asked_again_and_nothing_is_lost(room: Room, tmp_path: Path) -> None:
+    wav = await room.record("c-1")
+    shelf = AwayShelf(tmp_path / "away")
+    rounds = Rounds()
+    archivist = room.archivist(Archive(shelf, Form.FLAC, None, tmp_path / "work"), retry_s=0.05, over=rounds.over)
+    task = asyncio.create_task(archivist.run())
+    await rounds.until(lambda: shelf.asked >= 2)
+    assert archivist.figures.away
+    assert wav.exists()
+    shelf.back = True
+    await rounds.until(lambda: archivist.figures.archived == 1)
+    assert not wav.exists()
+    later = await room.record("c-2")
+    archivist.ready()
+    await rounds.until(lambda: not later.exists())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_crash_between_the_store_and_the_disk_leaves_no_wav_behind(room: Room) -> None:
+    wav = await room.record("c-1")
+    there = room.archive.put(wav, PurePosixPath(wav.relative_to(room.root)))
+    await write(room.store, lambda connection: rows.save_archived(connection, CallId("c-1"), there, NOW))
+    rounds = Rounds()
+    archivist = room.archivist(over=rounds.over)
+    task = asyncio.create_task(archivist.run())
+    await rounds.until(lambda: not wav.exists())
+    assert archivist.figures.archived == 0
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_recordings_are_erased_by_rule_with_a_certificate_and_not_what_is_held(room: Room) -> None:
+    """Archived and not; a complaint is kept longer, an open ticket and a hold for ever, a young one is not asked."""
+    await room.record("old-local", 400)
+    for call, age in (
+        ("old", 400),
+        ("complaint", 400),
+        ("complaint-old", 2000),
+        ("open", 400),
+        ("held", 400),
+        ("young", 300),
+    ):
+        await room.record(call, age)
+    for call, age, type_, over in (
+        ("complaint", 400, "complaint", True),
+        ("complaint-old", 2000, "complaint", True),
+        ("open", 400, "help", False),
+        ("old", 400, "help", True),
+    ):
+        number = await room.ticket(call, age, type_)
+        if over:
+            move = Move(TicketInput.ANSWER, text="已答复")
+            await room.records.move_ticket(number, move, Actor("1001", Role.AGENT), at=NOW - age * DAY_S + 60)
+    hold = rows.Hold("h-1", CallId("held"), "复核中", "boss", NOW)
+    await write(room.store, lambda connection: rows.place_hold(connection, hold))
+    archivist = room.archivist(busy=lambda call: call == "old-local")
+    await archivist.archive_waiting(room.archive)
+    there = await room.store.read(rows.get_archived, CallId("old"))
+    assert there is not None
+    eraser = room.archivist()
+    assert await eraser.erase_due() == 3
+    assert await eraser.erase_due() == 0
+    left = {call for call in ("old-local", "old", "complaint", "complaint-old", "open", "held", "young")
+            if await room.store.read(get_recording, CallId(call)) is not None}  # fmt: skip
+    assert left == {"complaint", "open", "held", "young"}
+    assert room.shelf.size(there.key) is None
+    assert room.shelf.size(there.peaks_key) is None
+    assert not list(room.root.rglob("old-local.wav"))
+    assert await room.store.read(get_transcript, CallId("old")) is None
+    gone = await room.store.read(rows.get_erasure, CallId("old"))
+    assert gone is not None
+    assert (gone.rule, gone.archived_sha256) == ("general", there.sha256)
+    trail = [one.entry for one in await room.store.read(read_audit, NOW - 1, NOW + 1)]
+    assert {one.call for one in trail} == {"old", "old-local", "complaint-old"}
+    assert all(gone.sha256 in one.en and gone.sha256 in one.zh for one in trail if one.call == "old")
+    assert (await room.store.read(check)).faults == ()
+    await write(room.store, lambda connection: rows.end_hold(connection, "h-1", "boss", NOW))
+    assert await eraser.erase_due() == 1
+
+
+async def write(store: Store, work: Callable[[Connection], object]) -> None:
+    await store.submit(Operation("test", lambda connection, given: work(connection)), None)
+
+
+def test_the_thread_gives_way(tmp_path: Path) -> None:
+    """The coder's thread alone is nicer than the process: calls are served by the others."""
+    code = textwrap.dedent("""
+        import os, threading
+        from concurrent.futures import ThreadPoolExecutor
+        from controller.archivist import _give_way
+        with ThreadPoolExecutor(1, initializer=_give_way) as pool:
+            print(pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result())
+        print(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    """)
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd())
+    thread, process = map(int, said.stdout.split())
+    assert thread == 10
+    assert process < thread
