@@ -16,7 +16,7 @@ from pbx.ids import AgentId, CallId, ChannelName
 
 __all__ = [
     "AGENT_MOVES", "MISSED", "PHONE_LOST", "SIGNED_IN",
-    "Agent", "AgentInput", "AgentRules", "AgentState", "Move", "Refused", "Wanted", "step",
+    "Agent", "AgentInput", "AgentRules", "AgentState", "Move", "Refused", "Wanted", "idle_from", "step",
 ]  # fmt: skip
 
 SIGNED_IN = "signed_in"
@@ -141,6 +141,11 @@ def step(
     if isinstance(after, Agent) and after.state not in cell.to:
         raise AssertionError(f"{agent.state} {cause} led to {after.state}, which the table does not have")
     return after
+
+
+def idle_from(agent: Agent, at: float) -> Agent:
+    """The agent, idle no earlier than `at` (epoch seconds), should what he is doing come to nothing."""
+    return replace(agent, idle_since=max(agent.idle_since, at))
 
 
 _ABOUT_A_CALL = (AgentInput.RING, AgentInput.RELEASE, AgentInput.OFFER_FAILED, AgentInput.NO_ANSWER)

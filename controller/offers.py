@@ -45,6 +45,16 @@ def queue_up(house: House, live: LiveCall, queue: QueueId, priority: int, at: fl
     hold_or_offer(house, live)
 
 
+def in_line_since(live: LiveCall, at: float) -> float:
+    """Since when a caller for whom nobody ever chose a line has stood in one (epoch seconds), as is found out at `at`.
+
+    Whom no controller has asked or told anything has waited since he arrived: the safety net has no menu. Who was in a
+    menu, or has been called, or turned away, waits from `at` on.
+    """
+    served = live.position is not None or live.away or live.record.direction != "inbound"
+    return at if served else min(live.record.arrived_at, at)
+
+
 def stand_in_line(house: House, live: LiveCall) -> None:
     """Put a waiting call into the line at the place that its instants give it.
 
@@ -52,7 +62,7 @@ def stand_in_line(house: House, live: LiveCall) -> None:
     """
     if live.record.queue is None:
         queue_id = house.number(live.record.dialled).direct or next(iter(house.plan.queues))
-        house.note(live, queue=queue_id, queued_at=house.now)
+        house.note(live, queue=queue_id, queued_at=in_line_since(live, house.now))
     record = live.record
     queue = house.queue(record.queue or QueueId(""))
     queued_at = record.queued_at or record.arrived_at

@@ -17,6 +17,7 @@ from controller import (
     callbacks,
     caller,
     campaign,
+    dark_talks,
     desk,
     held,
     hold_keys,
@@ -81,6 +82,8 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
     seats = {agent: AgentId(seat) for agent in new if (seat := seat_of(marks.get(agent, "")))}
     event = house.seats.snapshot(event, seats)
     _agents(house, marks, now)
+    talks = dark_talks.found(house, event)
+    released = {(one.agent, one.call): one.released_at for one in talks}
     rows: dict[CallId, list[LiveChannel]] = {}
     for row in event.channels:
         rows.setdefault(row.call, []).append(row)
@@ -100,7 +103,7 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
             campaign.gone(house, unseen[call])
         ended_at = unseen[call].ended_at if call in unseen else event.at
         talk.call_ended(house, CallEnded(call, 0, ended_at), now, unseen=call not in unseen)
-    _free_agents(house, event.channels, now, talking=True)
+    _free_agents(house, event.channels, released, now, talking=True)
     for legs in rows.values():
         found = _caller(legs)
         if found is not None:
@@ -112,7 +115,8 @@ def exchange_connected(house: House, event: ExchangeConnected, now: float) -> No
     for record in house.restored.values():
         adopted.never_seen_again(house, record, event.at)
     house.restored = {}
-    _free_agents(house, event.channels, now, talking=False)
+    _free_agents(house, event.channels, released, now, talking=False)
+    dark_talks.settle(house, talks, now)
     listen.found(house, listeners, event.listened, event.at)
     for known in house.roster.agents():
         if known.state is AgentState.OFFLINE:
@@ -322,7 +326,7 @@ def _in_survey(house: House, live: LiveCall, at: float, now: float) -> None:
     agent = record.agent or (offered.agent if offered is not None else None)
     offers.close_offer(live, "answered", at)
     if live.offer is not None:
-        desk.change(house, live.offer.agent, AgentInput.RELEASE, now, call=live.call)
+        desk.change(house, live.offer.agent, AgentInput.RELEASE, min(released_at, now), call=live.call)
         live.offer = None
     if not live.talks:
         live.talks.append((joined_at, released_at))
@@ -360,7 +364,7 @@ def _waiting(house: House, live: LiveCall, at: float, now: float) -> None:
         if live.record.queue is None:
             number = house.number(live.record.dialled)
             queue = number.direct or next(iter(house.plan.queues))
-            house.note(live, queue=queue, queued_at=live.record.arrived_at)
+            house.note(live, queue=queue, queued_at=offers.in_line_since(live, at))
         offers.stand_in_line(house, live)
 
 
@@ -415,8 +419,16 @@ def _is_asked(live: LiveCall) -> bool:
     return live.menu is not None and live.position is not None and isinstance(again(live.menu, live.position), Question)
 
 
-def _free_agents(house: House, channels: Iterable[LiveChannel], now: float, *, talking: bool) -> None:
-    """Free the agents whom we think in a call for which they have no leg in the exchange.
+def _free_agents(
+    house: House,
+    channels: Iterable[LiveChannel],
+    released: Mapping[tuple[AgentId, CallId], float],
+    now: float,
+    *,
+    talking: bool,
+) -> None:
+    """Free the agents whom we think in a call for which they have no leg in the exchange; from the instant on at which
+    they were `released`, where the exchange has noted one.
 
     Those who `talking` thought to talk first, so that they can be found in another talk, or rung anew for the same
     caller; those who were kept or rung last, when it is known which offers have outlived the connection.
@@ -429,4 +441,4 @@ def _free_agents(house: House, channels: Iterable[LiveChannel], now: float, *, t
         if known.call is None or (known.state in (AgentState.TALKING, AgentState.HOLDING)) is not talking:
             continue
         if (known.id, known.call) not in legs and (talking or (known.id, known.call) not in offered):
-            desk.leg_gone(house, known.id, known.call, now)
+            desk.leg_gone(house, known.id, known.call, max(known.since, released.get((known.id, known.call), now)))

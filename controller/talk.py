@@ -280,13 +280,14 @@ def reclaim(house: House, live: LiveCall, at: float) -> None:
     """Take a caller back from the safety net: into the line where he stood, or into the default queue's."""
     if not house.move(live, CallInput.RECLAIM):
         return
+    since = offers.in_line_since(live, at)
     if live.away:  # he had been turned away, and the net has taken him all the same
         live.away = ""
         house.note(live, outcome=None)
     if live.record.queue is None:
         number = house.number(live.record.dialled)
         queue = callbacks.reclaimed(house, live, at) or number.direct or next(iter(house.plan.queues))
-        house.note(live, queue=queue, queued_at=at, menu_done_at=at, in_net=True)
+        house.note(live, queue=queue, queued_at=since, menu_done_at=since, in_net=True)
     else:
         house.note(live, in_net=True)
     offers.stand_in_line(house, live)

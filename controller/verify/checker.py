@@ -133,7 +133,7 @@ class Checker:
         if attempt:
             self._requests.ended(attempt)
         if self._idle_anew:
-            self._idle_since()
+            self._idle_since(also_kept=word == "ExchangeConnected")
         for one in made:
             self._fair(one, made)
         if gone:
@@ -323,11 +323,14 @@ class Checker:
         if not before:
             self._idle_anew[name] = None
 
-    def _idle_since(self) -> None:
-        """Those whose marks were written in this step: an idle time does not begin before the end of a talk."""
+    def _idle_since(self, *, also_kept: bool) -> None:
+        """Those whose marks were written in this step: an idle time does not begin before the end of a talk.
+
+        `also_kept`: of those too who were offered somebody in this very step, for their idle time has just been used.
+        """
         for name in self._idle_anew:
             agent = self.scene.agents[name]
-            if agent.idle and agent.since < agent.talked_at - NEAR_S:
+            if (agent.idle or (also_kept and agent.ready)) and agent.since < agent.talked_at - NEAR_S:
                 found = f"idle as of {agent.since:.3f}, though he talked until {agent.talked_at:.3f}"
                 self._add("best-agent", "", name, found, "his idle time begins after his work")
         self._idle_anew.clear()
@@ -385,7 +388,10 @@ class Checker:
             if record.get("callback"):
                 joined = self._requests.place_of(record["callback"]) or place_at
             again = caller.left[0] == queue and abs(place_at - caller.left[1]) <= NEAR_S
-            if min(abs(place_at - joined), abs(place_at - self._now)) > NEAR_S and not again:
+            instants = [joined, self._now]
+            if record.get("in_net"):  # no menu there: whom nobody had met before has stood in the line since he came
+                instants.append(record["arrived_at"])
+            if min(abs(place_at - one) for one in instants) > NEAR_S and not again:
                 found = f"he joined at {joined:.3f} and stands as of {place_at:.3f}"
                 self._add("place", caller.name, "", found, "the instant at which he joined, or a named rule")
         caller.favours, caller.queued_at = favours, queued_at

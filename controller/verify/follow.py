@@ -313,6 +313,7 @@ def exchange_connected(scene: Scene, event: Word, now: float) -> None:
     scene.connected = True
     scene.used_alone({row["agent"] for row in event["channels"] if row["agent"] and not row["call"]})
     _remembered(scene, event)
+    _talked_unseen(scene, event)
     rows: dict[str, list[Word]] = {}
     for row in event["channels"]:
         rows.setdefault(row["call"], []).append(row)
@@ -338,6 +339,23 @@ def exchange_connected(scene: Scene, event: Word, now: float) -> None:
             here = (agent.name, agent.held.call)
             if here not in legs and here not in offered:
                 scene.hold(agent.name, None)
+
+
+def _talked_unseen(scene: Scene, event: Word) -> None:
+    """Talks that are over, as the exchange noted them: who has been idle since before one has had no idle time.
+
+    He is looked at only where he was idle before it began. Who gave the caller away was idle again before it ended,
+    and the note does not say so.
+    """
+    talks = [(one["talk"], one["ended_at"]) for one in event.get("gone", ())]
+    talks += [(row.get("talk"), event["at"]) for row in event["channels"] if row["context"] == "p-survey"]
+    for talk, ended_at in talks:
+        name = scene.named(talk["agent"]) if talk and talk["agent"] else ""
+        if talk and scene.is_agent(name):
+            agent = scene.agent(name)
+            if agent.since < talk["joined_at"]:
+                ended_at = min(talk["released_at"] or ended_at, event["at"])
+                agent.talked_at = max(agent.talked_at, ended_at)
 
 
 def _remembered(scene: Scene, event: Word) -> None:
