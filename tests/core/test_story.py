@@ -404,12 +404,16 @@ BACK = (
 
 def not_talking(moments: list[Moment], until: Moment) -> float:
     """Seconds since he joined the line, but for those from the beginning of a talk until he was put back or given
-    away, as the story itself tells them.
+    away, as the story itself tells them. Whom the safety net had before any controller met him waits since he came.
     """
     before = moments[: moments.index(until)]
     lines = [index for index, one in enumerate(before) if one.en.startswith(("joins", "the call", "he is called"))]
-    seconds, talks_since = until.at - before[lines[-1]].at, 0.0
-    for one in [*before[lines[-1] :], until]:
+    begin = lines[-1]
+    joined = [index for index in lines if before[index].en.startswith("joins")]
+    if joined == [begin] and any("safety net" in one.en for one in before[:begin]):
+        begin = lines[0]
+    seconds, talks_since = until.at - before[begin].at, 0.0
+    for one in [*before[begin:], until]:
         if (
             talks_since
             and one.en.startswith(("stands in", "his agent has", "taken back", "went to", "waits"))
