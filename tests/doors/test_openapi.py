@@ -7,11 +7,14 @@ import os
 import re
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
+import jsonschema_rs
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from schemathesis.core.parameters import ParameterLocation
@@ -307,10 +310,35 @@ def test_schemathesis_finds_no_answer_that_the_document_does_not_tell(
     assert asked > 50
 
 
-def wrong_inside(case: Any) -> bool:
+def wrong_inside(operation: Any, case: Any) -> bool:
     """Whether the body or the query is what was made wrong: path and token are ours."""
-    parts = (case.meta.components.get(place) for place in (ParameterLocation.BODY, ParameterLocation.QUERY))
-    return any(one is not None and one.mode.is_negative for one in parts)
+    body, query = (case.meta.components.get(place) for place in (ParameterLocation.BODY, ParameterLocation.QUERY))
+    if body is not None and body.mode.is_negative:
+        return True
+    return query is not None and query.mode.is_negative and query_is_wrong(operation, case)
+
+
+def query_is_wrong(operation: Any, case: Any) -> bool:
+    """Whether the query is wrong as it is sent: an empty list that was put into it is not sent at all."""
+    params = case.as_transport_kwargs(base_url="http://127.0.0.1")["params"]
+    url = requests.Request("GET", "http://127.0.0.1/", params=params).prepare().url
+    sent = parse_qsl(urlsplit(str(url)).query, keep_blank_values=True)
+    known = {one["name"]: one for one in operation.definition.raw.get("parameters", ()) if one["in"] == "query"}
+    names = [name for name, _ in sent]
+    if len(set(names)) < len(names) or not set(names) <= set(known):
+        return True
+    if any(one.get("required") and name not in names for name, one in known.items()):
+        return True
+    return any(not fits(known[name]["schema"], value) for name, value in sent)
+
+
+def fits(schema: Any, text: str) -> bool:
+    """Whether a text of the query can be read as what the schema asks for."""
+    readings: list[object] = [text]
+    for read in (int, float):
+        with suppress(ValueError):
+            readings.append(read(text))
+    return any(jsonschema_rs.is_valid(schema, one) for one in readings)
 
 
 def asked_of(operation: Any, mode: GenerationMode, checks: list[Any], there: dict[str, str]) -> int:
@@ -328,7 +356,7 @@ def asked_of(operation: Any, mode: GenerationMode, checks: list[Any], there: dic
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: Any) -> None:
         nonlocal asked
-        assume(mode is GenerationMode.POSITIVE or wrong_inside(case))
+        assume(mode is GenerationMode.POSITIVE or wrong_inside(operation, case))
         asked += 1
         if mode is GenerationMode.NEGATIVE or asked % 2:
             case.path_parameters |= {name: there[name] for name in case.path_parameters if name in there}
