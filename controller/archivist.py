@@ -287,4 +287,5 @@ def _drop(wav: Path, root: Path) -> None:
 def _give_way() -> None:
     """The thread's calls come after everybody else's."""
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))

