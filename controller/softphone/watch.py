@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from . import audio
@@ -128,10 +129,9 @@ class Watch:
                     remaining = quiet_since + seconds - self._loop.time()
                     if remaining <= 0:
                         return quiet_since
-                    try:
-                        await asyncio.wait_for(loud.wait(), remaining)
-                    except TimeoutError:
-                        continue
+                    with suppress(TimeoutError):  # wait_for of Python 3.11 may swallow the end of the outer timeout
+                        async with asyncio.timeout(remaining):
+                            await loud.wait()
         except TimeoutError:
             raise TimeoutError(f"no silence of {seconds} s in {timeout} s") from None
         finally:
