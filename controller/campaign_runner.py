@@ -98,4 +98,5 @@ class CampaignRunner:
         while (left := self._next - self._clock()) > 0:
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), left)
+                async with asyncio.timeout(left):  # not wait_for: it may swallow the end of this task
+                    await self._changed.wait()

@@ -158,3 +158,18 @@ async def test_the_runner_tells_of_each_ticket_when_its_time_has_come(store: Sto
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_no_change_swallows_the_end(store: Store) -> None:
+    """A ticket that is closed 0, 1, 2, … turns of the loop before the hotline is stopped."""
+    for turns in range(6):
+        runner = CampaignRunner(store, ALL, RULES, lambda: NOW, lambda event: None)
+        task = asyncio.create_task(runner.run())
+        while not runner._changed._waiters:  # type: ignore[attr-defined] # noqa: ASYNC110
+            await asyncio.sleep(0)
+        runner._changed.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=5)
+        assert done, turns
