@@ -1,7 +1,8 @@
 """The one rule by which a ticket moves: `apply`. Pure; time is a parameter.
 
-Whether a move is legal is decided in this order: the actor's role (`RIGHTS`), the version that he saw, the cell of
-`TICKET_MOVES`, what stands between him and this ticket, what was given with it. What is refused leaves no trace.
+Whether a move is legal is decided in this order: whether the actor may look at the ticket at all (`tickets/shown.py`),
+his role (`RIGHTS`), the version that he saw, the cell of `TICKET_MOVES`, what stands between him and this ticket, what
+was given with it. What is refused leaves no trace.
 """
 
 from __future__ import annotations

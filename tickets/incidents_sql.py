@@ -12,7 +12,7 @@ from tickets import incident_rows
 from tickets.given import Move
 from tickets.incidents import SETTLED_FROM, IncidentView, MassIncident, closed, opened, refuse_joining, refuse_settling
 from tickets.moves import Actor, TicketInput
-from tickets.shown import sees_ticket
+from tickets.shown import reviews, sees_ticket
 from tickets.sql import get_ticket, move_ticket, samples
 from tickets.tables import tickets
 from tickets.texts import TicketRefused
@@ -76,14 +76,14 @@ def close_incident(
     """Close an incident and answer the first of its tickets; `settle` answers the others.
 
     Raises `TicketRefused`: ``unknown_mass_incident`` for one of which the actor sees no ticket, ``not_all_yours`` where
-    some belong to another hotline, whose callers only it answers.
+    some belong to another hotline, whose callers only it answers, also those that it gave to the actor's to handle.
     """
     refuse_settling(actor)
     incident = incident_rows.locked(connection, id)
-    mine = {sees_ticket(one, actor, policy) for one in samples(connection, [id]).get(id, ())}
-    if mine == {False}:
+    kinds = samples(connection, [id]).get(id, ())
+    if kinds and not any(sees_ticket(one, actor, policy) for one in kinds):
         raise TicketRefused("unknown_mass_incident", "There is no such incident.", "incident")
-    if False in mine:
+    if not all(reviews(one, actor, policy) for one in kinds):
         raise TicketRefused("not_all_yours", "Some of its tickets are another hotline's; who sees all closes it.")
     over = closed(incident, reply, actor, at, policy)
     incident_rows.save(connection, over)

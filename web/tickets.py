@@ -154,13 +154,17 @@ def scope(viewer: Actor, policy: TicketPolicy) -> tuple[frozenset[str] | None, f
 
     Inside there may be some that he does not see: `sees_ticket` decides.
     """
-    near = policy.organisations.below(viewer.unit) or None
-    return (frozenset({viewer.unit}) if viewer.role is Role.UNIT and near is None else None), near
+    if viewer.unit and len(policy.organisations):
+        return None, policy.organisations.below(viewer.unit)  # of one that is gone: nothing
+    return (frozenset({viewer.unit}) if viewer.role is Role.UNIT else None), None
 
 
 def own_regions(viewer: Actor, policy: TicketPolicy) -> frozenset[str] | None:
-    """The regions whose figures are the viewer's business: those of his own hotline; None = all."""
-    return policy.organisations.served(viewer.unit) or None
+    """The regions whose figures are the viewer's business: those of his own hotline; None = all.
+
+    Who acts for an organisation that is gone has none.
+    """
+    return policy.organisations.served(viewer.unit) if viewer.unit and len(policy.organisations) else None
 
 
 _FILTERS: dict[str, Field] = {

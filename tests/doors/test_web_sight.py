@@ -17,7 +17,7 @@ from controller.records import Operations, Records
 from controller.ticket_desk import HotlineDesk
 from controller.writer import Store
 from pbx.ids import AgentId
-from tests.city_story import CZ_AGENT, CZ_DESK, TREE, ZJ_DESK
+from tests.city_story import CZ_AGENT, CZ_DESK, JS_DESK, TREE, ZJ_DESK
 from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
 from tickets.files import AttachmentFiles
@@ -31,7 +31,8 @@ POLICY = TicketPolicy(units=TREE.register(), organisations=TREE)
 BOSS = Actor("zj-boss", Role.SUPERVISOR, "zj")
 GONE_UNIT = Actor("gone-unit", Role.UNIT, "abolished")
 GONE_DESK = Actor("gone-desk", Role.DISPATCHER, "dissolved")
-WHO = {one.id: one for one in (CZ_AGENT, CZ_DESK, ZJ_DESK, BOSS, GONE_UNIT, GONE_DESK)}
+GONE_BOSS = Actor("gone-boss", Role.SUPERVISOR, "dissolved")
+WHO = {one.id: one for one in (CZ_AGENT, CZ_DESK, JS_DESK, ZJ_DESK, BOSS, GONE_UNIT, GONE_DESK, GONE_BOSS)}
 
 
 class People:
@@ -137,6 +138,23 @@ async def test_an_incident_of_two_cities_is_closed_by_who_sees_both(town: Site) 
     assert states == {"resolved"}
 
 
+async def test_a_city_that_only_handles_a_ticket_does_not_answer_its_caller_by_an_incident(town: Site) -> None:
+    number = await take(town, CZ_DESK, "沿江路停水", "cz")
+    for who, move in (
+        (CZ_DESK, {"move": "refer", "version": 1, "unit": "js"}),
+        (JS_DESK, {"move": "redispatch", "version": 2, "unit": "zj", "reason": "跨市域"}),
+    ):
+        status, told = await town.json("POST", f"/api/tickets/{number}/moves", move, headers=bearer(who))
+        assert status == 200, told
+    whole = {"by": "boss", "by_role": "supervisor"}
+    made = (await town.json("POST", "/api/incidents", {"tickets": [number], "title": "停水", **whole}))[1]
+    assert (await town.json("GET", f"/api/tickets/{number}", headers=bearer(BOSS)))[1]["part"] == "lead"
+    path, reply = f"/api/incidents/{made['id']}/close", {"text": "统一答复"}
+    status, told = await town.json("POST", path, reply, headers=bearer(BOSS))
+    assert (status, told["error"]) == (403, "not_all_yours")
+    assert (await town.json("POST", path, {**reply, **whole}))[0] == 200
+
+
 async def test_an_agent_sees_the_ticket_that_he_took_for_another_city(town: Site) -> None:
     number = await take(town, CZ_AGENT, "家里停水", "cz")
     body = {"region": "zj", "agent": CZ_AGENT.id}
@@ -150,7 +168,13 @@ async def test_who_acts_for_an_organisation_that_is_gone_sees_nothing(town: Site
     for who in (GONE_UNIT, GONE_DESK):
         assert (await town.json("GET", f"/api/tickets/{number}", headers=bearer(who)))[0] == 404
         status, told = await town.json("GET", "/api/tickets", headers=bearer(who))
-        assert (status, told["tickets"]) == (200, [])
+        assert (status, told["tickets"], told["next"]) == (200, [], None)
+    month = datetime.fromtimestamp(town.backend.clock(), ZoneInfo("Asia/Shanghai")).strftime("%Y-%m")
+    async with town.session.get(town.url(f"/api/reports/tickets?month={month}"), headers=bearer(GONE_DESK)) as answer:
+        assert openpyxl.load_workbook(io.BytesIO(await answer.read()))["概况"].cell(2, 2).value == 0
+    row = {"class_code": "", "region": "cz", "place": "某小区", "unit": "cz-water", "basis": "三定方案"}
+    status, told = await town.json("POST", "/api/ownership", row, headers=bearer(GONE_BOSS))
+    assert (status, told["error"]) == (403, "not_allowed")
 
 
 async def test_a_small_city_has_its_follow_ups_before_a_big_one_s(town: Site, monkeypatch: pytest.MonkeyPatch) -> None:
