@@ -14,11 +14,9 @@ from dataclasses import dataclass
 
 from tickets.exchange.effect import refused_file
 from tickets.exchange.messages import MessageRefused
+from tickets.exchange.signing import PIECE_BYTES
 from tickets.files import AttachmentFiles
 from tickets.ticket import Attachment, TicketPolicy
-
-PIECE = 256 * 1024
-"""Bytes of a piece at most: on a line of 1 Mbit/s it takes two seconds of a request's ten."""
 
 AT_ONCE = 16
 """Pieces after which other messages for the peer have their turn."""
@@ -72,7 +70,7 @@ class FileDesk:
         def work() -> bytes:
             with self._files.path(one.sha256).open("rb") as file:
                 file.seek(offset)
-                return file.read(PIECE)
+                return file.read(PIECE_BYTES)
 
         return await asyncio.to_thread(work)
 

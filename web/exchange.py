@@ -8,7 +8,7 @@ from aiohttp import web
 
 from pbx.ids import TicketNumber
 from tickets.exchange.messages import VERSION, Kind, MessageRefused
-from tickets.exchange.signing import KEY, NONCE, SIGNATURE, TIME, NotTrusted
+from tickets.exchange.signing import KEY, NONCE, PIECE_BYTES, SIGNATURE, TIME, NotTrusted
 from tickets.moves import Role
 from tickets.ticket import Attachment
 from web.auth import HOLDER
@@ -106,10 +106,6 @@ async def take_piece(request: web.Request) -> web.Response:
     except MessageRefused as refusal:
         raise ApiError(_STATUS.get(refusal.code, 400), refusal.code) from None
     return web.Response(body=body, content_type="application/json", headers={SIGNATURE: signature})
-
-
-PIECE_BYTES = 256 * 1024
-"""Bytes of a piece at most (`docs/exchange.md`)."""
 
 
 def _signed(request: web.Request) -> dict[str, str]:

@@ -15,17 +15,17 @@ from typing import Any
 import aiohttp
 import pytest
 
-from controller.peer_files import AT_ONCE, PIECE, FileDesk
+from controller.peer_files import AT_ONCE, FileDesk
 from tests.doors.test_exchange import Province, arrived
 from tests.fakes.installations import TOKEN, Installation, empty_database, key_of
 from tickets.exchange.messages import Kind, Message, MessageRefused, encode
-from tickets.exchange.signing import SIGNATURE, Key, is_answer, piece, sign
+from tickets.exchange.signing import PIECE_BYTES, SIGNATURE, Key, is_answer, piece, sign
 from tickets.files import BEGUN_MAX, AttachmentFiles
 from tickets.ticket import Attachment, TicketPolicy
 
 pytestmark = pytest.mark.doors
 
-FILM = random.Random(1).randbytes(PIECE * (AT_ONCE + 2) + 7)  # more pieces than go in one turn
+FILM = random.Random(1).randbytes(PIECE_BYTES * (AT_ONCE + 2) + 7)  # more pieces than go in one turn
 PHOTO = b"\xff\xd8\xff" + b"p" * 5000
 
 
@@ -106,8 +106,8 @@ async def test_over_a_bad_line_a_film_comes_once_and_whole_and_goes_on_where_it_
     await province.quiet()
     (theirs,) = await arrived(js)
     assert await files_of(js, theirs["number"]) == [("录像.mp4", FILM)]
-    pieces = [one for one in line.passed if one.startswith(b"PUT") and len(one) > PIECE]
-    assert len(pieces) < 2.5 * len(FILM) / PIECE, "what had come was not sent again"
+    pieces = [one for one in line.passed if one.startswith(b"PUT") and len(one) > PIECE_BYTES]
+    assert len(pieces) < 2.5 * len(FILM) / PIECE_BYTES, "what had come was not sent again"
     replayed = [await line.deliver(one) for one in list(line.passed) if one.startswith(b"PUT")]
     assert all(b" 200 " in one for one in replayed), "an old piece is known"
     assert await files_of(js, theirs["number"]) == [("录像.mp4", FILM)], "and changes nothing"
@@ -199,7 +199,7 @@ async def test_pieces_that_are_forged_wrong_or_too_large_are_refused_and_leave_n
         got, answer = await put(PHOTO, **given)
         assert (got, answer["error"]) == (status, code), given
         assert set(answer["message"]) == {"zh", "en"}
-    got, answer = await put(b"x" * (PIECE + 1))
+    got, answer = await put(b"x" * (PIECE_BYTES + 1))
     assert (got, answer["error"]) == (413, "too_large")
     assert not [one for one in folder.rglob("*") if one.is_file()]
     assert await put(PHOTO, kind="text/html") == (200, {"have": 0, "refused": "bad_kind"})

@@ -74,6 +74,10 @@ def sign(key: Key, body: bytes, at: float, nonce: str, what: str = MESSAGE) -> d
     return {KEY: key.id, TIME: when, NONCE: nonce, SIGNATURE: _signature(key, what, when, nonce, body)}
 
 
+PIECE_BYTES = 256 * 1024
+"""Of a file in one request at most (`docs/exchange.md`): on a line of 1 Mbit/s two seconds of a request's ten."""
+
+
 def piece(sha256: str, kind: str, size: int, offset: int) -> str:
     """What a piece of a file is, as it is signed: of which file, of what media type, how large that is, and whence."""
     return f"file {sha256} {kind} {size} {offset}"
