@@ -29,6 +29,7 @@ from controller.writer import Store
 from pbx.ids import CallId
 from pbx.supervision import AuditEntry
 from recordings.archive import sql as rows
+from recordings.archive.shelf import erase_file
 from recordings.files import RecordingError
 from recordings.keeping import Due, KeepPolicy, Kept, decide
 from recordings.sql import RecordingRow
@@ -64,7 +65,7 @@ class ArchiveFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _Shelved:
     call: CallId
     there: Archived
     at: float
@@ -76,8 +77,8 @@ class _Erased:
     entry: AuditEntry
 
 
-def _keep(connection: Connection, kept: _Kept) -> bool:
-    return rows.save_archived(connection, kept.call, kept.there, kept.at)
+def _keep(connection: Connection, shelved: _Shelved) -> bool:
+    return rows.save_archived(connection, shelved.call, shelved.there, shelved.at)
 
 
 def _erase(connection: Connection, erased: _Erased) -> None:
@@ -109,7 +110,7 @@ class Archivist:
         self._clock, self._busy, self._retry_s, self._over = clock, busy, retry_s, over
         self._news = asyncio.Event()
         self._damaged: set[CallId] = set()
-        self._keeping: Operation[_Kept, bool] = Operation("archive_recording", _keep)
+        self._keeping: Operation[_Shelved, bool] = Operation("archive_recording", _keep)
         self._erasing: Operation[_Erased, None] = Operation("erase_recording", _erase)
         self.figures = ArchiveFigures()
 
@@ -133,8 +134,7 @@ class Archivist:
     async def _archive_all(self, archive: Archive, pool: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(pool, archive.clear)
-        wait = self._retry_s
-        swept = False
+        pause, swept = self._retry_s, False
         while True:
             self._news.clear()
             try:
@@ -142,15 +142,16 @@ class Archivist:
                     await self._sweep()
                     swept = True
                 await self.archive_waiting(archive, pool)
-                self.figures.away, wait, until = False, self._retry_s, None
             except (_Away, StoreError) as error:
-                self.figures.away, until = True, wait
-                wait = min(2 * wait, LONGEST_RETRY_S)
                 log.warning("recordings wait for the archive: %s", error, extra={"action": "archive.away"})
+                self.figures.away = True
+                self._over()
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_RETRY_S)
+                continue
+            self.figures.away, pause = False, self._retry_s
             self._over()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(until):
-                    await (self._news.wait() if until is None else asyncio.Event().wait())
+            await self._news.wait()
 
     async def archive_waiting(self, archive: Archive, pool: ThreadPoolExecutor | None = None) -> int:
         """Archive everything that waits now; how many there were. Raises `StoreError`, and what says "later"."""
@@ -180,8 +181,8 @@ class Archivist:
             return False
         except (ShelfError, OSError) as error:
             raise _Away(str(error)) from error
-        await self._store.submit(self._keeping, _Kept(row.call, there, self._clock()))
-        await asyncio.to_thread(_drop, wav, self._root)
+        await self._store.submit(self._keeping, _Shelved(row.call, there, self._clock()))
+        await asyncio.to_thread(erase_file, wav, self._root)
         self.figures.archived += 1
         return True
 
@@ -189,7 +190,7 @@ class Archivist:
         """Erase the WAVs of recordings that are in the archive: what a crash between the two has left."""
         for wav in await asyncio.to_thread(lambda: sorted(self._root.rglob("*.wav"))):
             if await self._store.read(rows.get_archived, CallId(wav.stem)) is not None:
-                await asyncio.to_thread(_drop, wav, self._root)
+                await asyncio.to_thread(erase_file, wav, self._root)
 
     # ---------------------------------------------------------------- erased
 
@@ -199,9 +200,7 @@ class Archivist:
                 await self.erase_due(pool)
             except (_Away, StoreError) as error:
                 log.warning("recordings are not erased yet: %s", error, extra={"action": "erase.away"})
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
-                    await asyncio.Event().wait()
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def erase_due(self, pool: ThreadPoolExecutor | None = None) -> int:
         """Erase every recording whose time is over and that nothing holds; how many. Raises `StoreError`, _Away."""
@@ -230,7 +229,7 @@ class Archivist:
                 if self._archive is None:
                     raise _Away("it lies in an archive that is not configured any more")
                 await asyncio.get_running_loop().run_in_executor(pool, self._archive.erase, there)
-            await asyncio.to_thread(_drop, self._root / row.path, self._root)
+            await asyncio.to_thread(erase_file, self._root / row.path, self._root)
         except (ShelfError, OSError) as error:
             raise _Away(str(error)) from error
         sha = there.sha256 if there is not None else ""
@@ -270,18 +269,6 @@ def _certificate(gone: rows.Erasure) -> AuditEntry:
     return AuditEntry(
         f"erase-{gone.call}", gone.erased_at, SYSTEM, "system", "erase_recording", "", gone.call, "", zh, en, "ok"
     )
-
-
-def _drop(wav: Path, root: Path) -> None:
-    """Erase a WAV, and the day's folders that it leaves empty."""
-    wav.unlink(missing_ok=True)
-    for folder in wav.relative_to(root).parents:
-        if folder == Path():
-            return
-        try:
-            (root / folder).rmdir()
-        except OSError:
-            return
 
 
 def _give_way() -> None:

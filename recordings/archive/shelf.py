@@ -132,19 +132,24 @@ class FolderShelf:
         """See Shelf.erase. Day folders that have become empty go too."""
         path = self._path(key)
         with _said():
-            try:
-                path.unlink()
-            except FileNotFoundError:
-                return False
-            _sync(path.parent)
-            for folder in path.relative_to(self._root).parents:
-                if folder == Path():
-                    break
-                try:
-                    (self._root / folder).rmdir()
-                except OSError:
-                    break
-        return True
+            return erase_file(path, self._root)
+
+
+def erase_file(path: Path, root: Path) -> bool:
+    """Erase a file below `root` with the folders that it leaves empty; False when there was none. Raises OSError."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    _sync(path.parent)
+    for folder in path.relative_to(root).parents:
+        if folder == Path():
+            break
+        try:
+            (root / folder).rmdir()
+        except OSError:  # another recording of the day is in it
+            break
+    return True
 
 
 @contextmanager
