@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,7 +137,7 @@ def _sqlite_engine(url: URL, pool_size: int, read_only: bool, busy_s: float) -> 
         if read_only:
             connection.execute("PRAGMA query_only=ON")
         else:
-            connection.execute("PRAGMA journal_mode=WAL")
+            _keep_wal(connection, busy_s)
             connection.execute("PRAGMA synchronous=FULL")
 
     def on_begin(connection: Connection) -> None:
@@ -145,6 +146,25 @@ def _sqlite_engine(url: URL, pool_size: int, read_only: bool, busy_s: float) -> 
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)
     return engine
+
+
+def _keep_wal(connection: sqlite3.Connection, busy_s: float) -> None:
+    """Set the write-ahead log; wait about `busy_s` seconds for whoever is in the way.
+
+    SQLite refuses this at once, whatever the busy timeout, while another connection writes or does the same. It does
+    wait to begin a transaction that is alone in the file, so one is begun and given up before it is tried again.
+    """
+    give_up = time.monotonic() + busy_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() >= give_up:
+                raise
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+        else:
+            return
 
 
 def prepare_place(url: URL) -> None:

@@ -119,6 +119,23 @@ class Tap:
     async def get(self, channel: str, variable: str) -> str:
         return (await self.do("Getvar", Channel=channel, Variable=variable))["Value"]
 
+    async def where(self, channel: str) -> str:
+        """The application that runs on the channel, and the context, as `context/application`."""
+        for line in await self.cli("core show channels concise"):
+            parts = line.split("!")
+            if parts[0] == channel:
+                return f"{parts[1]}/{parts[5]}"
+        return ""
+
+    async def stands(self, channel: str, place: str, *, within: float = 2.0) -> None:
+        """Return when the channel stands in this `context/application`; no event tells: it is asked again and again."""
+        try:
+            async with asyncio.timeout(within):
+                while await self.where(channel) != place:  # noqa: ASYNC110 - nothing would set an event
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"stands in {await self.where(channel)}, not in {place}") from None
+
     async def beat(self) -> None:
         """One heartbeat, as the controller sends each second."""
         await self.do("Setvar", Variable="HB", Value=int(time.time()))
@@ -178,21 +195,12 @@ class Caller:
             await self.tap.do("Setvar", Channel=self.channel, Variable=name, Value=value)
 
     async def where(self) -> str:
-        """The application he is in and the context, as `context/application`."""
-        for line in await self.tap.cli("core show channels concise"):
-            parts = line.split("!")
-            if parts[0] == self.channel:
-                return f"{parts[1]}/{parts[5]}"
-        return ""
+        """As `Tap.where`."""
+        return await self.tap.where(self.channel)
 
     async def stands(self, place: str, *, within: float = 2.0) -> None:
-        """Return when he stands in this `context/application`; no event tells that, so it is asked again and again."""
-        try:
-            async with asyncio.timeout(within):
-                while await self.where() != place:  # noqa: ASYNC110 - nothing would set an event
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            raise AssertionError(f"stands in {await self.where()}, not in {place}") from None
+        """As `Tap.stands`."""
+        await self.tap.stands(self.channel, place, within=within)
 
     async def hang_up(self) -> None:
         await self.tap.do("Hangup", Channel=self.channel)

@@ -271,6 +271,7 @@ async def test_refusals(beating: Any, ring: Ring, plug: Plug, policy: AnswerPoli
     await line.go("p-dial", "1001,5,default")
     nobody = await line.user("NoAgent")
     assert (nobody["DialStatus"], nobody["Cause"]) == (status, cause)
+    await beating.stands(line.channel, "p-wait/WaitExten")
     assert await beating.get(line.channel, "CTX") == "p-hold"
 
 
@@ -304,6 +305,7 @@ async def test_a_cancelled_offer_leaves_the_caller_waiting(beating: Any, ring: R
     nobody = await line.user("NoAgent")
     assert (nobody["DialStatus"], nobody["Cause"]) == ("NOANSWER", "16")
     assert (await incoming.ended(timeout=3)).status == 487
+    await beating.stands(line.channel, "p-wait/WaitExten")
     assert await beating.get(line.channel, "CTX") == "p-hold"
 
 
@@ -318,6 +320,7 @@ async def test_too_short_a_talk_is_no_talk(beating: Any, ring: Ring, plug: Plug)
     await incoming.hangup()
     nobody = await line.user("NoAgent")
     assert nobody["DialStatus"] == "ANSWER"
+    await beating.stands(line.channel, "p-wait/WaitExten")
     assert await beating.get(line.channel, "CTX") == "p-hold"
     assert not [m for m in beating.events if m.get("UserEvent") in ("TalkEnd", "Score")]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +16,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from controller.database import METADATAS, StoreError, make_engine, prepare_place
+from controller.database import METADATAS, StoreError, make_engine, plainly, prepare_place
 from controller.database import database_url as where
 from controller.schema import MIGRATIONS, current, head, require_head, upgrade
 from tests.ticket_story import WANG
@@ -124,6 +126,24 @@ def upgrade_to(url: str, revision: str) -> None:
 def test_two_controllers_that_start_together_take_turns(database_url: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(upgrade, [database_url] * 4)) == [head()] * 4
+
+
+def test_the_write_ahead_log_waits_for_whoever_writes_and_not_for_ever(tmp_path: Path) -> None:
+    """SQLite itself gives up at once here: its busy timeout is not for the change of the log."""
+    url = f"sqlite:///{tmp_path}/hotline.db"
+    with contextlib.closing(sqlite3.connect(tmp_path / "hotline.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        impatient = make_engine(where(url), busy_s=0.1)
+        with pytest.raises(StoreError) as refused, plainly(where(url)), impatient.connect():
+            pass
+        impatient.dispose()
+        assert refused.value.code == "locked"
+        with ThreadPoolExecutor(1) as pool:
+            upgraded = pool.submit(upgrade, url)
+            with pytest.raises(TimeoutError):
+                upgraded.result(0.3)
+            other.execute("COMMIT")
+            assert upgraded.result(10) == head()
 
 
 def test_a_newer_database_is_refused_and_untouched(database_url: str) -> None:
