@@ -83,6 +83,9 @@ _DIGITS = {
 _ONE = "!"
 """A 要, 妖 or 腰: what recognisers write for 幺 (one). It is a digit only among digits."""
 
+_WORDS = frozenset(_DIGITS) | frozenset("要妖腰个")
+"""Digits that are words: who hears them has been told them digit by digit."""
+
 _BETWEEN = frozenset("-－‐‑‒–—−·・、，。()（）" + "嗯啊呃额哦噢欸诶哎对是吧好的呢")
 """What stands between the parts of one number: punctuation, and what people say while they read it out."""
 
@@ -321,7 +324,7 @@ class _Stream:
         """Whether any of its digits is a word."""
         for place in range(offset + token.start(), offset + token.end()):
             turn, start = self._turn_at(self._places[place])
-            if unicodedata.decimal(self._turns[turn].text[start], None) is None:
+            if self._turns[turn].text[start] in _WORDS:
                 return True
         return False
 

@@ -131,8 +131,9 @@ def _call(request: web.Request) -> CallId:
     refuses=(422,),
 )
 async def search_transcripts(request: web.Request) -> web.Response:
-    """GET /api/transcripts?q=&from=&to=&speaker=&agent=&queue=&order=&after=&limit=: calls in which all of ``q`` was
-    said.
+    """GET /api/transcripts?q=&from=&to=&speaker=&agent=&queue=&order=&after=&limit=: calls in which ``q`` was said.
+
+    All words of ``q``, each by either side.
 
     Chinese by at least two characters that follow each other, Latin words and numbers whole; ``speaker`` narrows to one
     side, ``from`` and ``to`` to when the call began (epoch seconds or ISO 8601), ``order`` is ``newest`` or ``oldest``.
@@ -190,8 +191,7 @@ _PAGE: Mapping[str, Field] = {"after": Whole(0, 10**6), "limit": Whole(1, MOST_T
 
 @described(query=_PAGE, gives=TRANSCRIPT)
 async def show_transcript(request: web.Request) -> web.Response:
-    """GET /api/calls/{call}/transcript?after=&limit=: what was said, speaker by speaker, with people's corrections in
-    it.
+    """GET /api/calls/{call}/transcript?after=&limit=: what was said, speaker by speaker, with people's corrections.
 
     500 turns at a time; ``after`` is the ``next`` of the page before.
     """
@@ -200,8 +200,7 @@ async def show_transcript(request: web.Request) -> web.Response:
 
 @described(query=_PAGE, gives=TRANSCRIPT)
 async def show_ticket_transcript(request: web.Request) -> web.Response:
-    """GET /api/tickets/{number}/transcript?after=&limit=: what was said in the ticket's call, for those who may hear
-    it.
+    """GET /api/tickets/{number}/transcript?after=&limit=: what was said in its call, for those who may hear it.
 
     As `GET /api/calls/{call}/transcript`.
     """

@@ -57,8 +57,8 @@ class Floor(MemoryBackend):
         door = AmiDoor("127.0.0.1", 1, "ctl", "never said", lambda found: None, spool="")  # it counts; it is never run
         self.real = HotlineBackend(
             house=board.house, records=unused, performer=cast(Any, answers), tally=Tally(), door=door,
-            recordings=Path("unused"), desk=unused, events=unused, public=unused, office=unused, reminders=unused, words=unused,
-            clock=self.clock,
+            recordings=Path("unused"), desk=unused, events=unused, public=unused, office=unused, reminders=unused,
+            words=unused, clock=self.clock,
         )  # fmt: skip
         self.engine = Engine(board, answers, answers.perform, self.clock, self.real.stepped)
         self.real.engine = self.engine
