@@ -46,9 +46,10 @@ MANY, STOCK, AGENTS, QUEUES, DAYS, SEARCHES = 200_000, 2000, 200, 8, 730, 40
 BEGIN = 1_732_233_600.0
 TURNS = 40
 RARE = "幼儿园门口红绿灯 水表走得快 公厕没有灯 老旧小区加装电梯 共享单车堆满 校车不来 暖气不热 露天烧烤".split()  # noqa: SIM905
-FILLING = (
-    "您好 请问 有什么 可以 帮您 我想 反映 一下 情况 就是 我们 小区 那个 地方 现在 还是 没有 人 处理 好的 我 记录 下来 转 给 "
-    "相关 部门 大概 什么 时候 能 有 结果 五个 工作日 之内 会 回复 谢谢 再见 不客气 还有 别的 问题 吗 具体 位置 在 哪里"
+FILLING = (  # noqa: SIM905 - a list of so many would be a page
+    "您好 请问 有什么 可以 帮您 我想 反映 一下 情况 就是 我们 小区 那个 地方 现在 还是 没有 人 处理 好的 我 记录 "
+    "下来 转 给 相关 部门 大概 什么 时候 能 有 结果 五个 工作日 之内 会 回复 谢谢 再见 不客气 还有 别的 问题 吗 "
+    "具体 位置 在 哪里"
 ).split()
 INSPECTOR = Actor("q", Role.INSPECTOR)
 
@@ -129,6 +130,7 @@ def _rows(many: int) -> Iterator[dict[str, Any]]:
     stock = [_talk(random) for _ in range(STOCK)]
     bodies = [one.to_json() for one in stock]
     bare = [keys_of(read(Kept(one))) for one in stock]
+    said_keys = [words_sql.said(keys) for keys in bare]
     step = DAYS * 86_400.0 / many
     day, sequence = "", 0
     for n in range(many):
@@ -138,7 +140,7 @@ def _rows(many: int) -> Iterator[dict[str, Any]]:
         own = _turn("citizen", stock[which].duration_s, [said, f"编号{n}"])
         agent, queue = f"{1000 + random.randrange(AGENTS)}", f"q{random.randrange(QUEUES)}"
         mine = Transcript((own,), "zh", "vosk-model-cn", None, 0.0)
-        keys = bare[which] | keys_of(read(Kept(mine)), agent, queue, agent)
+        own_keys = keys_of(read(Kept(mine)), agent, queue, agent) - bare[which]
         tail = mine.to_json().partition('"turns": [')[2]
         today = time.strftime("%Y%m%d", time.gmtime(at + 8 * 3600))
         day, sequence = (day, sequence + 1) if today == day else (today, 1)
@@ -148,7 +150,8 @@ def _rows(many: int) -> Iterator[dict[str, Any]]:
             "agent": agent,
             "queue": queue,
             "body": f"{bodies[which][:-2]}, {tail}",
-            "keys": keys,
+            "keys": bare[which] | own_keys,
+            "said": f"{said_keys[which]} {words_sql.said(own_keys)}",
             "number": number_of(day, sequence),
         }
 
@@ -194,7 +197,7 @@ def _fill(url: str, many: int) -> int:
         for some in _pieces(_rows(many)):
             found = [(one["call"], place(one["at"]), INDEX, words_sql.packed(one["keys"])) for one in some]
             session.executemany("INSERT INTO transcript_places (call, place, rules, keys) VALUES (?, ?, ?, ?)", found)
-            said = [(place(one["at"]), words_sql.said(one["keys"])) for one in some]
+            said = [(place(one["at"]), one["said"]) for one in some]
             session.executemany(f"INSERT INTO {words_sql.NAME} (rowid, keys) VALUES (?, ?)", said)  # noqa: S608
             session.commit()
         session.execute("ANALYZE")

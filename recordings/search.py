@@ -163,7 +163,7 @@ def hits(shown: Read, wanted: Wanted) -> list[tuple[ReadTurn, tuple[tuple[int, i
     for read in shown.turns:
         if wanted.speaker is not None and read.turn.speaker != wanted.speaker:
             continue
-        one = read if wanted.personal else read.hidden()
+        one = read if wanted.personal or not read.personal else read.hidden()
         folded, places = _folded(one.turn.text)
         spans: list[tuple[int, int]] = []
         for index, (word, pattern) in enumerate(zip(wanted.words, patterns, strict=True)):
@@ -180,11 +180,14 @@ def _pattern(word: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![a-z0-9]){word}(?![a-z0-9])" if word.isascii() else re.escape(word))
 
 
+_PLAIN = re.compile(r"[\u4e00-\u9fff a-z0-9,.?!，。？！、]*")
+"""What is compared as it stands: nearly all that recognisers write."""
+
+
 def _folded(text: str) -> tuple[str, Sequence[int]]:
     """The text as it is compared, and of each of its characters the place in the text."""
-    plain = text.casefold()
-    if text.isascii() or (len(plain) == len(text) and normalised(text) == plain):
-        return plain, range(len(plain))
+    if _PLAIN.fullmatch(text):
+        return text, range(len(text))
     signs: list[str] = []
     places: list[int] = []
     for place, sign in enumerate(text):
