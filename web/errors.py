@@ -47,6 +47,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "unknown_ticket": ("没有此工单", "there is no such ticket"),
     "unknown_recording": ("没有此录音(或尚未完成)", "there is no such recording, or it is not finished"),
     "unknown_transcript": ("没有此转写(或尚未完成)", "there is no such transcript, or it is not ready"),
+    "transcripts_off": ("本热线未开启录音转写", "this hotline makes no transcripts ([speech] transcribe)"),
     "exchange_unavailable": ("交换机未连接, 请稍后再试", "the exchange is not connected; try again later"),
     "store_unavailable": ("数据库暂不可用, 请稍后再试", "the database is away; try again later"),
     "not_signed_in": ("话务员未签入", "the agent has not signed in"),
