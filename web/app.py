@@ -47,6 +47,7 @@ from web import (
     ticket_files,
     ticket_query,
     tickets,
+    transcript_jobs,
     transcripts,
     voice_messages,
 )
@@ -58,6 +59,7 @@ from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
 from web.rate import RateLimit, RateRules
 from web.shape import answer
+from web.transcript_jobs_desk import TranscriptJobsDesk
 from web.wire import Runner
 
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
@@ -147,6 +149,12 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/transcripts", transcripts.search_transcripts, Access.TICKETS),
         ("GET", f"{_TICKET}/recording", recordings.show_ticket_recording, Access.TICKETS),
         ("GET", f"{_TICKET}/transcript", transcripts.show_ticket_transcript, Access.TICKETS),
+        ("POST", f"{_CALL}/transcript", transcript_jobs.make_again, Access.TOKEN),
+        ("GET", f"{_CALL}/transcript-state", transcript_jobs.show_state, Access.TOKEN),
+        ("GET", "/api/transcript-jobs", transcript_jobs.show_line, Access.TOKEN),
+        ("POST", "/api/transcript-jobs/again", transcript_jobs.make_all_again, Access.TOKEN),
+        ("POST", f"{_TICKET}/transcript", transcript_jobs.make_ticket_again, Access.TICKETS),
+        ("GET", f"{_TICKET}/transcript-state", transcript_jobs.show_ticket_state, Access.TICKETS),
         ("GET", "/api/classes", registers.list_classes, Access.TICKETS),
         ("GET", "/api/organisations", registers.list_organisations, Access.TICKETS),
         ("GET", "/api/tickets", tickets.list_tickets, Access.TICKETS),
@@ -250,6 +258,7 @@ def create_app(
     proxies: Collection[str] = (),
     knowledge_desk: KnowledgeBackend | None = None,
     public_rate: RateRules | None = None,
+    transcript_jobs_desk: TranscriptJobsDesk | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -263,6 +272,7 @@ def create_app(
     app[CLOCK] = clock
     app[PROXIES] = frozenset(proxies)
     app[KNOWLEDGE] = knowledge_desk
+    app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()

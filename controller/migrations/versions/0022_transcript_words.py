@@ -12,7 +12,7 @@ from alembic import op
 from recordings import words_sql
 
 revision = "0022"
-down_revision = "0018"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
