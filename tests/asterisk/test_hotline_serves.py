@@ -271,7 +271,7 @@ async def test_asterisk_killed_in_service(folder: Path) -> None:
     assert rows(folder, "SELECT count(*) FROM calls WHERE ended_at IS NULL") == [(0,)]
 
 
-async def talked(scene: Any) -> str:
+async def talked(scene: Scene) -> str:
     """A talk of a caller and the agent in which a tone is heard; the call's id, when it is over."""
     mine, theirs = await scene.talk()
     mine.play(Tone(440.0))
