@@ -28,12 +28,13 @@ from pbx.call import CallRecord
 from pbx.ids import CallId, ChannelName
 from recordings import jobs_sql as rows
 from recordings.archive.sql import not_archived
-from recordings.files import RATE, finish
+from recordings.files import RATE, finish, wav_header
 from recordings.jobs_sql import ASKED, CALL, LEFT_OVER, Cause, Job, JobState, get_job
+from recordings.model_check import peak_mb
 from recordings.models import FoundModel
 from recordings.pool import Cores, PoolRules, RecogniserPool
 from recordings.sql import RecordingRow, save_recording
-from recordings.transcriber import WorkerLimits
+from recordings.transcriber import TranscriptWorker, WorkerLimits
 from tests.fakes.recogniser import BROKEN, DIE, HANG, KIND, NONSENSE, REFUSE
 from tickets.ticket import TicketPolicy
 
@@ -409,3 +410,28 @@ def test_the_line_is_the_same_over_both_databases(database_url: str) -> None:
             save_recording(connection, RecordingRow(CallId(call), f"{call}.wav", AT, 2.0, 44, "00"))
         assert [row.call for row in not_archived(connection, 9)] == ["b", "c"]  # a waits for its transcript
     engine.dispose()
+
+
+async def test_four_hours_are_heard_in_bounded_memory(room: Room) -> None:
+    """The file is read twice in chunks; what the process holds does not grow with it."""
+    hours = 4
+    samples = hours * 3600 * RATE
+    raw = room.root / "long.wav"
+    with raw.open("wb") as file:  # sparse: silence takes no room on the disk
+        file.write(wav_header(samples * 4))
+        for at in range(600, hours * 3600, 600):
+            file.seek(44 + at * RATE * 4)
+            file.write(np.full((RATE, 2), (1000 + at // 600, 0), "<i2").tobytes())
+        file.truncate(44 + samples * 4)
+    model = FoundModel(room.root, "numbers", "zh", "configured", kind=KIND)
+    worker = TranscriptWorker(model, limits=LIMITS)
+    await worker.start()
+    try:
+        before = peak_mb(worker.pid or 0)
+        heard = await worker.transcribe(raw)
+        after = peak_mb(worker.pid or 0)
+    finally:
+        await worker.stop()
+    assert [turn.text for turn in heard.turns] == [str(1000 + one) for one in range(1, 24)]
+    assert heard.turns[-1].start_s == pytest.approx(23 * 600, abs=0.5)
+    assert after - before < 30, (before, after)  # the file has 460
