@@ -235,6 +235,10 @@ class Transcripts:
         """How many wait and were given up. Raises `StoreError`."""
         return await self._store.read(rows.count_jobs)
 
+    def look(self) -> None:
+        """There may be room again, as when who shares the cores has given some back; never waits."""
+        self._news.set()
+
     @property
     def on(self) -> bool:
         """Whether transcripts are made at all."""
