@@ -324,7 +324,7 @@ class Hotline:
             geo=open311_of(settings.raw.open311),
             proxies=settings.raw.web.proxies,
             knowledge_desk=knowledge,
-            transcript_desk=speech.desk(transcripts),
+            transcript_jobs_desk=speech.desk(transcripts),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s
             ),

@@ -10,7 +10,7 @@ from pathlib import Path
 from controller.config import Settings
 from controller.config_speech import models_of
 from controller.records import Records
-from controller.transcript_desk import HotlineTranscripts
+from controller.transcript_jobs_desk import HotlineTranscriptJobs
 from controller.transcripts import Transcripts
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics
@@ -57,6 +57,6 @@ class SpeechPart:
         metrics.registry.register(SpeechCollector(lambda: transcripts.figures, self._clock))
         return transcripts
 
-    def desk(self, transcripts: Transcripts) -> HotlineTranscripts:
+    def desk(self, transcripts: Transcripts) -> HotlineTranscriptJobs:
         """What the web asks."""
-        return HotlineTranscripts(transcripts, self._records, self._clock)
+        return HotlineTranscriptJobs(transcripts, self._records, self._clock)

@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> int:
         if not arguments.all and not arguments.cause:
             print("which? `./hotline transcripts again CALL`, or --cause no_model, or --all", file=sys.stderr)
             return 2
-        asked = client.post("/api/transcripts/again", {"cause": arguments.cause} if arguments.cause else {})
+        asked = client.post("/api/transcript-jobs/again", {"cause": arguments.cause} if arguments.cause else {})
         print(f"{asked['asked']} wait for their transcript again")
     except ClientError as error:
         print(f"hotline: {error}", file=sys.stderr)
@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _list(client: Client, state: str, zone: ZoneInfo) -> None:
-    line = client.get(f"/api/transcripts?state={state}")
+    line = client.get(f"/api/transcript-jobs?state={state}")
     for one in line["transcripts"]:
         at = datetime.fromtimestamp(one["asked_at"], zone)
         why = f"{one['message']['en']} ({one['message']['zh']})" if one["message"] else ""

@@ -19,7 +19,7 @@ from tickets.classes import load_classes
 from tickets.files import AttachmentFiles
 from tickets.moves import Actor, Role
 from tickets.ticket import TicketPolicy
-from web.transcript_desk import TranscriptLine, TranscriptState
+from web.transcript_jobs_desk import TranscriptLine, TranscriptState
 
 pytestmark = pytest.mark.doors
 
@@ -72,7 +72,7 @@ async def town(records: Records, tmp_path: Path) -> AsyncIterator[Site]:
     sound.write_bytes(bytes(range(256)) * 8)
     backend.recordings[CALL] = sound
     backend.transcripts[CALL] = Transcript((Turn("citizen", 1.0, 2.5, "家里停水"),), "zh", "vosk", None, 9.0)
-    async with site(backend, holders=People(), transcript_desk=AskedAgain()) as running:
+    async with site(backend, holders=People(), transcript_jobs_desk=AskedAgain()) as running:
         yield running
 
 

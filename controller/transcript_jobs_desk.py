@@ -1,4 +1,4 @@
-"""Transcripts that are to be made, as the web sees them: implements `web.transcript_desk.TranscriptDesk`."""
+"""Transcripts that are to be made, as the web sees them: implements `web.transcript_jobs_desk.TranscriptJobsDesk`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from controller.transcripts import Transcripts
 from pbx.ids import CallId
 from recordings.jobs_sql import ASKED, CAUSES, Cause, Job, JobState
 from web.backend import NotFound
-from web.transcript_desk import TranscriptLine, TranscriptsOff, TranscriptState
+from web.transcript_jobs_desk import TranscriptLine, TranscriptsOff, TranscriptState
 
 
-class HotlineTranscripts:
-    """See `web.transcript_desk.TranscriptDesk`."""
+class HotlineTranscriptJobs:
+    """See `web.transcript_jobs_desk.TranscriptJobsDesk`."""
 
     def __init__(self, transcripts: Transcripts, records: Records, clock: Callable[[], float]) -> None:
         self._transcripts, self._records, self._clock = transcripts, records, clock

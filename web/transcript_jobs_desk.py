@@ -1,4 +1,4 @@
-"""What the web needs of transcripts to be made: one protocol, implemented by `controller/transcript_desk.py`."""
+"""What the web needs of transcripts to be made: one protocol, implemented by `controller/transcript_jobs_desk.py`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TranscriptLine:
     transcripts: Sequence[TranscriptState]
 
 
-class TranscriptDesk(Protocol):
+class TranscriptJobsDesk(Protocol):
     """Methods may raise `web.backend.Unavailable`."""
 
     async def state(self, call: CallId) -> TranscriptState:

@@ -17,9 +17,9 @@ from web.fields import Choice, Whole, read_body, read_query
 from web.keys import BACKEND, CLOCK
 from web.recordings import call_of
 from web.shape import answer
-from web.transcript_desk import TranscriptDesk, TranscriptLine, TranscriptsOff, TranscriptState
+from web.transcript_jobs_desk import TranscriptJobsDesk, TranscriptLine, TranscriptsOff, TranscriptState
 
-TRANSCRIPTS: web.AppKey[TranscriptDesk | None] = web.AppKey("transcripts", TranscriptDesk)
+TRANSCRIPT_JOBS: web.AppKey[TranscriptJobsDesk | None] = web.AppKey("transcripts", TranscriptJobsDesk)
 
 STATES = ("waiting", "failed", "done")
 CAUSES = ("no_model", "crashed", "timeout", "damaged", "gone")
@@ -27,8 +27,8 @@ LISTED = 200
 """Of one answer at most."""
 
 
-def _desk(request: web.Request) -> TranscriptDesk:
-    found = request.app[TRANSCRIPTS]
+def _desk(request: web.Request) -> TranscriptJobsDesk:
+    found = request.app[TRANSCRIPT_JOBS]
     if found is None:
         raise ApiError(409, "transcripts_off")
     return found
@@ -77,7 +77,7 @@ async def _again(request: web.Request, call: CallId, by: ActorId, role: str) -> 
 
 @described(query={"state": Choice(STATES), "limit": Whole(1, LISTED)}, gives=TranscriptLine, refuses=(409,))
 async def show_line(request: web.Request) -> web.Response:
-    """GET /api/transcripts: how many wait, how many were given up by cause, and those of one `state`.
+    """GET /api/transcript-jobs: how many wait, how many were given up by cause, and those of one `state`.
 
     Those that wait (the default) in the order in which they are made, the others newest first.
     """
@@ -87,7 +87,7 @@ async def show_line(request: web.Request) -> web.Response:
 
 @described(body={"cause": Choice(CAUSES)}, gives={"asked": int}, refuses=(409,))
 async def make_all_again(request: web.Request) -> web.Response:
-    """POST /api/transcripts/again: have all made that were given up (for one `cause`); calls of now go first."""
+    """POST /api/transcript-jobs/again: have all made that were given up (for one `cause`); calls of now go first."""
     body = await read_body(request)
     now, cause = request.app[CLOCK](), body.get("cause", "")
     try:

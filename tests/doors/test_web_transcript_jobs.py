@@ -9,7 +9,7 @@ import pytest
 
 from controller.records import Operations, Records
 from controller.schema import upgrade
-from controller.transcript_desk import HotlineTranscripts
+from controller.transcript_jobs_desk import HotlineTranscriptJobs
 from controller.transcripts import SEAL, Sealed, Transcripts
 from controller.writer import Store
 from pbx.call import CallRecord
@@ -35,10 +35,10 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await store.stop()
 
 
-def desk(store: Store, folder: Path, *, on: bool = True) -> HotlineTranscripts:
+def desk(store: Store, folder: Path, *, on: bool = True) -> HotlineTranscriptJobs:
     records = Records(store, Operations(TicketPolicy()))
     pool = RecogniserPool({}, Cores(1), 1) if on else None
-    return HotlineTranscripts(Transcripts(store, records, folder, lambda: AT + 99, pool), records, lambda: AT + 99)
+    return HotlineTranscriptJobs(Transcripts(store, records, folder, lambda: AT + 99, pool), records, lambda: AT + 99)
 
 
 async def sealed(store: Store, call: str, language: str = "zh", job: bool = True) -> None:
@@ -51,7 +51,7 @@ async def sealed(store: Store, call: str, language: str = "zh", job: bool = True
 
 @pytest.fixture
 async def hotline(store: Store, tmp_path: Path) -> AsyncIterator[Site]:
-    async with site(transcript_desk=desk(store, tmp_path)) as running:
+    async with site(transcript_jobs_desk=desk(store, tmp_path)) as running:
         yield running
 
 
@@ -98,7 +98,7 @@ async def test_the_line_and_all_of_a_cause_again(hotline: Site, store: Store) ->
     for number in range(5):
         await sealed(store, f"hotline-{number}", ("zh", "en")[number % 2])
     await change(store, refuse_unheard, ["zh"], AT + 5)
-    status, told = await hotline.json("GET", "/api/transcripts")
+    status, told = await hotline.json("GET", "/api/transcript-jobs")
     assert (status, told["on"], told["waiting"], told["oldest_at"], told["failed"]) == (
         200,
         True,
@@ -107,32 +107,32 @@ async def test_the_line_and_all_of_a_cause_again(hotline: Site, store: Store) ->
         {"no_model": 2},
     )
     assert [one["call"] for one in told["transcripts"]] == ["hotline-0", "hotline-2", "hotline-4"]
-    _, told = await hotline.json("GET", "/api/transcripts?state=failed&limit=1")
+    _, told = await hotline.json("GET", "/api/transcript-jobs?state=failed&limit=1")
     assert [one["call"] for one in told["transcripts"]] == ["hotline-1"]
-    status, told = await hotline.json("POST", "/api/transcripts/again", {"cause": "crashed"})
+    status, told = await hotline.json("POST", "/api/transcript-jobs/again", {"cause": "crashed"})
     assert (status, told) == (200, {"asked": 0})
-    assert (await hotline.json("POST", "/api/transcripts/again", {}))[1] == {"asked": 2}
-    assert (await hotline.json("GET", "/api/transcripts"))[1]["waiting"] == 5
-    status, told = await hotline.json("POST", "/api/transcripts/again", {"cause": "weather"})
+    assert (await hotline.json("POST", "/api/transcript-jobs/again", {}))[1] == {"asked": 2}
+    assert (await hotline.json("GET", "/api/transcript-jobs"))[1]["waiting"] == 5
+    status, told = await hotline.json("POST", "/api/transcript-jobs/again", {"cause": "weather"})
     assert (status, told["error"]) == (400, "bad_request")
 
 
 async def test_where_none_are_made_that_is_said(store: Store, tmp_path: Path) -> None:
     await sealed(store, "hotline-1", job=False)
-    async with site(transcript_desk=desk(store, tmp_path, on=False)) as running:
-        for path in ("/api/calls/hotline-1/transcript", "/api/transcripts/again"):
+    async with site(transcript_jobs_desk=desk(store, tmp_path, on=False)) as running:
+        for path in ("/api/calls/hotline-1/transcript", "/api/transcript-jobs/again"):
             assert (await running.json("POST", path, {}))[1]["error"] == "transcripts_off"
-        assert (await running.json("GET", "/api/transcripts"))[1]["on"] is False
+        assert (await running.json("GET", "/api/transcript-jobs"))[1]["on"] is False
     async with site() as running:
-        assert (await running.json("GET", "/api/transcripts"))[1]["error"] == "transcripts_off"
+        assert (await running.json("GET", "/api/transcript-jobs"))[1]["error"] == "transcripts_off"
 
 
 async def test_figures_are_scraped(store: Store, tmp_path: Path) -> None:
     from metrics.prometheus import HotlineMetrics
     from metrics.speech import CAUSES, SpeechCollector
     from recordings import jobs_sql
-    from web.transcripts import CAUSES as ASKED_CAUSES
-    from web.transcripts import STATES
+    from web.transcript_jobs import CAUSES as ASKED_CAUSES
+    from web.transcript_jobs import STATES
 
     records = Records(store, Operations(TicketPolicy()))
     transcripts = Transcripts(store, records, tmp_path, lambda: AT + 99, None)
