@@ -126,7 +126,7 @@ async def overload(made: Stage, wav: Path, count: int) -> None:
     """So many recordings into the served hotline's store, asked for; returns when a recogniser is there for them."""
     target = made.data / "recordings" / "bench.wav"
     await asyncio.to_thread(_write, made.data / "hotline.db", wav, target, count)
-    await made.post("/api/transcripts/again", {"cause": "gone"})
+    await made.post("/api/transcript-jobs/again", {"cause": "gone"})
     async with asyncio.timeout(60):
         while not recognisers(made.controller_pid):  # noqa: ASYNC110 - a process of another process
             await asyncio.sleep(0.05)
@@ -198,7 +198,7 @@ async def drill_round(
             joined = await joins(made, calls, step)
         await settled(made, 60)
         if found is not None:
-            line = await made.get("/api/transcripts?limit=1")
+            line = await made.get("/api/transcript-jobs?limit=1")
             told |= {"kills": len(kills), "waiting_after": line["waiting"], "given_up": line["failed"]}
     return told | {
         "load_after": load(),
