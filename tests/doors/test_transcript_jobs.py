@@ -41,7 +41,7 @@ from tickets.ticket import TicketPolicy
 pytestmark = pytest.mark.doors
 
 AT = 1_795_000_000.0
-LIMITS = WorkerLimits(job_base_s=20.0, stop_s=0.1)
+LIMITS = WorkerLimits(stop_s=0.1, niceness=0)
 
 
 @dataclass
@@ -246,7 +246,7 @@ async def test_a_worker_killed_from_outside_costs_a_recording_no_transcript(room
 
 
 async def test_a_recording_that_takes_too_long_twice_is_set_aside(room: Room) -> None:
-    pool = room.pool(limits=replace(LIMITS, job_base_s=0.3, job_per_audio_s=0.0))
+    pool = room.pool(limits=replace(LIMITS, job_base_s=0.3, job_per_audio_s=0.0, patience=2.0))
     async with running(room.transcripts(pool)) as transcripts:
         await transcripts.sealed(room.wav("slow", {0.0: HANG}), "zh", None)
         assert (await room.until("slow", JobState.FAILED)).cause == Cause.TIMEOUT
@@ -270,6 +270,27 @@ async def test_a_bad_recording_is_given_up_at_once_and_says_why(room: Room, how:
         assert job.kills == 0
         await transcripts.sealed(room.wav("good", {0.0: 2222}), "zh", None)
         await room.until("good")
+
+
+async def test_a_recording_that_has_left_this_disk_is_fetched_and_its_end_is_told(room: Room) -> None:
+    await room.records.save_recording(room.wav("away", {0.0: 1111}))
+    shelf = (room.root / "away.wav").rename(room.root / "shelf.wav")
+
+    async def fetch(call: CallId, to: Path) -> bool:
+        shutil.copy(shelf, to)
+        fetched.append(to)
+        return call == "away"
+
+    fetched: list[Path] = []
+    ended: list[int] = []
+    transcripts = room.transcripts()
+    transcripts.fetch, transcripts.on_ended = fetch, lambda: ended.append(1)
+    async with running(transcripts):
+        assert await transcripts.again(CallId("away"), ASKED) is not None
+        await room.until("away")
+        await until(lambda: ended)
+    assert await room.said("away") == "1111"
+    assert not fetched[0].exists()
 
 
 async def test_one_leg_only_and_no_sound_at_all_are_transcripts_of_what_there_is(room: Room) -> None:
