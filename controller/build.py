@@ -30,6 +30,7 @@ from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
 from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
+from controller.inspection_desk import HotlineInspections
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, latest_ended, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
@@ -285,6 +286,8 @@ class Hotline:
 
         # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed and
         # transcribed, and only then the recogniser goes.
+        inspections = HotlineInspections.of(settings, store, self.clock)
+        self._run(inspections.run())
         self._run(self._transcriber(performer))
         self._stack.push_async_callback(performer.close, DRAIN_S)
         self._run(engine.run())
@@ -323,6 +326,7 @@ class Hotline:
             geo=open311_of(settings.raw.open311),
             proxies=settings.raw.web.proxies,
             knowledge_desk=knowledge,
+            inspection_desk=inspections,
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s
             ),
