@@ -35,7 +35,8 @@ WHO = {
     "far": Actor("far", Role.INSPECTOR, "city-b"),
 }
 ANSWERS = {
-    "courtesy": 1.0, "forbidden": 1.0, "grasp": 0.8, "type": 0.0, "record": 1.0, "privacy": 1.0, "answer": 1.0, "next": "n/a",
+    "courtesy": 1.0, "forbidden": 1.0, "grasp": 0.8, "type": 0.0, "record": 1.0, "privacy": 1.0, "answer": 1.0,
+    "next": "n/a",
 }  # fmt: skip
 
 
