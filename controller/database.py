@@ -26,6 +26,7 @@ import knowledge.tasks_sql  # noqa: F401 - its tables join those of the room
 import metrics.sql
 import recordings.archive.sql  # its tables join those of the room
 import recordings.inspection.tables  # and so do these
+import recordings.jobs_sql
 import recordings.sql
 import tickets.exchange.tables
 import tickets.incidents_sql  # its tables and those of the terms join the others of the room

@@ -156,6 +156,8 @@ def _words_state(transcript: Transcript | None, windows: list[Span], spoken: flo
         return "other_language"
     if transcript.grammar is not None:
         return "closed_grammar"  # the recogniser could choose from a list: what is not on it cannot have been heard
+    if transcript.doubts:
+        return f"doubtful_{transcript.doubts[0]}"  # by the rules of `recordings.doubt`
     letters = [plain(turn.text) for turn in transcript.turns]
     whole = sum(map(len, letters))
     if not whole:

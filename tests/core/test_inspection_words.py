@@ -123,6 +123,7 @@ def test_what_was_not_said_in_its_place_was_not_said() -> None:
         (said(), "empty_transcript"),
         (said(GREETED, LONG, language="en"), "other_language"),
         (said(GREETED, LONG, grammar=("是", "不是")), "closed_grammar"),
+        (replace(said(GREETED, LONG, BYE), doubts=("loops", "too_fast")), "doubtful_loops"),
         (said(("agent", 1.0, "嗯")), "doubtful_sparse"),
         (said(*[("agent", float(n), "你好吗今天天气") for n in range(40)], LONG), "doubtful_loop"),
         (said(("agent", 1.0, "".join(map(chr, range(0x4E00, 0x4E00 + 400))))), "doubtful_dense"),
