@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 50
 RETRY_S = 5.0
 """How soon a store that is away is asked again."""
+RECORD_S = 1.0
+"""And a call whose recording is there before the end of its record is."""
 
 
 @dataclass
@@ -148,7 +150,7 @@ class Inspector:
         row = one.recording
         record = await self._store.read(get_call, row.call)
         if record is not None and record.ended_at is None:
-            asyncio.get_running_loop().call_later(RETRY_S, self.ready)  # its record is on its way to the store
+            asyncio.get_running_loop().call_later(RECORD_S, self.ready)  # its record is on its way to the store
             return False
         try:
             transcript = await self._store.read(get_transcript, row.call)
