@@ -47,6 +47,11 @@ RETRY_S = 5.0
 """How soon a store that is away is asked again."""
 RECORD_S = 1.0
 """And a call whose recording is there before the end of its record is."""
+RECENT_S, ALL_EVERY_S = 6 * 3600.0, 3600.0
+"""Whoever is woken looks at calls that began so lately; at all that are to be judged once in a while: each recording wakes
+us, and a week of them is much to look through."""
+PAUSE_S = 0.5
+"""Between two looks: what came meanwhile is done in one."""
 
 
 @dataclass
@@ -101,7 +106,7 @@ class Inspector:
         self._process = InspectionProcess(plan.table)
         self._beginning: Operation[_Begun, None] = Operation("begin_inspection", _begin)
         self._saving: Operation[sql.InspectedCall, bool] = Operation("save_inspection", _save)
-        self._since = clock() - plan.look_back_s
+        self._since, self._all_at = clock() - plan.look_back_s, float("-inf")
         self.figures = InspectorFigures()
 
     def ready(self) -> None:
@@ -110,7 +115,7 @@ class Inspector:
 
     def look_back(self, since: float) -> None:
         """Recordings begun at `since` or later are to be judged by the rules of today too."""
-        self._since = min(self._since, since)
+        self._since, self._all_at = min(self._since, since), float("-inf")
         self.ready()
 
     async def run(self) -> None:
@@ -124,22 +129,36 @@ class Inspector:
                     if not begun:
                         await self._store.submit(self._beginning, _Begun(self._plan, self._clock()))
                         begun = True
-                    await self.inspect_waiting()
+                    await self._look()
                 except StoreError as error:
                     log.warning("inspection waits for the store: %s", error, extra={"action": "inspection.waits"})
                     await asyncio.sleep(RETRY_S)
                     continue
                 self._over()
+                await asyncio.sleep(PAUSE_S)
                 await self._news.wait()
         finally:
             stop_listening()
             await self._process.stop()
 
-    async def inspect_waiting(self) -> int:
-        """Inspect everything that waits now; how many there were. Raises `StoreError`."""
+    async def _look(self) -> None:
+        now, since = self._clock(), self._since
+        if now < self._all_at:
+            await self.inspect_waiting(max(since, now - RECENT_S))
+            return
+        await self.inspect_waiting()
+        if since == self._since:  # nobody has asked for more meanwhile
+            self._all_at = now + ALL_EVERY_S
+
+    async def inspect_waiting(self, since: float | None = None) -> int:
+        """Inspect what waits now of calls begun at `since` or later (None: all that are to be judged).
+
+        How many there were. Raises `StoreError`.
+        """
+        since = self._since if since is None else since
         after, done = (0.0, ""), 0
         while True:
-            waiting = await self._store.read(sql.waiting, self._plan.rules.version, self._since, AT_ONCE, after)
+            waiting = await self._store.read(sql.waiting, self._plan.rules.version, since, AT_ONCE, after)
             for one in waiting:
                 after = (one.recording.started_at, one.recording.call)
                 done += await self._inspect(one)
