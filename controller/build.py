@@ -52,6 +52,7 @@ from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
 from controller.ticket_office import HotlineOffice
 from controller.tokens import ACCESS, AccessFile, Holders
+from controller.transcript_desk import HotlineTranscripts
 from controller.transcripts import SPOOLABLE
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
@@ -223,6 +224,8 @@ class Hotline:
         tickets = HotlineDesk(records, settings.tickets, plan.agents, self.clock, files)
         if left := await asyncio.to_thread(files.left):
             self._run(tickets.settle_files(left))
+        words = HotlineTranscripts(store, settings.tickets, self.clock)
+        records.on_transcript = words.saved
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -235,6 +238,7 @@ class Hotline:
             public=queries,
             office=HotlineOffice(records, peers, self.clock),
             reminders=reminded,
+            words=words,
             clock=self.clock,
             own_sounds=own_sounds,
         )
@@ -316,6 +320,7 @@ class Hotline:
         desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
         knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
         self._run(knowledge.keep())
+        self._run(words.keep())
         searching = settings.raw.knowledge
         app = pages.create_app(
             backend,

@@ -48,8 +48,8 @@ RETRY_S = 5.0
 RECORD_S = 1.0
 """And a call whose recording is there before the end of its record is."""
 RECENT_S, ALL_EVERY_S = 6 * 3600.0, 3600.0
-"""Whoever is woken looks at calls that began so lately; at all that are to be judged once in a while: each recording wakes
-us, and a week of them is much to look through."""
+"""Whoever is woken looks at calls that began so lately; at all that are to be judged once in a while: each recording
+wakes us, and a week of them is much to look through."""
 PAUSE_S = 0.5
 """Between two looks: what came meanwhile is done in one."""
 

@@ -130,7 +130,7 @@ def filled(path: str) -> str:
         "queue": "general",
         "number": "2026112200001",
     }
-    values |= {"place": "1", "move": "close" if path.startswith("/api/inspection/") else "submit"}
+    values |= {"place": "1", "n": "0", "move": "close" if path.startswith("/api/inspection/") else "submit"}
     values["id"] = next((id for begin, id in IDS.items() if path.startswith(begin)), "x1")
     return re.sub(r"{([a-z_]+)}", lambda found: values.get(found[1], "x1"), path)
 
