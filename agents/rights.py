@@ -134,3 +134,41 @@ def refusal(actor: Actor | None, action: Action, queues: Collection[QueueId] | N
     if queues is None or EVERY_QUEUE in actor.queues or needed is None:
         return ""
     return "" if any(queue in actor.queues for queue in queues) else "not_your_queue"
+
+
+class Inspecting(enum.Enum):
+    """What may be done in quality inspection (质检)."""
+
+    SEE_ALL = "see_all"  #: results and scores of every agent
+    SEE_OWN = "see_own"  #: those of one's own calls
+    SCORE = "score"
+    APPEAL = "appeal"  #: against the score of one's own call
+    JUDGE = "judge"  #: uphold or change a score; nobody his own (`recordings/inspection/review.py`)
+    CLOSE = "close"
+    COACH = "coach"  #: write a coaching note (辅导记录)
+    PLAN = "plan"  #: draw samples
+    CARDS = "cards"  #: write score cards
+    RECOMPUTE = "recompute"  #: have calls inspected again by the rules of today
+
+
+_JUDGES, _HEADS, _SEE = ("inspector", "supervisor", "admin"), ("supervisor", "admin"), ("leader",)
+
+INSPECTION: Mapping[Inspecting, frozenset[str]] = {
+    Inspecting.SEE_ALL: frozenset((*_JUDGES, *_SEE)),
+    Inspecting.SEE_OWN: frozenset({"agent"}),
+    Inspecting.SCORE: frozenset(_JUDGES),
+    Inspecting.APPEAL: frozenset({"agent"}),
+    Inspecting.JUDGE: frozenset(_JUDGES),
+    Inspecting.CLOSE: frozenset(_JUDGES),
+    Inspecting.COACH: frozenset(_JUDGES),
+    Inspecting.PLAN: frozenset(_HEADS),
+    Inspecting.CARDS: frozenset(_HEADS),
+    Inspecting.RECOMPUTE: frozenset(_HEADS),
+}
+"""The one table of quality inspection: which roles of access tokens (`tickets.moves.Role`) may do it; every other may
+nothing."""
+
+
+def inspects(role: str, act: Inspecting) -> bool:
+    """Whether somebody of this role may do it."""
+    return role in INSPECTION[act]

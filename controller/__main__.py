@@ -141,7 +141,7 @@ def parser() -> argparse.ArgumentParser:
         "name",
         choices=(
             *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
-            *("deadlines", "knowledge", "repeats", "speech", "tickets", "transcripts"),
+            *("deadlines", "knowledge", "repeats", "speech", "tickets", "transcripts", "inspection"),
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")

@@ -31,6 +31,7 @@ from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
 from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
+from controller.inspection_desk import HotlineInspections
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, latest_ended, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
@@ -288,6 +289,8 @@ class Hotline:
         if held:
             engine.post(NoticesRestored(held, registered, self.clock()))
 
+        inspections = HotlineInspections.of(settings, store, self.clock)
+        self._run(inspections.run())
         # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed. What waits
         # for its transcript then stands in the store.
         self._run(transcripts.run())
@@ -329,6 +332,7 @@ class Hotline:
             geo=open311_of(settings.raw.open311),
             proxies=settings.raw.web.proxies,
             knowledge_desk=knowledge,
+            inspection_desk=inspections,
             transcript_jobs_desk=speech.desk(transcripts),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
+from controller.config_inspection import InspectionSection
 from controller.config_speech import SpeechSection
 from tickets.campaign import USUAL
 from tickets.follow_up import FollowUpRules
@@ -615,3 +616,4 @@ class HotlineFile(Section):
     citizens: CitizensSection = Field(default_factory=CitizensSection)
     organisations: list[OrganisationSection] = Field(default_factory=list)
     exchange: ExchangeSection = Field(default_factory=ExchangeSection)
+    inspection: InspectionSection = Field(default_factory=InspectionSection)

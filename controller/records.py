@@ -146,8 +146,8 @@ class Operations:
 
         self.save_callback = Operation("save_callback", save_callback, TypeAdapter(CallbackRequest), posts=True)
         self.save_campaign = Operation("save_campaign", campaign_rows.save_rest, TypeAdapter(CampaignRest))
-        self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow))
-        self.save_transcript = Operation("save_transcript", transcript_rows.save, TypeAdapter(Heard))
+        self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow), posts=True)
+        self.save_transcript = Operation("save_transcript", transcript_rows.save, TypeAdapter(Heard), posts=True)
         self.score_ticket = Operation("score_ticket", _score_ticket, TypeAdapter(_Score))
         self.append_audit = Operation("append_audit", audit_rows.append, TypeAdapter(AuditEntry))
         self.save_overrides = Operation("save_overrides", override_rows.save, TypeAdapter(SaveOverrides))

@@ -117,7 +117,7 @@ def _ask_all(connection: Connection, wanted: _All) -> int:
 
 
 SEAL = Operation("seal_recording", _seal, TypeAdapter(Sealed), posts=True)
-WRITE = Operation("write_transcript", _write, TypeAdapter(Heard))
+WRITE = Operation("write_transcript", _write, TypeAdapter(Heard), posts=True)
 _DIED: Operation[_Died, bool] = Operation("transcript_worker_died", _died)
 _FAILED: Operation[_Failed, None] = Operation("transcript_failed", _failed)
 _REFUSE: Operation[_Unheard, int] = Operation("transcripts_unheard", _refuse)

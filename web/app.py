@@ -29,6 +29,7 @@ from web import (
     campaign,
     exchange,
     follow_ups,
+    inspections,
     knowledge,
     knowledge_page,
     live,
@@ -55,6 +56,7 @@ from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, 
 from web.backend import Backend
 from web.described import described
 from web.errors import Handler, errors_middleware
+from web.inspection_desk import InspectionDesk
 from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
 from web.rate import RateLimit, RateRules
@@ -203,6 +205,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/knowledge", knowledge_page.show_page, Access.OPEN),
         ("PUT", "/api/exchange/files/{digest:[0-9a-f]{64}}", exchange.take_piece, Access.KEY),  # so is this
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
+        *((*row, Access.TICKETS) for row in inspections.ROUTES),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
 
@@ -258,6 +261,7 @@ def create_app(
     proxies: Collection[str] = (),
     knowledge_desk: KnowledgeBackend | None = None,
     public_rate: RateRules | None = None,
+    inspection_desk: InspectionDesk | None = None,
     transcript_jobs_desk: TranscriptJobsDesk | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
@@ -272,6 +276,7 @@ def create_app(
     app[CLOCK] = clock
     app[PROXIES] = frozenset(proxies)
     app[KNOWLEDGE] = knowledge_desk
+    app[inspections.INSPECTIONS] = inspection_desk
     app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)
