@@ -34,6 +34,7 @@ from controller.journal import JournalWriter
 from controller.journal_file import fresher, latest_ended, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
+from controller.live_part import LivePart
 from controller.open311 import open311_of
 from controller.own_sounds import FOLDER as OWN_SOUNDS
 from controller.own_sounds import OwnSounds
@@ -236,7 +237,21 @@ class Hotline:
             clock=self.clock,
             own_sounds=own_sounds,
         )
-        engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
+        words = LivePart(
+            settings,
+            self.var,
+            switchboard.house,
+            perform=exchange.door.perform,
+            post=lambda event: engine.post(event),
+            clock=self.clock,
+            metrics=metrics,
+        )
+
+        def stepped(event: Event) -> None:
+            backend.stepped(event)
+            words.stepped(event)
+
+        engine = Engine(switchboard, journal, performer.perform, self.clock, stepped)
         performer.post = engine.post
 
         def from_exchange(event: Event) -> None:
@@ -286,6 +301,7 @@ class Hotline:
         # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed and
         # transcribed, and only then the recogniser goes.
         self._run(self._transcriber(performer))
+        self._run(words.run())
         self._stack.push_async_callback(performer.close, DRAIN_S)
         self._run(engine.run())
         self._run(reminders.run())
@@ -312,6 +328,7 @@ class Hotline:
         desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
         knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
         self._run(knowledge.keep())
+        await words.suggest_with(knowledge.search)
         searching = settings.raw.knowledge
         app = pages.create_app(
             backend,
@@ -323,6 +340,7 @@ class Hotline:
             geo=open311_of(settings.raw.open311),
             proxies=settings.raw.web.proxies,
             knowledge_desk=knowledge,
+            live_words_desk=words if words.on else None,
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s
             ),

@@ -20,6 +20,7 @@ from agents.rights import ADMIN, EVERY_QUEUE, SYSTEM, Actor, Right
 from agents.roster import AgentProfile
 from controller.config_callback import dial_fault
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
+from controller.config_live import live_fault
 from controller.config_mend import Mended
 from controller.config_sections import HotlineFile, HotlineSection, NumberSection, QueueSection, ReasonSection
 from controller.config_tickets import ticket_policy
@@ -371,6 +372,8 @@ class PlanReader:
         model = self.raw.speech.model
         if self.raw.speech.transcribe and model is not None and not (self.file.parent / model).is_dir():
             self.wrong(("speech", "model"), f"{self.file.parent / model} is no folder")
+        if fault := live_fault(self.raw.speech.live, transcribe=self.raw.speech.transcribe):
+            self.wrong(("speech", "live", "cores"), fault)
 
     def _callers(self, queues: Mapping[QueueId, QueuePlan]) -> Iterator[Listed]:
         """The entries of the caller list; those whose last day is over stay, and count no more."""

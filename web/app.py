@@ -32,6 +32,7 @@ from web import (
     knowledge,
     knowledge_page,
     live,
+    live_words,
     notices,
     open311,
     openapi,
@@ -55,6 +56,7 @@ from web.described import described
 from web.errors import Handler, errors_middleware
 from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
+from web.live_words_desk import LiveWordsDesk
 from web.rate import RateLimit, RateRules
 from web.shape import answer
 from web.wire import Runner
@@ -140,6 +142,8 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", f"{_CALL}/why", calls.show_why, Access.TOKEN),
         ("GET", f"{_CALL}/recording", recordings.show_recording, Access.TOKEN),
         ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
+        ("GET", f"{_CALL}/words", live_words.show_words, Access.TALK),
+        ("GET", f"{_CALL}/words/live", live_words.show_live_words, Access.TALK),
         ("GET", f"{_TICKET}/recording", recordings.show_ticket_recording, Access.TICKETS),
         ("GET", f"{_TICKET}/transcript", recordings.show_ticket_transcript, Access.TICKETS),
         ("GET", "/api/classes", registers.list_classes, Access.TICKETS),
@@ -244,6 +248,7 @@ def create_app(
     geo: Open311 | None = None,
     proxies: Collection[str] = (),
     knowledge_desk: KnowledgeBackend | None = None,
+    live_words_desk: LiveWordsDesk | None = None,
     public_rate: RateRules | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
@@ -258,6 +263,7 @@ def create_app(
     app[CLOCK] = clock
     app[PROXIES] = frozenset(proxies)
     app[KNOWLEDGE] = knowledge_desk
+    app[live_words.LIVE_WORDS] = live_words_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()

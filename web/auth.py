@@ -34,6 +34,7 @@ class Access(enum.Enum):
     VIEW = "view"  #: the figures without caller data: see `ViewFrom`
     SUPERVISOR = "supervisor"  #: a supervisor's token, or the API token
     TICKETS = "tickets"  #: an access token of somebody who works on tickets, or the API token
+    TALK = "talk"  #: a supervisor's token, an access token, or the API token: whose talk it is, the handler asks
     TOKEN = "token"  # noqa: S105  #: the API token, always
 
 
@@ -73,7 +74,7 @@ class Guard:
         if access in (Access.OPEN, Access.KEY) or actor == ADMIN:
             return actor
         if holder is not None:
-            if access not in (Access.TICKETS, Access.VIEW):
+            if access not in (Access.TICKETS, Access.VIEW, Access.TALK):
                 raise ApiError(403, "not_allowed")
             return None
         if actor is not None:
@@ -159,7 +160,8 @@ class NoHolders:
 HOLDERS: web.AppKey[Holders] = web.AppKey("holders", Holders)
 
 HOLDER: web.RequestKey[TicketActor] = web.RequestKey("holder", TicketActor)
-"""Who acts on tickets, by his access token; the administrator for the API token."""
+"""Who acts on tickets, by his access token; the administrator for the API token. Behind `Access.TALK` it is his only
+where `ACTOR` is None."""
 
 ACTOR: web.RequestKey[ActorId | None] = web.RequestKey("actor", object)  # type: ignore[arg-type]
 """Who asks, by his token; None for somebody without one."""
