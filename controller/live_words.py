@@ -374,9 +374,11 @@ class LiveWords:
             self._flush(sink)
 
     def _flush(self, sink: _Sink) -> None:
-        if sink.batch and sink.stream is not None:
-            batch, sink.batch = bytes(sink.batch), bytearray()
-            sink.worker.feed(sink.stream, batch)
+        """Give on what has gathered, in pieces: of a heap that comes late the part for which there is room is heard."""
+        batch, sink.batch = bytes(sink.batch), bytearray()
+        for place in range(0, len(batch), 2 * BATCH):
+            if sink.stream is not None:
+                sink.worker.feed(sink.stream, batch[place : place + 2 * BATCH])
 
     def over(self, sink: _Sink) -> None:
         """The leg's connection is gone by itself: with the leg, or because Asterisk has ended it."""

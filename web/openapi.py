@@ -147,6 +147,7 @@ _SECURITY: Mapping[Access, list[dict[str, list[str]]]] = {
     Access.VIEW: [{"bearer": []}, {}],
     Access.SUPERVISOR: [{"bearer": []}],
     Access.TICKETS: [{"bearer": []}],
+    Access.TALK: [{"bearer": []}],
     Access.TOKEN: [{"bearer": []}],
 }
 
