@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from controller.config_base import Section
 from recordings.budget import Cores
+from tickets.classes import ClassTree
+from tickets.likely import SAMPLE, load_cues
 
 AFTER_CORES = 1.0
 """What the recogniser of finished recordings uses: one process, one thread."""
@@ -23,6 +26,7 @@ class LiveSection(Section):
     suggest: bool = True  # entries of the knowledge base, and the likely type, from the words so far
     suggest_every_s: Annotated[float, Field(ge=0.2, le=60)] = 2.0  # at most so often for one call
     suggest_most: Annotated[int, Field(ge=1, le=10)] = 3
+    cues: str | None = None  # file of words that point at types and classes; default: `tickets/likely.toml`
 
 
 def cores_of(live: LiveSection) -> Cores:
@@ -30,12 +34,22 @@ def cores_of(live: LiveSection) -> Cores:
     return Cores(live.cores + AFTER_CORES, live.cores)
 
 
-def live_fault(live: LiveSection, *, transcribe: bool) -> str:
-    """Why words could never come while people talk, though cores were given; empty where nothing is wrong."""
-    if live.cores <= 0:
-        return ""
-    if not transcribe:
-        return "needs [speech] transcribe = true: live words are replaced by the transcript after the call"
-    if live.call_cores > live.cores:
-        return f"is less than call_cores ({live.call_cores:g}): there is never room for one call"
-    return ""
+def cues_file(live: LiveSection, folder: Path) -> Path:
+    """Where the words that point at types and classes stand; `folder`: of the configuration file."""
+    return SAMPLE if live.cues is None else folder / live.cues
+
+
+def live_fault(live: LiveSection, folder: Path, *, transcribe: bool) -> tuple[str, str]:
+    """What is wrong with which option; two empty texts where nothing is. Reads the file of `cues`."""
+    if live.cues is not None:
+        try:
+            load_cues(ClassTree(), folder / live.cues)
+        except OSError as error:
+            return "cues", f"{folder / live.cues} cannot be read: {error.strerror}"
+        except ValueError as error:
+            return "cues", f"{folder / live.cues} is wrong: {error}"
+    if live.cores > 0 and not transcribe:
+        return "cores", "needs [speech] transcribe = true: live words are replaced by the transcript after the call"
+    if 0 < live.cores < live.call_cores:
+        return "cores", f"is less than call_cores ({live.call_cores:g}): there is never room for one call"
+    return "", ""

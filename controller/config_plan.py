@@ -372,8 +372,9 @@ class PlanReader:
         model = self.raw.speech.model
         if self.raw.speech.transcribe and model is not None and not (self.file.parent / model).is_dir():
             self.wrong(("speech", "model"), f"{self.file.parent / model} is no folder")
-        if fault := live_fault(self.raw.speech.live, transcribe=self.raw.speech.transcribe):
-            self.wrong(("speech", "live", "cores"), fault)
+        option, fault = live_fault(self.raw.speech.live, self.file.parent, transcribe=self.raw.speech.transcribe)
+        if fault:
+            self.wrong(("speech", "live", option), fault)
 
     def _callers(self, queues: Mapping[QueueId, QueuePlan]) -> Iterator[Listed]:
         """The entries of the caller list; those whose last day is over stay, and count no more."""

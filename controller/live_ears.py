@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
@@ -23,6 +24,10 @@ NAME_S = 2.0
 
 STRANGERS = 64
 """Connections without a name at once; one more is cut off before it has said anything."""
+
+
+LATE = 1000
+"""So many UUIDs are remembered for which nobody waits any more: who still comes for them is late, and no stranger."""
 
 
 class Ear(Protocol):
@@ -43,6 +48,7 @@ class Ears:
     def __init__(self) -> None:
         self._server: asyncio.Server | None = None
         self._expected: dict[UUID, Callable[[Connection], Ear]] = {}
+        self._late: deque[UUID] = deque(maxlen=LATE)
         self._nameless: set[Connection] = set()
         self._open: set[Connection] = set()
         self.port = 0
@@ -72,7 +78,12 @@ class Ears:
 
     def forget(self, sink: UUID) -> None:
         """Nobody waits for `sink` any more."""
-        self._expected.pop(sink, None)
+        if self._expected.pop(sink, None) is not None:
+            self._late.append(sink)
+
+    def was_expected(self, sink: UUID) -> bool:
+        """Whether somebody waited for `sink` a while ago, and nobody has come."""
+        return sink in self._late
 
     # ---------------------------------------------------------------- called by the connections
 
@@ -148,7 +159,9 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._ear = self._ears.named(self, sink)
-        if self._ear is None:
+        if self._ear is None and self._ears.was_expected(sink):
+            self.cut()  # the talk was over before Asterisk had brought its sound
+        elif self._ear is None:
             self._refuse("nobody waits for this UUID")
 
     def _refuse(self, why: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from controller.config import Settings
-from controller.config_live import cores_of
+from controller.config_live import cores_of, cues_file
 from controller.house import House
 from controller.live_suggest import Suggester
 from controller.live_words import LiveRules, LiveWords
@@ -119,7 +119,7 @@ class LivePart:
         if not self.on or not live.suggest:
             return
         try:
-            cues = await asyncio.to_thread(load_cues, tree)
+            cues = await asyncio.to_thread(load_cues, tree, cues_file(live, self._settings.file.parent))
         except (ValueError, OSError) as error:
             log.error("no suggestions: %s", error, extra={"action": "live.no_cues"})
             return

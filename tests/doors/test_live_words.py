@@ -394,6 +394,17 @@ async def test_strangers_are_cut_off(stage: Stage) -> None:
     await stage.until(lambda: stage.view().turns)
 
 
+async def test_sound_that_comes_after_the_talk_is_cut_off_and_is_no_stranger(stage: Stage) -> None:
+    stage.answers = False
+    live = stage.call()
+    stage.ends(live)
+    for hear in stage.hears:
+        line = await Line(hear).connect()
+        stage.every.append(line)
+        await line.cut.wait()
+    assert stage.words.reading().strangers == 0
+
+
 async def test_of_a_call_that_was_never_talked_nothing_is_kept(stage: Stage) -> None:
     live = stage.call(recorded=False)
     stage.ends(live)
