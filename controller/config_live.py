@@ -12,9 +12,6 @@ from recordings.budget import Cores
 from tickets.classes import ClassTree
 from tickets.likely import SAMPLE, load_cues
 
-AFTER_CORES = 1.0
-"""What the recogniser of finished recordings uses: one process, one thread."""
-
 
 class LiveSection(Section):
     """[speech.live]: off unless it is given cores. See `controller.live_words.LiveRules`."""
@@ -29,9 +26,9 @@ class LiveSection(Section):
     cues: str | None = None  # file of words that point at types and classes; default: `tickets/likely.toml`
 
 
-def cores_of(live: LiveSection) -> Cores:
-    """The budget: the live share, and beside it what transcripts after the call use."""
-    return Cores(live.cores + AFTER_CORES, live.cores)
+def cores_of(live: LiveSection, after: float) -> Cores:
+    """The budget: the live share, and beside it `after` cores that transcripts after the call use."""
+    return Cores(live.cores + after, live.cores)
 
 
 def cues_file(live: LiveSection, folder: Path) -> Path:

@@ -11,7 +11,7 @@ from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
 from controller.config_base import Section as Section
-from controller.config_live import LiveSection
+from controller.config_speech import SpeechSection
 from tickets.campaign import USUAL
 from tickets.follow_up import FollowUpRules
 from tickets.query_guard import QueryRules
@@ -381,17 +381,6 @@ class DatabaseSection(Section):
     url: str | None = None
 
 
-class SpeechSection(Section):
-    """[speech]: transcripts after the call, by Vosk."""
-
-    transcribe: bool = True
-    model: str | None = None  # folder of a Vosk model; default: one fetched by `hotline model fetch`
-    language: Literal["zh", "en"] = "zh"
-    grammar: list[str] = Field(default_factory=list)  # closed vocabulary; empty = open
-    package_model: bool = False  # fall back to a model that a Python package carries (the demo's)
-    live: LiveSection = Field(default_factory=LiveSection)
-
-
 class AmountSection(Section):
     """A span of time, in exactly one of these units; see `tickets.deadlines.Unit`."""
 
@@ -446,6 +435,7 @@ class TicketsSection(Section):
     working_hours: list[Annotated[str, Field(pattern=WORK_SPAN)]] = Field(
         default_factory=lambda: ["08:30-12:00", "13:30-18:00"], min_length=1
     )
+    dispatch_hours: Annotated[float, Field(ge=0, le=1000)] = 24.0  # by the clock; 0 = no limit
     sign_working_hours: Annotated[float, Field(gt=0, le=1000)] = 4.0
     close_working_days: dict[str, Annotated[int, Field(ge=1, le=365)]] = Field(default_factory=lambda: {"inquiry": 3})
     close_other_working_days: Annotated[int, Field(ge=1, le=365)] = 5

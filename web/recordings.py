@@ -42,11 +42,11 @@ async def show_ticket_recording(request: web.Request) -> web.StreamResponse:
 
     Supervisor, inspector and leader of the hotline whose ticket it is. As `GET /api/calls/{call}/recording`.
     """
-    call, viewer = await _call_of(request)
+    call, viewer = await call_of(request)
     return await _sound(request, call, ActorId(viewer.id), viewer.role.value)
 
 
-async def _call_of(request: web.Request) -> tuple[CallId, Actor]:
+async def call_of(request: web.Request) -> tuple[CallId, Actor]:
     """The call of the path's ticket, and who asks. ApiError 403, NotFound."""
     ticket, viewer = await seen(request), request[HOLDER]
     if not hears(ticket, viewer, request.app[BACKEND].desk.policy):
@@ -74,7 +74,7 @@ async def show_transcript(request: web.Request) -> web.Response:
 @described(gives=dict[str, Any])
 async def show_ticket_transcript(request: web.Request) -> web.Response:
     """GET /api/tickets/{number}/transcript: what was said in the ticket's call, for those who may hear it."""
-    call, viewer = await _call_of(request)
+    call, viewer = await call_of(request)
     return await _words(request, call, ActorId(viewer.id), viewer.role.value)
 
 

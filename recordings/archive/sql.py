@@ -27,6 +27,7 @@ from sqlalchemy import (
 from pbx.ids import CallId
 from recordings.archive.archive import Archived
 from recordings.archive.form import Form
+from recordings.jobs_sql import jobs, waits
 from recordings.sql import RecordingRow, metadata, recordings, transcripts
 
 archived = Table(
@@ -115,13 +116,17 @@ def get_archived(connection: Connection, call: CallId) -> Archived | None:
 
 
 def not_archived(connection: Connection, limit: int, after: tuple[float, str] = (0.0, "")) -> list[RecordingRow]:
-    """Finished recordings that are not in the archive, oldest first, behind the one that began then with that call."""
+    """Finished recordings that are not in the archive, oldest first, behind the one that began then with that call.
+
+    One that waits for its transcript stays where a recogniser can read it.
+    """
     begun, call = after
     query = (
         select(recordings)
         .outerjoin(archived, archived.c.call == recordings.c.call)
         .where(
             archived.c.call.is_(None),
+            ~waits(recordings.c.call),
             (recordings.c.started_at > begun) | ((recordings.c.started_at == begun) & (recordings.c.call > call)),
         )
         .order_by(recordings.c.started_at, recordings.c.call)
@@ -181,7 +186,7 @@ def record_erasure(connection: Connection, erasure: Erasure) -> None:
 
     May be done again: the second time finds nothing to do.
     """
-    for table in (archived, transcripts, recordings):
+    for table in (archived, jobs, transcripts, recordings):
         connection.execute(delete(table).where(table.c.call == erasure.call))
     there = connection.execute(select(erasures.c.call).where(erasures.c.call == erasure.call)).first()
     if there is None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordings.budget import CoreBudget, Cores, Use, who_gives_way
+from recordings.budget import AfterShare, CoreBudget, Cores, Use, who_gives_way
 from recordings.live import GAP_S, LONGEST_FILL_S, LiveTurns, TimeLine, differences
 from recordings.transcript import SPEAKERS, Speaker, Word, merge, turns_of
 
@@ -144,6 +144,22 @@ def test_transcripts_borrow_the_live_share_and_are_not_cut_off() -> None:
     assert not budget.take(Use.AFTER, "b", 1.0), "live words go first where both want the core"
     assert budget.take(Use.LIVE, "call", 0.4), "who has a claim keeps it"
     assert budget.used(Use.LIVE) == 0.4
+
+
+def test_the_pool_after_the_call_gets_whole_cores_of_the_same_budget() -> None:
+    budget = CoreBudget(Cores(2.5, 1.5))
+    share = AfterShare(budget)
+    assert share.free() == 2
+    assert budget.take(Use.LIVE, "call", 1.2)
+    assert share.free() == 1, "its own"
+    assert share.take()
+    assert not share.take()
+    assert not budget.take(Use.LIVE, "another", 0.4)
+    budget.give_back(Use.LIVE, "call")
+    assert share.take(), "and the live one while nobody needs it"
+    share.give_back()
+    share.give_back()
+    assert budget.used() == 0
 
 
 def test_a_budget_with_which_transcripts_would_never_come_is_refused() -> None:
