@@ -1,13 +1,11 @@
 """``hotline bench live_words``: does a call notice that others are heard while they talk?
 
 Two hotlines side by side on this machine, each with a controller and an Asterisk of its own: one hears nobody (A), one
-hears live words (B) with open vocabulary, so that the recogniser really works. In each the same talks go on all the
-time, Chinese speech in both directions; meanwhile calls come one after the other, in turns A-B-A-B, and it is measured
-how long the exchange takes from the agent's 200 OK to both in one bridge, and how late his first word is at the
-caller's ear. Then the same in B with its recogniser stopped (SIGSTOP), which is overload without end: its calls must
-give way; and with it killed.
-
-Told besides: how long after a portion of speech its first partial words come, and what the talks cost.
+hears live words (B) with open vocabulary, so that the recogniser really works. In each the same talk goes on all the
+time, Chinese speech, first one then the other; meanwhile calls come one after the other, in turns A-B-A-B, and it is
+measured how long the exchange takes from the agent's 200 OK to both in one bridge, and how late his first word is at
+the caller's ear. Then the same in B with its recogniser stopped (SIGSTOP), which is overload without end: its calls
+must give way; and with it killed.
 """
 
 from __future__ import annotations
@@ -199,4 +197,9 @@ def run(json_path: Path | None = None, quick: bool = False) -> int:
                 f"{bridge['p95'] * 1e3:.1f} ms; first packet to the caller's ear p50 {ear['p50'] * 1e3:.1f}, p95 "
                 f"{ear['p95'] * 1e3:.1f} ms; {one['failed']} failed"
             )
+    heard = report.details["metrics"]["live"]
+    console.print(
+        f"while it was measured: {heard['calls_begun_total']:.0f} calls heard, {heard['gave_way_total']:.0f} gave way, "
+        f"{heard['dropped_seconds_total']:.1f} s of sound dropped; load {load()[0]}"
+    )
     return status
