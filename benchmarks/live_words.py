@@ -1,7 +1,7 @@
 """``hotline bench live_words``: does a call notice that others are heard while they talk?
 
 Two hotlines side by side on this machine, each with a controller and an Asterisk of its own: one hears nobody (A), one
-hears live words (B) with open vocabulary, so that the recogniser really works. In each the same talk goes on all the
+hears live words (B), of a closed list, so that it keeps up beside other work too. In each the same talk goes on all the
 time, Chinese speech, first one then the other; meanwhile calls come one after the other, in turns A-B-A-B, and it is
 measured how long the exchange takes from the agent's 200 OK to both in one bridge, and how late his first word is at
 the caller's ear. Then the same in B with its recogniser stopped (SIGSTOP), which is overload without end: its calls
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -27,10 +28,11 @@ from benchmarks.join import Desk, Joins, _join
 from benchmarks.live import CONFIGURATION, DIRECT, BridgeWatch, cpu_seconds, facts, load, spread, stage
 from benchmarks.report import Report
 from controller.debian import PrepareError
+from controller.demo.run import GRAMMAR
 from controller.demo.stage import Stage, StageError
 from controller.softphone import CallFailed, RegistrationFailed
 from pbx.ami_link import AmiError
-from recordings.models import FoundModel, find_model
+from recordings.models import find_model
 
 ROUNDS, CALLS, TALKS = 3, 20, 1
 """Blocks of each side, calls in each, and talks that go on meanwhile. Of a core's two calls the other one is left to
@@ -40,13 +42,15 @@ SPEECH = Path(__file__).resolve().parents[1] / "controller/demo/audio/zh"
 _METRIC = re.compile(r"^hotline_live_words_(\w+) ([0-9.e+-]+)$", re.MULTILINE)
 
 
-def configured(folder: Path, model: FoundModel, cores: float) -> Path:
-    """The configuration of one side: the model by its path, so that everything may be said."""
+def configured(folder: Path, cores: float) -> Path:
+    """The configuration of one side, with the model that a package brings."""
     text = CONFIGURATION.read_text("utf-8")
     text = re.sub(r"^\[speech\][^\[]*", "", text, flags=re.MULTILINE)
     file = folder / f"live-{cores:g}.toml"
     file.write_text(
-        f'{text}\n[speech]\ntranscribe = true\nmodel = "{model.path}"\n\n[speech.live]\ncores = {cores:.1f}\n', "utf-8"
+        f"{text}\n[speech]\ntranscribe = true\npackage_model = true\ngrammar = {json.dumps(GRAMMAR)}\n\n"
+        f"[speech.live]\ncores = {cores:.1f}\n",
+        "utf-8",
     )
     return file
 
@@ -125,7 +129,7 @@ async def _run(rounds: int, calls: int, console: Console) -> Report:
         watches: dict[str, BridgeWatch] = {}
         for side, cores in (("off", 0.0), ("live", 1.0)):
             one = made[side] = await stack.enter_async_context(
-                stage(f"live-words-{side}", console, configuration=configured(folder, model, cores))
+                stage(f"live-words-{side}", console, configuration=configured(folder, cores))
             )
             await one.ready(*one.phones)
             desks[side], watches[side] = Desk(list(one.phones.values()), None), BridgeWatch()

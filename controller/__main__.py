@@ -141,7 +141,7 @@ def parser() -> argparse.ArgumentParser:
         "name",
         choices=(
             *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
-            *("deadlines", "knowledge", "live_words", "repeats", "suggest", "tickets"),
+            *("deadlines", "knowledge", "live_words", "repeats", "suggest", "tickets", "transcripts"),
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")

@@ -52,6 +52,7 @@ from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
 from controller.ticket_office import HotlineOffice
 from controller.tokens import ACCESS, AccessFile, Holders
+from controller.transcript_desk import HotlineTranscripts
 from controller.transcripts import SPOOLABLE
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
@@ -193,7 +194,7 @@ class Hotline:
             timezone=plan.timezone,
             clock=self.clock,
         )
-        words = LivePart(
+        live_words = LivePart(
             settings,
             self.var,
             switchboard.house,
@@ -203,7 +204,7 @@ class Hotline:
             metrics=metrics,
         )
         speech = SpeechPart(settings, self.var, data / "recordings", store, records, self.clock)
-        transcripts = await speech.open(metrics, AfterShare(words.budget))
+        transcripts = await speech.open(metrics, AfterShare(live_words.budget))
         performer.sealed = transcripts.sealed
         ours = self.asterisk.exchange
         sounds = ours.settings.instance / "data/sounds" if ours is not None else None
@@ -233,6 +234,8 @@ class Hotline:
         tickets = HotlineDesk(records, settings.tickets, plan.agents, self.clock, files)
         if left := await asyncio.to_thread(files.left):
             self._run(tickets.settle_files(left))
+        words = HotlineTranscripts(store, settings.tickets, self.clock)
+        records.on_transcript = words.saved
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -245,13 +248,14 @@ class Hotline:
             public=queries,
             office=HotlineOffice(records, peers, self.clock),
             reminders=reminded,
+            words=words,
             clock=self.clock,
             own_sounds=own_sounds,
         )
 
         def stepped(event: Event) -> None:
             backend.stepped(event)
-            words.stepped(event)
+            live_words.stepped(event)
 
         engine = Engine(switchboard, journal, performer.perform, self.clock, stepped)
         performer.post = engine.post
@@ -303,7 +307,7 @@ class Hotline:
         # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed. What waits
         # for its transcript then stands in the store.
         self._run(transcripts.run())
-        self._run(words.run())
+        self._run(live_words.run())
         self._stack.push_async_callback(performer.close, DRAIN_S)
         self._run(engine.run())
         self._run(reminders.run())
@@ -330,7 +334,8 @@ class Hotline:
         desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
         knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
         self._run(knowledge.keep())
-        await words.suggest_with(knowledge.search)
+        await live_words.suggest_with(knowledge.search)
+        self._run(words.keep())
         searching = settings.raw.knowledge
         app = pages.create_app(
             backend,
@@ -342,7 +347,7 @@ class Hotline:
             geo=open311_of(settings.raw.open311),
             proxies=settings.raw.web.proxies,
             knowledge_desk=knowledge,
-            live_words_desk=words if words.on else None,
+            live_words_desk=live_words if live_words.on else None,
             transcript_jobs_desk=speech.desk(transcripts),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s

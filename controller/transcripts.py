@@ -18,9 +18,11 @@ from sqlalchemy import Connection
 
 import recordings.sql as recording_rows
 import tickets.sql as ticket_rows
+from controller import transcript_rows
 from controller.database import StoreError
 from controller.records import Records
 from controller.spool import Operation
+from controller.transcript_rows import Heard
 from controller.writer import Store
 from pbx.call import CallRecord
 from pbx.ids import CallId
@@ -30,7 +32,6 @@ from recordings.pool import RecogniserPool
 from recordings.recogniser import RecogniserError
 from recordings.sql import RecordingRow
 from recordings.transcriber import ModelFailed, RecogniserStopped, RecogniserTimeout, WorkerDied
-from recordings.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +50,6 @@ class Sealed:
 
     recording: RecordingRow
     job: Job | None
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A call's transcript."""
-
-    call: CallId
-    transcript: Transcript
-    made_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +87,7 @@ def _seal(connection: Connection, sealed: Sealed) -> None:
 
 
 def _write(connection: Connection, heard: Heard) -> None:
-    recording_rows.save_transcript(connection, heard.call, heard.transcript, heard.made_at)
-    ticket_rows.link_transcript(connection, heard.call)
+    transcript_rows.save(connection, heard)
     rows.job_done(connection, heard.call, heard.made_at)
 
 
@@ -337,6 +328,7 @@ class Transcripts:
             await self._give_up(job, Cause.DAMAGED)
             return
         await self._store.submit(WRITE, Heard(job.call, transcript, self._clock()))
+        self._records.on_transcript(job.call)
         self.figures.done += 1
 
     async def _give_up(self, job: Job, cause: Cause) -> None:

@@ -49,6 +49,7 @@ from web import (
     ticket_query,
     tickets,
     transcript_jobs,
+    transcripts,
     voice_messages,
 )
 from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, ViewFrom, auth_middleware
@@ -67,6 +68,7 @@ _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
 _AGENT = "/api/agents/{agent:[A-Za-z0-9][A-Za-z0-9_-]{0,31}}"
 _QUEUE = "/api/queues/{queue:[a-z0-9][a-z0-9-]{0,31}}"
 _INCIDENT = "/api/incidents/{id:i[0-9]{1,20}}"
+_TURN = "{n:[0-9]{1,6}}"
 _TICKET = "/api/tickets/{number:[0-9]{1,32}}"
 
 POLICY = (
@@ -143,15 +145,18 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", _CALL, calls.show_call, Access.TOKEN),
         ("GET", f"{_CALL}/why", calls.show_why, Access.TOKEN),
         ("GET", f"{_CALL}/recording", recordings.show_recording, Access.TOKEN),
-        ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
         ("GET", f"{_CALL}/words", live_words.show_words, Access.TALK),
         ("GET", f"{_CALL}/words/live", live_words.show_live_words, Access.TALK),
+        ("GET", f"{_CALL}/transcript", transcripts.show_transcript, Access.TICKETS),
+        ("GET", f"{_CALL}/transcript/turns/{_TURN}", transcripts.show_turn, Access.TICKETS),
+        ("PUT", f"{_CALL}/transcript/turns/{_TURN}", transcripts.correct_turn, Access.TICKETS),
+        ("GET", "/api/transcripts", transcripts.search_transcripts, Access.TICKETS),
+        ("GET", f"{_TICKET}/recording", recordings.show_ticket_recording, Access.TICKETS),
+        ("GET", f"{_TICKET}/transcript", transcripts.show_ticket_transcript, Access.TICKETS),
         ("POST", f"{_CALL}/transcript", transcript_jobs.make_again, Access.TOKEN),
         ("GET", f"{_CALL}/transcript-state", transcript_jobs.show_state, Access.TOKEN),
         ("GET", "/api/transcript-jobs", transcript_jobs.show_line, Access.TOKEN),
         ("POST", "/api/transcript-jobs/again", transcript_jobs.make_all_again, Access.TOKEN),
-        ("GET", f"{_TICKET}/recording", recordings.show_ticket_recording, Access.TICKETS),
-        ("GET", f"{_TICKET}/transcript", recordings.show_ticket_transcript, Access.TICKETS),
         ("POST", f"{_TICKET}/transcript", transcript_jobs.make_ticket_again, Access.TICKETS),
         ("GET", f"{_TICKET}/transcript-state", transcript_jobs.show_ticket_state, Access.TICKETS),
         ("GET", "/api/classes", registers.list_classes, Access.TICKETS),

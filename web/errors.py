@@ -301,10 +301,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "unknown_language": ("不支持此语言", "entries are written in zh or en"),
     "unknown_format": ("只支持 CSV 或 XLSX 文件", "the file must be CSV or XLSX"),
     "knowledge_not_now": ("当前状态下不允许此操作", "the version's state does not allow this"),
-    "knowledge_incomplete": (
-        "送审前须填写问题、答复、责任单位和来源",
-        "it needs question, answer, unit and source",
-    ),
+    "knowledge_incomplete": ("送审前须填写问题、答复、责任单位和来源", "it needs question, answer, unit and source"),
     "knowledge_conflict": ("内容已被他人更新, 请核对最新内容 (见 present)", "it was changed meanwhile; see present"),
     "task_not_now": ("当前状态下不允许此操作", "the question's state does not allow this"),
     "not_all_yours": (
@@ -334,6 +331,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "stands_twice": ("编号重复", "stands twice in the file"),
     "not_a_day": ("须为日期 (如 2026-11-22)", "must be a day, such as 2026-11-22"),
     "too_many_requests": ("请求过于频繁, 请稍后再试", "too many requests; try again later"),
+    "unknown_turn": ("没有此句", "the transcript has no such turn"),
+    "turn_conflict": ("此句已被他人更正, 请核对最新内容 (见 present)", "it was corrected meanwhile; see present"),
+    "masked_changed": ("隐去的内容 (星号) 须原样保留", "the stars that hide something must stay as they are"),
     "nothing_to_change": ("没有要修改的内容", "nothing to change was given"),
 }
 """What people read, by code.

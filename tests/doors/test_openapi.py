@@ -124,7 +124,7 @@ def filled(path: str) -> str:
         "queue": "general",
         "number": "2026112200001",
     }
-    values |= {"place": "1", "move": "submit"}
+    values |= {"place": "1", "move": "submit", "n": "0"}
     values["id"] = next((id for begin, id in IDS.items() if path.startswith(begin)), "x1")
     return re.sub(r"{([a-z_]+)}", lambda found: values.get(found[1], "x1"), path)
 
