@@ -3,21 +3,25 @@ events.
 
 A supervisor needs the right to listen in the call's queue (`agents/rights.py`), an agent must be in the talk himself.
 Whoever reads another's call is written into the audit trail before he gets the first word; the requests of one reader
-within ten minutes are one line. When the transcript after the call is there, it takes the place of the live words.
+within ten minutes are one line. Personal data are hidden from whoever may not read them. When the transcript after the
+call is there, it takes the place of the live words.
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
-from agents.rights import Action
+from agents.rights import Action, role_may
 from agents.rights import refusal as right_refusal
 from pbx.ids import ActorId, CallId
 from pbx.supervision import AuditEntry
 from recordings.live import LiveTurn
+from recordings.personal_data import digit_spans, find, find_in, masked, spans_by_turn
+from recordings.transcript import Turn
 from tickets.moves import ADMIN as TICKET_ADMIN
 from tickets.moves import Role
 from web.auth import ACTOR, HOLDER
@@ -109,11 +113,37 @@ async def _present(request: web.Request, desk: LiveWordsDesk, call: CallId) -> W
 
 
 async def _transcribed(request: web.Request, call: CallId) -> bool:
+    """Whether the transcript after the call is there."""
     try:
         await request.app[BACKEND].words.transcript(call, TICKET_ADMIN)
     except NotFound:
         return False
     return True
+
+
+def _sees_personal(request: web.Request) -> bool:
+    """Whether numbers are shown to the reader: to the agent in his own talk, who hears them, and by right."""
+    by, holder = request[ACTOR], request[HOLDER]
+    if by is not None:
+        return not right_refusal(request.app[BACKEND].actor(by), Action.READ_PERSONAL)
+    return holder.role in (Role.AGENT, Role.ADMIN) or role_may(holder.role.value, Action.READ_PERSONAL)
+
+
+def hidden(view: WordsView) -> WordsView:
+    """The words with stars for personal data, and for every three digits or more: of a number that is being said nobody
+    knows yet what it will be."""
+    turns = [Turn(one.speaker, one.start_s, one.end_s, one.text) for one in view.turns]
+    found = spans_by_turn(find(turns))
+
+    def stars(text: str, place: int | None = None) -> str:
+        spans = found.get(place, ()) if place is not None else spans_by_turn(find_in(text)).get(0, ())
+        return masked(text, [*spans, *digit_spans(text)])
+
+    return replace(
+        view,
+        turns=tuple(replace(one, text=stars(one.text, place)) for place, one in enumerate(view.turns)),
+        now=tuple(replace(one, text=stars(one.text)) for one in view.now),
+    )
 
 
 @described(gives=WORDS)
@@ -124,7 +154,8 @@ async def show_words(request: web.Request) -> web.Response:
     """
     call = CallId(request.match_info["call"])
     desk = await _reader(request, call)
-    return answer(shown(await _present(request, desk, call)))
+    view = await _present(request, desk, call)
+    return answer(shown(view if _sees_personal(request) else hidden(view)))
 
 
 @described(media=("text/event-stream",))
@@ -135,7 +166,7 @@ async def show_live_words(request: web.Request) -> web.StreamResponse:
     """
     call, rules = CallId(request.match_info["call"]), request.app[BROADCASTER].rules
     desk = await _reader(request, call)
-    holder = request[HOLDER] if request[ACTOR] is None else None
+    holder, personal = request[HOLDER] if request[ACTOR] is None else None, _sees_personal(request)
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
     )
@@ -156,7 +187,8 @@ async def show_live_words(request: web.Request) -> web.StreamResponse:
             if view.version != version:
                 version = view.version
                 async with asyncio.timeout(rules.patience_s):
-                    text = f"id: {version}\nevent: words\ndata: {dumps(shown(view))}\n\n"
+                    told = shown(view if personal else hidden(view))
+                    text = f"id: {version}\nevent: words\ndata: {dumps(told)}\n\n"
                     await response.write(text.encode())
                 if view.state == "over":
                     break

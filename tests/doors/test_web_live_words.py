@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agents.rights import Actor, Right
+from agents.rights import Action, Actor, Right, role_may
 from pbx.ids import ActorId, AgentId, CallId, QueueId
 from recordings.live import LiveTurn
 from recordings.transcript import Transcript
@@ -193,6 +193,30 @@ async def test_the_transcript_takes_their_place(hotline: Site, desk: Desk) -> No
     status, answer = await hotline.json("GET", PATH)
     assert (status, answer["state"], answer["turns"]) == (200, "replaced", [])
     assert (await hotline.json("GET", PATH))[0] == 404
+
+
+async def test_numbers_are_shown_to_the_calls_agent_and_by_right_only(hotline: Site, desk: Desk) -> None:
+    """Also of a number that is being said: nobody knows yet what it will be."""
+    told = "我的电话是一三八零零一三八零零零"
+    now = (Speaking("citizen", "", "身份证三二零"), Speaking("agent", "1001", "二十元"))
+    desk.now = replace(VIEW, turns=(LiveTurn("citizen", "", 1.0, 4.0, told),), now=now)
+    seen = {}
+    for who, headers in {
+        "agent": bearer(Role.AGENT, "1001"),
+        "supervisor": bearer(Role.SUPERVISOR, "s1"),
+        "wang": {"Authorization": f"Bearer {WANG}"},
+        "admin": {"Authorization": f"Bearer {TOKEN}"},
+    }.items():
+        async with hotline.session.get(hotline.url(PATH), headers=headers) as answer:
+            found = await answer.json()
+            seen[who] = [found["turns"][0]["text"], *(one["text"] for one in found["now"])]
+    whole, stars = [told, "身份证三二零", "二十元"], ["我的电话是" + "*" * 11, "身份证***", "二十元"]
+    assert seen["agent"] == seen["admin"] == whole
+    assert seen["wang"] == stars
+    assert seen["supervisor"] == (whole if role_may("supervisor", Action.READ_PERSONAL) else stars)
+    desk.now = replace(desk.now, state="over")
+    async with hotline.session.get(hotline.url(f"{PATH}/live"), headers={"Authorization": f"Bearer {WANG}"}) as answer:
+        assert "一三八" not in await answer.text()
 
 
 # ---------------------------------------------------------------- the stream
