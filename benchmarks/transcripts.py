@@ -5,7 +5,7 @@ telephone number in it. Transcripts are made of a stock of 2 000 talks, and each
 there are words that every call has, some that one in two hundred has, and some that only one has. They are put in as
 they lie on disk, not through a recogniser.
 
-Searches: the newest 20 calls with their turns, spans and seconds, through the store's readers, as over HTTP; by somebody
+Searches: the newest 20 calls with their turns, spans and seconds, through the store's readers, as over HTTP; by one
 without the right to personal data, so that hiding is part of it. A figure is the slowest search's p95.
 """
 

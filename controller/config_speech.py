@@ -16,10 +16,10 @@ from recordings.transcriber import WorkerLimits
 
 log = logging.getLogger(__name__)
 
-LANGUAGES = ("zh", "en")
-"""What callers can choose."""
-
 Language = Literal["zh", "en"]
+
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+"""What callers can choose."""
 
 
 class _Section(BaseModel):

@@ -102,17 +102,15 @@ class HotlineTranscripts:
         while True:
             try:
                 indexed = await self._store.read(transcript_rows.keys_for, call)
-            except StoreError:
-                raise
-            except Exception as error:  # of this one; the others have theirs
+                if indexed is None or await self._store.submit(self._index, indexed):
+                    return indexed is not None
+                # Somebody has corrected it meanwhile.
+            except Exception as error:
+                if isinstance(error, StoreError) and error.code != "failed":
+                    raise  # an outage; everything else is of this one, and the others have theirs
                 log.error("call %s: its transcript has no words: %s", call, type(error).__name__,
                           extra={"action": "transcript.words_failed"})  # fmt: skip
                 return False
-            if indexed is None:
-                return False
-            if await self._store.submit(self._index, indexed):
-                return True
-            # Somebody has corrected it meanwhile.
 
     # ---------------------------------------------------------------- looking
 
@@ -181,8 +179,10 @@ class HotlineTranscripts:
             await from_store(self._store.submit(self._correct, wish))
         except TurnChanged:
             raise TurnConflict(await self.turn(call, n, viewer)) from None
-        self.saved(call)
-        await from_store(self.index_one(call))
+        try:
+            await self.index_one(call)
+        except StoreError:
+            self.saved(call)  # it is written; it will be found a little later
         return await self.turn(call, n, viewer)
 
 

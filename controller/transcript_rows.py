@@ -73,7 +73,7 @@ def save(connection: Connection, heard: Heard) -> None:
     else:
         base = version + 1
     recording_rows.save_transcript(connection, heard.call, heard.transcript, heard.made_at, base)
-    if version is not None and base != before.base:
+    if before is not None and base != before.base:
         rows.make_stale(connection, heard.call)
     ticket_rows.link_transcript(connection, heard.call)
 

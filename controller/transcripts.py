@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -174,6 +175,10 @@ class Transcripts:
         self._news = asyncio.Event()
         self._works: dict[CallId, asyncio.Task[None]] = {}
         self._count_at = 0.0
+        self.fetch: Callable[[CallId, Path], Awaitable[bool]] = _nowhere
+        """Writes the WAV of a recording that has left this disk to a place; False = there is none. OSError = later."""
+        self.on_ended: Callable[[], None] = lambda: None
+        """Called when a job has ended: its recording may go into the archive."""
         self.figures = TranscriptFigures()
 
     # ---------------------------------------------------------------- what is to be made
@@ -225,6 +230,10 @@ class Transcripts:
     async def counts(self) -> JobCounts:
         """How many wait and were given up. Raises `StoreError`."""
         return await self._store.read(rows.count_jobs)
+
+    def look(self) -> None:
+        """There may be room again, as when who shares the cores has given some back; never waits."""
+        self._news.set()
 
     @property
     def on(self) -> bool:
@@ -301,6 +310,9 @@ class Transcripts:
         except StoreError as error:  # it waits in the store as before
             log.warning("call %s: no transcript yet: %s", job.call, error.code, extra={"action": "transcript.store"})
             await asyncio.sleep(self._retry_s)
+        except OSError as error:
+            log.warning("call %s: no transcript yet: %s", job.call, error, extra={"action": "transcript.fetch"})
+            await asyncio.sleep(self._retry_s)
         except Exception:  # a fault of ours: not again and again
             log.exception("call %s: no transcript", job.call, extra={"action": "transcript.fault"})
             await asyncio.sleep(self._retry_s)
@@ -311,9 +323,17 @@ class Transcripts:
     async def _made(self, pool: RecogniserPool, job: Job) -> None:
         row = await self._records.recording(job.call)
         wav = None if row is None else self._root / row.path
-        if wav is None or not await asyncio.to_thread(wav.is_file):
-            await self._give_up(job, Cause.GONE)
+        if wav is not None and await asyncio.to_thread(wav.is_file):
+            await self._hear(pool, job, wav)
             return
+        with tempfile.TemporaryDirectory(prefix="transcript-") as folder:
+            copy = Path(folder, f"{job.call}.wav")
+            if wav is not None and await self.fetch(job.call, copy):
+                await self._hear(pool, job, copy)
+            else:
+                await self._give_up(job, Cause.GONE)
+
+    async def _hear(self, pool: RecogniserPool, job: Job, wav: Path) -> None:
         try:
             transcript = await pool.transcribe(job.language, wav, job.talks)
         except (RecogniserStopped, ModelFailed):
@@ -330,6 +350,7 @@ class Transcripts:
         await self._store.submit(WRITE, Heard(job.call, transcript, self._clock()))
         self._records.on_transcript(job.call)
         self.figures.done += 1
+        self.on_ended()
 
     async def _give_up(self, job: Job, cause: Cause) -> None:
         await self._store.submit(_FAILED, _Failed(job.call, cause, self._clock()))
@@ -337,5 +358,10 @@ class Transcripts:
 
     def _told(self, job: Job, cause: Cause) -> None:
         self.figures.failed[cause] += 1
+        self.on_ended()
         told = rows.CAUSES[cause][1]
         log.error("call %s: no transcript: %s", job.call, told, extra={"action": "transcript_failed"})
+
+
+async def _nowhere(call: CallId, to: Path) -> bool:
+    return False

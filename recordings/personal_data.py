@@ -86,7 +86,7 @@ _ONE = "!"
 _WORDS = frozenset(_DIGITS) | frozenset("要妖腰个")
 """Digits that are words: who hears them has been told them digit by digit."""
 
-_BETWEEN = frozenset("-－‐‑‒–—−·・、，。()（）" + "嗯啊呃额哦噢欸诶哎对是吧好的呢")
+_BETWEEN = frozenset("-－‐‑‒–—−·・、，。()（）" + "嗯啊呃额哦噢欸诶哎对是吧好的呢然后那就再")
 """What stands between the parts of one number: punctuation, and what people say while they read it out."""
 
 _SKIP = "\u200b"
@@ -308,6 +308,8 @@ class _Stream:
     def _within(self, digits: Sequence[_Digit]) -> list[Found]:
         """Numbers within what was said in one breath: 一三八…一三八… (said twice)."""
         text, found, at = "".join(digit.sign for digit in digits), [], 0
+        if 13 <= len(text) <= 15 and text[:2] == "20" and _born(text):
+            return []  # a ticket's number, of a year that looks like the beginning of a mobile one
         while at + 11 <= len(text):
             size = 0
             if _is_id_card(text[at : at + 18], spoken=False):

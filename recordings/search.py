@@ -155,8 +155,8 @@ def hits(shown: Read, wanted: Wanted) -> list[tuple[ReadTurn, tuple[tuple[int, i
     """The turns in which any word stands, with where; empty unless the call has every one of them."""
     values: dict[str, list[tuple[int, int, int]]] = {}
     if wanted.personal:
-        for one in shown.found:
-            values.setdefault(normalised(one.value), []).extend((p.turn, p.start, p.end) for p in one.parts)
+        for piece in shown.found:
+            values.setdefault(normalised(piece.value), []).extend((p.turn, p.start, p.end) for p in piece.parts)
     patterns = [_pattern(word) for word in wanted.words]
     seen = [False] * len(patterns)
     found: list[tuple[ReadTurn, tuple[tuple[int, int], ...]]] = []

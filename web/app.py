@@ -160,7 +160,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/classes", registers.list_classes, Access.TICKETS),
         ("GET", "/api/organisations", registers.list_organisations, Access.TICKETS),
         ("GET", "/api/tickets", tickets.list_tickets, Access.TICKETS),
-        ("POST", "/api/tickets", tickets.take_ticket, Access.TICKETS),
+        ("POST", "/api/tickets", tickets.take_ticket, Access.INTAKE),
         ("GET", "/api/tickets/export", ticket_files.export_tickets, Access.TICKETS),
         ("POST", "/api/tickets/import", ticket_files.import_tickets, Access.TICKETS),
         ("GET", "/api/reports/tickets", ticket_files.month_report, Access.TICKETS),

@@ -27,7 +27,7 @@ SPOKEN = ("零一二三四五六七八九", "零幺两三四五六七八九", "�
 WRITTEN = ("0123456789", "０１２３４５６７８９", "٠١٢٣٤٥٦٧٨٩")
 GLUE = ("", " ", "-", "，", "\u200b", "、嗯", "  ", "。")
 
-mobiles = st.from_regex(r"\A1[3-9][0-9]{9}\Z")
+mobiles = st.integers(13 * 10**9, 20 * 10**9 - 1).map(str)
 days = st.dates(date(1930, 1, 1), date(2026, 11, 22))
 regions = st.sampled_from(["110101", "320705", "440300", "650100", "510107"])
 
@@ -47,8 +47,9 @@ def bank_cards(draw: st.DrawFn) -> str:
     return first + last
 
 
-fixed = st.tuples(st.sampled_from(["010", "021", "025"]), st.from_regex(r"\A[2-8][0-9]{7}\Z")) | st.tuples(
-    st.sampled_from(["0518", "0371", "0755", "0898"]), st.from_regex(r"\A[2-8][0-9]{6,7}\Z")
+fixed = st.tuples(st.sampled_from(["010", "021", "025"]), st.integers(2 * 10**7, 9 * 10**7 - 1).map(str)) | st.tuples(
+    st.sampled_from(["0518", "0371", "0755", "0898"]),
+    (st.integers(2 * 10**7, 9 * 10**7 - 1) | st.integers(2 * 10**6, 9 * 10**6 - 1)).map(str),
 )
 
 
@@ -120,6 +121,7 @@ def test_a_fixed_number_has_its_area_code(parts: tuple[str, str], how: str, glue
         ("家里电话八五八二三四五六", "85823456"),
         ("座机是 8582345", "8582345"),
         ("要三八四个零一二三四", "13800001234"),
+        ("就是幺三八嗯零零零零然后一二三四", "13800001234"),
         ("+86 138 0000 1234", "13800001234"),
         ("一三八零零零零一二三四一三八零零零零一二三四", "13800001234"),
         ("苏G12345", "苏G12345"),
@@ -138,7 +140,7 @@ def test_other_ways_to_say_it(text: str, value: str) -> None:
 NUMBERS = st.one_of(
     st.builds(
         lambda day, n: f"工单{day:%Y%m%d}{n:05d}",
-        st.dates(date(2020, 1, 1), date(2099, 12, 31)),
+        st.dates(date(2010, 1, 1), date(2099, 12, 31)),
         st.integers(1, 9999999),
     ),
     st.sampled_from(
@@ -162,7 +164,7 @@ def test_what_a_hotline_says_all_day_is_none(text: str) -> None:
     assert find_in(text) == [], text
 
 
-@given(st.builds(lambda day, n: f"{day:%Y%m%d}{n:05d}", st.dates(date(2020, 1, 1), date(2099, 12, 31)),
+@given(st.builds(lambda day, n: f"{day:%Y%m%d}{n:05d}", st.dates(date(2010, 1, 1), date(2099, 12, 31)),
                  st.integers(1, 9999999)), st.sampled_from(SPOKEN[:2]))  # fmt: skip
 def test_a_ticket_number_that_is_read_out_is_none(number: str, how: str) -> None:
     assert find_in(f"您的工单号是{said(number, how, '', 99)}") == []
