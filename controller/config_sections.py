@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
+from controller.config_base import Section as Section
 from controller.config_inspection import InspectionSection
 from controller.config_speech import SpeechSection
 from tickets.campaign import USUAL
@@ -24,12 +25,6 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 SPAN = r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d)$"
 WORK_SPAN = r"^([01]\d|2[0-3]):[0-5]\d-((([01]\d|2[0-3]):[0-5]\d)|24:00)$"
-
-
-class Section(BaseModel):
-    """A part of the file: nothing unknown in it, no value guessed from another type, never changed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class HotlineSection(Section):

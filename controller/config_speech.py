@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from controller.config_base import Section
+from controller.config_live import LiveSection, live_fault
 from recordings.models import FoundModel, ModelError, find_model, whisper_model
 from recordings.pool import PoolRules
 from recordings.recogniser import NICENESS, VOSK, WHISPER
@@ -22,11 +24,7 @@ LANGUAGES: tuple[Language, ...] = ("zh", "en")
 """What callers can choose."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class ModelSection(_Section):
+class ModelSection(Section):
     """[[speech.models]]: the model for the calls of one language."""
 
     language: Language
@@ -37,7 +35,7 @@ class ModelSection(_Section):
     prompt: Annotated[str, Field(max_length=400)] = ""  # words that Whisper is to expect
 
 
-class SpeechSection(_Section):
+class SpeechSection(Section):
     """[speech]: transcripts after the call."""
 
     transcribe: bool = True
@@ -49,6 +47,7 @@ class SpeechSection(_Section):
     cores: Annotated[int, Field(ge=1, le=256)] = 1  # so many recordings at a time; each worker holds 0.5 GB
     idle_s: Annotated[float, Field(ge=0.1, le=86400)] = 300.0  # then a worker without work is freed
     niceness: Annotated[int, Field(ge=0, le=19)] = NICENESS
+    live: LiveSection = Field(default_factory=LiveSection)
 
     def rules(self) -> PoolRules:
         """For the pool."""
@@ -61,6 +60,9 @@ class SpeechSection(_Section):
 
 def speech_faults(speech: SpeechSection, folder: Path) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What cannot be meant, with its place. `folder`: the configuration file's."""
+    option, fault = live_fault(speech.live, folder, transcribe=speech.transcribe)
+    if fault:
+        yield ("speech", "live", option), fault
     if not speech.transcribe:
         return
     if speech.model is not None and not (folder / speech.model).is_dir():
