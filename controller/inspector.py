@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -35,7 +36,6 @@ from recordings.archive.shelf import ShelfError
 from recordings.inspection import review_sql, sql
 from recordings.inspection.findings import Inspection
 from recordings.inspection.process import InspectionFailed, InspectionProcess
-from recordings.sql import get_transcript
 
 if TYPE_CHECKING:
     from recordings.archive.archive import Archive, Archived
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AT_ONCE = 50
+COPY = ".inspection-"
+"""What the folders begin with in which recordings from the archive lie while they are looked at."""
 RETRY_S = 5.0
 """How soon a store that is away is asked again."""
 RECORD_S = 1.0
@@ -120,6 +122,7 @@ class Inspector:
 
     async def run(self) -> None:
         """Inspect until cancelled."""
+        await asyncio.to_thread(self._clear)
         stop_listening = self._store.listen(self.ready)
         begun = False
         try:
@@ -140,6 +143,11 @@ class Inspector:
         finally:
             stop_listening()
             await self._process.stop()
+
+    def _clear(self) -> None:
+        """Erase what a crash has left of recordings that were read from the archive: there they may be sealed."""
+        for folder in self._root.parent.glob(f"{COPY}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     async def _look(self) -> None:
         now, since = self._clock(), self._since
@@ -171,10 +179,7 @@ class Inspector:
         if record is not None and record.ended_at is None:
             asyncio.get_running_loop().call_later(RECORD_S, self.ready)  # its record is on its way to the store
             return False
-        try:
-            transcript = await self._store.read(get_transcript, row.call)
-        except ValueError:
-            transcript = None  # of a newer program
+        transcript = await self._store.read(sql.words_of, row.call) if one.words_at is not None else None
         talks, holds = spans_of(record, row.started_at) if record is not None else ((), ())
         version = self._plan.rules.version
         try:
@@ -210,7 +215,7 @@ class Inspector:
         if self._archive is None:
             raise _Later("it lies in an archive that is not configured")
         self._root.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - it is there, but for an empty hotline
-        with tempfile.TemporaryDirectory(prefix=".inspection-", dir=self._root.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=COPY, dir=self._root.parent) as folder:
             copy = Path(folder) / f"sound{there.form.suffix}"
             try:
                 await asyncio.to_thread(_fetch, self._archive, there, copy)

@@ -158,11 +158,12 @@ async def list_calls(request: web.Request) -> web.Response:
     return answer({"rules": desk(request).rules.version, "calls": list(found), "next": more})
 
 
-def _window(request: web.Request, *also: str) -> tuple[float, float]:
-    """The span that is asked about; a month where none is named."""
+def _window(request: web.Request, *also: str, month: bool = False) -> tuple[float, float]:
+    """The span that is asked about; a month where none is named, and not more where only a `month` can be had."""
     limits = request.app[LIMITS]
+    longest = limits.longest_window_s if month else limits.ticket_window_s
     window = read_window(
-        request, now=request.app[CLOCK](), usual_s=limits.longest_window_s, longest_s=limits.ticket_window_s, also=also
+        request, now=request.app[CLOCK](), usual_s=limits.longest_window_s, longest_s=longest, also=also
     )
     return window.since, window.until
 
@@ -204,10 +205,10 @@ _FORMAT = Choice(tuple(one.value for one in Format))
 async def show_results(request: web.Request) -> web.Response:
     """GET /api/inspection/results?since=&until=&by=agent|team|queue|day: rates, with their counts.
 
-    A rate's `judged` are the calls in which it could be judged at all; a name with ``?`` counts what was found by its
-    sound alone. Scores are those given in the span that count for the agent.
+    Of 31 days at most. A rate's `judged` are the calls in which it could be judged at all; a name with ``?`` counts
+    what was found by its sound alone. Scores are those given in the span that count for the agent.
     """
-    values, (since, until) = read_query(request), _window(request, "by", "agent")
+    values, (since, until) = read_query(request), _window(request, "by", "agent", month=True)
     by, agent = values.get("by", "agent"), _whose(request, values.get("agent", ""))
     lines = await desk(request).results(since, until, by, agent)
     told = {"rules": desk(request).rules.version, "by": by, "since": since, "until": until}
@@ -217,7 +218,7 @@ async def show_results(request: web.Request) -> web.Response:
 @described(query={**WINDOW, "by": _BY, "format": _FORMAT}, media=tuple(one.media for one in Format), refuses=(404,))
 async def export_results(request: web.Request) -> web.Response:
     """GET /api/inspection/results/export?since=&until=&by=&format=csv|xlsx: the same as a table."""
-    values, (since, until) = read_query(request), _window(request, "by", "format")
+    values, (since, until) = read_query(request), _window(request, "by", "format", month=True)
     _actor(request, Inspecting.SEE_ALL)
     format = Format(values.get("format", Format.EXCEL.value))
     lines = await desk(request).results(since, until, values.get("by", "agent"), "")

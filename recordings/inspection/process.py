@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from recordings.inspection.findings import Inspection
-from recordings.transcript import Transcript
 
 ROOT = Path(__file__).resolve().parents[2]
 LINE_LIMIT = 16 * 1024 * 1024
@@ -54,9 +53,12 @@ class InspectionProcess:
         duration_s: float,
         talks: tuple[tuple[float, float], ...],
         holds: tuple[tuple[float, float], ...],
-        transcript: Transcript | None,
+        transcript: str | None,
     ) -> Inspection:
-        """What is found; `sound` None: there is none any more. Raises `InspectionFailed`."""
+        """What is found; `sound` None: there is none any more. `transcript` as it is stored (`Transcript.to_json`).
+
+        Raises `InspectionFailed`.
+        """
         async with self._turn:
             if self._idle is not None:
                 self._idle.cancel()
@@ -66,7 +68,7 @@ class InspectionProcess:
                 "sound": str(sound) if sound is not None else None,
                 "talks": talks,
                 "holds": holds,
-                "transcript": transcript.to_json() if transcript is not None else None,
+                "transcript": transcript,
             }
             why = ""
             try:

@@ -89,6 +89,12 @@ def recording_there(connection: Connection, call: str) -> bool:
     return connection.execute(select(recordings.c.call).where(recordings.c.call == call)).first() is not None
 
 
+def words_of(connection: Connection, call: str) -> str | None:
+    """The call's transcript as it is stored: whoever inspects reads it."""
+    found = connection.execute(select(transcripts.c.body).where(transcripts.c.call == call)).scalar_one_or_none()
+    return str(found) if found is not None else None
+
+
 def forget_inspections(connection: Connection, rules: str, since: float, until: float) -> int:
     """Take away what these rules judged of recordings begun in [since, until), so that it is judged again; how many."""
     calls = select(inspections.c.call).where(

@@ -112,6 +112,9 @@ async def room(tmp_path: Path, store: Store, records: Records) -> Room:
 async def test_each_call_is_judged_by_its_sound_and_again_when_its_words_are_there(room: Room) -> None:
     """The whole way: sealed, inspected, transcribed, inspected again; the store wakes the inspector."""
     inspector = room.inspector()
+    left = room.root.parent / ".inspection-left"  # by a crash
+    left.mkdir()
+    (left / "sound.flac").write_bytes(b"voices")
     running = asyncio.create_task(inspector.run())
     try:
         await room.call("c-1")
@@ -135,6 +138,7 @@ async def test_each_call_is_judged_by_its_sound_and_again_when_its_words_are_the
         second = await room.found("c-1")
         assert second is not None
         assert second.found.words == "judged"
+        assert not left.exists()
         assert second.found.said == {"greeting": "said", "closing": "said"}
         assert second.found.said_type == "complaint"
         assert second.found.counts["promise"] >= 1
@@ -226,11 +230,11 @@ async def test_a_process_that_dies_is_started_again_and_a_file_that_kills_it_is_
         wav = tmp_path / "c.wav"
         wav.write_bytes(files.wav_header(len(data)) + data)
         spans = ((0.0, 20.0),)
-        first = await process.inspect(wav, 20.0, spans, (), SAID)
+        first = await process.inspect(wav, 20.0, spans, (), SAID.to_json())
         assert first.sound == "judged"
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
-        assert await process.inspect(wav, 20.0, spans, (), SAID) == first
+        assert await process.inspect(wav, 20.0, spans, (), SAID.to_json()) == first
         pipe = tmp_path / "never.flac"
         os.mkfifo(pipe)  # a file that gives nothing: the process hangs on it
         hung = asyncio.create_task(process.inspect(pipe, 20.0, spans, (), None))

@@ -103,6 +103,8 @@ async def test_from_results_to_a_changed_score(town: Town) -> None:
     assert lines[""]["rates"]["closing"]["rate"] == 1.0
     for by in ("agent", "queue", "day"):
         assert (await town.ask("leader", "GET", f"/results?by={by}"))[1]["lines"]
+    long = await town.ask("boss", "GET", "/results?since=0&until=100000000")
+    assert (long[0], long[1]["problems"][0]["code"]) == (400, "window_too_long")
     # lists and one call
     status, page = await town.ask("quality", "GET", "/calls?found=type-mismatch&limit=1")
     assert [one["call"] for one in page["calls"]] == ["c-1"]
