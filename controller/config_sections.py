@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
+from controller.config_archive import ArchiveSection, KeepSection
+from controller.config_section import Section
 from tickets.campaign import USUAL
 from tickets.follow_up import FollowUpRules
 from tickets.query_guard import QueryRules
@@ -22,12 +24,6 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 SPAN = r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d)$"
 WORK_SPAN = r"^([01]\d|2[0-3]):[0-5]\d-((([01]\d|2[0-3]):[0-5]\d)|24:00)$"
-
-
-class Section(BaseModel):
-    """A part of the file: nothing unknown in it, no value guessed from another type, never changed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class HotlineSection(Section):
@@ -224,6 +220,8 @@ class RecordingSection(Section):
     start: Literal["answer", "after_consent"] = "after_consent"
     keep_days: Annotated[int, Field(ge=1)] = 1095
     transcript_keep_days: Annotated[int, Field(ge=1)] = 1095
+    keep: list[KeepSection] = Field(default_factory=list)
+    archive: ArchiveSection | None = None
 
 
 class CallSection(Section):
