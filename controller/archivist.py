@@ -16,8 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection
 
@@ -42,6 +43,8 @@ if TYPE_CHECKING:  # its coder takes a while to load, and callers wait for a sta
     from recordings.archive.archive import Archive, Archived
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 AT_ONCE = 50
 """Recordings that are read from the store, or judged in one transaction, together."""
@@ -156,7 +159,7 @@ class Archivist:
 
     async def run(self) -> None:
         """Archive and erase until cancelled."""
-        pool = ThreadPoolExecutor(1, "archive", initializer=_give_way)
+        pool = ThreadPoolExecutor(1, "archive")
         try:
             async with asyncio.TaskGroup() as group:
                 if self._archive is not None:
@@ -169,7 +172,7 @@ class Archivist:
 
     async def _archive_all(self, archive: Archive, pool: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(pool, archive.clear)
+        await loop.run_in_executor(pool, _quietly, archive.clear)
         pause, swept = self._retry_s, False
         while True:
             self._news.clear()
@@ -212,7 +215,8 @@ class Archivist:
             return False  # erased since it was read
         try:
             wav = inside(self._root, row.path)
-            there = await asyncio.get_running_loop().run_in_executor(pool, archive.put, wav, PurePosixPath(row.path))
+            work = partial(archive.put, wav, PurePosixPath(row.path))
+            there = await asyncio.get_running_loop().run_in_executor(pool, _quietly, work)
         except (FormError, RecordingError, UnsafeKey) as error:
             self._damaged.add(row.call)
             self.figures.damaged = len(self._damaged)
@@ -288,7 +292,8 @@ class Archivist:
             return False
         try:
             if there is not None and self._archive is not None:
-                await asyncio.get_running_loop().run_in_executor(pool, self._archive.erase, there)
+                work = partial(self._archive.erase, there)
+                await asyncio.get_running_loop().run_in_executor(pool, _quietly, work)
             await asyncio.to_thread(erase_file, inside(self._root, row.path), self._root)
         except UnsafeKey:
             log.error("call %s: no file of ours", row.call, extra={"action": "erase.damaged"})
@@ -334,8 +339,13 @@ def _certificate(gone: rows.Erasure) -> AuditEntry:
     )
 
 
-def _give_way() -> None:
-    """The thread's calls come after everybody else's."""
+def _quietly(work: Callable[[], T]) -> T:
+    give_way()  # each time: a controller that has started sets the priority of every thread that it finds
+    return work()
+
+
+def give_way() -> None:
+    """This thread's work comes after everybody else's: calls need the cores."""
     with suppress(OSError):
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))

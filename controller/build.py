@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from controller.asterisk import ExchangeError
 from controller.backend import HotlineBackend
 from controller.build_exchange import DRAIN_S, ExchangePart
+from controller.build_recordings import recording_part
 from controller.campaign_runner import CampaignRunner
 from controller.config import Settings
 from controller.config_tickets import calendar_notes
@@ -221,13 +222,14 @@ class Hotline:
         tickets = HotlineDesk(records, settings.tickets, plan.agents, self.clock, files)
         if left := await asyncio.to_thread(files.left):
             self._run(tickets.settle_files(left))
+        kept = await recording_part(settings, store, performer, self.clock)
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
             performer=performer,
             tally=tally,
             door=exchange.door,
-            recordings=data / "recordings",
+            recordings=kept.desk,
             desk=tickets,
             events=events,
             public=queries,
@@ -298,6 +300,7 @@ class Hotline:
         performer.recover(lambda call: CallId(call) in live)
         # Not before: callers are served without it, and it makes only their estimates better.
         engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
+        self._run(kept.archivist.run())
         self._run(watch_loop(metrics))
         if plan.campaign.on:
             self._run(campaign.run())

@@ -95,6 +95,7 @@ class Performer:
         self._requests: dict[RequestId, asyncio.Future[Reply]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing = asyncio.Semaphore(FINISHING_AT_ONCE)
+        self._sealing: set[CallId] = set()  #: of which the recording is being sealed or transcribed
         self._scored: set[CallId] = set()
         self._unsaved: dict[CallId, CallRecord] = {}
         self._stored: dict[CallId, tuple[object, ...]] = {}  #: where each live call is, as the store was last told
@@ -105,6 +106,7 @@ class Performer:
         self.post: Callable[[Event], None] = lambda event: None
         self.look_up: Callable[[QueryTicket], Awaitable[TicketQueried]] = self._nobody_looks_up
         self.on_ended: Callable[[CallRecord], None] = lambda record: None
+        self.on_finished: Callable[[], None] = lambda: None  #: nobody is at work on one of the recordings any more
         self.unfinished = 0  #: recordings that could not be sealed; they are tried again at the next start
 
     # ---------------------------------------------------------------- commands
@@ -262,10 +264,24 @@ class Performer:
     async def _finish(self, command: FinishRecording) -> None:
         await self.seal(command.raw, command.call, command.started_at, command.talks)
 
+    def is_at_work_on(self, call: CallId) -> bool:
+        """Whether the call's recording is still being sealed or transcribed."""
+        return call in self._sealing
+
     async def seal(
         self, raw: str, call: CallId, started_at: float, talks: tuple[tuple[float, float], ...] | None
     ) -> None:
-        """Check, archive and transcribe one raw recording; `talks` None = it is not known when they talked."""
+        """Check, seal and transcribe one raw recording; `talks` None = it is not known when they talked."""
+        self._sealing.add(call)
+        try:
+            await self._seal(raw, call, started_at, talks)
+        finally:
+            self._sealing.discard(call)
+            self.on_finished()
+
+    async def _seal(
+        self, raw: str, call: CallId, started_at: float, talks: tuple[tuple[float, float], ...] | None
+    ) -> None:
         name = recording_path(call, datetime.fromtimestamp(started_at, UTC), self._zone)
         target = self._recordings / name
         async with self._finishing:

@@ -29,6 +29,7 @@ from web import (
     campaign,
     exchange,
     follow_ups,
+    holds,
     knowledge,
     knowledge_page,
     live,
@@ -64,6 +65,7 @@ _AGENT = "/api/agents/{agent:[A-Za-z0-9][A-Za-z0-9_-]{0,31}}"
 _QUEUE = "/api/queues/{queue:[a-z0-9][a-z0-9-]{0,31}}"
 _INCIDENT = "/api/incidents/{id:i[0-9]{1,20}}"
 _TICKET = "/api/tickets/{number:[0-9]{1,32}}"
+_HOLD = "holds/{hold:h-[0-9a-f]{16}}"
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -72,13 +74,17 @@ POLICY = (
 """Content-Security-Policy: only our own files, no inline script, nobody may frame the pages."""
 
 
-@described(gives={"ok": bool, "exchange": bool})
+@described(gives={"ok": bool, "exchange": bool, "archive": str})
 async def show_health(request: web.Request) -> web.Response:
     """GET /healthz: this process serves.
 
-    Whether the exchange is connected is told, and is no reason to kill it.
+    Whether the exchange is connected, and whether the archive of recordings answers (``off``, ``there``, ``away``), is
+    told, and is no reason to kill it.
     """
-    return answer({"ok": True, "exchange": request.app[BACKEND].overview().connected})
+    backend = request.app[BACKEND]
+    figures = backend.recordings.state()
+    archive = ("away" if figures["away"] else "there") if figures["on"] else "off"
+    return answer({"ok": True, "exchange": backend.overview().connected, "archive": archive})
 
 
 def _routes() -> list[tuple[str, str, Handler, Access]]:
@@ -139,8 +145,19 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", _CALL, calls.show_call, Access.TOKEN),
         ("GET", f"{_CALL}/why", calls.show_why, Access.TOKEN),
         ("GET", f"{_CALL}/recording", recordings.show_recording, Access.TOKEN),
+        ("GET", f"{_CALL}/peaks", recordings.show_peaks, Access.TOKEN),
+        ("GET", f"{_CALL}/export", recordings.export_recording, Access.TOKEN),
+        ("GET", f"{_CALL}/holds", holds.list_holds, Access.TOKEN),
+        ("POST", f"{_CALL}/holds", holds.place_hold, Access.TOKEN),
+        ("DELETE", f"{_CALL}/{_HOLD}", holds.end_hold, Access.TOKEN),
+        ("GET", "/api/recordings/holds", holds.list_all_holds, Access.TOKEN),
         ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
         ("GET", f"{_TICKET}/recording", recordings.show_ticket_recording, Access.TICKETS),
+        ("GET", f"{_TICKET}/peaks", recordings.show_ticket_peaks, Access.TICKETS),
+        ("GET", f"{_TICKET}/export", recordings.export_ticket_recording, Access.TICKETS),
+        ("GET", f"{_TICKET}/holds", holds.list_ticket_holds, Access.TICKETS),
+        ("POST", f"{_TICKET}/holds", holds.place_ticket_hold, Access.TICKETS),
+        ("DELETE", f"{_TICKET}/{_HOLD}", holds.end_ticket_hold, Access.TICKETS),
         ("GET", f"{_TICKET}/transcript", recordings.show_ticket_transcript, Access.TICKETS),
         ("GET", "/api/classes", registers.list_classes, Access.TICKETS),
         ("GET", "/api/organisations", registers.list_organisations, Access.TICKETS),

@@ -8,10 +8,8 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import pytest
 from sqlalchemy import Connection, select
 
@@ -21,17 +19,14 @@ from controller.audit_rows import read as read_audit
 from controller.records import Operations, Records
 from controller.spool import Operation
 from controller.writer import Store
-from pbx.commands import OpenTicket
-from pbx.ids import AgentId, CallId, TicketNumber
-from recordings import files
+from pbx.ids import CallId
 from recordings.archive import sql as rows
 from recordings.archive.archive import Archive
 from recordings.archive.form import Form
-from recordings.archive.keys import KeyRing, SealingKey
 from recordings.archive.shelf import FolderShelf, ShelfAway
-from recordings.keeping import DAY_S, KeepPolicy, KeepRule
+from recordings.keeping import DAY_S, KeepPolicy
 from recordings.sql import RecordingRow, due, get_recording, get_transcript
-from recordings.transcript import Transcript, Turn
+from tests.recording_room import NOW, RULES, Room
 from tests.ticket_story import POLICY as TICKETS
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput
@@ -39,49 +34,10 @@ from tickets.ticket import TicketChange
 
 pytestmark = pytest.mark.doors
 
-NOW = 1_795_310_400.0
-RULES = KeepPolicy(365, (KeepRule("complaints", frozenset({"complaint"}), 1825),))
-DESK = Actor("desk", Role.DISPATCHER)
-
 
 @pytest.fixture
 def operations() -> Operations:
     return Operations(TICKETS)
-
-
-class Room:
-    """Recordings on a disk, and in the store."""
-
-    def __init__(self, folder: Path, store: Store, records: Records) -> None:
-        self.root, self.store, self.records = folder / "recordings", store, records
-        self.shelf = FolderShelf(folder / "archive")
-        self.archive = Archive(self.shelf, Form.FLAC, KeyRing((SealingKey(bytes(32)),)), folder / "work")
-        self.now = NOW
-
-    def archivist(self, archive: Archive | None = None, **more: object) -> Archivist:
-        return Archivist(self.store, archive or self.archive, self.root, RULES, lambda: self.now, **more)  # type: ignore[arg-type]
-
-    async def record(self, call: str, age_days: float = 0.0) -> Path:
-        """A finished recording of one second with its transcript; it began so many days ago."""
-        began = NOW - age_days * DAY_S
-        day = datetime.fromtimestamp(began, UTC)
-        name = f"{day:%Y/%m/%d}/{call}.wav"
-        raw, wav = self.root.parent / "raw", self.root / name
-        raw.write_bytes(np.random.default_rng(1).integers(-9000, 9000, (8000, 2), dtype=np.int16).tobytes())
-        done = files.finish(raw, wav, started_at=day)
-        row = RecordingRow(CallId(call), name, began, done.duration_s, done.size_bytes, done.sha256)
-        await self.records.save_recording(row)
-        turn = Turn("citizen", 0.1, 0.9, "停水")
-        await self.records.save_transcript(CallId(call), Transcript((turn,), "zh", "vosk", None, 1.0), began)
-        return wav
-
-    async def ticket(self, call: str, age_days: float, type_: str) -> TicketNumber:
-        at = NOW - age_days * DAY_S
-        opening = OpenTicket(CallId(call), "13800001111", "12345", "zh", "general", AgentId("1001"), at)
-        number = await self.records.open_ticket(opening)
-        change = TicketChange(type=type_, title="停水", text="停水")
-        await self.records.change_ticket(number, change, Actor("1001", Role.AGENT), at=at)
-        return number
 
 
 @pytest.fixture
@@ -352,9 +308,9 @@ def test_the_thread_gives_way(tmp_path: Path) -> None:
     code = textwrap.dedent("""
         import os, threading
         from concurrent.futures import ThreadPoolExecutor
-        from controller.archivist import _give_way
-        with ThreadPoolExecutor(1, initializer=_give_way) as pool:
-            print(pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result())
+        from controller.archivist import _quietly
+        with ThreadPoolExecutor(1) as pool:
+            print(pool.submit(_quietly, lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result())
         print(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
     """)
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd())
