@@ -447,6 +447,7 @@ class TicketsSection(Section):
     working_hours: list[Annotated[str, Field(pattern=WORK_SPAN)]] = Field(
         default_factory=lambda: ["08:30-12:00", "13:30-18:00"], min_length=1
     )
+    dispatch_hours: Annotated[float, Field(ge=0, le=1000)] = 24.0  # by the clock; 0 = no limit
     sign_working_hours: Annotated[float, Field(gt=0, le=1000)] = 4.0
     close_working_days: dict[str, Annotated[int, Field(ge=1, le=365)]] = Field(default_factory=lambda: {"inquiry": 3})
     close_other_working_days: Annotated[int, Field(ge=1, le=365)] = 5

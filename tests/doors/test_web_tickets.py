@@ -319,6 +319,8 @@ async def test_a_description_of_ten_megabytes_is_refused_and_nothing_is_written(
         ({"title": "a\nb"}, 422, "title", "bad_title"),
         ({"text": "\ud83d"}, 400, "text", "bad_characters"),
         ({"event_at": "yesterday"}, 400, "event_at", "not_an_instant"),
+        ({"event_at": "0001-01-01T00:00:00+14:00"}, 400, "event_at", "not_an_instant"),
+        ({"event_at": "9999-12-31T23:59:59Z"}, 400, "event_at", "not_an_instant"),
         ({"anonymous": "yes"}, 400, "anonymous", "not_true_or_false"),
         ({"class_code": "a b"}, 422, "class_code", "bad_class_code"),
         ({"version": 1}, 400, "version", "unknown_field"),
