@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from controller.archivist import ArchiveFigures
 from controller.audit_rows import read as read_audit
 from controller.recording_desk import HotlineRecordings
 from controller.records import Operations, Records
+from controller.schema import upgrade
 from controller.ticket_desk import HotlineDesk
 from controller.writer import Store
 from pbx.commands import OpenTicket
@@ -47,7 +49,7 @@ POLICY = TicketPolicy(units=TREE.register(), organisations=TREE, classes=load_cl
 BOSS = Actor("cz-boss", Role.SUPERVISOR, "cz")
 OTHER = Actor("zj-quality", Role.INSPECTOR, "zj")
 WHO = {one.id: one for one in (CZ_AGENT, CZ_DESK, CZ_WATER, BOSS, OTHER)}
-SECONDS = 24
+SECONDS = 60
 CALL = CallId("hotline-1763744400.1")
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -98,9 +100,18 @@ def operations() -> Operations:
     return Operations(POLICY)
 
 
-@pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as a start makes it, made once."""
+    file = tmp_path_factory.mktemp("empty") / "hotline.db"
+    upgrade(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def database_url(empty: Path, tmp_path: Path) -> str:
     """What is asked of the store here is tested with PostgreSQL in test_archivist.py."""
+    shutil.copy(empty, tmp_path / "hotline.db")
     return f"sqlite:///{tmp_path}/hotline.db"
 
 
