@@ -184,6 +184,8 @@ class Archivist:
             except (_Away, StoreError) as error:
                 log.warning("recordings wait for the archive: %s", error, extra={"action": "archive.away"})
                 self.figures.away = True
+                with suppress(StoreError):
+                    self.figures.waiting = await self._store.read(rows.count_not_archived)
                 self._over()
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_RETRY_S)
@@ -194,12 +196,12 @@ class Archivist:
 
     async def archive_waiting(self, archive: Archive, pool: ThreadPoolExecutor | None = None) -> int:
         """Archive everything that waits now; how many there were. Raises `StoreError`, and what says "later"."""
-        after: tuple[float, str] = (0.0, "")
+        after = ""
         done = 0
         while True:
             waiting = await self._store.read(rows.not_archived, AT_ONCE, after)
             for row in waiting:
-                after = (row.started_at, row.call)
+                after = row.call
                 if not self._busy(row.call) and row.call not in self._damaged:
                     async with self._one:
                         done += await self._archive_one(archive, row, pool)

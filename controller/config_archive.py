@@ -129,7 +129,7 @@ OURS = ("recordings", WORKSHOP, "journal", "attachments", "asterisk")
 
 def keep_policy(keep_days: int, sections: list[KeepSection], types: frozenset[str], wrong: Wrong) -> KeepPolicy:
     """The rules for how long recordings are kept; `types` are those that a ticket can have."""
-    rules = []
+    rules: list[KeepRule] = []
     for index, one in enumerate(sections):
         if one.name == GENERAL_RULE or one.name in [rule.name for rule in rules]:
             wrong(("recording", "keep", index, "name"), f"{one.name} is taken already; every rule needs its own name")

@@ -58,6 +58,14 @@ due = Table(
 which `rules` (`recordings.keeping.KeepPolicy.version`; other ones, or none = to be judged anew), and since when it is
 being erased: from then on nothing holds it any more."""
 
+to_archive = Table(
+    "recordings_to_archive",
+    metadata,
+    Column("call", Text, nullable=False),
+    PrimaryKeyConstraint("call", name="pk_recordings_to_archive"),
+)
+"""The recordings that are not in the archive, so that nobody looks for them among all that are."""
+
 transcripts = Table(
     "transcripts",
     metadata,
@@ -98,6 +106,7 @@ def save_recording(connection: Connection, row: RecordingRow) -> None:
     connection.execute(_upsert(connection.dialect.name, recordings), asdict(row))
     if connection.execute(select(due.c.call).where(due.c.call == row.call)).first() is None:
         connection.execute(insert(due).values(call=row.call, rules=""))
+        connection.execute(insert(to_archive).values(call=row.call))
 
 
 def get_recording(connection: Connection, call: CallId) -> RecordingRow | None:

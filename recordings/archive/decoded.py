@@ -30,7 +30,11 @@ class Bytes(Protocol):
     """A file that is read from any byte on, as `recordings.archive.archive.ArchivedFile`."""
 
     size: int
-    read: Callable[[int, int], bytes]
+
+    @property
+    def read(self) -> Callable[[int, int], bytes]:
+        """Gives up to so many bytes from a position."""
+        ...
 
 
 class _Stream(io.RawIOBase):

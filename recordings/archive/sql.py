@@ -27,7 +27,7 @@ from sqlalchemy import (
 from pbx.ids import CallId
 from recordings.archive.archive import Archived
 from recordings.archive.form import Form
-from recordings.sql import RecordingRow, due, metadata, recordings, transcripts
+from recordings.sql import RecordingRow, due, metadata, recordings, to_archive, transcripts
 
 archived = Table(
     "archived_recordings",
@@ -106,6 +106,7 @@ def save_archived(connection: Connection, call: CallId, there: Archived, at: flo
     if get_archived(connection, call) is not None:
         return False
     connection.execute(insert(archived).values(call=call, archived_at=at, **asdict(there)))
+    connection.execute(delete(to_archive).where(to_archive.c.call == call))
     return True
 
 
@@ -115,17 +116,14 @@ def get_archived(connection: Connection, call: CallId) -> Archived | None:
     return Archived(row.key, Form(row.form), row.size_bytes, row.sha256, row.key_id) if row else None
 
 
-def not_archived(connection: Connection, limit: int, after: tuple[float, str] = (0.0, "")) -> list[RecordingRow]:
-    """Finished recordings that are not in the archive, oldest first, behind the one that began then with that call."""
-    begun, call = after
+def not_archived(connection: Connection, limit: int, after: str = "") -> list[RecordingRow]:
+    """Finished recordings that are not in the archive, by their calls' ids, behind this one: the oldest first, as the
+    exchange counts its calls by the time."""
     query = (
         select(recordings)
-        .outerjoin(archived, archived.c.call == recordings.c.call)
-        .where(
-            archived.c.call.is_(None),
-            (recordings.c.started_at > begun) | ((recordings.c.started_at == begun) & (recordings.c.call > call)),
-        )
-        .order_by(recordings.c.started_at, recordings.c.call)
+        .join(to_archive, to_archive.c.call == recordings.c.call)
+        .where(to_archive.c.call > after)
+        .order_by(to_archive.c.call)
         .limit(limit)
     )
     return [RecordingRow(**row._mapping) for row in connection.execute(query)]
@@ -133,12 +131,7 @@ def not_archived(connection: Connection, limit: int, after: tuple[float, str] = 
 
 def count_not_archived(connection: Connection) -> int:
     """How many recordings wait for the archive."""
-    query = (
-        select(func.count())
-        .select_from(recordings.outerjoin(archived, archived.c.call == recordings.c.call))
-        .where(archived.c.call.is_(None))
-    )
-    return int(connection.execute(query).scalar_one())
+    return int(connection.execute(select(func.count()).select_from(to_archive)).scalar_one())
 
 
 def judge_anew(connection: Connection, calls: Sequence[CallId]) -> None:
@@ -236,7 +229,7 @@ def record_erasure(connection: Connection, erasure: Erasure) -> None:
 
     May be done again: the second time finds nothing to do.
     """
-    for table in (archived, transcripts, due, recordings):
+    for table in (archived, to_archive, transcripts, due, recordings):
         connection.execute(delete(table).where(table.c.call == erasure.call))
     there = connection.execute(select(erasures.c.call).where(erasures.c.call == erasure.call)).first()
     if there is None:
@@ -263,9 +256,10 @@ class Census:
 
 def census(connection: Connection) -> Census:
     """Count everything: for a person who asks, not for every minute."""
-    waiting = recordings.outerjoin(archived, archived.c.call == recordings.c.call)
-    query = select(func.count(), func.min(recordings.c.started_at)).select_from(waiting)
-    number, oldest = connection.execute(query.where(archived.c.call.is_(None))).one()
+    waiting = recordings.join(to_archive, to_archive.c.call == recordings.c.call)
+    number, oldest = connection.execute(
+        select(func.count(), func.min(recordings.c.started_at)).select_from(waiting)
+    ).one()
     forms = select(archived.c.form, func.count(), func.sum(archived.c.size_bytes)).group_by(archived.c.form)
     held = select(func.count(holds.c.call.distinct())).where(holds.c.ended_at.is_(None))
     erasing = select(func.count()).select_from(due).where(due.c.erasing_at.is_not(None))
