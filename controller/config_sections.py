@@ -12,6 +12,7 @@ from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
 from controller.config_archive import ArchiveSection, KeepSection
 from controller.config_section import Section
+from controller.config_speech import SpeechSection
 from tickets.campaign import USUAL
 from tickets.follow_up import FollowUpRules
 from tickets.query_guard import QueryRules
@@ -381,16 +382,6 @@ class DatabaseSection(Section):
     """[database]: SQLAlchemy URL; default SQLite below `data`."""
 
     url: str | None = None
-
-
-class SpeechSection(Section):
-    """[speech]: transcripts after the call, by Vosk."""
-
-    transcribe: bool = True
-    model: str | None = None  # folder of a Vosk model; default: one fetched by `hotline model fetch`
-    language: Literal["zh", "en"] = "zh"
-    grammar: list[str] = Field(default_factory=list)  # closed vocabulary; empty = open
-    package_model: bool = False  # fall back to a model that a Python package carries (the demo's)
 
 
 class AmountSection(Section):

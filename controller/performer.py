@@ -45,9 +45,7 @@ from pbx.notice import NoticeRegistered, Registration, SaveNotice, SaveRegistrat
 from pbx.supervision import Audit, SaveOverrides
 from recordings import files
 from recordings.naming import recording_path
-from recordings.recogniser import RecogniserError
 from recordings.sql import RecordingRow
-from recordings.transcriber import TranscriptWorker
 from tickets.deadlines import CalendarError
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket
@@ -56,6 +54,8 @@ log = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 0.25
 """So often are changes of call records stored that need not be at once; the journal has every input anyway."""
+
+Spans = tuple[tuple[float, float], ...]
 
 FINISHING_AT_ONCE = 2
 """Recordings sealed at the same time: more would only compete for the disk."""
@@ -95,16 +95,16 @@ class Performer:
         self._requests: dict[RequestId, asyncio.Future[Reply]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing = asyncio.Semaphore(FINISHING_AT_ONCE)
-        self._sealing: set[CallId] = set()  #: of which the recording is being sealed or transcribed
+        self._sealing: set[CallId] = set()  #: of which the recording is being sealed
         self._scored: set[CallId] = set()
         self._unsaved: dict[CallId, CallRecord] = {}
         self._stored: dict[CallId, tuple[object, ...]] = {}  #: where each live call is, as the store was last told
         self._without_ticket: dict[CallId, CallRecord] = {}  #: ended while their ticket was being opened
         self._ended: deque[CallId] = deque(maxlen=1000)  #: told as ended already; a late change is no second end
         self._flushing: asyncio.TimerHandle | None = None
-        self._transcriber: asyncio.Future[TranscriptWorker | None] = asyncio.get_running_loop().create_future()
         self.post: Callable[[Event], None] = lambda event: None
         self.look_up: Callable[[QueryTicket], Awaitable[TicketQueried]] = self._nobody_looks_up
+        self.sealed: Callable[[RecordingRow, str | None, Spans | None], Awaitable[None]] = self._keep_recording
         self.on_ended: Callable[[CallRecord], None] = lambda record: None
         self.on_finished: Callable[[], None] = lambda: None  #: nobody is at work on one of the recordings any more
         self.unfinished = 0  #: recordings that could not be sealed; they are tried again at the next start
@@ -262,26 +262,27 @@ class Performer:
     # ---------------------------------------------------------------- recordings
 
     async def _finish(self, command: FinishRecording) -> None:
-        await self.seal(command.raw, command.call, command.started_at, command.talks)
+        await self.seal(command.raw, command.call, command.started_at, command.talks, command.language)
 
     def is_at_work_on(self, call: CallId) -> bool:
-        """Whether the call's recording is still being sealed or transcribed."""
+        """Whether the call's recording is still being sealed."""
         return call in self._sealing
 
     async def seal(
-        self, raw: str, call: CallId, started_at: float, talks: tuple[tuple[float, float], ...] | None
+        self, raw: str, call: CallId, started_at: float, talks: Spans | None, language: str | None = None
     ) -> None:
-        """Check, seal and transcribe one raw recording; `talks` None = it is not known when they talked."""
+        """Check and keep one raw recording; who transcribes learns of it (`sealed`).
+
+        `talks` in epoch seconds; None, as `language`, of one that a crash has left: the call's record may tell.
+        """
         self._sealing.add(call)
         try:
-            await self._seal(raw, call, started_at, talks)
+            await self._seal(raw, call, started_at, talks, language)
         finally:
             self._sealing.discard(call)
             self.on_finished()
 
-    async def _seal(
-        self, raw: str, call: CallId, started_at: float, talks: tuple[tuple[float, float], ...] | None
-    ) -> None:
+    async def _seal(self, raw: str, call: CallId, started_at: float, talks: Spans | None, language: str | None) -> None:
         name = recording_path(call, datetime.fromtimestamp(started_at, UTC), self._zone)
         target = self._recordings / name
         async with self._finishing:
@@ -308,25 +309,15 @@ class Performer:
             finished_at=self._clock(),
         )
         try:
-            await self._records.save_recording(row)
-            transcriber = await asyncio.shield(self._transcriber)  # its model may still be loading
-            if transcriber is None:
-                return
             spans = None
             if talks is not None:
-                spans = [(max(0.0, begin - started_at), end - started_at) for begin, end in talks]
-                if not spans:
-                    return  # nobody talked: there is nothing to write down
-            transcript = await transcriber.transcribe(target, talks=spans)
-            await self._records.save_transcript(call, transcript, self._clock())
-        except (StoreError, RecogniserError) as error:
-            log.error("call %s: no transcript: %s", call, error, extra={"action": "transcript_failed"})
+                spans = tuple((max(0.0, begin - started_at), end - started_at) for begin, end in talks)
+            await self.sealed(row, language, spans)
+        except StoreError as error:
+            log.error("call %s: recording not stored yet: %s", call, error, extra={"action": "recording_not_stored"})
 
-    def transcribe_with(self, worker: TranscriptWorker | None) -> None:
-        """Say who transcribes, once it is known; None = nobody. Recordings sealed meanwhile have waited for it."""
-        if self._transcriber.done():
-            self._transcriber = asyncio.get_running_loop().create_future()
-        self._transcriber.set_result(worker)
+    async def _keep_recording(self, row: RecordingRow, language: str | None, talks: Spans | None) -> None:
+        await self._records.save_recording(row)
 
     def recover(self, is_live: Callable[[str], bool]) -> int:
         """Seal what a crash has left in the spool; returns how many recordings were found."""
@@ -343,7 +334,7 @@ class Performer:
 
     @property
     def pending(self) -> int:
-        """Recordings that are being sealed or transcribed."""
+        """Recordings that are being sealed."""
         return len(self._tasks)
 
     async def close(self, timeout_s: float) -> None:

@@ -11,8 +11,9 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from errno import EDQUOT, ENOSPC
@@ -46,6 +47,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 HOLDS_SHOWN = 1000
+BROUGHT_BYTES = 1024 * 1024
 READERS = 2
 """Threads that read and decode for listeners: each piece takes milliseconds, and calls need the cores."""
 TAG_DIGITS = 32
@@ -135,6 +137,31 @@ class HotlineRecordings:
             return None
         row, wav, there = found
         return await self._read(call, lambda: self._export(row, wav, there, form, leg, mark))
+
+    @asynccontextmanager
+    async def wav_of(self, row: RecordingRow) -> AsyncIterator[Path | None]:
+        """A recording as a WAV file, for programs: from the disk, or brought from the archive until they have done.
+
+        None: it is nowhere. Raises web.backend.Unavailable, Refused.
+        """
+        found = await self._find(row.call)
+        _, wav, there = found or (row, None, None)
+        if wav is not None or there is None:
+            yield wav
+            return
+        self._workshop.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=self._workshop, suffix=".wav") as brought:
+            yield await self._read(row.call, lambda: self._bring(there, Path(brought.name)))
+
+    def _bring(self, there: Archived, target: Path) -> Path:
+        source = self._decoded(None, there, None)
+        try:
+            with target.open("wb") as out:
+                for at in range(0, source.size, BROUGHT_BYTES):
+                    out.write(source.read(at, BROUGHT_BYTES))
+        finally:
+            source.close()
+        return target
 
     async def _find(self, call: CallId) -> tuple[RecordingRow, Path | None, Archived | None] | None:
         """Where a recording lies: on the disk, or else in the archive."""

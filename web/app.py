@@ -48,6 +48,7 @@ from web import (
     ticket_files,
     ticket_query,
     tickets,
+    transcript_jobs,
     voice_messages,
 )
 from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, ViewFrom, auth_middleware
@@ -58,6 +59,7 @@ from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
 from web.rate import RateLimit, RateRules
 from web.shape import answer
+from web.transcript_jobs_desk import TranscriptJobsDesk
 from web.wire import Runner
 
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
@@ -152,6 +154,10 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("DELETE", f"{_CALL}/{_HOLD}", holds.end_hold, Access.TOKEN),
         ("GET", "/api/recordings/holds", holds.list_all_holds, Access.TOKEN),
         ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
+        ("POST", f"{_CALL}/transcript", transcript_jobs.make_again, Access.TOKEN),
+        ("GET", f"{_CALL}/transcript-state", transcript_jobs.show_state, Access.TOKEN),
+        ("GET", "/api/transcript-jobs", transcript_jobs.show_line, Access.TOKEN),
+        ("POST", "/api/transcript-jobs/again", transcript_jobs.make_all_again, Access.TOKEN),
         ("GET", f"{_TICKET}/recording", recordings.show_ticket_recording, Access.TICKETS),
         ("GET", f"{_TICKET}/peaks", recordings.show_ticket_peaks, Access.TICKETS),
         ("GET", f"{_TICKET}/export", recordings.export_ticket_recording, Access.TICKETS),
@@ -159,6 +165,8 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("POST", f"{_TICKET}/holds", holds.place_ticket_hold, Access.TICKETS),
         ("DELETE", f"{_TICKET}/{_HOLD}", holds.end_ticket_hold, Access.TICKETS),
         ("GET", f"{_TICKET}/transcript", recordings.show_ticket_transcript, Access.TICKETS),
+        ("POST", f"{_TICKET}/transcript", transcript_jobs.make_ticket_again, Access.TICKETS),
+        ("GET", f"{_TICKET}/transcript-state", transcript_jobs.show_ticket_state, Access.TICKETS),
         ("GET", "/api/classes", registers.list_classes, Access.TICKETS),
         ("GET", "/api/organisations", registers.list_organisations, Access.TICKETS),
         ("GET", "/api/tickets", tickets.list_tickets, Access.TICKETS),
@@ -262,6 +270,7 @@ def create_app(
     proxies: Collection[str] = (),
     knowledge_desk: KnowledgeBackend | None = None,
     public_rate: RateRules | None = None,
+    transcript_jobs_desk: TranscriptJobsDesk | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -275,6 +284,7 @@ def create_app(
     app[CLOCK] = clock
     app[PROXIES] = frozenset(proxies)
     app[KNOWLEDGE] = knowledge_desk
+    app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()

@@ -310,6 +310,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "其中有其他热线的工单, 请由可见全部工单者办结",
         "some of its tickets are another hotline's; whoever sees all of them closes it",
     ),
+    "another_hotlines": (
+        "这是其他热线的工单, 由其热线或省级平台决定; 可转派下级办理",
+        "it is another hotline's ticket, which decides this, or the province; hand it on",
+    ),
     "not_your_review": ("由工单所属的热线审核", "the hotline whose ticket it is reviews the reply"),
     "not_your_unit": ("不属于您的单位", "this is another unit's"),
     "own_entry": ("不能审核自己编写或送审的内容", "nobody reviews what he has written or submitted himself"),
@@ -417,13 +421,19 @@ _FIELD_AT_FAULT = {
 """Codes of the hotline's rules that are about one field of the body: 422."""
 
 
+_NO_RIGHT = frozenset(
+    {"not_allowed", "not_your_queue", "not_your_unit", "not_all_yours", "not_your_review", "another_hotlines"}
+    | {"own_entry"}
+)
+
+
 def refusal(code: str, detail: Mapping[str, str] | None = None) -> ApiError:
     """The answer to a request that the hotline refused with `code`.
 
     403 for want of a right, 404, 422 for a field, 503, or 409 for all that the state forbids. ``allowed`` of the detail
     has the values that there are, separated by commas.
     """
-    if code in ("not_allowed", "not_your_queue", "not_your_unit", "not_all_yours", "not_your_review", "own_entry"):
+    if code in _NO_RIGHT:
         return ApiError(403, code)
     allowed = tuple(one for one in (detail or {}).get("allowed", "").split(",") if one)
     if code in _FIELD_AT_FAULT:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from pbx.ids import CallId
 from recordings.archive.archive import Archived
 from recordings.archive.form import Form
+from recordings.jobs_sql import jobs, waits
 from recordings.sql import RecordingRow, due, metadata, recordings, to_archive, transcripts
 
 archived = Table(
@@ -118,11 +119,14 @@ def get_archived(connection: Connection, call: CallId) -> Archived | None:
 
 def not_archived(connection: Connection, limit: int, after: str = "") -> list[RecordingRow]:
     """Finished recordings that are not in the archive, by their calls' ids, behind this one: the oldest first, as the
-    exchange counts its calls by the time."""
+    exchange counts its calls by the time.
+
+    One that waits for its transcript stays where a recogniser can read it.
+    """
     query = (
         select(recordings)
         .join(to_archive, to_archive.c.call == recordings.c.call)
-        .where(to_archive.c.call > after)
+        .where(to_archive.c.call > after, ~waits(to_archive.c.call))
         .order_by(to_archive.c.call)
         .limit(limit)
     )
@@ -158,7 +162,10 @@ def put_due(connection: Connection, call: CallId, rules: str, due_at: float | No
 def due_before(
     connection: Connection, rules: str, instant: float, limit: int, after: tuple[float, str] = (0.0, "")
 ) -> list[tuple[float, RecordingRow]]:
-    """Recordings that might be erased at an instant, and since when; longest due first, behind the one named."""
+    """Recordings that might be erased at an instant, and since when; longest due first, behind the one named.
+
+    Not while its transcript is being made: that would be written after all is erased.
+    """
     since, call = after
     query = (
         select(due.c.due_at, recordings)
@@ -166,6 +173,7 @@ def due_before(
         .where(
             due.c.rules == rules,
             due.c.due_at <= instant,
+            ~waits(due.c.call),
             (due.c.due_at > since) | ((due.c.due_at == since) & (due.c.call > call)),
         )
         .order_by(due.c.due_at, due.c.call)
@@ -229,7 +237,7 @@ def record_erasure(connection: Connection, erasure: Erasure) -> None:
 
     May be done again: the second time finds nothing to do.
     """
-    for table in (archived, to_archive, transcripts, due, recordings):
+    for table in (archived, to_archive, jobs, transcripts, due, recordings):
         connection.execute(delete(table).where(table.c.call == erasure.call))
     there = connection.execute(select(erasures.c.call).where(erasures.c.call == erasure.call)).first()
     if there is None:

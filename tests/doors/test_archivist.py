@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -23,10 +25,13 @@ from pbx.ids import CallId
 from recordings.archive import sql as rows
 from recordings.archive.archive import Archive
 from recordings.archive.form import Form
+from recordings.archive.keys import KeyRing, SealingKey
+from recordings.archive.object_shelf import ObjectShelf, ObjectStorePlace
 from recordings.archive.shelf import FolderShelf, ShelfAway
 from recordings.keeping import DAY_S, KeepPolicy
 from recordings.sql import RecordingRow, due, get_recording, get_transcript
 from tests.recording_room import NOW, RULES, Room
+from tests.s3_server import BUCKET, S3Server
 from tests.ticket_story import POLICY as TICKETS
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput
@@ -316,3 +321,83 @@ def test_the_thread_gives_way(tmp_path: Path) -> None:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd())
     thread, process = map(int, said.stdout.split())
     assert thread == max(10, process)
+
+
+async def test_an_object_store_that_goes_away_and_comes_back_takes_everything_that_waited(
+    room: Room, tmp_path: Path
+) -> None:
+    """A real server that is really gone; however often it was asked meanwhile, each recording is there once."""
+    server = S3Server()
+    place = ObjectStorePlace(server.url, BUCKET, "key", "secret", prefix=tmp_path.name, retry_s=0)
+    archive = Archive(ObjectShelf(place), Form.FLAC, KeyRing((SealingKey(bytes(32)),)), tmp_path / "work")
+    tries: list[bool] = []
+    rounds = Rounds()
+
+    def over() -> None:
+        tries.append(archivist.figures.away)
+        rounds.over()
+
+    archivist = room.archivist(archive, retry_s=0.02, over=over)
+    task = asyncio.create_task(archivist.run())
+    try:
+        await room.record("c-0")
+        archivist.ready()
+        await rounds.until(lambda: archivist.figures.archived == 1)
+        await asyncio.to_thread(server.close)
+        wavs = [await room.record(f"c-{n}") for n in (1, 2, 3)]
+        archivist.ready()
+        await rounds.until(lambda: sum(tries) >= 4)
+        assert archivist.figures.waiting == 3
+        assert all(wav.exists() for wav in wavs)
+        await asyncio.to_thread(server.open)
+        await rounds.until(lambda: archivist.figures.archived == 4 and not archivist.figures.away)
+        assert not any(wav.exists() for wav in wavs)
+        listed = await asyncio.to_thread(lambda: [one for batch in ObjectShelf(place)._store().list() for one in batch])
+        assert len(listed) == 4 * 2, "a sound and a picture of each, and nothing twice"
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(server.close)
+
+
+FULL = """
+import asyncio, sys
+from pathlib import Path, PurePosixPath
+from recordings.archive.archive import Archive
+from recordings.archive.form import Form
+from recordings.archive import archive as module
+from recordings.archive.shelf import FolderShelf
+disk, wav = Path(sys.argv[1]), Path(sys.argv[2])
+archive = Archive(FolderShelf(disk / "archive"), Form.FLAC, None, disk / "work")
+for reserve in (module.RESERVE_BYTES, 0):
+    module.RESERVE_BYTES = reserve
+    if not reserve:
+        (disk / "others").write_bytes(bytes(190_000))  # now there is room to code it, and none to keep it
+    try:
+        archive.put(wav, PurePosixPath("2026/11/22/c-1.wav"))
+        print("kept")
+    except OSError as error:
+        print("OSError", error.errno)
+    except Exception as error:
+        print(type(error).__name__)
+print(sorted(one.name for one in disk.rglob("*") if one.is_file()))
+"""
+
+
+async def test_a_really_full_disk_is_to_be_tried_again_and_damages_no_recording(room: Room, tmp_path: Path) -> None:
+    wav = await room.record("c-1")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    alone = ["unshare", "-rm"]
+    if shutil.which("unshare") is None:
+        pytest.skip("no user namespaces here to mount a small disk in")
+    script = f'mount -t tmpfs -o size=256k none "{disk}" && "$0" -c "$1" "$2" "$3"'
+    command = [*alone, "sh", "-c", script, sys.executable, FULL, str(disk), str(wav)]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, cwd=os.getcwd())
+    if "mount" in done.stderr or "unshare" in done.stderr:
+        pytest.skip("mounting is forbidden here")
+    said = done.stdout.splitlines()
+    assert said[0] == f"OSError {errno.ENOSPC}", f"asked before, not a coder's riddle afterwards; {done.stderr}"
+    assert said[1] == "ShelfFull"
+    assert said[2] in ("['others']", "['c-1.flac', 'others']"), "nothing half is left"
