@@ -32,11 +32,15 @@ from recordings.recogniser import RecogniserError
 from recordings.sql import RecordingRow
 from recordings.transcriber import ModelFailed, RecogniserStopped, RecogniserTimeout, WorkerDied
 from recordings.transcript import Transcript
+from web.backend import Refused, Unavailable
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
 """After the database was away."""
+
+AWAY_S = 60.0
+"""After the archive of recordings, or the room on the disk, was away."""
 
 COUNT_S = 1.0
 
@@ -327,8 +331,14 @@ class Transcripts:
         if row is None:
             await self._give_up(job, Cause.GONE)
             return
-        async with self.wav_of(row) as wav:
-            await self._heard(pool, job, wav)
+        try:
+            async with self.wav_of(row) as wav:
+                await self._heard(pool, job, wav)
+        except Unavailable as error:  # somebody wants it anew, and the archive does not answer
+            log.warning("call %s: no transcript yet: %s", job.call, error.what, extra={"action": "transcript.away"})
+            await asyncio.sleep(AWAY_S)
+        except Refused:
+            await self._give_up(job, Cause.DAMAGED)
 
     @asynccontextmanager
     async def _on_disk(self, row: RecordingRow) -> AsyncIterator[Path | None]:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -42,6 +43,7 @@ from tickets.files import AttachmentFiles
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput
 from tickets.ticket import TicketChange, TicketPolicy
+from web.backend import Unavailable
 
 pytestmark = pytest.mark.doors
 
@@ -84,6 +86,7 @@ class Town:
         self.site, self.room, self.shelf, self.wav = running, room, shelf, wav
         self.samples = soundfile.read(wav, dtype="int16")[0]
         self.ticket = ""
+        self.desk = cast(HotlineRecordings, running.backend.recordings)
 
     async def archive(self) -> None:
         archivist = self.room.archivist()
@@ -236,6 +239,23 @@ async def test_an_archive_that_is_away_is_said_and_a_damaged_file_is_never_half_
         await town.get(paths[0])
     sound.unlink()
     assert (await town.site.json("GET", paths[0]))[0] == 404
+
+
+async def test_who_makes_a_transcript_again_gets_the_archived_recording_as_it_was_finished(town: Town) -> None:
+    finished = town.wav.read_bytes()
+    row = await town.room.records.recording(CALL)
+    assert row is not None
+    async with town.desk.wav_of(row) as wav:
+        assert wav == town.wav
+    await town.archive()
+    async with town.desk.wav_of(row) as wav:
+        assert wav is not None
+        assert wav.read_bytes() == finished
+    assert not wav.exists()
+    town.shelf.away = True
+    with pytest.raises(Unavailable):
+        async with town.desk.wav_of(row):
+            pass
 
 
 async def test_a_row_that_leads_out_of_the_folder_lets_nobody_hear_another_file(town: Town, records: Records) -> None:
