@@ -145,11 +145,12 @@ def parser() -> argparse.ArgumentParser:
         "name",
         choices=(
             *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
-            *("deadlines", "knowledge", "repeats", "tickets"),
+            *("deadlines", "knowledge", "repeats", "speech", "tickets", "transcripts", "inspection"),
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--quick", action="store_true", help="a smaller run, where the benchmark has one")
+    bench.add_argument("--model", type=Path, metavar="FOLDER", help="with speech: the model to measure")
 
     drill = add("drill", "hurt a hotline under load with real calls and count who saw it", "drill", config=False)
     drill.add_argument("name", choices=("kill",))

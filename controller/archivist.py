@@ -33,6 +33,7 @@ from pbx.supervision import AuditEntry
 from recordings.archive import sql as rows
 from recordings.archive.shelf import UnsafeKey, erase_file, inside
 from recordings.files import RecordingError
+from recordings.inspection.sql import erase_inspections
 from recordings.keeping import Due, KeepPolicy, Kept, decide, erasable_from, rule_of
 from recordings.sql import RecordingRow, get_recording
 from tickets import keeping_sql
@@ -119,6 +120,7 @@ def _erase(connection: Connection, erased: _Erased) -> None:
     rows.record_erasure(connection, erased.erasure)
     forget_recording(connection, erased.erasure.call)
     call_rows.no_recording(connection, erased.erasure.call)
+    erase_inspections(connection, erased.erasure.call)
     audit_rows.append(connection, erased.entry)
 
 

@@ -29,6 +29,7 @@ from controller.reminder_desk import HotlineReminders
 from controller.targets import TICKET
 from controller.ticket_desk import HotlineDesk, from_store
 from controller.ticket_office import HotlineOffice
+from controller.transcript_desk import HotlineTranscripts
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor
 from pbx.call import CallRecord, CallState, Outcome
@@ -64,7 +65,6 @@ from pbx.events import (
 from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, SupervisorRequest
-from recordings.transcript import Transcript
 from web.backend import (
     TALKING_STATES,
     WAITING_STATES,
@@ -142,6 +142,7 @@ class HotlineBackend:
         public: HotlinePublic,
         office: HotlineOffice,
         reminders: HotlineReminders,
+        words: HotlineTranscripts,
         clock: Callable[[], float],
         answer_s: float = 5.0,
         own_sounds: OwnSounds | None = None,
@@ -158,6 +159,7 @@ class HotlineBackend:
         self.public = public
         self.office = office
         self.reminders = reminders
+        self.words = words
         self._clock = clock
         self._answer_s = answer_s
         self._zone = ZoneInfo(house.plan.timezone)
@@ -505,10 +507,6 @@ class HotlineBackend:
         live = self._house.calls.get(call)
         newest = live.record if live is not None else next((one for one in self._ended if one.call == call), None)
         return newest if newest is not None else await from_store(self._records.call(call))
-
-    async def transcript(self, call: CallId) -> Transcript | None:
-        """What was said."""
-        return await from_store(self._records.transcript(call))
 
 
 def _live_view(live: LiveCall) -> CallView:

@@ -32,6 +32,7 @@ from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
 from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
+from controller.inspection_desk import HotlineInspections
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, latest_ended, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
@@ -52,6 +53,7 @@ from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
 from controller.ticket_office import HotlineOffice
 from controller.tokens import ACCESS, AccessFile, Holders
+from controller.transcript_desk import HotlineTranscripts
 from controller.transcripts import SPOOLABLE
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
@@ -224,6 +226,8 @@ class Hotline:
         if left := await asyncio.to_thread(files.left):
             self._run(tickets.settle_files(left))
         kept = await recording_part(settings, store, performer, transcripts, self.clock)
+        words = HotlineTranscripts(store, settings.tickets, self.clock)
+        records.on_transcript = words.saved
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -236,6 +240,7 @@ class Hotline:
             public=queries,
             office=HotlineOffice(records, peers, self.clock),
             reminders=reminded,
+            words=words,
             clock=self.clock,
             own_sounds=own_sounds,
         )
@@ -286,6 +291,8 @@ class Hotline:
         if held:
             engine.post(NoticesRestored(held, registered, self.clock()))
 
+        inspections = HotlineInspections.of(settings, store, self.clock, kept.archive)
+        self._run(inspections.run())
         # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed. What waits
         # for its transcript then stands in the store.
         self._run(transcripts.run())
@@ -316,6 +323,7 @@ class Hotline:
         desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
         knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
         self._run(knowledge.keep())
+        self._run(words.keep())
         searching = settings.raw.knowledge
         app = pages.create_app(
             backend,
@@ -327,6 +335,7 @@ class Hotline:
             geo=open311_of(settings.raw.open311),
             proxies=settings.raw.web.proxies,
             knowledge_desk=knowledge,
+            inspection_desk=inspections,
             transcript_jobs_desk=speech.desk(transcripts),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s

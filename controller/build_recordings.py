@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from controller.archivist import Archivist
@@ -16,13 +17,17 @@ from controller.start_errors import StartError
 from controller.transcripts import Transcripts
 from controller.writer import Store
 
+if TYPE_CHECKING:
+    from recordings.archive.archive import Archive
+
 
 @dataclass(frozen=True, slots=True)
 class RecordingPart:
-    """`archivist` is to be run; `desk` is for the pages."""
+    """`archivist` is to be run; `desk` is for the pages; `archive` for whoever reads recordings whole."""
 
     archivist: Archivist
     desk: HotlineRecordings
+    archive: Archive | None
 
 
 async def recording_part(
@@ -35,8 +40,8 @@ async def recording_part(
     except ArchiveFault as error:
         raise StartError(f"[recording.archive] {error}") from None
     archivist = Archivist(store, archive, root, settings.keeping, clock, busy=performer.is_at_work_on)
-    performer.on_finished = transcripts.on_over = archivist.ready
+    performer.on_finished = transcripts.on_ended = archivist.ready
     zone = ZoneInfo(settings.plan.timezone)
     desk = HotlineRecordings(store, root, settings.data / WORKSHOP, zone, archive, archivist.figures)
-    transcripts.wav_of = desk.wav_of
-    return RecordingPart(archivist, desk)
+    transcripts.fetch = desk.fetch
+    return RecordingPart(archivist, desk, archive)

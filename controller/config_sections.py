@@ -11,6 +11,7 @@ from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
 from controller.config_archive import ArchiveSection, KeepSection
+from controller.config_inspection import InspectionSection
 from controller.config_section import Section
 from controller.config_speech import SpeechSection
 from tickets.campaign import USUAL
@@ -613,3 +614,4 @@ class HotlineFile(Section):
     citizens: CitizensSection = Field(default_factory=CitizensSection)
     organisations: list[OrganisationSection] = Field(default_factory=list)
     exchange: ExchangeSection = Field(default_factory=ExchangeSection)
+    inspection: InspectionSection = Field(default_factory=InspectionSection)

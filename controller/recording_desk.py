@@ -11,9 +11,8 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from errno import EDQUOT, ENOSPC
@@ -138,23 +137,21 @@ class HotlineRecordings:
         row, wav, there = found
         return await self._read(call, lambda: self._export(row, wav, there, form, leg, mark))
 
-    @asynccontextmanager
-    async def wav_of(self, row: RecordingRow) -> AsyncIterator[Path | None]:
-        """A recording as a WAV file, for programs: from the disk, or brought from the archive until they have done.
+    async def fetch(self, call: CallId, to: Path) -> bool:
+        """Write a recording's WAV to a place, for programs; False: there is none. OSError: to be tried again later."""
+        try:
+            found = await self._find(call)
+            if found is None:
+                return False
+            _, wav, there = found
+            return await self._read(call, lambda: self._bring(wav, there, to)) is not None
+        except Unavailable as error:
+            raise OSError(f"{error.what} is away") from None
+        except Refused:
+            return False
 
-        None: it is nowhere. Raises web.backend.Unavailable, Refused.
-        """
-        found = await self._find(row.call)
-        _, wav, there = found or (row, None, None)
-        if wav is not None or there is None:
-            yield wav
-            return
-        self._workshop.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=self._workshop, suffix=".wav") as brought:
-            yield await self._read(row.call, lambda: self._bring(there, Path(brought.name)))
-
-    def _bring(self, there: Archived, target: Path) -> Path:
-        source = self._decoded(None, there, None)
+    def _bring(self, wav: Path | None, there: Archived | None, target: Path) -> Path:
+        source = self._decoded(wav, there, None)
         try:
             with target.open("wb") as out:
                 for at in range(0, source.size, BROUGHT_BYTES):

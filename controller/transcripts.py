@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from sqlalchemy import Connection
 
 import recordings.sql as recording_rows
 import tickets.sql as ticket_rows
+from controller import transcript_rows
 from controller.database import StoreError
 from controller.records import Records
 from controller.spool import Operation
+from controller.transcript_rows import Heard
 from controller.writer import Store
 from pbx.call import CallRecord
 from pbx.ids import CallId
@@ -31,16 +33,11 @@ from recordings.pool import RecogniserPool
 from recordings.recogniser import RecogniserError
 from recordings.sql import RecordingRow
 from recordings.transcriber import ModelFailed, RecogniserStopped, RecogniserTimeout, WorkerDied
-from recordings.transcript import Transcript
-from web.backend import Refused, Unavailable
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
 """After the database was away."""
-
-AWAY_S = 60.0
-"""After the archive of recordings, or the room on the disk, was away."""
 
 COUNT_S = 1.0
 
@@ -54,15 +51,6 @@ class Sealed:
 
     recording: RecordingRow
     job: Job | None
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A call's transcript."""
-
-    call: CallId
-    transcript: Transcript
-    made_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +88,7 @@ def _seal(connection: Connection, sealed: Sealed) -> None:
 
 
 def _write(connection: Connection, heard: Heard) -> None:
-    recording_rows.save_transcript(connection, heard.call, heard.transcript, heard.made_at)
-    ticket_rows.link_transcript(connection, heard.call)
+    transcript_rows.save(connection, heard)
     rows.job_done(connection, heard.call, heard.made_at)
 
 
@@ -130,7 +117,7 @@ def _ask_all(connection: Connection, wanted: _All) -> int:
 
 
 SEAL = Operation("seal_recording", _seal, TypeAdapter(Sealed), posts=True)
-WRITE = Operation("write_transcript", _write, TypeAdapter(Heard))
+WRITE = Operation("write_transcript", _write, TypeAdapter(Heard), posts=True)
 _DIED: Operation[_Died, bool] = Operation("transcript_worker_died", _died)
 _FAILED: Operation[_Failed, None] = Operation("transcript_failed", _failed)
 _REFUSE: Operation[_Unheard, int] = Operation("transcripts_unheard", _refuse)
@@ -188,9 +175,11 @@ class Transcripts:
         self._news = asyncio.Event()
         self._works: dict[CallId, asyncio.Task[None]] = {}
         self._count_at = 0.0
+        self.fetch: Callable[[CallId, Path], Awaitable[bool]] = _nowhere
+        """Writes the WAV of a recording that has left this disk to a place; False = there is none. OSError = later."""
+        self.on_ended: Callable[[], None] = lambda: None
+        """Called when a job has ended: its recording may go into the archive."""
         self.figures = TranscriptFigures()
-        self.wav_of: Callable[[RecordingRow], AbstractAsyncContextManager[Path | None]] = self._on_disk
-        self.on_over: Callable[[], None] = lambda: None  #: nobody waits for one of the recordings any more
 
     # ---------------------------------------------------------------- what is to be made
 
@@ -241,6 +230,10 @@ class Transcripts:
     async def counts(self) -> JobCounts:
         """How many wait and were given up. Raises `StoreError`."""
         return await self._store.read(rows.count_jobs)
+
+    def look(self) -> None:
+        """There may be room again, as when who shares the cores has given some back; never waits."""
+        self._news.set()
 
     @property
     def on(self) -> bool:
@@ -294,7 +287,6 @@ class Transcripts:
             self.figures.failed[Cause.NO_MODEL] += count
             told = "%d calls get no transcript: there is no model for their language"
             log.warning(told, count, extra={"action": "transcript.no_model"})
-            self.on_over()
         for job in jobs:
             self._works[job.call] = asyncio.create_task(self._make(pool, job), name=f"transcript-{job.call}")
         self.figures.restarts, self.figures.workers = pool.restarts, pool.workers
@@ -318,37 +310,30 @@ class Transcripts:
         except StoreError as error:  # it waits in the store as before
             log.warning("call %s: no transcript yet: %s", job.call, error.code, extra={"action": "transcript.store"})
             await asyncio.sleep(self._retry_s)
+        except OSError as error:
+            log.warning("call %s: no transcript yet: %s", job.call, error, extra={"action": "transcript.fetch"})
+            await asyncio.sleep(self._retry_s)
         except Exception:  # a fault of ours: not again and again
             log.exception("call %s: no transcript", job.call, extra={"action": "transcript.fault"})
             await asyncio.sleep(self._retry_s)
         finally:
             del self._works[job.call]
             self._news.set()
-            self.on_over()
 
     async def _made(self, pool: RecogniserPool, job: Job) -> None:
         row = await self._records.recording(job.call)
-        if row is None:
-            await self._give_up(job, Cause.GONE)
+        wav = None if row is None else self._root / row.path
+        if wav is not None and await asyncio.to_thread(wav.is_file):
+            await self._hear(pool, job, wav)
             return
-        try:
-            async with self.wav_of(row) as wav:
-                await self._heard(pool, job, wav)
-        except Unavailable as error:  # somebody wants it anew, and the archive does not answer
-            log.warning("call %s: no transcript yet: %s", job.call, error.what, extra={"action": "transcript.away"})
-            await asyncio.sleep(AWAY_S)
-        except Refused:
-            await self._give_up(job, Cause.DAMAGED)
+        with tempfile.TemporaryDirectory(prefix="transcript-") as folder:
+            copy = Path(folder, f"{job.call}.wav")
+            if wav is not None and await self.fetch(job.call, copy):
+                await self._hear(pool, job, copy)
+            else:
+                await self._give_up(job, Cause.GONE)
 
-    @asynccontextmanager
-    async def _on_disk(self, row: RecordingRow) -> AsyncIterator[Path | None]:
-        wav = self._root / row.path
-        yield wav if await asyncio.to_thread(wav.is_file) else None
-
-    async def _heard(self, pool: RecogniserPool, job: Job, wav: Path | None) -> None:
-        if wav is None:
-            await self._give_up(job, Cause.GONE)
-            return
+    async def _hear(self, pool: RecogniserPool, job: Job, wav: Path) -> None:
         try:
             transcript = await pool.transcribe(job.language, wav, job.talks)
         except (RecogniserStopped, ModelFailed):
@@ -363,7 +348,9 @@ class Transcripts:
             await self._give_up(job, Cause.DAMAGED)
             return
         await self._store.submit(WRITE, Heard(job.call, transcript, self._clock()))
+        self._records.on_transcript(job.call)
         self.figures.done += 1
+        self.on_ended()
 
     async def _give_up(self, job: Job, cause: Cause) -> None:
         await self._store.submit(_FAILED, _Failed(job.call, cause, self._clock()))
@@ -371,5 +358,10 @@ class Transcripts:
 
     def _told(self, job: Job, cause: Cause) -> None:
         self.figures.failed[cause] += 1
+        self.on_ended()
         told = rows.CAUSES[cause][1]
         log.error("call %s: no transcript: %s", job.call, told, extra={"action": "transcript_failed"})
+
+
+async def _nowhere(call: CallId, to: Path) -> bool:
+    return False

@@ -263,7 +263,7 @@ async def measure(found: ModelFacts, language: str, wav: Path, sound_s: float) -
         pid = worker.pid or 0
         before = _cpu_s(pid)
         heard = await worker.transcribe(wav, call_language=language)
-        cpu_s, memory_mb = _cpu_s(pid) - before, _peak_mb(pid)
+        cpu_s, memory_mb = _cpu_s(pid) - before, peak_mb(pid)
     finally:
         await worker.stop()
     return ModelSpeed(load_s, memory_mb, sound_s, cpu_s, cpu_s / sound_s, heard.to_text())
@@ -274,7 +274,7 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _peak_mb(pid: int) -> float:
+def peak_mb(pid: int) -> float:
     """The greatest resident memory of a process so far, in 10^6 bytes (proc(5): VmHWM)."""
     line = next(one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmHWM"))
     return int(line.split()[1]) * 1024 / 1e6

@@ -57,13 +57,15 @@ class RecogniserStopped(RecogniserError):
 class WorkerLimits:
     """Bounds of one worker.
 
-    `load_s`: for the model to load (2-3 s for a small one, a minute for a big one). A job may take `job_base_s` plus
-    `job_per_audio_s` for each second of recording: an open vocabulary needs 0.3-0.7 s of a core for a second of one leg
-    (shared/speech.md section 1), two legs, and the machine is shared. `turn_gap_s`: the pause that begins a new turn.
-    `niceness`: as nice(1) counts.
+    `load_s`: for the model to load (2-3 s for a small one, a minute for a big one, and on a machine whose calls come
+    first much more). A job may use `job_base_s` plus `job_per_audio_s` for each second of recording: an open vocabulary
+    needs 0.3-0.7 s of a core for a second of one leg (shared/speech.md section 1), and there are two. That is time of
+    the processor: whoever gives way to calls must not be taken for one that hangs. It ends by the clock after
+    `patience` times as much. `turn_gap_s`: the pause that begins a new turn. `niceness`: as nice(1) counts.
     """
 
-    load_s: float = 120.0
+    load_s: float = 600.0
+    patience: float = 10.0
     job_base_s: float = 30.0
     job_per_audio_s: float = 3.0
     turn_gap_s: float = 1.0
@@ -136,14 +138,13 @@ class TranscriptWorker:
             raise RecogniserError(str(error)) from error
         allowed = self._limits.job_base_s + self._limits.job_per_audio_s * duration
         try:
-            async with asyncio.timeout(allowed + self._limits.load_s):
+            async with asyncio.timeout(allowed * self._limits.patience + self._limits.load_s):
                 await self._begin(wav, talks)
         except TimeoutError:
             await self._end(0)
             raise RecogniserTimeout(f"the recogniser did not begin {wav.name}") from None
         try:
-            async with asyncio.timeout(allowed):
-                answer = await self._answer()
+            answer = await self._answer_within(allowed)
         except TimeoutError:
             await self._end(0)
             raise RecogniserTimeout(f"{wav.name} took longer than {allowed:.0f} s") from None
@@ -197,6 +198,21 @@ class TranscriptWorker:
         await process.stdin.drain()
         if (await self._line(process)).get("begun") != self._number:
             raise EOFError("answer to another question")
+
+    async def _answer_within(self, allowed_s: float) -> dict[str, Any]:
+        """The answer, if it comes before the worker has used so much of the processor. Raises TimeoutError."""
+        pid, loop = self.pid, asyncio.get_running_loop()
+        before, last = _cpu_s(pid), loop.time() + allowed_s * self._limits.patience
+        rest = allowed_s
+        while True:
+            try:
+                async with asyncio.timeout(rest):
+                    return await self._answer()  # a line that has come in part stays in the stream's buffer
+            except TimeoutError:
+                rest = min(allowed_s - (_cpu_s(pid) - before), last - loop.time())
+                if rest <= 0:
+                    raise
+                rest = max(rest, 0.05)
 
     async def _answer(self) -> dict[str, Any]:
         if self._process is None:
@@ -276,3 +292,12 @@ class TranscriptWorker:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
         await process.wait()
+
+
+def _cpu_s(pid: int | None) -> float:
+    """Processor time that a process has used so far (proc(5): stat); 0 of one that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

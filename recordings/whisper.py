@@ -90,14 +90,32 @@ class WhisperRecogniser:
             if nonsense(segment.text, segment.avg_logprob, self._prompt):
                 left_out += segment.end - segment.start
                 continue
-            words += [word for one in segment.words or () if (word := self._word(one)) is not None]
+            for one in segment.words or ():
+                text, conf = self._simplified(one.word), round(float(one.probability), 3)
+                if text.strip() and conf >= self._min_conf:
+                    start, end = round(float(one.start), 3), round(float(one.end), 3)
+                    attach(words, Word(start, end, text, conf), self.language)
         return words, left_out
 
-    def _word(self, word: Any) -> Word | None:
-        text = self._simplified(word.word.strip())
-        if not text or word.probability < self._min_conf:
-            return None
-        return Word(round(float(word.start), 3), round(float(word.end), 3), text, round(float(word.probability), 3))
+
+def attach(words: list[Word], word: Word, language: str) -> None:
+    """Add one of Whisper's words: "12" "3" "45" with no blank between are one number; Chinese has marks of its own."""
+    text = word.text.strip()
+    if language == "zh":
+        text = text.translate(_MARKS)
+    last = words[-1] if words else None
+    if last is not None and not word.text[0].isspace() and _latin(last.text[-1]) and _latin(text[0]):
+        conf = None if last.conf is None or word.conf is None else min(last.conf, word.conf)
+        words[-1] = Word(last.start, word.end, last.text + text, conf)
+    else:
+        words.append(Word(word.start, word.end, text, word.conf))
+
+
+_MARKS = str.maketrans({",": "，", "?": "？", "!": "！", ";": "；", ":": "："})
+
+
+def _latin(letter: str) -> bool:
+    return letter.isascii() and letter.isalnum()
 
 
 def nonsense(text: str, avg_logprob: float, prompt: str = "") -> bool:

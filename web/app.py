@@ -30,6 +30,7 @@ from web import (
     exchange,
     follow_ups,
     holds,
+    inspections,
     knowledge,
     knowledge_page,
     live,
@@ -49,12 +50,14 @@ from web import (
     ticket_query,
     tickets,
     transcript_jobs,
+    transcripts,
     voice_messages,
 )
 from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, ViewFrom, auth_middleware
 from web.backend import Backend
 from web.described import described
 from web.errors import Handler, errors_middleware
+from web.inspection_desk import InspectionDesk
 from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
 from web.rate import RateLimit, RateRules
@@ -66,6 +69,7 @@ _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
 _AGENT = "/api/agents/{agent:[A-Za-z0-9][A-Za-z0-9_-]{0,31}}"
 _QUEUE = "/api/queues/{queue:[a-z0-9][a-z0-9-]{0,31}}"
 _INCIDENT = "/api/incidents/{id:i[0-9]{1,20}}"
+_TURN = "{n:[0-9]{1,6}}"
 _TICKET = "/api/tickets/{number:[0-9]{1,32}}"
 _HOLD = "holds/{hold:h-[0-9a-f]{16}}"
 
@@ -153,7 +157,11 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("POST", f"{_CALL}/holds", holds.place_hold, Access.TOKEN),
         ("DELETE", f"{_CALL}/{_HOLD}", holds.end_hold, Access.TOKEN),
         ("GET", "/api/recordings/holds", holds.list_all_holds, Access.TOKEN),
-        ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
+        ("GET", f"{_CALL}/transcript", transcripts.show_transcript, Access.TICKETS),
+        ("GET", f"{_CALL}/transcript/turns/{_TURN}", transcripts.show_turn, Access.TICKETS),
+        ("PUT", f"{_CALL}/transcript/turns/{_TURN}", transcripts.correct_turn, Access.TICKETS),
+        ("GET", "/api/transcripts", transcripts.search_transcripts, Access.TICKETS),
+        ("GET", f"{_TICKET}/transcript", transcripts.show_ticket_transcript, Access.TICKETS),
         ("POST", f"{_CALL}/transcript", transcript_jobs.make_again, Access.TOKEN),
         ("GET", f"{_CALL}/transcript-state", transcript_jobs.show_state, Access.TOKEN),
         ("GET", "/api/transcript-jobs", transcript_jobs.show_line, Access.TOKEN),
@@ -164,13 +172,12 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", f"{_TICKET}/holds", holds.list_ticket_holds, Access.TICKETS),
         ("POST", f"{_TICKET}/holds", holds.place_ticket_hold, Access.TICKETS),
         ("DELETE", f"{_TICKET}/{_HOLD}", holds.end_ticket_hold, Access.TICKETS),
-        ("GET", f"{_TICKET}/transcript", recordings.show_ticket_transcript, Access.TICKETS),
         ("POST", f"{_TICKET}/transcript", transcript_jobs.make_ticket_again, Access.TICKETS),
         ("GET", f"{_TICKET}/transcript-state", transcript_jobs.show_ticket_state, Access.TICKETS),
         ("GET", "/api/classes", registers.list_classes, Access.TICKETS),
         ("GET", "/api/organisations", registers.list_organisations, Access.TICKETS),
         ("GET", "/api/tickets", tickets.list_tickets, Access.TICKETS),
-        ("POST", "/api/tickets", tickets.take_ticket, Access.TICKETS),
+        ("POST", "/api/tickets", tickets.take_ticket, Access.INTAKE),
         ("GET", "/api/tickets/export", ticket_files.export_tickets, Access.TICKETS),
         ("POST", "/api/tickets/import", ticket_files.import_tickets, Access.TICKETS),
         ("GET", "/api/reports/tickets", ticket_files.month_report, Access.TICKETS),
@@ -215,6 +222,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/knowledge", knowledge_page.show_page, Access.OPEN),
         ("PUT", "/api/exchange/files/{digest:[0-9a-f]{64}}", exchange.take_piece, Access.KEY),  # so is this
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
+        *((*row, Access.TICKETS) for row in inspections.ROUTES),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
 
@@ -270,6 +278,7 @@ def create_app(
     proxies: Collection[str] = (),
     knowledge_desk: KnowledgeBackend | None = None,
     public_rate: RateRules | None = None,
+    inspection_desk: InspectionDesk | None = None,
     transcript_jobs_desk: TranscriptJobsDesk | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
@@ -284,6 +293,7 @@ def create_app(
     app[CLOCK] = clock
     app[PROXIES] = frozenset(proxies)
     app[KNOWLEDGE] = knowledge_desk
+    app[inspections.INSPECTIONS] = inspection_desk
     app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)

@@ -22,6 +22,7 @@ from agents.rights import ADMIN
 from pbx.ids import ActorId
 from tickets.moves import ADMIN as TICKET_ADMIN
 from tickets.moves import Actor as TicketActor
+from tickets.moves import Role
 from web.errors import ApiError, Handler
 from web.token import SHORTEST_TOKEN
 
@@ -33,6 +34,7 @@ class Access(enum.Enum):
     KEY = "key"  #: the route asks for a key of its own kind
     VIEW = "view"  #: the figures without caller data: see `ViewFrom`
     SUPERVISOR = "supervisor"  #: a supervisor's token, or the API token
+    INTAKE = "intake"  #: takes a ticket down: also by the access token of another program, such as a citizens' app
     TICKETS = "tickets"  #: an access token of somebody who works on tickets, or the API token
     TOKEN = "token"  # noqa: S105  #: the API token, always
 
@@ -73,11 +75,13 @@ class Guard:
         if access in (Access.OPEN, Access.KEY) or actor == ADMIN:
             return actor
         if holder is not None:
-            if access not in (Access.TICKETS, Access.VIEW):
+            # A program's token may lie in an app on citizens' telephones: it gives tickets in and reads none.
+            opens = (Access.INTAKE,) if holder.role is Role.SYSTEM else (Access.INTAKE, Access.TICKETS, Access.VIEW)
+            if access not in opens:
                 raise ApiError(403, "not_allowed")
             return None
         if actor is not None:
-            if access in (Access.TOKEN, Access.TICKETS):
+            if access in (Access.TOKEN, Access.INTAKE, Access.TICKETS):
                 raise ApiError(403, "not_allowed")
             return actor
         if access is Access.VIEW:
@@ -165,6 +169,13 @@ ACTOR: web.RequestKey[ActorId | None] = web.RequestKey("actor", object)  # type:
 """Who asks, by his token; None for somebody without one."""
 
 
+async def still_admitted(request: web.Request) -> bool:
+    """Whether who began this request would be let in now: for answers that last, since tokens are taken away."""
+    if request.app[GUARD].bearer(request) is not None:  # the configuration's, which changes with a restart
+        return True
+    return await request.app[HOLDERS].find(_token(request)) == request[HOLDER]
+
+
 @web.middleware
 async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Lets a request pass to its handler only when the guard agrees."""
@@ -177,5 +188,5 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
         if actor is None and (given := _token(request)):
             holder = await request.app[HOLDERS].find(given)
         request[ACTOR] = guard.check(request, access, actor, holder)
-        request[HOLDER] = holder or TICKET_ADMIN  # read only behind `Access.TICKETS`, which lets nobody else pass
+        request[HOLDER] = holder or TICKET_ADMIN  # read only behind INTAKE and TICKETS, which let nobody else pass
     return await handler(request)

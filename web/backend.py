@@ -21,7 +21,6 @@ from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, QueueOverride, SkillOverride, SpyMode, SupervisorRequest
 
 if TYPE_CHECKING:
-    from recordings.transcript import Transcript
     from web.campaign_view import CampaignView
     from web.desk import TicketDesk
     from web.event_desk import EventDesk
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from web.public_desk import PublicDesk
     from web.recording_desk import RecordingDesk
     from web.reminder_desk import ReminderDesk
+    from web.transcript_desk import TranscriptDesk
 
 
 # ---------------------------------------------------------------- the overview: what is going on now
@@ -457,8 +457,9 @@ class Backend(Protocol):
         """Recordings: heard, exported, held."""
         ...
 
-    async def transcript(self, call: CallId) -> Transcript | None:
-        """What was said, speaker by speaker; None when it is not ready or was not made."""
+    @property
+    def words(self) -> TranscriptDesk:
+        """What was said in the calls."""
         ...
 
 

@@ -17,6 +17,7 @@ from tickets.deadlines import CalendarError
 from tickets.texts import TicketRefused
 from tickets.ticket import TicketType, Urgency
 from web.backend import NotFound, Refused, Unavailable
+from web.inspection_words import MESSAGES as _INSPECTION
 from web.recording_words import MESSAGES as RECORDINGS
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MESSAGES: dict[str, tuple[str, str]] = {
+    **_INSPECTION,
     "internal": ("服务器内部错误, 已记录", "an internal error; it has been logged"),
     "not_found": ("没有这个地址", "there is no such address"),
     "method_not_allowed": ("此地址不支持该操作", "this address does not take that method"),
@@ -300,10 +302,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "unknown_language": ("不支持此语言", "entries are written in zh or en"),
     "unknown_format": ("只支持 CSV 或 XLSX 文件", "the file must be CSV or XLSX"),
     "knowledge_not_now": ("当前状态下不允许此操作", "the version's state does not allow this"),
-    "knowledge_incomplete": (
-        "送审前须填写问题、答复、责任单位和来源",
-        "it needs question, answer, unit and source",
-    ),
+    "knowledge_incomplete": ("送审前须填写问题、答复、责任单位和来源", "it needs question, answer, unit and source"),
     "knowledge_conflict": ("内容已被他人更新, 请核对最新内容 (见 present)", "it was changed meanwhile; see present"),
     "task_not_now": ("当前状态下不允许此操作", "the question's state does not allow this"),
     "not_all_yours": (
@@ -333,6 +332,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "stands_twice": ("编号重复", "stands twice in the file"),
     "not_a_day": ("须为日期 (如 2026-11-22)", "must be a day, such as 2026-11-22"),
     "too_many_requests": ("请求过于频繁, 请稍后再试", "too many requests; try again later"),
+    "unknown_turn": ("没有此句", "the transcript has no such turn"),
+    "turn_conflict": ("此句已被他人更正, 请核对最新内容 (见 present)", "it was corrected meanwhile; see present"),
+    "masked_changed": ("隐去的内容 (星号) 须原样保留", "the stars that hide something must stay as they are"),
     "nothing_to_change": ("没有要修改的内容", "nothing to change was given"),
 }
 """What people read, by code.

@@ -313,7 +313,7 @@ def _description(request: web.Request) -> Described:
 def _typed(field: Field, text: str) -> object:
     if isinstance(field, Whole) and _WHOLE.fullmatch(text):
         return int(text)
-    if isinstance(field, Number):
+    if isinstance(field, Number | Instant):
         with suppress(ValueError):
             return float(text)
     return text
@@ -325,7 +325,8 @@ _WHOLE = re.compile(r"-?[0-9]{1,15}")
 def read_query(request: web.Request, fields: Mapping[str, Field] | None = None) -> dict[str, Any]:
     """The fields of the query that are there: `fields`, or those by which the handler is described.
 
-    A `Whole` or `Number` comes as one, everything else as the text that it is. ApiError 400 names all that is wrong.
+    A `Whole` or `Number` comes as one, an `Instant` as a number or a text, everything else as the text that it is.
+    ApiError 400 names all that is wrong.
     """
     if fields is None:
         fields = _description(request).query

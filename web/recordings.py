@@ -1,14 +1,13 @@
-"""Recordings and transcripts of calls: by the call with the API token, by the ticket for those who may hear it.
+"""Recordings of calls: by the call with the API token, by the ticket for those who may hear it.
 
-Whoever hears a call or reads what was said is written into the audit trail before he gets the first byte; the requests
-of one player within ten minutes are one line. Each export is a line of its own.
+Whoever hears a call, or reads what was said (`web/transcripts.py`), is written into the audit trail before he gets the
+first byte; the requests of one player within ten minutes are one line. Each export is a line of its own.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any
 
 from aiohttp import web
 
@@ -81,7 +80,7 @@ async def _sound(request: web.Request, call: CallId, by: ActorId, role: str) -> 
     if sound is None:
         raise NotFound("recording")
     try:
-        await _note(request, "play_recording", call, by, role, "收听通话录音", "heard the recording of a call")
+        await note_hearing(request, "play_recording", call, by, role, "收听通话录音", "heard the recording of a call")
     except BaseException:
         await sound.close()
         raise
@@ -151,28 +150,9 @@ async def _export(request: web.Request, call: CallId, by: ActorId, role: str) ->
     return await send(request, copy, f'attachment; filename="{call}{side}-{mark.id}{copy.suffix}"')
 
 
-@described(gives=dict[str, Any])
-async def show_transcript(request: web.Request) -> web.Response:
-    """GET /api/calls/{call}/transcript: what was said, speaker by speaker."""
-    return await _words(request, CallId(request.match_info["call"]), ADMIN, "administrator")
-
-
-@described(gives=dict[str, Any])
-async def show_ticket_transcript(request: web.Request) -> web.Response:
-    """GET /api/tickets/{number}/transcript: what was said in the ticket's call, for those who may hear it."""
-    call, viewer = await call_of(request)
-    return await _words(request, call, ActorId(viewer.id), viewer.role.value)
-
-
-async def _words(request: web.Request, call: CallId, by: ActorId, role: str) -> web.Response:
-    transcript = await request.app[BACKEND].transcript(call)
-    if transcript is None:
-        raise NotFound("transcript")
-    await _note(request, "read_transcript", call, by, role, "查看通话文字", "read the transcript of a call")
-    return web.json_response(text=transcript.to_json())
-
-
-async def _note(request: web.Request, action: str, call: CallId, by: ActorId, role: str, zh: str, en: str) -> None:
+async def note_hearing(
+    request: web.Request, action: str, call: CallId, by: ActorId, role: str, zh: str, en: str
+) -> None:
     """Write it down before anything is given; while the store is away nothing is (503)."""
     if request.method == "HEAD":
         return

@@ -28,7 +28,8 @@ from pbx.ids import CallId
 from recordings.archive.archive import Archived
 from recordings.archive.form import Form
 from recordings.jobs_sql import jobs, waits
-from recordings.sql import RecordingRow, due, metadata, recordings, to_archive, transcripts
+from recordings.sql import RecordingRow, due, metadata, recordings, to_archive
+from recordings.words_sql import erase_transcript
 
 archived = Table(
     "archived_recordings",
@@ -233,11 +234,13 @@ def holds_of(connection: Connection, calls: Sequence[CallId]) -> list[Hold]:
 
 
 def record_erasure(connection: Connection, erasure: Erasure) -> None:
-    """A recording and its transcript are gone: their rows go too, and what is left of them is written down.
+    """A recording and its transcript are gone: their rows go too, the words by which it was found and what people
+    corrected as well; and what is left of them is written down.
 
     May be done again: the second time finds nothing to do.
     """
-    for table in (archived, to_archive, jobs, transcripts, due, recordings):
+    erase_transcript(connection, erasure.call)
+    for table in (archived, to_archive, jobs, due, recordings):
         connection.execute(delete(table).where(table.c.call == erasure.call))
     there = connection.execute(select(erasures.c.call).where(erasures.c.call == erasure.call)).first()
     if there is None:

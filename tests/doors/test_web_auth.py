@@ -29,7 +29,6 @@ PROTECTED = [
     ("GET", CALL),
     ("GET", f"{CALL}/why"),
     ("GET", f"{CALL}/recording"),
-    ("GET", f"{CALL}/transcript"),
     ("GET", f"{CALL}/peaks"),
     ("GET", f"{CALL}/export"),
     ("GET", f"{CALL}/holds"),
@@ -82,6 +81,10 @@ TICKETS = [
     ("GET", "/api/tickets/2026112200001/holds"),
     ("POST", "/api/tickets/2026112200001/holds"),
     ("DELETE", "/api/tickets/2026112200001/holds/h-0123456789abcdef"),
+    ("GET", f"{CALL}/transcript"),
+    ("GET", f"{CALL}/transcript/turns/1"),
+    ("PUT", f"{CALL}/transcript/turns/1"),
+    ("GET", "/api/transcripts"),
     ("POST", "/api/tickets/2026112200001/transcript"),
     ("GET", "/api/tickets/2026112200001/transcript-state"),
     ("GET", "/api/classes"),
@@ -218,6 +221,9 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
             assert asked is Access.VIEW
         elif resource.canonical.startswith(("/open311/", "/api/exchange/messages", "/api/exchange/files")):
             assert asked is Access.KEY  # keys: test_open311.py; each message of a peer is signed
+        elif asked is Access.INTAKE:
+            assert (method, resource.canonical) == ("POST", "/api/tickets")
+            found[Access.TICKETS].add((method, resource.canonical))
         else:
             assert asked in found
             found[asked].add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))

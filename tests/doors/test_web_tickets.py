@@ -93,7 +93,7 @@ async def test_from_the_web_to_the_archive_each_with_his_own_token(hotline: Site
     ticket = await done(hotline, "desk", ticket, "accept_reply")
     ticket = await done(hotline, "li", ticket, "follow_up", contacted=True, solved=True, satisfied=True)
     ticket = await done(hotline, "quality", ticket, "judge", approval=1, right=True)
-    ticket = await done(hotline, "system", ticket, "archive")
+    ticket = await done(hotline, "boss", ticket, "archive")
     assert (ticket["state"], ticket["reply"]) == ("archived", "已修复 💧")
     status, answer = await ask(hotline, "admin", "GET", f"/api/tickets/{ticket['number']}/moves")
     assert status == 200
@@ -109,7 +109,7 @@ async def test_from_the_web_to_the_archive_each_with_his_own_token(hotline: Site
         ("accept_reply", "desk", "dispatcher"),
         ("follow_up", "1002", "agent"),
         ("judge", "quality", "inspector"),
-        ("archive", "timer", "system"),
+        ("archive", "boss", "supervisor"),
     ]
     status, answer = await ask(hotline, "leader", "GET", "/api/tickets/accuracy")
     extension = next(one for one in answer["accuracy"] if one["kind"] == "extension")

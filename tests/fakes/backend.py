@@ -30,6 +30,7 @@ from recordings.transcript import Transcript
 from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic, NoReminders
 from tests.fakes.office import MemoryOffice
 from tests.fakes.recordings import MemoryRecordings
+from tests.fakes.transcripts import MemoryTranscripts
 from web.backend import (
     AgentView,
     CallView,
@@ -48,6 +49,7 @@ from web.campaign_view import AskedTicket, CampaignView
 from web.event_desk import EventDesk
 from web.public_desk import PublicDesk
 from web.reminder_desk import ReminderDesk
+from web.transcript_desk import TranscriptDesk
 
 GENERAL, ENGLISH, APPROVALS = QueueId("general"), QueueId("english"), QueueId("approvals")
 NAMES = {GENERAL: ("综合服务", "General"), ENGLISH: ("英语专席", "English desk"), APPROVALS: ("一号答", "Approvals")}
@@ -70,6 +72,7 @@ class MemoryBackend:
         self.recordings = MemoryRecordings()
         self.noted: dict[str, AuditEntry] = {}
         self.transcripts: dict[CallId, Transcript] = {}
+        self.words: TranscriptDesk = MemoryTranscripts(self.transcripts)
         self.desk = MemoryDesk(self.names, clock, self._check_store)
         self.events: EventDesk = NoEvents()
         self.public: PublicDesk = NoPublic()
@@ -359,9 +362,6 @@ class MemoryBackend:
     async def call(self, call: CallId) -> CallRecord | None:
         self._check_store()
         return self._records.get(call)
-
-    async def transcript(self, call: CallId) -> Transcript | None:
-        return self.transcripts.get(call)
 
     # ------------------------------------------------------------ inside
 
