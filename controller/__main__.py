@@ -145,7 +145,8 @@ def parser() -> argparse.ArgumentParser:
         "name",
         choices=(
             *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
-            *("deadlines", "knowledge", "repeats", "speech", "tickets", "transcripts", "inspection"),
+            *("deadlines", "knowledge", "repeats", "speech", "live_words", "suggest"),
+            *("tickets", "transcripts", "inspection"),
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")

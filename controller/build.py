@@ -37,6 +37,7 @@ from controller.journal import JournalWriter
 from controller.journal_file import fresher, latest_ended, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
+from controller.live_part import LivePart
 from controller.open311 import open311_of
 from controller.own_sounds import FOLDER as OWN_SOUNDS
 from controller.own_sounds import OwnSounds
@@ -65,6 +66,7 @@ from pbx.ids import CallId
 from pbx.memory import DeskNoticesRestored
 from pbx.notice import IncidentOver, NoticesRestored
 from pbx.supervision import OverridesRestored
+from recordings.budget import AfterShare
 from tickets.files import AttachmentFiles
 from tickets.ticket import Ticket
 from tickets.webhook import Hook
@@ -194,8 +196,17 @@ class Hotline:
             timezone=plan.timezone,
             clock=self.clock,
         )
+        live_words = LivePart(
+            settings,
+            self.var,
+            switchboard.house,
+            perform=exchange.door.perform,
+            post=lambda event: engine.post(event),
+            clock=self.clock,
+            metrics=metrics,
+        )
         speech = SpeechPart(settings, self.var, data / "recordings", store, records, self.clock)
-        transcripts = await speech.open(metrics)
+        transcripts = await speech.open(metrics, AfterShare(live_words.budget))
         performer.sealed = transcripts.sealed
         ours = self.asterisk.exchange
         sounds = ours.settings.instance / "data/sounds" if ours is not None else None
@@ -244,7 +255,12 @@ class Hotline:
             clock=self.clock,
             own_sounds=own_sounds,
         )
-        engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
+
+        def stepped(event: Event) -> None:
+            backend.stepped(event)
+            live_words.stepped(event)
+
+        engine = Engine(switchboard, journal, performer.perform, self.clock, stepped)
         performer.post = engine.post
 
         def from_exchange(event: Event) -> None:
@@ -296,6 +312,7 @@ class Hotline:
         # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed. What waits
         # for its transcript then stands in the store.
         self._run(transcripts.run())
+        self._run(live_words.run())
         self._stack.push_async_callback(performer.close, DRAIN_S)
         self._run(engine.run())
         self._run(reminders.run())
@@ -323,6 +340,7 @@ class Hotline:
         desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
         knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
         self._run(knowledge.keep())
+        await live_words.suggest_with(knowledge.search)
         self._run(words.keep())
         searching = settings.raw.knowledge
         app = pages.create_app(
@@ -336,6 +354,7 @@ class Hotline:
             proxies=settings.raw.web.proxies,
             knowledge_desk=knowledge,
             inspection_desk=inspections,
+            live_words_desk=live_words if live_words.on else None,
             transcript_jobs_desk=speech.desk(transcripts),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s

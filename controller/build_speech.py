@@ -15,7 +15,7 @@ from controller.transcripts import Transcripts
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics
 from metrics.speech import SpeechCollector
-from recordings.pool import Cores, RecogniserPool
+from recordings.pool import Budget, RecogniserPool
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ class SpeechPart:
         self._settings, self._var, self._recordings = settings, var, recordings
         self._store, self._records, self._clock = store, records, clock
 
-    async def open(self, metrics: HotlineMetrics) -> Transcripts:
-        """Find the models, say what they are, and show the figures."""
+    async def open(self, metrics: HotlineMetrics, budget: Budget) -> Transcripts:
+        """Find the models, say what they are, and show the figures. `budget`: the cores, which live words use too."""
         speech = self._settings.raw.speech
         pool = None
         if speech.transcribe:
@@ -50,9 +50,7 @@ class SpeechPart:
                     speech.language,
                     extra={"action": "speech.no_model"},
                 )
-            pool = RecogniserPool(
-                models, Cores(speech.cores), speech.cores, limits=speech.limits(), rules=speech.rules()
-            )
+            pool = RecogniserPool(models, budget, speech.cores, limits=speech.limits(), rules=speech.rules())
         transcripts = Transcripts(self._store, self._records, self._recordings, self._clock, pool)
         metrics.registry.register(SpeechCollector(lambda: transcripts.figures, self._clock))
         return transcripts

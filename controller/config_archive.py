@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from controller.config_section import Section
+from controller.config_base import Section
 from controller.toml_lines import Path as TomlPath
 from recordings.archive.form import Form
 from recordings.archive.keys import KeyFault, KeyRing, parse_keys, read_key_file

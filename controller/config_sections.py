@@ -11,8 +11,8 @@ from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
 from controller.config_archive import ArchiveSection, KeepSection
+from controller.config_base import Section as Section
 from controller.config_inspection import InspectionSection
-from controller.config_section import Section
 from controller.config_speech import SpeechSection
 from tickets.campaign import USUAL
 from tickets.follow_up import FollowUpRules

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from controller.config_section import Section
+from controller.config_base import Section
+from controller.config_live import LiveSection, live_fault
 from recordings.models import FoundModel, ModelError, find_model, whisper_model
 from recordings.pool import PoolRules
 from recordings.recogniser import NICENESS, VOSK, WHISPER
@@ -46,6 +47,7 @@ class SpeechSection(Section):
     cores: Annotated[int, Field(ge=1, le=256)] = 1  # so many recordings at a time; each worker holds 0.5 GB
     idle_s: Annotated[float, Field(ge=0.1, le=86400)] = 300.0  # then a worker without work is freed
     niceness: Annotated[int, Field(ge=0, le=19)] = NICENESS
+    live: LiveSection = Field(default_factory=LiveSection)
 
     def rules(self) -> PoolRules:
         """For the pool."""
@@ -58,6 +60,9 @@ class SpeechSection(Section):
 
 def speech_faults(speech: SpeechSection, folder: Path) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What cannot be meant, with its place. `folder`: the configuration file's."""
+    option, fault = live_fault(speech.live, folder, transcribe=speech.transcribe)
+    if fault:
+        yield ("speech", "live", option), fault
     if not speech.transcribe:
         return
     if speech.model is not None and not (folder / speech.model).is_dir():

@@ -304,3 +304,4 @@ class CallRecord:
     estimates: tuple[Estimate, ...] = ()
     callback: str = ""
     message: VoiceMessage | None = None  #: 留言
+    live_words: str = ""  #: a `pbx.live_words.LiveMark`; empty: nobody heard it while it was talked

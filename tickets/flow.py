@@ -215,6 +215,8 @@ def allow(ticket: Ticket, move: Move, actor: Actor, policy: TicketPolicy) -> Non
     moved(ticket.state, cause)
     if actor.role is Role.UNIT and cause in _LEADS and actor.unit != ticket.lead_unit:
         raise TicketRefused("not_lead", "Only the unit that leads the ticket may do this.")
+    if cause is _I.HANDLE and ticket.state is not TicketState.SIGNED and actor.unit not in ticket.co_units:
+        raise TicketRefused(*REFUSALS[ticket.state])  # who co-handles does his part whatever the lead does
     if cause in _JUDGES and _handles(ticket, actor, policy):
         raise TicketRefused("own_ticket", "Your own unit handles this ticket; somebody else decides and judges.")
     if cause in _REVIEWS and not reviews(ticket, actor, policy):

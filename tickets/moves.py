@@ -100,7 +100,7 @@ _TABLE: dict[TicketInput, tuple[TicketState | None, ...]] = {
     _I.ASSIGN: (_NO, _D, _NO, _NO, _NO, _NO, _NO, _NO),
     _I.REDISPATCH: (_NO, _NO, _D, _D, _NO, _NO, _NO, _NO),
     _I.SIGN: (_NO, _NO, _N, _NO, _NO, _NO, _NO, _NO),
-    _I.HANDLE: (_NO, _NO, _NO, _N, _NO, _NO, _NO, _NO),
+    _I.HANDLE: (_NO, _NO, _D, _N, _P, _NO, _NO, _NO),
     _I.REPLY: (_NO, _NO, _NO, _P, _NO, _NO, _NO, _NO),
     _I.ACCEPT_REPLY: (_NO, _NO, _NO, _NO, _V, _NO, _NO, _NO),
     _I.REJECT_REPLY: (_NO, _NO, _NO, _NO, _N, _NO, _NO, _NO),

@@ -34,6 +34,7 @@ from web import (
     knowledge,
     knowledge_page,
     live,
+    live_words,
     notices,
     open311,
     openapi,
@@ -60,6 +61,7 @@ from web.errors import Handler, errors_middleware
 from web.inspection_desk import InspectionDesk
 from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
+from web.live_words_desk import LiveWordsDesk
 from web.rate import RateLimit, RateRules
 from web.shape import answer
 from web.transcript_jobs_desk import TranscriptJobsDesk
@@ -157,6 +159,8 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("POST", f"{_CALL}/holds", holds.place_hold, Access.TOKEN),
         ("DELETE", f"{_CALL}/{_HOLD}", holds.end_hold, Access.TOKEN),
         ("GET", "/api/recordings/holds", holds.list_all_holds, Access.TOKEN),
+        ("GET", f"{_CALL}/words", live_words.show_words, Access.TALK),
+        ("GET", f"{_CALL}/words/live", live_words.show_live_words, Access.TALK),
         ("GET", f"{_CALL}/transcript", transcripts.show_transcript, Access.TICKETS),
         ("GET", f"{_CALL}/transcript/turns/{_TURN}", transcripts.show_turn, Access.TICKETS),
         ("PUT", f"{_CALL}/transcript/turns/{_TURN}", transcripts.correct_turn, Access.TICKETS),
@@ -277,6 +281,7 @@ def create_app(
     geo: Open311 | None = None,
     proxies: Collection[str] = (),
     knowledge_desk: KnowledgeBackend | None = None,
+    live_words_desk: LiveWordsDesk | None = None,
     public_rate: RateRules | None = None,
     inspection_desk: InspectionDesk | None = None,
     transcript_jobs_desk: TranscriptJobsDesk | None = None,
@@ -294,6 +299,7 @@ def create_app(
     app[PROXIES] = frozenset(proxies)
     app[KNOWLEDGE] = knowledge_desk
     app[inspections.INSPECTIONS] = inspection_desk
+    app[live_words.LIVE_WORDS] = live_words_desk
     app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)

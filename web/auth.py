@@ -36,6 +36,7 @@ class Access(enum.Enum):
     SUPERVISOR = "supervisor"  #: a supervisor's token, or the API token
     INTAKE = "intake"  #: takes a ticket down: also by the access token of another program, such as a citizens' app
     TICKETS = "tickets"  #: an access token of somebody who works on tickets, or the API token
+    TALK = "talk"  #: a supervisor's token, an access token, or the API token: whose talk it is, the handler asks
     TOKEN = "token"  # noqa: S105  #: the API token, always
 
 
@@ -76,8 +77,8 @@ class Guard:
             return actor
         if holder is not None:
             # A program's token may lie in an app on citizens' telephones: it gives tickets in and reads none.
-            opens = (Access.INTAKE,) if holder.role is Role.SYSTEM else (Access.INTAKE, Access.TICKETS, Access.VIEW)
-            if access not in opens:
+            works = (Access.INTAKE, Access.TICKETS, Access.VIEW, Access.TALK)
+            if access not in ((Access.INTAKE,) if holder.role is Role.SYSTEM else works):
                 raise ApiError(403, "not_allowed")
             return None
         if actor is not None:
@@ -163,7 +164,8 @@ class NoHolders:
 HOLDERS: web.AppKey[Holders] = web.AppKey("holders", Holders)
 
 HOLDER: web.RequestKey[TicketActor] = web.RequestKey("holder", TicketActor)
-"""Who acts on tickets, by his access token; the administrator for the API token."""
+"""Who acts on tickets, by his access token; the administrator for the API token. Behind `Access.TALK` it is his only
+where `ACTOR` is None."""
 
 ACTOR: web.RequestKey[ActorId | None] = web.RequestKey("actor", object)  # type: ignore[arg-type]
 """Who asks, by his token; None for somebody without one."""

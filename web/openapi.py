@@ -148,6 +148,7 @@ _SECURITY: Mapping[Access, list[dict[str, list[str]]]] = {
     Access.SUPERVISOR: [{"bearer": []}],
     Access.INTAKE: [{"bearer": []}],
     Access.TICKETS: [{"bearer": []}],
+    Access.TALK: [{"bearer": []}],
     Access.TOKEN: [{"bearer": []}],
 }
 

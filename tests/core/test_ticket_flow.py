@@ -79,14 +79,14 @@ OPEN_INPUTS = {
     S.OPENED: "amend register join leave merge attach recount withdraw",
     S.REGISTERED: """amend answer close refer assign supervise remind escalate join leave settle merge judge attach
         recount withdraw""",
-    S.DISPATCHED: """amend redispatch sign ask_return grant_return refuse_return object uphold_objection
+    S.DISPATCHED: """amend redispatch sign handle ask_return grant_return refuse_return object uphold_objection
         overrule_objection add_unit supervise remind escalate join leave settle merge judge attach recount withdraw""",
     S.SIGNED: """amend redispatch handle reply ask_return grant_return refuse_return ask_extension grant_extension
         refuse_extension ask_hard_case grant_hard_case refuse_hard_case ask_pause grant_pause refuse_pause resume object
         uphold_objection overrule_objection add_unit supervise remind escalate join leave settle merge judge attach
         recount withdraw""",
-    S.REPLIED: """amend accept_reply reject_reply supervise remind escalate join leave settle judge attach recount
-        withdraw""",
+    S.REPLIED: """amend handle accept_reply reject_reply supervise remind escalate join leave settle judge attach
+        recount withdraw""",
     S.RESOLVED: "escalate follow_up redo archive judge",
     S.ARCHIVED: "judge",
     S.MERGED: "judge",

@@ -16,11 +16,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from pbx.ids import TicketNumber
 from tests.city_story import ORGANISATIONS
 from tests.fakes.installations import Installation, Line, empty_database, key_of, until
 from tickets.exchange.messages import Kind, Message, encode
 from tickets.exchange.signing import Key, sign
+from tickets.moves import Actor, Role
 from tickets.organisations import Organisation
+from tickets.ticket import TicketChange
 
 pytestmark = pytest.mark.doors
 
@@ -167,10 +170,13 @@ async def test_a_rejected_answer_goes_back_and_a_withdrawal_ends_it(province: Pr
     (theirs,) = await arrived(js)
     await handled(js, theirs["number"], "js-transport")
     await province.quiet()
+    said = TicketChange(text="改为新北区停水", anonymous=True)  # he calls once more
+    await cz.records.change_ticket(TicketNumber(number), said, Actor("1001", Role.AGENT), at=time.time())
     await cz.do(number, "reject_reply", reason="未答复诉求人")
     await province.quiet()
     again = await js.ticket(theirs["number"])
     assert (again["state"], again["redo_count"]) == ("dispatched", 1)
+    assert (again["text"], again["anonymous"]) == ("改为新北区停水", True), "what has changed meanwhile has come too"
     assert len(await js.tickets()) == 1, "the same ticket is handled again"
     await cz.do(number, "withdraw", reason="诉求人撤回")
     await province.quiet()
@@ -207,6 +213,10 @@ async def test_two_cities_co_handle_one_ticket_of_the_province(province: Provinc
     (lead,), (co,) = await arrived(cz), await arrived(zj)
     assert (lead["caller"], co["caller"]) == ("13800001111", ""), "who co-handles does not learn who called"
     await handled(zj, co["number"], "zj-water")
+    await province.quiet()
+    _, moves = await js.ask("GET", f"/api/tickets/{number}/moves")
+    told = [one["details"]["text"] for one in moves["moves"] if one["cause"] == "handle"]
+    assert told[-1].endswith("管道已修复"), "who co-handles has answered, before the lead has even signed"
     await handled(cz, lead["number"], "cz-water")
     await province.quiet()
     mine = await js.ticket(number)

@@ -54,7 +54,7 @@ pytestmark = pytest.mark.doors
 EXAMPLES = 60 if os.environ.get("HOTLINE_EXAMPLES") == "new" else 2
 """Requests for each route and way of making them: what is in every run takes seconds (60 take minutes)."""
 
-ENDLESS = {"/api/live", "/api/reminders/live"}
+ENDLESS = {"/api/live", "/api/reminders/live", "/api/calls/{call}/words/live"}
 
 POLICY = TicketPolicy(units=TREE.register(), organisations=TREE, classes=load_classes())
 

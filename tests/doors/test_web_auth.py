@@ -168,6 +168,7 @@ SUPERVISION = [
     ("POST", "/api/notices/sounds"),
     ("POST", "/api/notices/n1/end"),
 ]
+TALKS = [("GET", "/api/calls/hotline-1/words"), ("GET", "/api/calls/hotline-1/words/live")]
 VIEWS = ["/api/overview", "/metrics"]
 
 
@@ -185,7 +186,7 @@ async def status(hotline: Site, method: str, path: str, headers: dict[str, str] 
         return answer.status
 
 
-@pytest.mark.parametrize(("method", "path"), PROTECTED + TICKETS + SUPERVISION)
+@pytest.mark.parametrize(("method", "path"), PROTECTED + TICKETS + SUPERVISION + TALKS)
 async def test_what_changes_or_shows_a_caller_s_data_needs_the_token(hotline: Site, method: str, path: str) -> None:
     for wrong in (
         {},
@@ -211,7 +212,8 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
     anybody = {"/", "/healthz", "/static/{name}", "/api/public/knowledge", "/api/openapi.json"}
     anybody |= {"/query", "/api/public/tickets/query"}  # of citizens: a number and a code, rate-limited
     anybody |= {"/knowledge", "/tickets"}  # what is public, rate-limited; a page that asks for a token
-    found: dict[Access, set[tuple[str, str]]] = {Access.TOKEN: set(), Access.TICKETS: set(), Access.SUPERVISOR: set()}
+    named = {Access.TOKEN: PROTECTED, Access.TICKETS: TICKETS, Access.SUPERVISOR: SUPERVISION, Access.TALK: TALKS}
+    found: dict[Access, set[tuple[str, str]]] = {asked: set() for asked in named}
     for method, resource in patterns:
         assert resource is not None
         asked = app[ACCESS].get((method, resource.canonical))
@@ -227,7 +229,6 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
         else:
             assert asked in found
             found[asked].add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
-    named = {Access.TOKEN: PROTECTED, Access.TICKETS: TICKETS, Access.SUPERVISOR: SUPERVISION}
     for asked, paths in named.items():
         ids = r"/(hotline-[^/]+|1001|cb1|n1|i1|2026112200001|general|77|K000001|Q000001|submit|h-[0-9a-f]+|1$)"
         assert found[asked] == {(method, re.sub(ids, "/*", path)) for method, path in paths}

@@ -80,6 +80,7 @@ async def test_who_may_reach_an_address_is_said_of_each(hotline: Site) -> None:
         Access.TOKEN: {"unit": 403, "supervisor": 403, "stranger": 401},
         Access.INTAKE: {"supervisor": 403, "stranger": 401},
         Access.TICKETS: {"supervisor": 403, "program": 403, "stranger": 401},
+        Access.TALK: {"program": 403, "stranger": 401},
         Access.VIEW: {"stranger": 401},
     }
     assert {(one.method, one.canonical) for one in routes_of(hotline) if one.access is Access.OPEN} == OPEN

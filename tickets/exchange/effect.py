@@ -15,7 +15,7 @@ from tickets.exchange.messages import Kind, Message
 from tickets.exchange.relay import CALLER, Talk, speaker
 from tickets.given import Move
 from tickets.moves import OVER, Actor, Role, TicketInput, TicketState
-from tickets.ticket import Attachment, Ticket, TicketChange, TicketPolicy, TicketType, Urgency
+from tickets.ticket import Attachment, Ticket, TicketChange, TicketPolicy, TicketType, Urgency, changed
 
 _I = TicketInput
 
@@ -46,7 +46,7 @@ def _concern_of(message: Message, policy: TicketPolicy) -> TicketChange:
         class_code=code if code and policy.classes.takes(code) else None,
         lat=body["lat"] if both else None,
         lon=body["lon"] if both else None,
-        event_at=body.get("event_at"),
+        event_at=body["event_at"] if 0 < body.get("event_at", 0) < 1e11 else None,
         urgency=body["urgency"] if body.get("urgency") in urgencies else None,
         anonymous=body.get("anonymous") or None,  # a mark that is there is taken away where it was given
         confidential=body.get("confidential") or None,
@@ -138,7 +138,11 @@ def _from_offerer(message: Message, ticket: Ticket, at: float, policy: TicketPol
     body, step = message.body, message.body.get("step")
     reason = str(body.get("reason") or body.get("text") or message.kind.value)
     if message.kind is Kind.OFFER:
-        return [[(Move(_I.REDO, reason=reason), them)], *supervised(message, at)]
+        return [
+            [(Move(_I.REDO, reason=reason), them)],
+            *_as_it_is_now(message, ticket, them, policy),
+            *supervised(message, at),
+        ]
     if message.kind is Kind.CLOSE and ticket.state is TicketState.RESOLVED:
         return [[(Move(_I.ARCHIVE), them)]]
     if message.kind is Kind.CANCEL and ticket.state not in OVER:
@@ -160,6 +164,17 @@ def _from_offerer(message: Message, ticket: Ticket, at: float, policy: TicketPol
     if step in ("reminded", "refused"):
         return [[(Move(_I.REMIND, reason=reason), them)]]
     return []
+
+
+def _as_it_is_now(message: Message, ticket: Ticket, them: Actor, policy: TicketPolicy) -> list[Ways]:
+    """What has changed in the matter since it was offered first: while it was answered here, nothing was told of it."""
+    change = _concern_of(message, policy)
+    text = str(message.body["text"])
+    if text not in ticket.text:
+        change = replace(change, text=text)
+    if changed(ticket, change, policy) == ticket:
+        return []
+    return [[(Move(_I.AMEND, change=change), them)]]
 
 
 def supervised(message: Message, at: float) -> list[Ways]:

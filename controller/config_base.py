@@ -1,4 +1,4 @@
-"""What every section of the configuration file is made from."""
+"""What every section of the configuration file has in common."""
 
 from __future__ import annotations
 
