@@ -79,6 +79,10 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument("--check", action="store_true", help="find changed and missing lines; prints the last seal")
     audit.add_argument("--seal", metavar="SEAL", help="with --check: a seal noted earlier must still be there")
 
+    recordings = add("recordings", "a key for the archive, what is in it, whose copy a file is", "recordings")
+    recordings.add_argument("action", choices=("new-key", "status", "trace"))
+    recordings.add_argument("file", nargs="?", type=Path, metavar="FILE", help="with trace: a sound file")
+
     model = add("model", "get a speech model from Vosk's own list, or check one", "model", config=False)
     model.add_argument("action", choices=("fetch", "list", "check"))
     model.add_argument("what", nargs="?", metavar="zh|en|FOLDER", help="the language to fetch, or the folder to check")

@@ -16,11 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection
 
+import metrics.sql as call_rows
 from agents.rights import SYSTEM
 from controller import audit_rows
 from controller.database import StoreError
@@ -29,11 +31,12 @@ from controller.writer import Store
 from pbx.ids import CallId
 from pbx.supervision import AuditEntry
 from recordings.archive import sql as rows
-from recordings.archive.shelf import erase_file
+from recordings.archive.shelf import UnsafeKey, erase_file, inside
 from recordings.files import RecordingError
 from recordings.inspection.sql import erase_inspections
-from recordings.keeping import Due, KeepPolicy, Kept, decide
-from recordings.sql import RecordingRow
+from recordings.keeping import Due, KeepPolicy, Kept, decide, erasable_from, rule_of
+from recordings.sql import RecordingRow, get_recording
+from tickets import keeping_sql
 from tickets.moves import OVER
 from tickets.sql import forget_recording, tickets_of_calls
 
@@ -42,8 +45,10 @@ if TYPE_CHECKING:  # its coder takes a while to load, and callers wait for a sta
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 AT_ONCE = 50
-"""Recordings that are read from the store together."""
+"""Recordings that are read from the store, or judged in one transaction, together."""
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 5.0, 300.0
 """How soon an archive that is away is asked again."""
@@ -56,8 +61,12 @@ NICENESS = 10
 
 @dataclass
 class ArchiveFigures:
-    """What has been done since the start; `waiting` as it was counted last, `damaged`: set aside until the next."""
+    """What has been done since the start; `waiting` as it was counted last, `damaged`: set aside until the next.
 
+    `on`: there is an archive.
+    """
+
+    on: bool = False
     archived: int = 0
     erased: int = 0
     waiting: int = 0
@@ -82,9 +91,35 @@ def _keep(connection: Connection, shelved: _Shelved) -> bool:
     return rows.save_archived(connection, shelved.call, shelved.there, shelved.at)
 
 
+def _take_changes(connection: Connection, limit: int) -> int:
+    changed = keeping_sql.take(connection, limit)
+    if changed:
+        rows.judge_anew(connection, changed)
+    return len(changed)
+
+
+def _judge(connection: Connection, judged: tuple[KeepPolicy, Sequence[RecordingRow]]) -> None:
+    policy, found = judged
+    for call, kept in facts_of(connection, found).items():
+        rows.put_due(connection, call, policy.version, erasable_from(policy, kept))
+
+
+def _begin(connection: Connection, asked: tuple[KeepPolicy, RecordingRow, float]) -> str:
+    """The rule by which the recording is erased, from this instant on irrevocably; empty: it is not to be erased."""
+    policy, row, now = asked
+    kept = facts_of(connection, [row])[row.call]
+    if not rows.is_being_erased(connection, row.call):
+        if not isinstance(decide(policy, kept, now), Due):
+            rows.put_due(connection, row.call, policy.version, erasable_from(policy, kept))
+            return ""
+        rows.begin_erasure(connection, row.call, now)
+    return rule_of(policy, kept.types)[1]
+
+
 def _erase(connection: Connection, erased: _Erased) -> None:
     rows.record_erasure(connection, erased.erasure)
     forget_recording(connection, erased.erasure.call)
+    call_rows.no_recording(connection, erased.erasure.call)
     erase_inspections(connection, erased.erasure.call)
     audit_rows.append(connection, erased.entry)
 
@@ -112,9 +147,13 @@ class Archivist:
         self._clock, self._busy, self._retry_s, self._over = clock, busy, retry_s, over
         self._news = asyncio.Event()
         self._damaged: set[CallId] = set()
+        self._one = asyncio.Lock()  #: of a recording that comes into the archive nothing is erased meanwhile
         self._keeping: Operation[_Shelved, bool] = Operation("archive_recording", _keep)
+        self._taking: Operation[int, int] = Operation("take_keeping", _take_changes)
+        self._judging: Operation[tuple[KeepPolicy, Sequence[RecordingRow]], None] = Operation("judge_keeping", _judge)
+        self._beginning: Operation[tuple[KeepPolicy, RecordingRow, float], str] = Operation("begin_erasure", _begin)
         self._erasing: Operation[_Erased, None] = Operation("erase_recording", _erase)
-        self.figures = ArchiveFigures()
+        self.figures = ArchiveFigures(on=archive is not None)
 
     def ready(self) -> None:
         """A recording may be archived now; never waits."""
@@ -122,7 +161,7 @@ class Archivist:
 
     async def run(self) -> None:
         """Archive and erase until cancelled."""
-        pool = ThreadPoolExecutor(1, "archive", initializer=_give_way)
+        pool = ThreadPoolExecutor(1, "archive")
         try:
             async with asyncio.TaskGroup() as group:
                 if self._archive is not None:
@@ -135,7 +174,7 @@ class Archivist:
 
     async def _archive_all(self, archive: Archive, pool: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(pool, archive.clear)
+        await loop.run_in_executor(pool, _quietly, archive.clear)
         pause, swept = self._retry_s, False
         while True:
             self._news.clear()
@@ -147,6 +186,8 @@ class Archivist:
             except (_Away, StoreError) as error:
                 log.warning("recordings wait for the archive: %s", error, extra={"action": "archive.away"})
                 self.figures.away = True
+                with suppress(StoreError):
+                    self.figures.waiting = await self._store.read(rows.count_not_archived)
                 self._over()
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_RETRY_S)
@@ -157,14 +198,15 @@ class Archivist:
 
     async def archive_waiting(self, archive: Archive, pool: ThreadPoolExecutor | None = None) -> int:
         """Archive everything that waits now; how many there were. Raises `StoreError`, and what says "later"."""
-        after: tuple[float, str] = (0.0, "")
+        after = ""
         done = 0
         while True:
             waiting = await self._store.read(rows.not_archived, AT_ONCE, after)
             for row in waiting:
-                after = (row.started_at, row.call)
+                after = row.call
                 if not self._busy(row.call) and row.call not in self._damaged:
-                    done += await self._archive_one(archive, row, pool)
+                    async with self._one:
+                        done += await self._archive_one(archive, row, pool)
             if len(waiting) < AT_ONCE:
                 self.figures.waiting = await self._store.read(rows.count_not_archived)
                 return done
@@ -173,10 +215,13 @@ class Archivist:
         from recordings.archive.form import FormError
         from recordings.archive.shelf import ShelfError
 
-        wav = self._root / row.path
+        if await self._store.read(get_recording, row.call) is None:
+            return False  # erased since it was read
         try:
-            there = await asyncio.get_running_loop().run_in_executor(pool, archive.put, wav, PurePosixPath(row.path))
-        except (FormError, RecordingError) as error:
+            wav = inside(self._root, row.path)
+            work = partial(archive.put, wav, PurePosixPath(row.path))
+            there = await asyncio.get_running_loop().run_in_executor(pool, _quietly, work)
+        except (FormError, RecordingError, UnsafeKey) as error:
             self._damaged.add(row.call)
             self.figures.damaged = len(self._damaged)
             log.error("call %s: recording not archived: %s", row.call, error, extra={"action": "archive.damaged"})
@@ -199,52 +244,77 @@ class Archivist:
     async def _erase_all(self, pool: ThreadPoolExecutor) -> None:
         while True:
             try:
+                await self.judge_all()
                 await self.erase_due(pool)
             except (_Away, StoreError) as error:
                 log.warning("recordings are not erased yet: %s", error, extra={"action": "erase.away"})
+            self._over()
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def judge_all(self) -> int:
+        """Ask the rules of every recording of which something has changed, or the rules have; how many. `StoreError`.
+
+        After an upgrade, or with changed rules, these are all there are: in small pieces, so that calls are written
+        in between.
+        """
+        while await self._store.submit(self._taking, AT_ONCE) == AT_ONCE:
+            pass
+        judged = 0
+        while found := await self._store.read(rows.unjudged, self._policy.version, AT_ONCE):
+            await self._store.submit(self._judging, (self._policy, found))
+            judged += len(found)
+        return judged
 
     async def erase_due(self, pool: ThreadPoolExecutor | None = None) -> int:
         """Erase every recording whose time is over and that nothing holds; how many. Raises `StoreError`, _Away."""
         now = self._clock()
-        before = now - self._policy.shortest_days * 86_400.0
         after: tuple[float, str] = (0.0, "")
         erased = 0
         while True:
-            found = await self._store.read(rows.begun_before, before, AT_ONCE, after)
-            kept = await self._store.read(_facts_of, found)
-            for row in found:
-                after = (row.started_at, row.call)
-                decision = decide(self._policy, kept[row.call], now)
-                if isinstance(decision, Due) and not self._busy(row.call):
-                    await self._erase_one(row, decision, now, pool)
-                    erased += 1
+            found = await self._store.read(rows.due_before, self._policy.version, now, AT_ONCE, after)
+            for since, row in found:
+                after = (since, row.call)
+                if not self._busy(row.call):
+                    async with self._one:
+                        erased += await self._erase_one(row, now, pool)
             if len(found) < AT_ONCE:
                 return erased
 
-    async def _erase_one(self, row: RecordingRow, due: Due, now: float, pool: ThreadPoolExecutor | None) -> None:
+    async def _erase_one(self, row: RecordingRow, now: float, pool: ThreadPoolExecutor | None) -> bool:
+        """Erase it unless something holds it since; False then.
+
+        First the store is told, so that no hold comes in between; then the files go, then what the store knows. After
+        a crash at any instant the next round goes on.
+        """
         from recordings.archive.shelf import ShelfError
 
         there = await self._store.read(rows.get_archived, row.call)
+        if there is not None and self._archive is None:
+            raise _Away("they lie in an archive that is not configured any more")
+        rule = await self._store.submit(self._beginning, (self._policy, row, now))
+        if not rule:
+            return False
         try:
-            if there is not None:
-                if self._archive is None:
-                    raise _Away("it lies in an archive that is not configured any more")
-                await asyncio.get_running_loop().run_in_executor(pool, self._archive.erase, there)
-            await asyncio.to_thread(erase_file, self._root / row.path, self._root)
+            if there is not None and self._archive is not None:
+                work = partial(self._archive.erase, there)
+                await asyncio.get_running_loop().run_in_executor(pool, _quietly, work)
+            await asyncio.to_thread(erase_file, inside(self._root, row.path), self._root)
+        except UnsafeKey:
+            log.error("call %s: no file of ours", row.call, extra={"action": "erase.damaged"})
         except (ShelfError, OSError) as error:
             raise _Away(str(error)) from error
         sha = there.sha256 if there is not None else ""
-        gone = rows.Erasure(row.call, now, due.rule, row.started_at, row.duration_s, row.sha256, sha)
+        gone = rows.Erasure(row.call, now, rule, row.started_at, row.duration_s, row.sha256, sha)
         await self._store.submit(self._erasing, _Erased(gone, _certificate(gone)))
         self.figures.erased += 1
+        return True
 
 
 class _Away(Exception):
     """Not now; to be tried again."""
 
 
-def _facts_of(connection: Connection, found: Sequence[RecordingRow]) -> Mapping[CallId, Kept]:
+def facts_of(connection: Connection, found: Sequence[RecordingRow]) -> Mapping[CallId, Kept]:
     """What the rules look at: of each call its tickets' types, whether one is open, and who holds the recording."""
     calls = [row.call for row in found]
     held: dict[CallId, list[str]] = {}
@@ -273,8 +343,13 @@ def _certificate(gone: rows.Erasure) -> AuditEntry:
     )
 
 
-def _give_way() -> None:
-    """The thread's calls come after everybody else's."""
+def _quietly(work: Callable[[], T]) -> T:
+    give_way()  # each time: a controller that has started sets the priority of every thread that it finds
+    return work()
+
+
+def give_way() -> None:
+    """This thread's work comes after everybody else's: calls need the cores."""
     with suppress(OSError):
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))

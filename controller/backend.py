@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -24,6 +23,7 @@ from controller.house import House, LiveCall
 from controller.own_sounds import OwnSounds
 from controller.performer import Performer
 from controller.public_desk import HotlinePublic
+from controller.recording_desk import HotlineRecordings
 from controller.records import Records
 from controller.reminder_desk import HotlineReminders
 from controller.targets import TICKET
@@ -136,7 +136,7 @@ class HotlineBackend:
         performer: Performer,
         tally: Tally,
         door: AmiDoor,
-        recordings: Path,
+        recordings: HotlineRecordings,
         desk: HotlineDesk,
         events: HotlineEvents,
         public: HotlinePublic,
@@ -152,7 +152,7 @@ class HotlineBackend:
         self._performer = performer
         self._tally = tally
         self._door = door
-        self._recordings = recordings
+        self.recordings = recordings
         self._own_sounds = own_sounds
         self.desk = desk
         self.events = events
@@ -260,6 +260,7 @@ class HotlineBackend:
                 overflowed=count(Outcome.OVERFLOWED, 0),
             ),
             exchange={name: value for name, value in asdict(self._door.counters).items() if isinstance(value, int)},
+            archive=self.recordings.state(),
         )
 
     def _incidents(self) -> tuple[IncidentView, ...]:
@@ -506,11 +507,6 @@ class HotlineBackend:
         live = self._house.calls.get(call)
         newest = live.record if live is not None else next((one for one in self._ended if one.call == call), None)
         return newest if newest is not None else await from_store(self._records.call(call))
-
-    async def recording_path(self, call: CallId) -> Path | None:
-        """The sealed recording."""
-        row = await from_store(self._records.recording(call))
-        return self._recordings / row.path if row is not None else None
 
 
 def _live_view(live: LiveCall) -> CallView:

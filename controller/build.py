@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from controller.asterisk import ExchangeError
 from controller.backend import HotlineBackend
 from controller.build_exchange import DRAIN_S, ExchangePart
+from controller.build_recordings import recording_part
 from controller.build_speech import SpeechPart
 from controller.campaign_runner import CampaignRunner
 from controller.config import Settings
@@ -235,6 +236,7 @@ class Hotline:
         tickets = HotlineDesk(records, settings.tickets, plan.agents, self.clock, files)
         if left := await asyncio.to_thread(files.left):
             self._run(tickets.settle_files(left))
+        kept = await recording_part(settings, store, performer, transcripts, self.clock)
         words = HotlineTranscripts(store, settings.tickets, self.clock)
         records.on_transcript = words.saved
         backend = HotlineBackend(
@@ -243,7 +245,7 @@ class Hotline:
             performer=performer,
             tally=tally,
             door=exchange.door,
-            recordings=data / "recordings",
+            recordings=kept.desk,
             desk=tickets,
             events=events,
             public=queries,
@@ -305,7 +307,7 @@ class Hotline:
         if held:
             engine.post(NoticesRestored(held, registered, self.clock()))
 
-        inspections = HotlineInspections.of(settings, store, self.clock)
+        inspections = HotlineInspections.of(settings, store, self.clock, kept.archive)
         self._run(inspections.run())
         # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed. What waits
         # for its transcript then stands in the store.
@@ -323,6 +325,7 @@ class Hotline:
         performer.recover(lambda call: CallId(call) in live)
         # Not before: callers are served without it, and it makes only their estimates better.
         engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
+        self._run(kept.archivist.run())
         self._run(watch_loop(metrics))
         if plan.campaign.on:
             self._run(campaign.run())

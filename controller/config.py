@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from controller.config_archive import ArchivePlan, archive_plan, keep_policy
 from controller.config_campaign import campaign_plan, campaign_rules
 from controller.config_faults import ConfigError, Problem, dotted, fault_at, parse, read_text
 from controller.config_inspection import InspectionPlan, inspection_plan
@@ -25,8 +26,10 @@ from controller.knowledge_plan import KnowledgePlan, knowledge_plan
 from controller.plan import Plan
 from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import TomlLines, scan
+from recordings.keeping import KeepPolicy
+from recordings.policy import THREE_YEARS_DAYS
 from tickets.campaign import CampaignRules
-from tickets.ticket import TicketPolicy
+from tickets.ticket import TicketPolicy, TicketType
 
 __all__ = ["ConfigError", "Problem", "Settings", "load", "settings_of"]
 
@@ -45,6 +48,8 @@ class Settings:
     sounds: Path
     inspection: InspectionPlan
     campaign: CampaignRules = field(default_factory=CampaignRules)
+    keeping: KeepPolicy = KeepPolicy(THREE_YEARS_DAYS)
+    archive: ArchivePlan | None = None
 
 
 def load(file: Path, *, sounds: Path | None = None) -> Settings:
@@ -90,10 +95,13 @@ def settings_of(
         calendar = tickets.calendar if tickets is not None else None
         plan = replace(plan, campaign=campaign_plan(raw, calendar, str(file), reader.wrong))
     knowledge = knowledge_plan(raw.knowledge, file.parent, reader.wrong)
+    data = (file.parent / raw.hotline.data).resolve()
+    types = frozenset(one.value for one in TicketType)
+    keeping = keep_policy(raw.recording.keep_days, raw.recording.keep, types, reader.wrong)
+    archive = archive_plan(raw.recording.archive, file.parent.resolve(), data, reader.wrong)
     inspection = inspection_plan(raw, file.parent, reader.wrong)
     problems += reader.problems
     if problems or plan is None or tickets is None:
         raise ConfigError(problems)
-    data = (file.parent / raw.hotline.data).resolve()
     url = raw.database.url or f"sqlite:///{data / 'hotline.db'}"
-    return Settings(file, raw, plan, tickets, knowledge, data, url, sounds, inspection, calls)
+    return Settings(file, raw, plan, tickets, knowledge, data, url, sounds, inspection, calls, keeping, archive)

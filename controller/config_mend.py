@@ -17,7 +17,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from controller.config_sections import HotlineFile, Section
+from controller.config_base import Section
+from controller.config_sections import HotlineFile
 from controller.toml_lines import Path as TomlPath
 
 _ROUNDS = 8

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from controller.config import Settings
+from controller.config_archive import archive_faults
 from controller.config_faults import Problem, dotted, read_text
 from controller.config_sections import PeerKeySection
 from controller.config_webhooks import hooks_of
@@ -27,12 +28,12 @@ def key_of(section: PeerKeySection, peer: str, folder: Path) -> Key:
 
 
 def secret_faults(settings: Settings) -> list[Problem]:
-    """What is wrong with the secrets of webhooks and peers. Blocks."""
+    """What is wrong with the secrets of webhooks, peers and the archive of recordings. Blocks."""
     lines = scan(read_text(settings.file))
+    faults = [(path, fault) for path, read in _files(settings) if (fault := _fault(read))]
     return [
         Problem(str(settings.file), lines.line_of(path), f"{dotted(path)} {fault}")
-        for path, read in _files(settings)
-        if (fault := _fault(read))
+        for path, fault in [*faults, *archive_faults(settings.archive)]
     ]
 
 

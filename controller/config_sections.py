@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
+from controller.config_archive import ArchiveSection, KeepSection
 from controller.config_base import Section as Section
 from controller.config_inspection import InspectionSection
 from controller.config_speech import SpeechSection
@@ -221,6 +222,8 @@ class RecordingSection(Section):
     start: Literal["answer", "after_consent"] = "after_consent"
     keep_days: Annotated[int, Field(ge=1)] = 1095
     transcript_keep_days: Annotated[int, Field(ge=1)] = 1095
+    keep: list[KeepSection] = Field(default_factory=list)
+    archive: ArchiveSection | None = None
 
 
 class CallSection(Section):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, select
 
@@ -37,6 +37,9 @@ from tickets.sql import tickets_of_calls
 from web.backend import NotFound
 from web.inspection_desk import DoubleScoring, Inspected, Wanted
 
+if TYPE_CHECKING:
+    from recordings.archive.archive import Archive
+
 R = TypeVar("R")
 
 Work = Callable[[Connection], Any]
@@ -64,10 +67,13 @@ class HotlineInspections:
         self._doing: Operation[Work, Any] = Operation("inspection", _work)
 
     @classmethod
-    def of(cls, settings: Settings, store: Store, clock: Callable[[], float]) -> HotlineInspections:
+    def of(
+        cls, settings: Settings, store: Store, clock: Callable[[], float], archive: Archive | None = None
+    ) -> HotlineInspections:
         """Those of a hotline, with their inspector, where [inspection] has one; `run` must be running then."""
         plan, zone = settings.inspection, settings.plan.timezone
-        inspector = Inspector(store, settings.data / "recordings", plan, zone, clock) if plan.on else None
+        wavs = settings.data / "recordings"
+        inspector = Inspector(store, wavs, plan, zone, clock, archive=archive) if plan.on else None
         return cls(store, plan, settings.plan.agents, clock, inspector)
 
     async def run(self) -> None:

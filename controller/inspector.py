@@ -185,6 +185,9 @@ class Inspector:
         try:
             async with self._sound(row.call, self._root / row.path) as sound:
                 found = await self._process.inspect(sound, row.duration_s, talks, holds, transcript)
+                if sound is not None and not await asyncio.to_thread(sound.is_file):
+                    asyncio.get_running_loop().call_later(RECORD_S, self.ready)
+                    raise _Later("it went into the archive while it was looked at")
             self.figures.inspected += 1
         except _Later as error:
             log.warning("call %s: not inspected yet: %s", row.call, error, extra={"action": "inspection.later"})

@@ -95,6 +95,7 @@ class Performer:
         self._requests: dict[RequestId, asyncio.Future[Reply]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing = asyncio.Semaphore(FINISHING_AT_ONCE)
+        self._sealing: set[CallId] = set()  #: of which the recording is being sealed
         self._scored: set[CallId] = set()
         self._unsaved: dict[CallId, CallRecord] = {}
         self._stored: dict[CallId, tuple[object, ...]] = {}  #: where each live call is, as the store was last told
@@ -105,6 +106,7 @@ class Performer:
         self.look_up: Callable[[QueryTicket], Awaitable[TicketQueried]] = self._nobody_looks_up
         self.sealed: Callable[[RecordingRow, str | None, Spans | None], Awaitable[None]] = self._keep_recording
         self.on_ended: Callable[[CallRecord], None] = lambda record: None
+        self.on_finished: Callable[[], None] = lambda: None  #: nobody is at work on one of the recordings any more
         self.unfinished = 0  #: recordings that could not be sealed; they are tried again at the next start
 
     # ---------------------------------------------------------------- commands
@@ -262,6 +264,10 @@ class Performer:
     async def _finish(self, command: FinishRecording) -> None:
         await self.seal(command.raw, command.call, command.started_at, command.talks, command.language)
 
+    def is_at_work_on(self, call: CallId) -> bool:
+        """Whether the call's recording is still being sealed."""
+        return call in self._sealing
+
     async def seal(
         self, raw: str, call: CallId, started_at: float, talks: Spans | None, language: str | None = None
     ) -> None:
@@ -269,6 +275,14 @@ class Performer:
 
         `talks` in epoch seconds; None, as `language`, of one that a crash has left: the call's record may tell.
         """
+        self._sealing.add(call)
+        try:
+            await self._seal(raw, call, started_at, talks, language)
+        finally:
+            self._sealing.discard(call)
+            self.on_finished()
+
+    async def _seal(self, raw: str, call: CallId, started_at: float, talks: Spans | None, language: str | None) -> None:
         name = recording_path(call, datetime.fromtimestamp(started_at, UTC), self._zone)
         target = self._recordings / name
         async with self._finishing:

@@ -52,7 +52,7 @@ class Gauges:
 
     `waiting` and `agents_ready` by queue, `agents` by state, `service_levels` = (definition, queue or
     ``all``, value). `exchange` holds the AMI door's totals by name (``[a-z_]+``), shown as
-    ``hotline_ami_<name>_total``.
+    ``hotline_ami_<name>_total``, `archive` the figures of the recordings' archive.
     """
 
     connected: bool = False
@@ -62,6 +62,7 @@ class Gauges:
     agents: Mapping[str, int] = field(default_factory=dict)
     service_levels: tuple[tuple[str, str, float], ...] = ()
     exchange: Mapping[str, int] = field(default_factory=dict)
+    archive: Mapping[str, int] = field(default_factory=dict)
 
 
 class _Fact(enum.Flag):
@@ -97,6 +98,13 @@ class _Snapshot(Collector):
         for definition, queue, value in now.service_levels:
             levels.add_metric((definition, queue), value)
         yield levels
+        kept = now.archive.get
+        yield GaugeMetricFamily("hotline_archive_away", "1 while the archive does not answer", kept("away", 0))
+        waiting, damaged = kept("waiting", 0), kept("damaged", 0)
+        yield GaugeMetricFamily("hotline_recordings_waiting", "Recordings that wait for the archive", waiting)
+        yield GaugeMetricFamily("hotline_recordings_damaged", "Recordings the archive does not take", damaged)
+        yield CounterMetricFamily("hotline_recordings_archived", "Brought into the archive", kept("archived", 0))
+        yield CounterMetricFamily("hotline_recordings_erased", "Erased as their time was over", kept("erased", 0))
         for name, total in sorted(now.exchange.items()):
             yield CounterMetricFamily(f"hotline_ami_{name}", f"AMI door: {name.replace('_', ' ')}", total)
 

@@ -7,10 +7,15 @@ never erased under the hands of those who handle it.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 DAY_S = 86_400.0
+LONGEST_DAYS = 365_000
+"""A thousand years: no rule keeps longer."""
+
 GENERAL_RULE = "general"
 """The name of the rule for calls of which no other rule speaks."""
 
@@ -30,8 +35,8 @@ class KeepRule:
         """Refuse a rule that never applies, or would erase at once."""
         if not self.types:
             raise ValueError(f"the rule {self.name} names no type")
-        if self.keep_days < 1:
-            raise ValueError(f"the rule {self.name} keeps less than a day")
+        if not 1 <= self.keep_days <= LONGEST_DAYS:
+            raise ValueError(f"the rule {self.name} keeps less than a day, or longer than {LONGEST_DAYS} days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,10 @@ class KeepPolicy:
     rules: tuple[KeepRule, ...] = ()
 
     @property
-    def shortest_days(self) -> int:
-        """What is younger cannot be due, whatever it is."""
-        return min([self.general_days, *(rule.keep_days for rule in self.rules)])
+    def version(self) -> str:
+        """Names these rules: other rules, another name. What was said by others is asked again."""
+        said = [self.general_days, *([rule.name, rule.keep_days, *sorted(rule.types)] for rule in self.rules)]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +80,15 @@ class NotYet:
     until: float | None
 
 
+def rule_of(policy: KeepPolicy, types: frozenset[str]) -> tuple[int, str]:
+    """The days and the name of the rule for a call with tickets of these types: of several the longest one counts."""
+    applying = [(rule.keep_days, rule.name) for rule in policy.rules if rule.types & types]
+    return max(applying, default=(policy.general_days, GENERAL_RULE))
+
+
 def decide(policy: KeepPolicy, kept: Kept, now: float) -> Due | NotYet:
-    """Whether a recording is to be erased at `now` (epoch seconds). Of several rules the longest one counts."""
-    applying = [(rule.keep_days, rule.name) for rule in policy.rules if rule.types & kept.types]
-    days, rule = max(applying, default=(policy.general_days, GENERAL_RULE))
+    """Whether a recording is to be erased at `now` (epoch seconds)."""
+    days, rule = rule_of(policy, kept.types)
     over = kept.started_at + days * DAY_S
     if now < over:
         return NotYet("young", over)
@@ -86,6 +97,12 @@ def decide(policy: KeepPolicy, kept: Kept, now: float) -> Due | NotYet:
     if kept.ticket_open:
         return NotYet("open_ticket", None)
     return Due(rule, over)
+
+
+def erasable_from(policy: KeepPolicy, kept: Kept) -> float | None:
+    """From when a recording may be erased (epoch seconds), as things are; None = something holds it, nobody knows."""
+    decision = decide(policy, kept, kept.started_at + LONGEST_DAYS * DAY_S)
+    return decision.since if isinstance(decision, Due) else None
 
 
 def unknown_types(policy: KeepPolicy, known: Collection[str]) -> list[str]:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    insert,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -43,6 +44,28 @@ recordings = Table(
     PrimaryKeyConstraint("call", name="pk_recordings"),
     Index("ix_recordings_started_at", "started_at"),  # what is to be erased
 )
+
+due = Table(
+    "recording_due",
+    metadata,
+    Column("call", Text, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("due_at", Double),
+    Column("erasing_at", Double),
+    PrimaryKeyConstraint("call", name="pk_recording_due"),
+    Index("ix_recording_due_rules", "rules", "due_at", "call"),
+)
+"""A row for each recording: from when it may be erased (epoch seconds; null = nobody knows, as something holds it), by
+which `rules` (`recordings.keeping.KeepPolicy.version`; other ones, or none = to be judged anew), and since when it is
+being erased: from then on nothing holds it any more."""
+
+to_archive = Table(
+    "recordings_to_archive",
+    metadata,
+    Column("call", Text, nullable=False),
+    PrimaryKeyConstraint("call", name="pk_recordings_to_archive"),
+)
+"""The recordings that are not in the archive, so that nobody looks for them among all that are."""
 
 transcripts = Table(
     "transcripts",
@@ -84,6 +107,9 @@ def _upsert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
 def save_recording(connection: Connection, row: RecordingRow) -> None:
     """Write a call's recording; finishing the same one again (a restart) replaces the row."""
     connection.execute(_upsert(connection.dialect.name, recordings), asdict(row))
+    if connection.execute(select(due.c.call).where(due.c.call == row.call)).first() is None:
+        connection.execute(insert(due).values(call=row.call, rules=""))
+        connection.execute(insert(to_archive).values(call=row.call))
 
 
 def get_recording(connection: Connection, call: CallId) -> RecordingRow | None:

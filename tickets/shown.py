@@ -63,6 +63,11 @@ def hears(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
     return viewer.role in HEARS or viewer.role is Role.AGENT and viewer.id == ticket.agent
 
 
+def judges(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
+    """Whether `viewer` judges how a ticket's call was handled: he takes copies of it, and keeps it from erasure."""
+    return viewer.role in HEARS and hears(ticket, viewer, policy)
+
+
 def reviews(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> bool:
     """Whether the review of a reply is his: the hotline's whose ticket it is, or the province's that tracks it; a city
     that was given another one's ticket does not judge its own units' work (as over the exchange, `domain.md` D10)."""

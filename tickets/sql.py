@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
-from tickets import incident_rows, outbox_sql, ownership_sql, term_rows, word_rows, words
+from tickets import incident_rows, keeping_sql, outbox_sql, ownership_sql, term_rows, word_rows, words
 from tickets.approvals import Approval, ApprovalKind, Outcome
 from tickets.exchange import outbox as exchange_outbox
 from tickets.flow import Intake, apply, opened
@@ -94,6 +94,7 @@ def open_ticket(connection: Connection, opening: OpenTicket, policy: TicketPolic
     if connection.execute(_insert_once(connection.dialect.name), _row(ticket)).first() is None:
         return TicketNumber(connection.execute(_OF_CALL, mine).scalar_one())  # another writer was faster
     word_rows.put(connection, None, ticket)
+    keeping_sql.follow(connection, None, ticket)
     _keep_move(connection, first, policy)
     return ticket.number
 
@@ -150,6 +151,7 @@ def _moved(connection: Connection, before: Ticket, move: Move, actor: Actor, at:
         term_rows.put(connection, before, after)
     if words.FIELDS & different.keys():
         word_rows.put(connection, before, after)
+    keeping_sql.follow(connection, before, after)
     ownership_sql.follow(connection, before, after, kept, policy)
     exchange_outbox.follow(connection, before, after, kept, policy)
     return _answered_late(connection, before, after, at, policy)

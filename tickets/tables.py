@@ -185,3 +185,12 @@ days = Table(
     PrimaryKeyConstraint("day", name="pk_ticket_days"),
 )
 """The last number given out on each day (YYYYMMDD); its row's lock keeps two writers apart."""
+
+keeping = Table(
+    "ticket_keeping",
+    metadata,
+    Column("call", Text, nullable=False),
+    PrimaryKeyConstraint("call", name="pk_ticket_keeping"),
+)
+"""Calls whose ticket was opened, changed its type, ended or began again: how long their recordings are kept must be
+asked anew. Whoever asks takes them out; the tickets know nothing of recordings."""

@@ -29,6 +29,7 @@ from web import (
     campaign,
     exchange,
     follow_ups,
+    holds,
     inspections,
     knowledge,
     knowledge_page,
@@ -72,6 +73,7 @@ _QUEUE = "/api/queues/{queue:[a-z0-9][a-z0-9-]{0,31}}"
 _INCIDENT = "/api/incidents/{id:i[0-9]{1,20}}"
 _TURN = "{n:[0-9]{1,6}}"
 _TICKET = "/api/tickets/{number:[0-9]{1,32}}"
+_HOLD = "holds/{hold:h-[0-9a-f]{16}}"
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -80,13 +82,17 @@ POLICY = (
 """Content-Security-Policy: only our own files, no inline script, nobody may frame the pages."""
 
 
-@described(gives={"ok": bool, "exchange": bool})
+@described(gives={"ok": bool, "exchange": bool, "archive": str})
 async def show_health(request: web.Request) -> web.Response:
     """GET /healthz: this process serves.
 
-    Whether the exchange is connected is told, and is no reason to kill it.
+    Whether the exchange is connected, and whether the archive of recordings answers (``off``, ``there``, ``away``), is
+    told, and is no reason to kill it.
     """
-    return answer({"ok": True, "exchange": request.app[BACKEND].overview().connected})
+    backend = request.app[BACKEND]
+    figures = backend.recordings.state()
+    archive = ("away" if figures["away"] else "there") if figures["on"] else "off"
+    return answer({"ok": True, "exchange": backend.overview().connected, "archive": archive})
 
 
 def _routes() -> list[tuple[str, str, Handler, Access]]:
@@ -147,18 +153,29 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", _CALL, calls.show_call, Access.TOKEN),
         ("GET", f"{_CALL}/why", calls.show_why, Access.TOKEN),
         ("GET", f"{_CALL}/recording", recordings.show_recording, Access.TOKEN),
+        ("GET", f"{_CALL}/peaks", recordings.show_peaks, Access.TOKEN),
+        ("GET", f"{_CALL}/export", recordings.export_recording, Access.TOKEN),
+        ("GET", f"{_CALL}/holds", holds.list_holds, Access.TOKEN),
+        ("POST", f"{_CALL}/holds", holds.place_hold, Access.TOKEN),
+        ("DELETE", f"{_CALL}/{_HOLD}", holds.end_hold, Access.TOKEN),
+        ("GET", "/api/recordings/holds", holds.list_all_holds, Access.TOKEN),
         ("GET", f"{_CALL}/words", live_words.show_words, Access.TALK),
         ("GET", f"{_CALL}/words/live", live_words.show_live_words, Access.TALK),
         ("GET", f"{_CALL}/transcript", transcripts.show_transcript, Access.TICKETS),
         ("GET", f"{_CALL}/transcript/turns/{_TURN}", transcripts.show_turn, Access.TICKETS),
         ("PUT", f"{_CALL}/transcript/turns/{_TURN}", transcripts.correct_turn, Access.TICKETS),
         ("GET", "/api/transcripts", transcripts.search_transcripts, Access.TICKETS),
-        ("GET", f"{_TICKET}/recording", recordings.show_ticket_recording, Access.TICKETS),
         ("GET", f"{_TICKET}/transcript", transcripts.show_ticket_transcript, Access.TICKETS),
         ("POST", f"{_CALL}/transcript", transcript_jobs.make_again, Access.TOKEN),
         ("GET", f"{_CALL}/transcript-state", transcript_jobs.show_state, Access.TOKEN),
         ("GET", "/api/transcript-jobs", transcript_jobs.show_line, Access.TOKEN),
         ("POST", "/api/transcript-jobs/again", transcript_jobs.make_all_again, Access.TOKEN),
+        ("GET", f"{_TICKET}/recording", recordings.show_ticket_recording, Access.TICKETS),
+        ("GET", f"{_TICKET}/peaks", recordings.show_ticket_peaks, Access.TICKETS),
+        ("GET", f"{_TICKET}/export", recordings.export_ticket_recording, Access.TICKETS),
+        ("GET", f"{_TICKET}/holds", holds.list_ticket_holds, Access.TICKETS),
+        ("POST", f"{_TICKET}/holds", holds.place_ticket_hold, Access.TICKETS),
+        ("DELETE", f"{_TICKET}/{_HOLD}", holds.end_ticket_hold, Access.TICKETS),
         ("POST", f"{_TICKET}/transcript", transcript_jobs.make_ticket_again, Access.TICKETS),
         ("GET", f"{_TICKET}/transcript-state", transcript_jobs.show_ticket_state, Access.TICKETS),
         ("GET", "/api/classes", registers.list_classes, Access.TICKETS),

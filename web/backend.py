@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from agents.rights import Actor
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from web.event_desk import EventDesk
     from web.offices import TicketOffice
     from web.public_desk import PublicDesk
+    from web.recording_desk import RecordingDesk
     from web.reminder_desk import ReminderDesk
     from web.transcript_desk import TranscriptDesk
 
@@ -164,7 +164,7 @@ class Overview:
 
     `version` grows with each change (`Backend.changed`); it need not grow by one. `exchange` holds the
     AMI door's totals since the start by name (`pbx.ami.AmiCounters`: events, garbage, actions, timeouts,
-    connects, …).
+    connects, …), `archive` the figures of the recordings' archive (`web.recording_desk.RecordingDesk.state`).
     """
 
     version: int
@@ -179,6 +179,7 @@ class Overview:
     reasons: tuple[ReasonView, ...] = ()
     counters: Counters = field(default_factory=Counters)
     exchange: Mapping[str, int] = field(default_factory=dict)
+    archive: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def waiting(self) -> int:
@@ -451,8 +452,9 @@ class Backend(Protocol):
         """The ownership register, and other installations."""
         ...
 
-    async def recording_path(self, call: CallId) -> Path | None:
-        """The finished recording's file; None when there is none (yet)."""
+    @property
+    def recordings(self) -> RecordingDesk:
+        """Recordings: heard, exported, held."""
         ...
 
     @property

@@ -18,6 +18,7 @@ from tickets.texts import TicketRefused
 from tickets.ticket import TicketType, Urgency
 from web.backend import NotFound, Refused, Unavailable
 from web.inspection_words import MESSAGES as _INSPECTION
+from web.recording_words import MESSAGES as RECORDINGS
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +48,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "no_location": ("须提供坐标、地址或地址编号", "give lat and long, address_string or address_id"),
     "not_a_form": ("请求内容须为表单", "the body must be a form (application/x-www-form-urlencoded)"),
     "unknown_ticket": ("没有此工单", "there is no such ticket"),
-    "unknown_recording": ("没有此录音(或尚未完成)", "there is no such recording, or it is not finished"),
-    "unknown_transcript": ("没有此转写(或尚未完成)", "there is no such transcript, or it is not ready"),
-    "transcripts_off": ("本热线未开启录音转写", "this hotline makes no transcripts ([speech] transcribe)"),
+    **RECORDINGS,
     "exchange_unavailable": ("交换机未连接, 请稍后再试", "the exchange is not connected; try again later"),
     "store_unavailable": ("数据库暂不可用, 请稍后再试", "the database is away; try again later"),
     "not_signed_in": ("话务员未签入", "the agent has not signed in"),

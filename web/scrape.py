@@ -33,6 +33,7 @@ def gauges_of(overview: Overview) -> Gauges:
             if level.value is not None
         ),
         exchange=overview.exchange,
+        archive=overview.archive,
     )
 
 

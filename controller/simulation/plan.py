@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, model_validator
 
 from controller.config import Settings
+from controller.config_base import Section
 from controller.config_faults import ConfigError, Problem, dotted, fault_at
-from controller.config_sections import Dialled, Extension, Id, Section
+from controller.config_sections import Dialled, Extension, Id
 from controller.plan import NumberPlan, Plan
 from controller.simulation.change import Source, changed, read_source
 from controller.simulation.crowd import Shift

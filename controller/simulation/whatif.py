@@ -18,8 +18,9 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError
 
 from controller.config import load
+from controller.config_base import Section
 from controller.config_faults import ConfigError, Problem, dotted, fault_at
-from controller.config_sections import Extension, Section
+from controller.config_sections import Extension
 from controller.plan import Plan
 from controller.simulation import figures
 from controller.simulation.change import Source, changed, read_source

@@ -7,7 +7,9 @@ part). Doing it all again is harmless. Everything blocks.
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,9 @@ from recordings.archive import peaks, sealing
 from recordings.archive.form import Form
 from recordings.archive.keys import KeyRing, SealingKey
 from recordings.archive.shelf import NotOnShelf, Shelf, ShelfError
+
+RESERVE_BYTES = 64 * 1024 * 1024
+"""So much of the disk is left to the recordings of live calls: they go before the archive."""
 
 SEALED = ".sealed"
 PEAKS = ".peaks"
@@ -53,7 +58,7 @@ class ArchivedFile:
         self.size = size
         self.read = read
 
-    def chunks(self, start: int, end: int, step: int = sealing.PIECE_BYTES) -> Iterator[bytes]:
+    def chunks(self, start: int, end: int, step: int = sealing.AT_ONCE * sealing.PIECE_BYTES) -> Iterator[bytes]:
         """The bytes from `start` up to `end`, in chunks that end where sealed pieces do."""
         while start < end:
             chunk = self.read(start, min(end, (start // step + 1) * step) - start)
@@ -82,6 +87,9 @@ class Archive:
         ShelfError's kinds, OSError for a full disk.
         """
         with self._at_work() as folder:
+            # The coder says no clear word when the disk is full: it is asked before, as coded and sealed are two files.
+            if shutil.disk_usage(folder).free < 2 * wav.stat().st_size + RESERVE_BYTES:
+                raise OSError(errno.ENOSPC, "no room on the disk to archive a recording; free space")
             coded = forms.encode(wav, folder / "coded", self._form)
             picture = folder / "peaks"
             picture.write_bytes(peaks.peaks_of(forms.blocks(wav)))
@@ -138,6 +146,10 @@ class Archive:
         """Take the recording and its picture away; False when the recording was gone already. Raises ShelfError."""
         self._shelf.erase(there.peaks_key)
         return self._shelf.erase(there.key)
+
+    def ask(self) -> None:
+        """Ask the shelf whether it answers. Raises ShelfError."""
+        self._shelf.size("asked" + PEAKS)
 
     def clear(self) -> None:
         """Erase what a crash has left in the workshop; nobody may be at work."""

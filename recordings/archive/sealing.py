@@ -112,6 +112,10 @@ def _seal(plain: BinaryIO, size: int, out: BinaryIO, key: SealingKey) -> None:
         out.write(cipher.seal(number, piece))
 
 
+AT_ONCE = 16
+"""Pieces that are fetched together where so many are wanted: over a network each fetch costs a way there and back."""
+
+
 class SealedReader:
     """Reads a sealed file from any position; holds the last piece, so reading on costs each piece once."""
 
@@ -135,17 +139,21 @@ class SealedReader:
         parts: list[bytes] = []
         while start < end:
             number, inside = divmod(start, PIECE_BYTES)
-            piece = self._piece(number)
-            part = piece[inside : inside + end - start]
-            if not part:
-                raise Tampered("the archived file is shorter than it says")
-            parts.append(part)
-            start += len(part)
+            wanted = -(-end // PIECE_BYTES) - number
+            for piece in self._pieces(number, min(wanted, AT_ONCE)):
+                part = piece[inside : inside + end - start]
+                if not part:
+                    raise Tampered("the archived file is shorter than it says")
+                parts.append(part)
+                start += len(part)
+                inside = 0
         return b"".join(parts)
 
-    def _piece(self, number: int) -> bytes:
-        if self._held[0] != number:
-            step = PIECE_BYTES + TAG_BYTES
-            sealed = self._read_at(HEADER_BYTES + number * step, step)
-            self._held = (number, self._cipher.open(number, sealed))
-        return self._held[1]
+    def _pieces(self, first: int, count: int) -> list[bytes]:
+        if count == 1 and self._held[0] == first:
+            return [self._held[1]]
+        step = PIECE_BYTES + TAG_BYTES
+        sealed = self._read_at(HEADER_BYTES + first * step, count * step)
+        opened = [self._cipher.open(first + n, sealed[n * step : (n + 1) * step]) for n in range(count)]
+        self._held = (first + count - 1, opened[-1])
+        return opened

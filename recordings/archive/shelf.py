@@ -77,6 +77,14 @@ def checked_key(key: str) -> str:
     return key
 
 
+def inside(root: Path, name: str) -> Path:
+    """The file of this name below `root`. UnsafeKey for a name that leads out of it, also by a link."""
+    path = root / checked_key(name)
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise UnsafeKey("the name leads out of the folder")
+    return path
+
+
 class FolderShelf:
     """A shelf of folders below `root`, on this machine's disk or one that is mounted."""
 
@@ -85,11 +93,7 @@ class FolderShelf:
         self._root = root
 
     def _path(self, key: str) -> Path:
-        path = self._root / checked_key(key)
-        # A link below the root could still lead out of it.
-        if not path.resolve().is_relative_to(self._root.resolve()):
-            raise UnsafeKey("the key leads out of the archive")
-        return path
+        return inside(self._root, key)
 
     def put(self, key: str, source: Path) -> None:
         """See Shelf.put: written beside its place, flushed, renamed."""

@@ -28,7 +28,7 @@ from pbx.ids import CallId
 from recordings.archive.archive import Archived
 from recordings.archive.form import Form
 from recordings.jobs_sql import jobs, waits
-from recordings.sql import RecordingRow, metadata, recordings
+from recordings.sql import RecordingRow, due, metadata, recordings, to_archive
 from recordings.words_sql import erase_transcript
 
 archived = Table(
@@ -57,6 +57,7 @@ holds = Table(
     Column("ended_by", Text),
     PrimaryKeyConstraint("id", name="pk_recording_holds"),
     Index("ix_recording_holds_call", "call"),
+    Index("ix_recording_holds_ended_at", "ended_at"),
 )
 
 erasures = Table(
@@ -107,6 +108,7 @@ def save_archived(connection: Connection, call: CallId, there: Archived, at: flo
     if get_archived(connection, call) is not None:
         return False
     connection.execute(insert(archived).values(call=call, archived_at=at, **asdict(there)))
+    connection.execute(delete(to_archive).where(to_archive.c.call == call))
     return True
 
 
@@ -116,21 +118,17 @@ def get_archived(connection: Connection, call: CallId) -> Archived | None:
     return Archived(row.key, Form(row.form), row.size_bytes, row.sha256, row.key_id) if row else None
 
 
-def not_archived(connection: Connection, limit: int, after: tuple[float, str] = (0.0, "")) -> list[RecordingRow]:
-    """Finished recordings that are not in the archive, oldest first, behind the one that began then with that call.
+def not_archived(connection: Connection, limit: int, after: str = "") -> list[RecordingRow]:
+    """Finished recordings that are not in the archive, by their calls' ids, behind this one: the oldest first, as the
+    exchange counts its calls by the time.
 
     One that waits for its transcript stays where a recogniser can read it.
     """
-    begun, call = after
     query = (
         select(recordings)
-        .outerjoin(archived, archived.c.call == recordings.c.call)
-        .where(
-            archived.c.call.is_(None),
-            ~waits(recordings.c.call),
-            (recordings.c.started_at > begun) | ((recordings.c.started_at == begun) & (recordings.c.call > call)),
-        )
-        .order_by(recordings.c.started_at, recordings.c.call)
+        .join(to_archive, to_archive.c.call == recordings.c.call)
+        .where(to_archive.c.call > after, ~waits(to_archive.c.call))
+        .order_by(to_archive.c.call)
         .limit(limit)
     )
     return [RecordingRow(**row._mapping) for row in connection.execute(query)]
@@ -138,42 +136,95 @@ def not_archived(connection: Connection, limit: int, after: tuple[float, str] = 
 
 def count_not_archived(connection: Connection) -> int:
     """How many recordings wait for the archive."""
-    query = (
-        select(func.count())
-        .select_from(recordings.outerjoin(archived, archived.c.call == recordings.c.call))
-        .where(archived.c.call.is_(None))
-    )
-    return int(connection.execute(query).scalar_one())
+    return int(connection.execute(select(func.count()).select_from(to_archive)).scalar_one())
 
 
-def begun_before(connection: Connection, instant: float, limit: int, after: tuple[float, str]) -> list[RecordingRow]:
-    """Recordings that began before an instant, oldest first, behind the one that began then with that call."""
-    begun, call = after
+def judge_anew(connection: Connection, calls: Sequence[CallId]) -> None:
+    """What the rules look at has changed for these calls; those without a recording yet are left alone."""
+    free = due.c.call.in_(calls) & due.c.erasing_at.is_(None)
+    connection.execute(update(due).where(free).values(rules="", due_at=None))
+
+
+def unjudged(connection: Connection, rules: str, limit: int) -> list[RecordingRow]:
+    """Recordings that were never judged, or by other rules than these; in no order."""
+    found: list[RecordingRow] = []
+    for other in (due.c.rules < rules, due.c.rules > rules):  # each a stretch of the index
+        query = select(recordings).join(due, due.c.call == recordings.c.call).where(other).limit(limit - len(found))
+        found += [RecordingRow(**row._mapping) for row in connection.execute(query)]
+    return found
+
+
+def put_due(connection: Connection, call: CallId, rules: str, due_at: float | None) -> None:
+    """What these rules have said of a recording; one that is being erased stays due, whatever they say."""
+    since = func.coalesce(due.c.erasing_at, due_at)
+    connection.execute(update(due).where(due.c.call == call).values(rules=rules, due_at=since))
+
+
+def due_before(
+    connection: Connection, rules: str, instant: float, limit: int, after: tuple[float, str] = (0.0, "")
+) -> list[tuple[float, RecordingRow]]:
+    """Recordings that might be erased at an instant, and since when; longest due first, behind the one named.
+
+    Not while its transcript is being made: that would be written after all is erased.
+    """
+    since, call = after
     query = (
-        select(recordings)
+        select(due.c.due_at, recordings)
+        .join(recordings, recordings.c.call == due.c.call)
         .where(
-            recordings.c.started_at < instant,
-            (recordings.c.started_at > begun) | ((recordings.c.started_at == begun) & (recordings.c.call > call)),
+            due.c.rules == rules,
+            due.c.due_at <= instant,
+            ~waits(due.c.call),
+            (due.c.due_at > since) | ((due.c.due_at == since) & (due.c.call > call)),
         )
-        .order_by(recordings.c.started_at, recordings.c.call)
+        .order_by(due.c.due_at, due.c.call)
         .limit(limit)
     )
-    return [RecordingRow(**row._mapping) for row in connection.execute(query)]
+    found = []
+    for row in connection.execute(query):
+        values = dict(row._mapping)
+        found.append((float(values.pop("due_at")), RecordingRow(**values)))
+    return found
 
 
-def place_hold(connection: Connection, hold: Hold) -> None:
-    """Write a hold; the same one again (the store wrote a batch again) changes nothing."""
+def begin_erasure(connection: Connection, call: CallId, at: float) -> None:
+    """From now on the recording is being erased, and no hold comes in time."""
+    connection.execute(update(due).where(due.c.call == call, due.c.erasing_at.is_(None)).values(erasing_at=at))
+
+
+def is_being_erased(connection: Connection, call: CallId) -> bool:
+    """Whether its erasure has begun."""
+    return connection.execute(select(due.c.erasing_at).where(due.c.call == call)).scalar_one_or_none() is not None
+
+
+def place_hold(connection: Connection, hold: Hold) -> bool:
+    """Write a hold; the same one again (the store wrote a batch again) changes nothing.
+
+    False when it comes too late: the recording is erased, or is being erased.
+    """
     there = connection.execute(select(holds.c.id).where(holds.c.id == hold.id)).first()
-    if there is None:
-        connection.execute(insert(holds).values(**asdict(hold)))
+    if there is not None:
+        return True
+    if is_being_erased(connection, hold.call) or get_erasure(connection, hold.call) is not None:
+        return False
+    connection.execute(insert(holds).values(**asdict(hold)))
+    judge_anew(connection, [hold.call])
+    return True
 
 
-def end_hold(connection: Connection, id: str, by: str, at: float) -> bool:  # noqa: A002 - the column's name
-    """End a hold; False when there is none, or it has ended."""
-    ended = connection.execute(
-        update(holds).where(holds.c.id == id, holds.c.ended_at.is_(None)).values(ended_at=at, ended_by=by)
-    )
+def end_hold(connection: Connection, call: CallId, id: str, by: str, at: float) -> bool:  # noqa: A002 - the column's name
+    """End a hold of this call; False when there is none, or it has ended."""
+    mine = (holds.c.id == id) & (holds.c.call == call)
+    ended = connection.execute(update(holds).where(mine, holds.c.ended_at.is_(None)).values(ended_at=at, ended_by=by))
+    if ended.rowcount == 1:
+        judge_anew(connection, [call])
     return ended.rowcount == 1
+
+
+def open_holds(connection: Connection, limit: int) -> list[Hold]:
+    """The holds that have not ended, of all calls, oldest first."""
+    query = select(holds).where(holds.c.ended_at.is_(None)).order_by(holds.c.since, holds.c.id).limit(limit)
+    return [Hold(**row._mapping) for row in connection.execute(query)]
 
 
 def holds_of(connection: Connection, calls: Sequence[CallId]) -> list[Hold]:
@@ -189,7 +240,7 @@ def record_erasure(connection: Connection, erasure: Erasure) -> None:
     May be done again: the second time finds nothing to do.
     """
     erase_transcript(connection, erasure.call)
-    for table in (archived, jobs, recordings):
+    for table in (archived, to_archive, jobs, due, recordings):
         connection.execute(delete(table).where(table.c.call == erasure.call))
     there = connection.execute(select(erasures.c.call).where(erasures.c.call == erasure.call)).first()
     if there is None:
@@ -200,3 +251,34 @@ def get_erasure(connection: Connection, call: CallId) -> Erasure | None:
     """What is left of an erased recording."""
     row = connection.execute(select(erasures).where(erasures.c.call == call)).first()
     return Erasure(**row._mapping) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What the store knows of all recordings. `archived`: for each form how many, and their bytes."""
+
+    waiting: int
+    oldest_waiting: float | None
+    archived: tuple[tuple[str, int, int], ...]
+    held: int
+    being_erased: int
+    erased: int
+
+
+def census(connection: Connection) -> Census:
+    """Count everything: for a person who asks, not for every minute."""
+    waiting = recordings.join(to_archive, to_archive.c.call == recordings.c.call)
+    number, oldest = connection.execute(
+        select(func.count(), func.min(recordings.c.started_at)).select_from(waiting)
+    ).one()
+    forms = select(archived.c.form, func.count(), func.sum(archived.c.size_bytes)).group_by(archived.c.form)
+    held = select(func.count(holds.c.call.distinct())).where(holds.c.ended_at.is_(None))
+    erasing = select(func.count()).select_from(due).where(due.c.erasing_at.is_not(None))
+    return Census(
+        number,
+        oldest,
+        tuple((form, count, int(size)) for form, count, size in connection.execute(forms.order_by(archived.c.form))),
+        int(connection.execute(held).scalar_one()),
+        int(connection.execute(erasing).scalar_one()),
+        int(connection.execute(select(func.count()).select_from(erasures)).scalar_one()),
+    )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordings.keeping import DAY_S, Due, KeepPolicy, KeepRule, Kept, NotYet, decide, unknown_types
+from recordings.keeping import DAY_S, Due, KeepPolicy, KeepRule, Kept, NotYet, decide, erasable_from, unknown_types
 
 pytestmark = pytest.mark.core
 
@@ -47,13 +47,33 @@ def test_nothing_is_erased_earlier_than_the_shortest_rule_and_another_type_may_o
     kept = Kept(BEGUN, types, ticket_open, ["x"] if held else [])
     decision = decide(POLICY, kept, now)
     if isinstance(decision, Due):
-        assert age >= POLICY.shortest_days
+        assert age >= min([POLICY.general_days, *(rule.keep_days for rule in POLICY.rules)])
         assert not ticket_open
         assert not held
         assert decision.since <= now
     ruled = any(rule.types & types for rule in POLICY.rules)
     if ruled and isinstance(decision, NotYet):
         assert isinstance(decide(POLICY, Kept(BEGUN, types | more, ticket_open, kept.holds), now), NotYet)
+
+
+@given(types=TYPES, ticket_open=st.booleans(), held=st.booleans())
+def test_the_instant_of_erasure_is_the_one_at_which_the_decision_turns(
+    types: frozenset[str], ticket_open: bool, held: bool
+) -> None:
+    kept = Kept(BEGUN, types, ticket_open, ["x"] if held else [])
+    instant = erasable_from(POLICY, kept)
+    assert (instant is None) is (ticket_open or held)
+    if instant is not None:
+        assert isinstance(decide(POLICY, kept, instant), Due)
+        assert isinstance(decide(POLICY, kept, instant - 1), NotYet)
+
+
+def test_other_rules_have_another_name_and_the_same_ones_the_same() -> None:
+    rule = POLICY.rules[0]
+    again = KeepPolicy(365, (KeepRule(rule.name, frozenset(sorted(rule.types, reverse=True)), 1825), POLICY.rules[1]))
+    assert POLICY.version == again.version
+    others = [KeepPolicy(366, POLICY.rules), KeepPolicy(365), KeepPolicy(365, (KeepRule("a", rule.types, 1825),))]
+    assert len({POLICY.version, *(one.version for one in others)}) == 4
 
 
 def test_rules_that_make_no_sense_are_refused() -> None:

@@ -205,7 +205,7 @@ async def town(folder: Path) -> AsyncIterator[tuple[Site, dict[str, str]]]:
     records, backend = Records(store, operations), await furnished()
     clock = backend.clock
     backend.desk = HotlineDesk(records, POLICY, backend.names, clock, AttachmentFiles(folder / "files"))  # type: ignore[assignment]
-    backend.recordings[CallId("hotline-1763744400.1")] = folder / "recording.wav"
+    backend.recordings.files[CallId("hotline-1763744400.1")] = folder / "recording.wav"
     (folder / "recording.wav").write_bytes(b"RIFF")
     backend.events = HotlineEvents(store, POLICY, clock, lambda id: None)
     backend.public = HotlinePublic(records, "a-key-for-tests", POLICY, clock)

@@ -348,7 +348,7 @@ async def test_a_recording_is_sent_whole_and_in_ranges(hotline: Site, tmp_path: 
     path = tmp_path / "one.wav"
     path.write_bytes(bytes(range(256)) * 8)
     call = next(iter(await hotline.backend.call_records(0, 9e12))).call
-    hotline.backend.recordings[call] = path
+    hotline.backend.recordings.files[call] = path
     url = hotline.url(f"/api/calls/{FIRST}/recording")
     async with hotline.session.get(url, headers=BEARER) as whole:
         assert (whole.status, await whole.read()) == (200, path.read_bytes())
@@ -463,9 +463,13 @@ async def test_metrics_show_the_overview_s_values(hotline: Site) -> None:
 
 
 async def test_health_tells_of_the_exchange_and_stays_well(hotline: Site) -> None:
-    assert await hotline.json("GET", "/healthz") == (200, {"ok": True, "exchange": True})
+    assert await hotline.json("GET", "/healthz") == (200, {"ok": True, "exchange": True, "archive": "off"})
     hotline.backend.connect(False)
-    assert await hotline.json("GET", "/healthz") == (200, {"ok": True, "exchange": False})
+    assert await hotline.json("GET", "/healthz") == (200, {"ok": True, "exchange": False, "archive": "off"})
+    hotline.backend.recordings.figures |= {"on": 1}
+    assert (await hotline.json("GET", "/healthz"))[1]["archive"] == "there"
+    hotline.backend.recordings.figures |= {"away": 1}
+    assert (await hotline.json("GET", "/healthz"))[1]["archive"] == "away"
 
 
 async def test_limits_are_configuration() -> None:

@@ -29,6 +29,12 @@ PROTECTED = [
     ("GET", CALL),
     ("GET", f"{CALL}/why"),
     ("GET", f"{CALL}/recording"),
+    ("GET", f"{CALL}/peaks"),
+    ("GET", f"{CALL}/export"),
+    ("GET", f"{CALL}/holds"),
+    ("POST", f"{CALL}/holds"),
+    ("DELETE", f"{CALL}/holds/h-0123456789abcdef"),
+    ("GET", "/api/recordings/holds"),
     ("POST", f"{CALL}/transcript"),
     ("GET", f"{CALL}/transcript-state"),
     ("GET", "/api/transcript-jobs"),
@@ -70,6 +76,11 @@ TICKETS = [
     ("GET", "/api/tickets/2026112200001"),
     ("GET", "/api/tickets/2026112200001/recording"),
     ("GET", "/api/tickets/2026112200001/transcript"),
+    ("GET", "/api/tickets/2026112200001/peaks"),
+    ("GET", "/api/tickets/2026112200001/export"),
+    ("GET", "/api/tickets/2026112200001/holds"),
+    ("POST", "/api/tickets/2026112200001/holds"),
+    ("DELETE", "/api/tickets/2026112200001/holds/h-0123456789abcdef"),
     ("GET", f"{CALL}/transcript"),
     ("GET", f"{CALL}/transcript/turns/1"),
     ("PUT", f"{CALL}/transcript/turns/1"),
@@ -219,7 +230,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
             assert asked in found
             found[asked].add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
     for asked, paths in named.items():
-        ids = r"/(hotline-[^/]+|1001|cb1|n1|i1|2026112200001|general|77|K000001|Q000001|submit|1$)"
+        ids = r"/(hotline-[^/]+|1001|cb1|n1|i1|2026112200001|general|77|K000001|Q000001|submit|h-[0-9a-f]+|1$)"
         assert found[asked] == {(method, re.sub(ids, "/*", path)) for method, path in paths}
 
 

@@ -70,7 +70,7 @@ async def town(records: Records, tmp_path: Path) -> AsyncIterator[Site]:
     backend.desk = desk  # type: ignore[assignment]
     sound = tmp_path / "one.wav"
     sound.write_bytes(bytes(range(256)) * 8)
-    backend.recordings[CALL] = sound
+    backend.recordings.files[CALL] = sound
     backend.transcripts[CALL] = Transcript((Turn("citizen", 1.0, 2.5, "家里停水"),), "zh", "vosk", None, 9.0)
     async with site(backend, holders=People(), transcript_jobs_desk=AskedAgain()) as running:
         yield running

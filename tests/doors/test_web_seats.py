@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -20,6 +19,7 @@ from pbx.events import Event, ExchangeConnected
 from pbx.ids import AgentId, RequestId
 from tests.builders import A1, A2, A3, plan
 from tests.fakes.backend import MemoryBackend
+from tests.fakes.recordings import MemoryRecordings
 from tests.fakes.website import Site, site
 from web.backend import Overview, RequestResult
 
@@ -57,7 +57,7 @@ class Floor(MemoryBackend):
         door = AmiDoor("127.0.0.1", 1, "ctl", "never said", lambda found: None, spool="")  # it counts; it is never run
         self.real = HotlineBackend(
             house=board.house, records=unused, performer=cast(Any, answers), tally=Tally(), door=door,
-            recordings=Path("unused"), desk=unused, events=unused, public=unused, office=unused, reminders=unused,
+            recordings=MemoryRecordings(), desk=unused, events=unused, public=unused, office=unused, reminders=unused,
             words=unused, clock=self.clock,
         )  # fmt: skip
         self.engine = Engine(board, answers, answers.perform, self.clock, self.real.stepped)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from acd.campaign import figures
 from agents.agent import Agent, AgentRules, step
@@ -30,6 +29,7 @@ from pbx.supervision import AuditEntry, SupervisorRequest
 from recordings.transcript import Transcript
 from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic, NoReminders
 from tests.fakes.office import MemoryOffice
+from tests.fakes.recordings import MemoryRecordings
 from tests.fakes.transcripts import MemoryTranscripts
 from web.backend import (
     AgentView,
@@ -69,7 +69,7 @@ class MemoryBackend:
         self.names = {AgentId(agent): name for agent, name in (agents or STAFF).items()}
         self.metrics = HotlineMetrics(NAMES)
         self.tally = Tally()
-        self.recordings: dict[CallId, Path] = {}
+        self.recordings = MemoryRecordings()
         self.noted: dict[str, AuditEntry] = {}
         self.transcripts: dict[CallId, Transcript] = {}
         self.words: TranscriptDesk = MemoryTranscripts(self.transcripts)
@@ -362,9 +362,6 @@ class MemoryBackend:
     async def call(self, call: CallId) -> CallRecord | None:
         self._check_store()
         return self._records.get(call)
-
-    async def recording_path(self, call: CallId) -> Path | None:
-        return self.recordings.get(call)
 
     # ------------------------------------------------------------ inside
 
