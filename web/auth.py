@@ -33,6 +33,7 @@ class Access(enum.Enum):
     KEY = "key"  #: the route asks for a key of its own kind
     VIEW = "view"  #: the figures without caller data: see `ViewFrom`
     SUPERVISOR = "supervisor"  #: a supervisor's token, or the API token
+    TALK = "talk"  #: as SUPERVISOR, or an access token: the agent whose call it is
     TICKETS = "tickets"  #: an access token of somebody who works on tickets, or the API token
     TOKEN = "token"  # noqa: S105  #: the API token, always
 
@@ -73,7 +74,7 @@ class Guard:
         if access in (Access.OPEN, Access.KEY) or actor == ADMIN:
             return actor
         if holder is not None:
-            if access not in (Access.TICKETS, Access.VIEW):
+            if access not in (Access.TICKETS, Access.TALK, Access.VIEW):
                 raise ApiError(403, "not_allowed")
             return None
         if actor is not None:
@@ -177,5 +178,5 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
         if actor is None and (given := _token(request)):
             holder = await request.app[HOLDERS].find(given)
         request[ACTOR] = guard.check(request, access, actor, holder)
-        request[HOLDER] = holder or TICKET_ADMIN  # read only behind `Access.TICKETS`, which lets nobody else pass
+        request[HOLDER] = holder or TICKET_ADMIN  # read behind `Access.TICKETS` and, without an actor, `TALK`
     return await handler(request)

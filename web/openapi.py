@@ -146,6 +146,7 @@ _SECURITY: Mapping[Access, list[dict[str, list[str]]]] = {
     Access.KEY: [{}],
     Access.VIEW: [{"bearer": []}, {}],
     Access.SUPERVISOR: [{"bearer": []}],
+    Access.TALK: [{"bearer": []}],
     Access.TICKETS: [{"bearer": []}],
     Access.TOKEN: [{"bearer": []}],
 }

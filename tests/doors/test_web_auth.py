@@ -148,6 +148,7 @@ SUPERVISION = [
     ("POST", "/api/notices/sounds"),
     ("POST", "/api/notices/n1/end"),
 ]
+TALKS = [("POST", f"{CALL}/recording/pause"), ("POST", f"{CALL}/recording/resume")]
 VIEWS = ["/api/overview", "/metrics"]
 
 
@@ -165,7 +166,7 @@ async def status(hotline: Site, method: str, path: str, headers: dict[str, str] 
         return answer.status
 
 
-@pytest.mark.parametrize(("method", "path"), PROTECTED + TICKETS + SUPERVISION)
+@pytest.mark.parametrize(("method", "path"), PROTECTED + TICKETS + SUPERVISION + TALKS)
 async def test_what_changes_or_shows_a_caller_s_data_needs_the_token(hotline: Site, method: str, path: str) -> None:
     for wrong in (
         {},
@@ -191,7 +192,8 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
     anybody = {"/", "/healthz", "/static/{name}", "/api/public/knowledge", "/api/openapi.json"}
     anybody |= {"/query", "/api/public/tickets/query"}  # of citizens: a number and a code, rate-limited
     anybody |= {"/knowledge", "/tickets"}  # what is public, rate-limited; a page that asks for a token
-    found: dict[Access, set[tuple[str, str]]] = {Access.TOKEN: set(), Access.TICKETS: set(), Access.SUPERVISOR: set()}
+    named = {Access.TOKEN: PROTECTED, Access.TICKETS: TICKETS, Access.SUPERVISOR: SUPERVISION, Access.TALK: TALKS}
+    found: dict[Access, set[tuple[str, str]]] = {access: set() for access in named}
     for method, resource in patterns:
         assert resource is not None
         asked = app[ACCESS].get((method, resource.canonical))
@@ -204,7 +206,6 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
         else:
             assert asked in found
             found[asked].add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
-    named = {Access.TOKEN: PROTECTED, Access.TICKETS: TICKETS, Access.SUPERVISOR: SUPERVISION}
     for asked, paths in named.items():
         ids = r"/(hotline-[^/]+|1001|cb1|n1|i1|2026112200001|general|77|K000001|Q000001|submit|1$)"
         assert found[asked] == {(method, re.sub(ids, "/*", path)) for method, path in paths}
@@ -229,7 +230,7 @@ class OneHolder:
         return Actor("desk", Role.DISPATCHER) if token == "an-access-token-0123456789" else None
 
 
-@pytest.mark.parametrize(("method", "path"), PROTECTED + SUPERVISION)
+@pytest.mark.parametrize(("method", "path"), PROTECTED + SUPERVISION + TALKS)
 async def test_an_access_token_opens_tickets_and_views_and_nothing_else(method: str, path: str) -> None:
     async with site(holders=OneHolder()) as running:
         bearer = {"Authorization": "Bearer an-access-token-0123456789"}
