@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from controller.campaign_rows import Saved
 from controller.database import StoreError
+from controller.recording_check import Inspector, expected_of
 from controller.records import Records
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally
@@ -44,6 +45,7 @@ from pbx.memory import SaveDeskNotice
 from pbx.notice import NoticeRegistered, Registration, SaveNotice, SaveRegistration
 from pbx.supervision import Audit, SaveOverrides
 from recordings import files
+from recordings.checks import Expected
 from recordings.naming import recording_path
 from recordings.recogniser import RecogniserError
 from recordings.sql import RecordingRow
@@ -105,6 +107,7 @@ class Performer:
         self.post: Callable[[Event], None] = lambda event: None
         self.look_up: Callable[[QueryTicket], Awaitable[TicketQueried]] = self._nobody_looks_up
         self.on_ended: Callable[[CallRecord], None] = lambda record: None
+        self.inspector: Inspector | None = None
         self.unfinished = 0  #: recordings that could not be sealed; they are tried again at the next start
 
     # ---------------------------------------------------------------- commands
@@ -260,12 +263,20 @@ class Performer:
     # ---------------------------------------------------------------- recordings
 
     async def _finish(self, command: FinishRecording) -> None:
-        await self.seal(command.raw, command.call, command.started_at, command.talks)
+        await self.seal(command.raw, command.call, command.started_at, command.talks, expected_of(command))
 
     async def seal(
-        self, raw: str, call: CallId, started_at: float, talks: tuple[tuple[float, float], ...] | None
+        self,
+        raw: str,
+        call: CallId,
+        started_at: float,
+        talks: tuple[tuple[float, float], ...] | None,
+        expected: Expected | None = None,
     ) -> None:
-        """Check, archive and transcribe one raw recording; `talks` None = it is not known when they talked."""
+        """Check, archive and transcribe one raw recording; `talks` None = it is not known when they talked.
+
+        `expected` None = the store knows the call.
+        """
         name = recording_path(call, datetime.fromtimestamp(started_at, UTC), self._zone)
         target = self._recordings / name
         async with self._finishing:
@@ -273,10 +284,12 @@ class Performer:
                 done = await asyncio.to_thread(
                     files.finish, self._spool / raw, target, started_at=datetime.fromtimestamp(started_at, UTC)
                 )
-            except files.EmptyRecording:
+            except files.EmptyRecording as error:
                 self._records.no_recording(call)  # nobody said a word: there is nothing to listen to
+                await self._judge(call, started_at, expected, error)
                 return
             except files.RecordingError as error:
+                await self._judge(call, started_at, expected, error)
                 self.unfinished += 1
                 log.error("call %s: recording not sealed: %s", call, error, extra={"action": "recording_not_sealed"})
                 return
@@ -293,6 +306,7 @@ class Performer:
         )
         try:
             await self._records.save_recording(row)
+            await self._judge(call, started_at, expected, done)
             transcriber = await asyncio.shield(self._transcriber)  # its model may still be loading
             if transcriber is None:
                 return
@@ -305,6 +319,25 @@ class Performer:
             await self._records.save_transcript(call, transcript, self._clock())
         except (StoreError, RecogniserError) as error:
             log.error("call %s: no transcript: %s", call, error, extra={"action": "transcript_failed"})
+
+    async def _judge(
+        self,
+        call: CallId,
+        started_at: float,
+        expected: Expected | None,
+        found: files.FinishedRecording | files.RecordingError,
+    ) -> None:
+        """Have the recording checked against its call."""
+        if self.inspector is None:
+            return
+        try:
+            known = expected or await self.inspector.known(call, started_at)
+            if isinstance(found, files.RecordingError):
+                await self.inspector.unsealed(call, known, found)
+            else:
+                await self.inspector.sealed(call, known, found)
+        except StoreError as error:  # a check that was spooled is stored later
+            log.warning("call %s: its check is not stored: %s", call, error, extra={"action": "recording.unchecked"})
 
     def transcribe_with(self, worker: TranscriptWorker | None) -> None:
         """Say who transcribes, once it is known; None = nobody. Recordings sealed meanwhile have waited for it."""

@@ -8,6 +8,7 @@ from controller import pauses
 from controller.house import House, LiveCall
 from pbx.commands import FinishRecording, StartRecording
 from pbx.events import RecordingStopped
+from pbx.ids import CallId
 from recordings.naming import raw_name
 from recordings.policy import Milestone, recording_due
 
@@ -29,6 +30,15 @@ def record_now(house: House, live: LiveCall, at: float) -> None:
         house.note(live, recording=live.recording)
         house.emit(StartRecording(live.call, live.channel, live.recording))
         pauses.recording_began(house, live)
+
+
+def recorded_now(house: House) -> dict[CallId, tuple[str, float]]:
+    """The live recordings: the raw file's name, and since when."""
+    return {
+        live.call: (live.recording, live.recording_since)
+        for live in house.calls.values()
+        if live.recording is not None and not live.recording_stopped
+    }
 
 
 def stopped(house: House, event: RecordingStopped, now: float) -> None:

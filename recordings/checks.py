@@ -6,7 +6,7 @@ looked at while caller and agent were joined, not on hold, and the recording not
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -27,9 +27,9 @@ class Finding(StrEnum):
     TOO_LONG = "too_long"
     """It is longer than the call: a clock jumped, or it was stopped late."""
     CALLER_SILENT = "caller_silent"
-    """The citizen is not heard in the talk."""
+    """The citizen is not heard in one of the talks."""
     AGENT_SILENT = "agent_silent"
-    """Nobody is heard by the citizen in the talk."""
+    """Nobody is heard by the citizen in one of the talks."""
 
 
 class Leg(StrEnum):
@@ -117,35 +117,44 @@ def length(spans: Iterable[Span]) -> float:
     return sum(end - begin for begin, end in spans)
 
 
-def looked_at(call: Expected) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
-    """The spans in which the citizen and, without those in which he was muted, the agent should be heard; seconds from
-    the recording's start."""
-    spoken = without(call.talks, (*call.holds, *call.pauses))
-    citizen = spoken if call.message is None else (*spoken, *without((call.message,), call.pauses))
-    agent = without(spoken, call.muted)
+def looked_at(call: Expected) -> tuple[tuple[tuple[Span, ...], ...], tuple[tuple[Span, ...], ...]]:
+    """For each talk the spans in which the citizen, and in which the agent should be heard, who may have been muted;
+    seconds from the recording's start. A voice message is a talk of the citizen's.
+    """
 
-    def moved(spans: tuple[Span, ...]) -> tuple[Span, ...]:
-        return tuple((max(0.0, begin - call.started_at), end - call.started_at) for begin, end in spans)
+    def parts(spans: Iterable[Span], taken: tuple[Span, ...]) -> tuple[tuple[Span, ...], ...]:
+        return tuple(
+            tuple((max(0.0, a - call.started_at), b - call.started_at) for a, b in without((span,), taken))
+            for span in spans
+        )
 
-    return moved(citizen), moved(agent)
+    silent = (*call.holds, *call.pauses)
+    spoken = call.talks if call.message is None else (*call.talks, call.message)
+    return parts(spoken, silent), parts(call.talks, (*silent, *call.muted))
 
 
-def check(rule: CheckRule, call: Expected, found_s: float, citizen_s: float, heard_s: float) -> Check:
-    """Judge a sealed recording of `found_s` seconds whose legs are audible for so long within `looked_at`."""
+def check(rule: CheckRule, call: Expected, found_s: float, audible_s: Callable[[int, Iterable[Span]], float]) -> Check:
+    """Judge a sealed recording of `found_s` seconds.
+
+    `audible_s(leg, spans)` tells for how long the citizen (0) or what he hears (1) is audible within spans. Each talk
+    is looked at by itself: after a transfer it is the second agent who may be missing.
+    """
     findings = []
     if found_s < call.length_s - rule.tolerance_s:
         findings.append(Finding.TRUNCATED)
     elif found_s > call.length_s + rule.tolerance_s:
         findings.append(Finding.TOO_LONG)
-    citizen_spans, agent_spans = looked_at(call)
-    citizen = _leg(rule, call, citizen_spans, citizen_s, message=True)
-    heard = _leg(rule, call, agent_spans, heard_s, message=False)
+    citizen_parts, agent_parts = looked_at(call)
+    citizen_s = [audible_s(0, part) for part in citizen_parts]
+    heard_s = [audible_s(1, part) for part in agent_parts]
+    citizen = _leg(rule, call, citizen_parts, citizen_s)
+    heard = _leg(rule, call, agent_parts, heard_s)
     if citizen is Leg.SILENT:
         findings.append(Finding.CALLER_SILENT)
     if heard is Leg.SILENT:
         findings.append(Finding.AGENT_SILENT)
-    looked = length(citizen_spans)
-    return Check(call.length_s, found_s, tuple(findings), citizen, heard, looked, citizen_s, heard_s)
+    looked = sum(map(length, citizen_parts))
+    return Check(call.length_s, found_s, tuple(findings), citizen, heard, looked, sum(citizen_s), sum(heard_s))
 
 
 def not_there(call: Expected, finding: Finding, rule: CheckRule) -> Check:
@@ -155,13 +164,14 @@ def not_there(call: Expected, finding: Finding, rule: CheckRule) -> Check:
     return Check(call.length_s, 0.0, () if none else (finding,), leg, leg)
 
 
-def _leg(rule: CheckRule, call: Expected, spans: tuple[Span, ...], audible_s: float, *, message: bool) -> Leg:
-    if audible_s >= rule.audible_s:
-        return Leg.AUDIBLE
-    if not call.talks and not (message and call.message is not None):
+def _leg(rule: CheckRule, call: Expected, parts: tuple[tuple[Span, ...], ...], audible_s: Sequence[float]) -> Leg:
+    if not parts:
         return Leg.NEVER_JOINED
-    if length(spans) >= rule.least_talk_s:
+    long_enough = [one for part, one in zip(parts, audible_s, strict=True) if length(part) >= rule.least_talk_s]
+    if any(one < rule.audible_s for one in long_enough):
         return Leg.SILENT
+    if sum(audible_s) >= rule.audible_s:
+        return Leg.AUDIBLE
     if length(call.talks) < rule.least_talk_s:
         return Leg.TOO_SHORT
     unheld = without(call.talks, call.holds)
@@ -169,4 +179,4 @@ def _leg(rule: CheckRule, call: Expected, spans: tuple[Span, ...], audible_s: fl
         return Leg.ON_HOLD
     if length(without(unheld, call.pauses)) < rule.least_talk_s:
         return Leg.PAUSED
-    return Leg.MUTED
+    return Leg.MUTED if call.muted else Leg.TOO_SHORT

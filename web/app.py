@@ -73,13 +73,14 @@ POLICY = (
 """Content-Security-Policy: only our own files, no inline script, nobody may frame the pages."""
 
 
-@described(gives={"ok": bool, "exchange": bool})
+@described(gives={"ok": bool, "exchange": bool, "recording": bool})
 async def show_health(request: web.Request) -> web.Response:
     """GET /healthz: this process serves.
 
-    Whether the exchange is connected is told, and is no reason to kill it.
+    Whether the exchange is connected and live recordings are being written is told, and is no reason to kill it.
     """
-    return answer({"ok": True, "exchange": request.app[BACKEND].overview().connected})
+    backend = request.app[BACKEND]
+    return answer({"ok": True, "exchange": backend.overview().connected, "recording": backend.capture.healthy})
 
 
 def _routes() -> list[tuple[str, str, Handler, Access]]:
@@ -140,6 +141,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", _CALL, calls.show_call, Access.TOKEN),
         ("GET", f"{_CALL}/why", calls.show_why, Access.TOKEN),
         ("GET", f"{_CALL}/recording", recordings.show_recording, Access.TOKEN),
+        ("GET", f"{_CALL}/recording/facts", recording_pauses.show_facts, Access.TOKEN),
         ("POST", f"{_CALL}/recording/pause", recording_pauses.pause_recording, Access.TALK),
         ("POST", f"{_CALL}/recording/resume", recording_pauses.resume_recording, Access.TALK),
         ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),

@@ -24,6 +24,7 @@ from pbx.supervision import AuditEntry, QueueOverride, SkillOverride, SpyMode, S
 if TYPE_CHECKING:
     from recordings.transcript import Transcript
     from web.campaign_view import CampaignView
+    from web.capture_desk import CaptureDesk
     from web.desk import TicketDesk
     from web.event_desk import EventDesk
     from web.offices import TicketOffice
@@ -449,6 +450,11 @@ class Backend(Protocol):
     @property
     def office(self) -> TicketOffice:
         """The ownership register, and other installations."""
+        ...
+
+    @property
+    def capture(self) -> CaptureDesk:
+        """How calls were recorded."""
         ...
 
     async def recording_path(self, call: CallId) -> Path | None:

@@ -1,4 +1,4 @@
-"""暂停录音: the agent who has the call, or a supervisor, keeps a card's number out of its recording.
+"""暂停录音: the agent who has the call, or a supervisor, keeps a card's number out of its recording; and its facts.
 
 Who may is decided in the switchboard, which writes each order into the audit trail, the refused ones too.
 """
@@ -14,6 +14,8 @@ from pbx.ids import ActorId, AgentId, CallId
 from pbx.supervision import RecordingPauseAsked
 from tickets.moves import Role
 from web.auth import ACTOR, HOLDER
+from web.backend import NotFound
+from web.capture_desk import RecordingFacts
 from web.described import described
 from web.errors import MESSAGES, ApiError, refusal
 from web.fields import Text, read_body
@@ -40,6 +42,15 @@ async def pause_recording(request: web.Request) -> web.Response:
 async def resume_recording(request: web.Request) -> web.Response:
     """POST /api/calls/{call}/recording/resume: 恢复录音. Who may: as for pausing."""
     return await _ask(request, on=False)
+
+
+@described(gives=RecordingFacts)
+async def show_facts(request: web.Request) -> web.Response:
+    """GET /api/calls/{call}/recording/facts: what the caller was told, pauses, seal, and what the check has found."""
+    facts = await request.app[BACKEND].capture.facts(CallId(request.match_info["call"]))
+    if facts is None:
+        raise NotFound("call")
+    return answer(facts)
 
 
 async def _ask(request: web.Request, *, on: bool) -> web.Response:

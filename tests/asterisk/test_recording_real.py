@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,17 +22,22 @@ import numpy.typing as npt
 import pytest
 
 from controller.asterisk import Exchange
+from controller.recorded import recorded_now
+from controller.recording_check import expected_of
+from controller.recording_watch import RecordingWatch
 from controller.softphone import AnswerPolicy, Call, Tone, media
 from controller.softphone.audio import tone_share
+from metrics.prometheus import HotlineMetrics
+from metrics.recordings import RecordingMetrics
 from pbx import commands as order
 from pbx import events as event
 from pbx.call import CallRecord, CallState
 from pbx.events import TargetKind
 from pbx.ids import ActorId, RequestId
 from pbx.supervision import RecordingPauseAsked
+from recordings.checks import CheckRule, Finding, check
 from recordings.files import CITIZEN, HEARD, RATE, FinishedRecording, finish, read_leg
 from recordings.policy import PausePolicy, RecordingPolicy
-from tests.asterisk.conftest import Tap
 from tests.asterisk.test_in_the_call import (
     CITIZEN_HZ,
     ONE_HZ,
@@ -45,6 +52,8 @@ from tests.asterisk.test_in_the_call import (
     successor,
 )
 from tests.builders import A1, A2, MENU, plan
+
+from .conftest import Tap
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.usefixtures("complaints_of_asterisk")]
 
@@ -124,8 +133,8 @@ def private_menu() -> dict[str, object]:
 async def recorded(exchange: Exchange, tap: object, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Recorded]:
     """Recording from the answer on.
 
-    Each phone's RTP numbers begin above those of the one before: where they do not, Debian's Asterisk leaves who follows
-    another speaker out of the recording (docs/recording.md, known loss).
+    Each phone's RTP numbers begin above those of the one before: where they do not, Debian's Asterisk leaves whoever
+    follows another speaker out of the recording (docs/recording.md, known loss).
     """
     starts = itertools.count(500, 1500)
     monkeypatch.setattr(media, "secrets", SimpleNamespace(randbits=lambda bits: next(starts) if bits == 15 else 7))
@@ -309,3 +318,42 @@ async def test_with_no_controller_left_the_net_records_again_on_the_same_time_li
     assert heard.silent(CITIZEN, pause.began_at, watch - 0.5)
     assert heard.record.ended_at is not None
     assert heard.share(CITIZEN, CITIZEN_HZ, watch, heard.record.ended_at) > 0.9
+
+
+@pytest.fixture
+def little_disk(exchange: Exchange) -> Iterator[Path]:
+    """Asterisk's recordings lie on a disk of 64 KiB: two seconds."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    folder = exchange.settings.recordings
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=1777", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+async def test_a_full_disk_ends_the_recording_and_not_the_call(
+    recorded: Recorded, little_disk: Path, tmp_path: Path
+) -> None:
+    agent = await recorded.agent(A1)
+    citizen, mine, live = await recorded.talk(agent)
+    metrics = RecordingMetrics(HotlineMetrics().registry, Finding)
+    watch = RecordingWatch(little_disk, lambda: recorded_now(recorded.house), metrics, time.time)
+    deadline = time.monotonic() + 10
+    while os.statvfs(little_disk).f_bavail and time.monotonic() < deadline:  # noqa: ASYNC110 - the kernel is silent
+        await asyncio.sleep(0.1)
+    assert os.statvfs(little_disk).f_bavail == 0
+    await both(citizen, CITIZEN_HZ, mine, ONE_HZ)  # the call goes on
+    await asyncio.sleep(1.5)
+    now = watch._look(recorded_now(recorded.house))
+    assert now is not None
+    watch.judge(recorded_now(recorded.house), *now)
+    assert not watch.healthy
+    await both(citizen, CITIZEN_HZ, mine, ONE_HZ)
+    assert live.state is CallState.TALKING
+    heard = await recorded.heard(citizen, tmp_path)
+    finished = next(one for one in recorded.aside if isinstance(one, order.FinishRecording))
+    assert heard.done.loudness is not None
+    found = check(CheckRule(), expected_of(finished), heard.done.duration_s, heard.done.loudness.audible_s)
+    assert found.findings == (Finding.TRUNCATED,)
+    assert found.found_s == pytest.approx(2.0, abs=0.1)  # what was written before is there
+    assert found.missing_s > 1.0

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
-from recordings.checks import Check, CheckRule, Expected, Finding, Leg, check, length, looked_at, not_there, without
+from recordings.checks import (
+    Check,
+    CheckRule,
+    Expected,
+    Finding,
+    Leg,
+    Span,
+    check,
+    length,
+    looked_at,
+    not_there,
+    without,
+)
 
 pytestmark = pytest.mark.core
 
@@ -18,7 +32,12 @@ def call(**changes: object) -> Expected:
 
 
 def judged(found_s: float = 79.97, citizen_s: float = 20.0, heard_s: float = 20.0, **changes: object) -> Check:
-    return check(RULE, call(**changes), found_s, citizen_s, heard_s)
+    """Each talk has so much sound as far as it is looked at."""
+
+    def audible(leg: int, spans: Iterable[Span]) -> float:
+        return min(length(spans), heard_s if leg else citizen_s)
+
+    return check(RULE, call(**changes), found_s, audible)
 
 
 def test_a_whole_recording_with_both_legs_has_no_finding() -> None:
@@ -71,10 +90,20 @@ def test_a_voice_message_has_one_leg() -> None:
     assert judged(talks=(), message=(120.0, 140.0), citizen_s=0.0).findings == (Finding.CALLER_SILENT,)
 
 
+def test_a_second_talk_in_which_nobody_is_heard_is_found() -> None:
+    """As after a transfer on an Asterisk that leaves the second agent out."""
+
+    def audible(leg: int, spans: Iterable[Span]) -> float:
+        return length(span for span in spans if leg == 0 or span[0] < 20.0)
+
+    found = check(RULE, call(talks=((110.0, 120.0), (130.0, 170.0))), 80.0, audible)
+    assert (found.citizen, found.heard, found.findings) == (Leg.AUDIBLE, Leg.SILENT, (Finding.AGENT_SILENT,))
+
+
 def test_what_is_looked_at_counts_from_the_start_of_the_recording() -> None:
     citizen, agent = looked_at(call(holds=((120.0, 130.0),), muted=((150.0, 160.0),), pauses=((165.0, 200.0),)))
-    assert citizen == ((10.0, 20.0), (30.0, 65.0))
-    assert agent == ((10.0, 20.0), (30.0, 50.0), (60.0, 65.0))
+    assert citizen == (((10.0, 20.0), (30.0, 65.0)),)
+    assert agent == (((10.0, 20.0), (30.0, 50.0), (60.0, 65.0)),)
 
 
 def test_spans() -> None:

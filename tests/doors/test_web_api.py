@@ -463,9 +463,9 @@ async def test_metrics_show_the_overview_s_values(hotline: Site) -> None:
 
 
 async def test_health_tells_of_the_exchange_and_stays_well(hotline: Site) -> None:
-    assert await hotline.json("GET", "/healthz") == (200, {"ok": True, "exchange": True})
+    assert await hotline.json("GET", "/healthz") == (200, {"ok": True, "exchange": True, "recording": True})
     hotline.backend.connect(False)
-    assert await hotline.json("GET", "/healthz") == (200, {"ok": True, "exchange": False})
+    assert await hotline.json("GET", "/healthz") == (200, {"ok": True, "exchange": False, "recording": True})
 
 
 async def test_limits_are_configuration() -> None:

@@ -59,6 +59,7 @@ PROTECTED = [
     ("POST", "/api/callbacks"),
     ("POST", "/api/callbacks/cb1/cancel"),
     ("GET", "/api/notices/n1"),
+    ("GET", f"{CALL}/recording/facts"),
 ]
 TICKETS = [
     ("GET", "/api/tickets"),
