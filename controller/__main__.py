@@ -130,7 +130,7 @@ def parser() -> argparse.ArgumentParser:
         "name",
         choices=(
             *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
-            *("deadlines", "knowledge", "repeats", "tickets"),
+            *("deadlines", "knowledge", "repeats", "tickets", "recordings"),
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")

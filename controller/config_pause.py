@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recordings.policy import LONGEST_PAUSE_S, PausePolicy
 
 
-class PauseSection(BaseModel):
+class RecordingPauseSection(BaseModel):
     """[recording.pause]; strict like every section of `controller.config_sections`, which holds it."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

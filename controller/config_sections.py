@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
-from controller.config_pause import PauseSection
+from controller.config_pause import RecordingPauseSection
 from tickets.campaign import USUAL
 from tickets.follow_up import FollowUpRules
 from tickets.query_guard import QueryRules
@@ -225,7 +225,7 @@ class RecordingSection(Section):
     start: Literal["answer", "after_consent"] = "after_consent"
     keep_days: Annotated[int, Field(ge=1)] = 1095
     transcript_keep_days: Annotated[int, Field(ge=1)] = 1095
-    pause: PauseSection = Field(default_factory=PauseSection)
+    pause: RecordingPauseSection = Field(default_factory=RecordingPauseSection)
 
 
 class CallSection(Section):

@@ -14,10 +14,10 @@ from agents.rights import Action, refusal
 from controller import supervise_words as words
 from controller.house import House, LiveCall
 from pbx.call import CallState, Consent, RecordingPause
-from pbx.commands import Audit, PauseRecording, Reply, Wake
+from pbx.commands import PauseRecording, Reply, Wake
 from pbx.events import LiveChannel, TimeIsUp, TimerKind
 from pbx.ids import AgentId, QueueId
-from pbx.supervision import AuditEntry, RecordingPauseAsked
+from pbx.supervision import Audit, AuditEntry, RecordingPauseAsked
 from recordings.policy import Milestone, PauseCause, PauseEnd, Standing, may_pause, pause_over
 
 _CONTEXT_OF_QUESTIONS = "p-ask"
