@@ -27,6 +27,7 @@ class Right(enum.Enum):
     NOTICE = "notice"  #: 突发事件通知: tell all who wait of an incident, and its end
     RECORD = "record"  #: 暂停录音: pause the recording of a talk, and let it go on
     AUDIT = "audit"  #: read the audit trail
+    PERSONAL = "personal"  #: 个人信息: see ID, telephone and card numbers and plates in transcripts, and find them
 
 
 class Action(enum.Enum):
@@ -52,6 +53,7 @@ class Action(enum.Enum):
     SEE_FOLLOW_UPS = "see_follow_ups"
     PAUSE_RECORDING = "pause_recording"
     RESUME_RECORDING = "resume_recording"
+    READ_PERSONAL = "read_personal"
 
 
 NEEDED: Mapping[Action, Right | None] = {
@@ -75,8 +77,20 @@ NEEDED: Mapping[Action, Right | None] = {
     Action.SEE_FOLLOW_UPS: Right.FOLLOW_UP,
     Action.PAUSE_RECORDING: Right.RECORD,
     Action.RESUME_RECORDING: Right.RECORD,
+    Action.READ_PERSONAL: Right.PERSONAL,
 }
 """The one table: which right an action needs; None = every actor."""
+
+OF_ROLES: Mapping[str, frozenset[Right]] = {
+    "admin": frozenset(Right),
+    "supervisor": frozenset({Right.PERSONAL}),
+    "leader": frozenset({Right.PERSONAL}),
+}
+"""The rights of those who work on tickets, by the role of their access tokens; all other roles have none.
+
+Who decides a dispute needs the number that was said. Who inspects how a call was handled (inspector) does not, and the
+agent has heard it once, which was enough for the ticket (个人信息保护法 art. 6: no more than the purpose needs).
+"""
 
 EVERY_QUEUE = "*"
 ADMIN = ActorId("admin")
@@ -105,6 +119,12 @@ class Actor:
 ADMINISTRATOR = Actor(ADMIN, "管理员 administrator", frozenset(Right), frozenset({EVERY_QUEUE}))
 
 
+def role_may(role: str, action: Action) -> bool:
+    """Whether the bearer of an access token of this role may do it, as far as a right is needed."""
+    needed = NEEDED[action]
+    return needed is None or needed in OF_ROLES.get(role, frozenset())
+
+
 def refusal(actor: Actor | None, action: Action, queues: Collection[QueueId] | None = None) -> str:
     """Why `actor` may not do it: ``not_allowed`` (the right is not his), ``not_your_queue``; empty when he may.
 
@@ -119,3 +139,41 @@ def refusal(actor: Actor | None, action: Action, queues: Collection[QueueId] | N
     if queues is None or EVERY_QUEUE in actor.queues or needed is None:
         return ""
     return "" if any(queue in actor.queues for queue in queues) else "not_your_queue"
+
+
+class Inspecting(enum.Enum):
+    """What may be done in quality inspection (质检)."""
+
+    SEE_ALL = "see_all"  #: results and scores of every agent
+    SEE_OWN = "see_own"  #: those of one's own calls
+    SCORE = "score"
+    APPEAL = "appeal"  #: against the score of one's own call
+    JUDGE = "judge"  #: uphold or change a score; nobody his own (`recordings/inspection/review.py`)
+    CLOSE = "close"
+    COACH = "coach"  #: write a coaching note (辅导记录)
+    PLAN = "plan"  #: draw samples
+    CARDS = "cards"  #: write score cards
+    RECOMPUTE = "recompute"  #: have calls inspected again by the rules of today
+
+
+_JUDGES, _HEADS, _SEE = ("inspector", "supervisor", "admin"), ("supervisor", "admin"), ("leader",)
+
+INSPECTION: Mapping[Inspecting, frozenset[str]] = {
+    Inspecting.SEE_ALL: frozenset((*_JUDGES, *_SEE)),
+    Inspecting.SEE_OWN: frozenset({"agent"}),
+    Inspecting.SCORE: frozenset(_JUDGES),
+    Inspecting.APPEAL: frozenset({"agent"}),
+    Inspecting.JUDGE: frozenset(_JUDGES),
+    Inspecting.CLOSE: frozenset(_JUDGES),
+    Inspecting.COACH: frozenset(_JUDGES),
+    Inspecting.PLAN: frozenset(_HEADS),
+    Inspecting.CARDS: frozenset(_HEADS),
+    Inspecting.RECOMPUTE: frozenset(_HEADS),
+}
+"""The one table of quality inspection: which roles of access tokens (`tickets.moves.Role`) may do it; every other may
+nothing."""
+
+
+def inspects(role: str, act: Inspecting) -> bool:
+    """Whether somebody of this role may do it."""
+    return role in INSPECTION[act]

@@ -69,7 +69,7 @@ def run(json_path: Path | None = None, *, quick: bool = False) -> int:
     many, flows = (100_000, 150) if quick else (MANY, FLOWS)
     with tempfile.TemporaryDirectory(prefix="hotline-bench-") as folder:
         found = {"sqlite": asyncio.run(_measured(f"sqlite:///{folder}/t.db", Path(folder), many, flows, console))}
-        with _postgresql(console) as url:
+        with postgresql(console) as url:
             if url is not None:
                 found["postgresql"] = asyncio.run(_measured(url, Path(folder), many, flows, console))
     for name, one in found.items():
@@ -83,7 +83,8 @@ def run(json_path: Path | None = None, *, quick: bool = False) -> int:
 
 
 @contextmanager
-def _postgresql(console: Console) -> Iterator[str | None]:
+def postgresql(console: Console) -> Iterator[str | None]:
+    """The address of an empty database of a server of our own; None, with the reason told, where there can be none."""
     from tests.doors.postgres_server import NoPostgres, PostgresServer, find_postgres
 
     try:
@@ -114,9 +115,9 @@ async def _measured(url: str, folder: Path, many: int, flows: int, console: Cons
     await store.start()
     try:
         records = Records(store, operations)
-        before = await asyncio.to_thread(_size, url)
+        before = await asyncio.to_thread(size, url)
         found = await _moves(records, flows)
-        found["bytes_per_ticket"] = (await asyncio.to_thread(_size, url) - before) / flows
+        found["bytes_per_ticket"] = (await asyncio.to_thread(size, url) - before) / flows
         console.print(
             f"{kind}: {found['moves_per_s']:,.0f} moves/s, {found['cpu_per_move_s'] * 1000:.2f} ms CPU each, p95 of the"
             f" wait {found['move_p95_s'] * 1000:.0f} ms; {found['bytes_per_ticket']:,.0f} bytes a ticket with its moves"
@@ -136,7 +137,7 @@ async def _measured(url: str, folder: Path, many: int, flows: int, console: Cons
     return found
 
 
-def _size(url: str) -> int:
+def size(url: str) -> int:
     """Bytes of the database, with nothing left in a log beside it."""
     engine = create_engine(url)
     try:

@@ -79,9 +79,20 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument("--check", action="store_true", help="find changed and missing lines; prints the last seal")
     audit.add_argument("--seal", metavar="SEAL", help="with --check: a seal noted earlier must still be there")
 
-    model = add("model", "get a speech model from Vosk's own list", "model", config=False)
-    model.add_argument("action", choices=("fetch", "list"))
-    model.add_argument("language", nargs="?", choices=("zh", "en"))
+    model = add("model", "get a speech model from Vosk's own list, or check one", "model", config=False)
+    model.add_argument("action", choices=("fetch", "list", "check"))
+    model.add_argument("what", nargs="?", metavar="zh|en|FOLDER", help="the language to fetch, or the folder to check")
+    model.add_argument("--language", choices=("zh", "en"), help="with check: of the calls that it is for")
+    model.add_argument("--verbose", action="store_true", help="with check: what it heard")
+
+    transcripts = add("transcripts", "transcripts that wait or were given up; have them made again", "transcripts")
+    transcripts.add_argument("action", choices=("list", "again"))
+    transcripts.add_argument("call", nargs="?", help="with again: the id of one call")
+    transcripts.add_argument("--state", choices=("waiting", "failed", "done"), default="failed", help="with list")
+    transcripts.add_argument("--all", action="store_true", help="with again: all that were given up")
+    transcripts.add_argument(
+        "--cause", choices=("no_model", "crashed", "timeout", "damaged", "gone"), help="with again: all of this cause"
+    )
 
     prompts = add("prompts", "build the spoken prompts, or check that they are fresh", "prompts", config=False)
     prompts.add_argument("action", choices=("build", "check"))
@@ -130,11 +141,13 @@ def parser() -> argparse.ArgumentParser:
         "name",
         choices=(
             *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
-            *("deadlines", "knowledge", "repeats", "tickets", "recordings"),
+            *("deadlines", "knowledge", "repeats", "speech", "live_words", "suggest"),
+            *("tickets", "transcripts", "inspection", "recordings"),
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--quick", action="store_true", help="a smaller run, where the benchmark has one")
+    bench.add_argument("--model", type=Path, metavar="FOLDER", help="with speech: the model to measure")
 
     drill = add("drill", "hurt a hotline under load with real calls and count who saw it", "drill", config=False)
     drill.add_argument("name", choices=("kill",))

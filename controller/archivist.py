@@ -31,6 +31,7 @@ from pbx.supervision import AuditEntry
 from recordings.archive import sql as rows
 from recordings.archive.shelf import erase_file
 from recordings.files import RecordingError
+from recordings.inspection.sql import erase_inspections
 from recordings.keeping import Due, KeepPolicy, Kept, decide
 from recordings.sql import RecordingRow
 from tickets.moves import OVER
@@ -84,6 +85,7 @@ def _keep(connection: Connection, shelved: _Shelved) -> bool:
 def _erase(connection: Connection, erased: _Erased) -> None:
     rows.record_erasure(connection, erased.erasure)
     forget_recording(connection, erased.erasure.call)
+    erase_inspections(connection, erased.erasure.call)
     audit_rows.append(connection, erased.entry)
 
 

@@ -46,7 +46,7 @@ MODULES = (
     "app_mixmonitor", "app_record", "app_chanspy", "app_senddtmf", "app_bridgeaddchan", "app_queue", "app_waitforcond",
     "app_echo", "app_cdr", "cdr_csv", "res_manager_devicestate", "func_callerid", "func_cdr", "func_channel",
     "func_cut", "func_db", "func_global", "func_groupcount", "func_logic", "func_strings", "func_timeout",
-    "res_mutestream",
+    "res_mutestream", "res_audiosocket", "chan_audiosocket",
 )  # fmt: skip
 """The pinned modules, in the order of modules.conf; nothing else is loaded (asterisk-config/README.md says why)."""
 

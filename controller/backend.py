@@ -29,6 +29,7 @@ from controller.reminder_desk import HotlineReminders
 from controller.targets import TICKET
 from controller.ticket_desk import HotlineDesk, from_store
 from controller.ticket_office import HotlineOffice
+from controller.transcript_desk import HotlineTranscripts
 from metrics.servicelevel import Tally
 from pbx.ami import AmiDoor
 from pbx.call import CallRecord, CallState, Outcome
@@ -64,7 +65,6 @@ from pbx.events import (
 from pbx.ids import ActorId, AgentId, CallId, QueueId, RequestId
 from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, SupervisorRequest
-from recordings.transcript import Transcript
 from web.backend import (
     TALKING_STATES,
     WAITING_STATES,
@@ -143,6 +143,7 @@ class HotlineBackend:
         public: HotlinePublic,
         office: HotlineOffice,
         reminders: HotlineReminders,
+        words: HotlineTranscripts,
         clock: Callable[[], float],
         answer_s: float = 5.0,
         own_sounds: OwnSounds | None = None,
@@ -159,6 +160,7 @@ class HotlineBackend:
         self.public = public
         self.office = office
         self.reminders = reminders
+        self.words = words
         self._clock = clock
         self._answer_s = answer_s
         self._zone = ZoneInfo(house.plan.timezone)
@@ -511,10 +513,6 @@ class HotlineBackend:
         """The sealed recording."""
         row = await from_store(self._records.recording(call))
         return self._recordings / row.path if row is not None else None
-
-    async def transcript(self, call: CallId) -> Transcript | None:
-        """What was said."""
-        return await from_store(self._records.transcript(call))
 
 
 def _live_view(live: LiveCall) -> CallView:

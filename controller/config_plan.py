@@ -22,6 +22,7 @@ from controller.config_callback import dial_fault
 from controller.config_faults import ConfigError, Problem, dotted, parse, read_text
 from controller.config_mend import Mended
 from controller.config_sections import HotlineFile, HotlineSection, NumberSection, QueueSection, ReasonSection
+from controller.config_speech import speech_faults
 from controller.config_tickets import ticket_policy
 from controller.database import StoreError, database_url
 from controller.hold_keys import MENU, QUEUE
@@ -369,9 +370,8 @@ class PlanReader:
                 database_url(self.raw.database.url)
             except StoreError as error:
                 self.wrong(("database", "url"), f"is wrong: {error}")
-        model = self.raw.speech.model
-        if self.raw.speech.transcribe and model is not None and not (self.file.parent / model).is_dir():
-            self.wrong(("speech", "model"), f"{self.file.parent / model} is no folder")
+        for place, text in speech_faults(self.raw.speech, self.file.parent):
+            self.wrong(place, text)
 
     def _callers(self, queues: Mapping[QueueId, QueuePlan]) -> Iterator[Listed]:
         """The entries of the caller list; those whose last day is over stay, and count no more."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
+from controller.config_base import Section as Section
+from controller.config_inspection import InspectionSection
 from controller.config_pause import RecordingPauseSection
+from controller.config_speech import SpeechSection
 from tickets.campaign import USUAL
 from tickets.follow_up import FollowUpRules
 from tickets.query_guard import QueryRules
@@ -23,12 +26,6 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 SPAN = r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d)$"
 WORK_SPAN = r"^([01]\d|2[0-3]):[0-5]\d-((([01]\d|2[0-3]):[0-5]\d)|24:00)$"
-
-
-class Section(BaseModel):
-    """A part of the file: nothing unknown in it, no value guessed from another type, never changed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class HotlineSection(Section):
@@ -387,16 +384,6 @@ class DatabaseSection(Section):
     url: str | None = None
 
 
-class SpeechSection(Section):
-    """[speech]: transcripts after the call, by Vosk."""
-
-    transcribe: bool = True
-    model: str | None = None  # folder of a Vosk model; default: one fetched by `hotline model fetch`
-    language: Literal["zh", "en"] = "zh"
-    grammar: list[str] = Field(default_factory=list)  # closed vocabulary; empty = open
-    package_model: bool = False  # fall back to a model that a Python package carries (the demo's)
-
-
 class AmountSection(Section):
     """A span of time, in exactly one of these units; see `tickets.deadlines.Unit`."""
 
@@ -451,6 +438,7 @@ class TicketsSection(Section):
     working_hours: list[Annotated[str, Field(pattern=WORK_SPAN)]] = Field(
         default_factory=lambda: ["08:30-12:00", "13:30-18:00"], min_length=1
     )
+    dispatch_hours: Annotated[float, Field(ge=0, le=1000)] = 24.0  # by the clock; 0 = no limit
     sign_working_hours: Annotated[float, Field(gt=0, le=1000)] = 4.0
     close_working_days: dict[str, Annotated[int, Field(ge=1, le=365)]] = Field(default_factory=lambda: {"inquiry": 3})
     close_other_working_days: Annotated[int, Field(ge=1, le=365)] = 5
@@ -625,3 +613,4 @@ class HotlineFile(Section):
     citizens: CitizensSection = Field(default_factory=CitizensSection)
     organisations: list[OrganisationSection] = Field(default_factory=list)
     exchange: ExchangeSection = Field(default_factory=ExchangeSection)
+    inspection: InspectionSection = Field(default_factory=InspectionSection)

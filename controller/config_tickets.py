@@ -130,6 +130,7 @@ def _rules(section: TicketsSection, where: str, wrong: Wrong) -> DeadlineRules:
         redo,
         extension or EXTENSION,
         section.extensions_max,
+        dispatch=Limit(section.dispatch_hours, Unit.HOURS, where) if section.dispatch_hours else None,
     )
 
 

@@ -24,8 +24,10 @@ import knowledge.index
 import knowledge.sql  # noqa: F401 - its tables join those of the room
 import knowledge.tasks_sql  # noqa: F401 - its tables join those of the room
 import metrics.sql
-import recordings.archive.sql  # its tables and those of the checks join those of the room
-import recordings.checks_sql
+import recordings.archive.sql  # its tables join those of the room
+import recordings.checks_sql  # and so do these
+import recordings.inspection.tables
+import recordings.jobs_sql
 import recordings.sql
 import tickets.exchange.tables
 import tickets.incidents_sql  # its tables and those of the terms join the others of the room

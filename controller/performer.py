@@ -47,9 +47,7 @@ from pbx.supervision import Audit, SaveOverrides
 from recordings import files
 from recordings.checks import Expected
 from recordings.naming import recording_path
-from recordings.recogniser import RecogniserError
 from recordings.sql import RecordingRow
-from recordings.transcriber import TranscriptWorker
 from tickets.deadlines import CalendarError
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket
@@ -58,6 +56,8 @@ log = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 0.25
 """So often are changes of call records stored that need not be at once; the journal has every input anyway."""
+
+Spans = tuple[tuple[float, float], ...]
 
 FINISHING_AT_ONCE = 2
 """Recordings sealed at the same time: more would only compete for the disk."""
@@ -103,9 +103,9 @@ class Performer:
         self._without_ticket: dict[CallId, CallRecord] = {}  #: ended while their ticket was being opened
         self._ended: deque[CallId] = deque(maxlen=1000)  #: told as ended already; a late change is no second end
         self._flushing: asyncio.TimerHandle | None = None
-        self._transcriber: asyncio.Future[TranscriptWorker | None] = asyncio.get_running_loop().create_future()
         self.post: Callable[[Event], None] = lambda event: None
         self.look_up: Callable[[QueryTicket], Awaitable[TicketQueried]] = self._nobody_looks_up
+        self.sealed: Callable[[RecordingRow, str | None, Spans | None], Awaitable[None]] = self._keep_recording
         self.on_ended: Callable[[CallRecord], None] = lambda record: None
         self.inspector: Inspector | None = None
         self.unfinished = 0  #: recordings that could not be sealed; they are tried again at the next start
@@ -263,19 +263,23 @@ class Performer:
     # ---------------------------------------------------------------- recordings
 
     async def _finish(self, command: FinishRecording) -> None:
-        await self.seal(command.raw, command.call, command.started_at, command.talks, expected_of(command))
+        await self.seal(
+            command.raw, command.call, command.started_at, command.talks, command.language, expected_of(command)
+        )
 
     async def seal(
         self,
         raw: str,
         call: CallId,
         started_at: float,
-        talks: tuple[tuple[float, float], ...] | None,
+        talks: Spans | None,
+        language: str | None = None,
         expected: Expected | None = None,
     ) -> None:
-        """Check, archive and transcribe one raw recording; `talks` None = it is not known when they talked.
+        """Check and keep one raw recording; who transcribes learns of it (`sealed`).
 
-        `expected` None = the store knows the call.
+        `talks` in epoch seconds; None, as `language` and `expected`, of one that a crash has left: the call's record
+        may tell.
         """
         name = recording_path(call, datetime.fromtimestamp(started_at, UTC), self._zone)
         target = self._recordings / name
@@ -305,20 +309,16 @@ class Performer:
             finished_at=self._clock(),
         )
         try:
-            await self._records.save_recording(row)
-            await self._judge(call, started_at, expected, done)
-            transcriber = await asyncio.shield(self._transcriber)  # its model may still be loading
-            if transcriber is None:
-                return
             spans = None
             if talks is not None:
-                spans = [(max(0.0, begin - started_at), end - started_at) for begin, end in talks]
-                if not spans:
-                    return  # nobody talked: there is nothing to write down
-            transcript = await transcriber.transcribe(target, talks=spans)
-            await self._records.save_transcript(call, transcript, self._clock())
-        except (StoreError, RecogniserError) as error:
-            log.error("call %s: no transcript: %s", call, error, extra={"action": "transcript_failed"})
+                spans = tuple((max(0.0, begin - started_at), end - started_at) for begin, end in talks)
+            await self.sealed(row, language, spans)
+            await self._judge(call, started_at, expected, done)
+        except StoreError as error:
+            log.error("call %s: recording not stored yet: %s", call, error, extra={"action": "recording_not_stored"})
+
+    async def _keep_recording(self, row: RecordingRow, language: str | None, talks: Spans | None) -> None:
+        await self._records.save_recording(row)
 
     async def _judge(
         self,
@@ -339,12 +339,6 @@ class Performer:
         except StoreError as error:  # a check that was spooled is stored later
             log.warning("call %s: its check is not stored: %s", call, error, extra={"action": "recording.unchecked"})
 
-    def transcribe_with(self, worker: TranscriptWorker | None) -> None:
-        """Say who transcribes, once it is known; None = nobody. Recordings sealed meanwhile have waited for it."""
-        if self._transcriber.done():
-            self._transcriber = asyncio.get_running_loop().create_future()
-        self._transcriber.set_result(worker)
-
     def recover(self, is_live: Callable[[str], bool]) -> int:
         """Seal what a crash has left in the spool; returns how many recordings were found."""
         left = files.recover(self._spool, is_live)
@@ -360,7 +354,7 @@ class Performer:
 
     @property
     def pending(self) -> int:
-        """Recordings that are being sealed or transcribed."""
+        """Recordings that are being sealed."""
         return len(self._tasks)
 
     async def close(self, timeout_s: float) -> None:

@@ -9,6 +9,7 @@ from controller.house import House, LiveCall
 from pbx.commands import FinishRecording, StartRecording
 from pbx.events import RecordingStopped
 from pbx.ids import CallId
+from pbx.live_words import LiveWordsMarked
 from recordings.naming import raw_name
 from recordings.policy import Milestone, recording_due
 
@@ -47,6 +48,13 @@ def stopped(house: House, event: RecordingStopped, now: float) -> None:
     if live is not None:
         live.recording_stopped = True
         finish_if_complete(house, live)
+
+
+def live_words_marked(house: House, event: LiveWordsMarked, now: float) -> None:
+    """The record says whether the call was heard while it was talked; of one that is over there is nothing to say."""
+    live = house.calls.get(event.call)
+    if live is not None and live.record.live_words != event.mark.value:
+        house.note(live, live_words=event.mark.value)
 
 
 def finish_if_complete(house: House, live: LiveCall) -> None:

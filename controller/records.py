@@ -25,12 +25,13 @@ import tickets.outbox_sql as outbox_sql
 import tickets.ownership_sql as ownership_rows
 import tickets.sql as ticket_rows
 import tickets.steps_sql as steps_sql
-from controller import audit_rows, campaign_rows, desk_notice_rows, notice_rows, override_rows
+from controller import audit_rows, campaign_rows, desk_notice_rows, notice_rows, override_rows, transcript_rows
 from controller.audit_rows import AuditRow
 from controller.campaign_rows import Saved
 from controller.import_rows import Import
 from controller.imports import Taken, in_pieces
 from controller.spool import Operation
+from controller.transcript_rows import Heard
 from controller.writer import Store
 from pbx.call import CallRecord
 from pbx.callback import CallbackRequest
@@ -63,13 +64,6 @@ TICKETS = "tickets"
 class _Score:
     call: CallId
     score: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    call: CallId
-    transcript: Transcript
-    made_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +101,6 @@ class _Close:
 def _save_recording(connection: Connection, row: RecordingRow) -> None:
     recording_rows.save_recording(connection, row)
     ticket_rows.link_recording(connection, row.call, row.path)
-
-
-def _save_transcript(connection: Connection, heard: _Heard) -> None:
-    recording_rows.save_transcript(connection, heard.call, heard.transcript, heard.made_at)
-    ticket_rows.link_transcript(connection, heard.call)
 
 
 def _score_ticket(connection: Connection, given: _Score) -> bool:
@@ -157,8 +146,8 @@ class Operations:
 
         self.save_callback = Operation("save_callback", save_callback, TypeAdapter(CallbackRequest), posts=True)
         self.save_campaign = Operation("save_campaign", campaign_rows.save_rest, TypeAdapter(CampaignRest))
-        self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow))
-        self.save_transcript = Operation("save_transcript", _save_transcript, TypeAdapter(_Heard))
+        self.save_recording = Operation("save_recording", _save_recording, TypeAdapter(RecordingRow), posts=True)
+        self.save_transcript = Operation("save_transcript", transcript_rows.save, TypeAdapter(Heard), posts=True)
         self.score_ticket = Operation("score_ticket", _score_ticket, TypeAdapter(_Score))
         self.append_audit = Operation("append_audit", audit_rows.append, TypeAdapter(AuditEntry))
         self.save_overrides = Operation("save_overrides", override_rows.save, TypeAdapter(SaveOverrides))
@@ -244,6 +233,9 @@ class Records:
         self.on_changed: Callable[[TicketNumber], None] = lambda number: None
         """Called on the loop with the number of every ticket that something else than a person's own request for it may
         have changed (a mass incident, a peer's message), after the commit."""
+
+        self.on_transcript: Callable[[CallId], None] = lambda call: None
+        """Called on the loop with the call of every transcript that was written, or could not be."""
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on the loop after each commit that may have left something to be sent; gives what ends it."""
@@ -595,7 +587,9 @@ class Records:
 
     def save_transcript(self, call: CallId, transcript: Transcript, made_at: float) -> asyncio.Future[None]:
         """Write a call's transcript and say so in its ticket; resolves after the commit."""
-        return self._store.submit(self._do.save_transcript, _Heard(call, transcript, made_at))
+        future = self._store.submit(self._do.save_transcript, Heard(call, transcript, made_at))
+        future.add_done_callback(lambda done: self.on_transcript(call))
+        return future
 
     async def recording(self, call: CallId) -> RecordingRow | None:
         """The call's recording, or None."""

@@ -79,6 +79,14 @@ class _Recount:
     at: float
 
 
+def _limits_dispatch(policy: TicketPolicy) -> bool:
+    """Whether anything limits the time until a ticket is dispatched, here or in one of the cities."""
+    return any(
+        rules.dispatch is not None or any(one.clock is ClockKind.DISPATCH for one in rules.limits)
+        for rules in (policy.deadlines, *(city.deadlines for city in policy.local.values()))
+    )
+
+
 class Reminders:
     """The runner. `note` and `look_at` are for whoever has changed a ticket; `run` until cancelled."""
 
@@ -97,7 +105,7 @@ class Reminders:
         self._changed = asyncio.Event()
         self._opened: list[TicketNumber] = []
         self._aside: set[TicketNumber] = set()  #: of these it was said that they cannot be read
-        self._limits_dispatch = any(one.clock is ClockKind.DISPATCH for one in policy.deadlines.limits)
+        self._limits_dispatch = _limits_dispatch(policy)
         self._noted: dict[str, Ticket] | None = {}  #: changes that came before the schedule was built; None = it is
 
         def make(connection: Connection, wish: _Make) -> tuple[Ticket, Made | None]:

@@ -37,7 +37,7 @@ from controller import (
 from controller.house import House
 from controller.plan import Plan
 from pbx import campaign as follow_up
-from pbx import events, memory, notice
+from pbx import events, live_words, memory, notice
 from pbx import supervision as orders
 from pbx.commands import Command
 from pbx.events import Event, TimeIsUp, TimerKind
@@ -147,6 +147,7 @@ RULES: dict[type[Any], Rule] = {
     events.CallersRemembered: favours.restored,
     memory.DeskNoticesRestored: desk.notices_restored,
     memory.LessonsRestored: lessons.restored,
+    live_words.LiveWordsMarked: recorded.live_words_marked,
     events.CallerListed: favours.caller_listed,
     events.CallerUnlisted: favours.caller_unlisted,
     events.ExchangeConnected: resync.exchange_connected,

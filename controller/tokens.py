@@ -114,16 +114,22 @@ class Holders:
     def __init__(self, file: AccessFile, *, every_s: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._file, self._every_s, self._clock = file, every_s, clock
         self._looked_at = float("-inf")
+        self._look_in_turn = asyncio.Lock()
         self._seen: tuple[int, int, int] | None = None
         self._by_digest: dict[str, Actor] = {}
         self._broken = False
 
     async def find(self, token: str) -> Actor | None:
         """Who bears this token; None when nobody does."""
-        if self._clock() - self._looked_at >= self._every_s:
-            self._looked_at = self._clock()
-            await asyncio.to_thread(self._look)
+        if self._due():
+            async with self._look_in_turn:  # who comes while the file is read has to wait for what it says
+                if self._due():
+                    await asyncio.to_thread(self._look)
+                    self._looked_at = self._clock()
         return self._by_digest.get(digest_of(token))
+
+    def _due(self) -> bool:
+        return self._clock() - self._looked_at >= self._every_s
 
     def _look(self) -> None:
         try:

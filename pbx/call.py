@@ -350,3 +350,4 @@ class CallRecord:
     message: VoiceMessage | None = None  #: 留言
     consent: Consent | None = None  #: None = he was not given the recording notice
     pauses: tuple[RecordingPause, ...] = ()  #: of the recording
+    live_words: str = ""  #: a `pbx.live_words.LiveMark`; empty: nobody heard it while it was talked

@@ -14,6 +14,7 @@ from pbx.callback import CallbackRequest
 from pbx.campaign import SaveCampaign
 from pbx.events import CallerEntry, TicketWords, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, RequestId
+from pbx.live_words import Hear
 from pbx.memory import SaveDeskNotice
 from pbx.notice import SaveNotice, SaveRegistration
 from pbx.supervision import Audit, EndSpy, SaveOverrides, Spy, SpyOn, StopSpy, SwitchSpy
@@ -483,6 +484,7 @@ ExchangeCommand = (
     | SpyOn
     | EndSpy
     | StopSpy
+    | Hear
 )
 StepCommand = Ask | Play | Record | Hold | Offer | HoldTalk | Join
 Command = (

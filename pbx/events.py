@@ -56,6 +56,7 @@ from pbx.exchange_events import (
     TalkSeen,
 )
 from pbx.ids import AgentId, CallId, QueueId, RequestId, TicketNumber
+from pbx.live_words import LiveWordsMarked
 from pbx.memory import DeskNoticesRestored, LessonsRestored
 from pbx.notice import IncidentOver, NoticeRegistered, NoticesRestored
 from pbx.people_events import (
@@ -368,4 +369,5 @@ Event = (
     | NoticesRestored
     | FollowUpsWanted
     | CampaignRestored
+    | LiveWordsMarked
 )

@@ -36,6 +36,11 @@ def terms(text: str, *, single: bool = False) -> Counter[str]:
     return found
 
 
+def runs(text: str) -> list[str]:
+    """What is looked for in a normalised text, one after the other: stretches of Han characters, words and numbers."""
+    return [han or word for han, word in _PARTS.findall(text)]
+
+
 def length(text: str) -> int:
     """How long a normalised text counts as: its Han characters and its words."""
     return sum(len(han) if han else 1 for han, _ in _PARTS.findall(text))

@@ -18,6 +18,7 @@ from pbx import commands as order
 from pbx import events as event
 from pbx.events import Event, KeyStatus, LiveChannel, PhoneChanged, PhoneCode, PhoneUse, PhoneUsed, Role
 from pbx.ids import AgentId, CallId, ChannelName, SpyId
+from pbx.live_words import Hear
 from pbx.supervision import EndSpy, Spy, SpyMode, SpyOn, SpyStarted, SpyStopped, SpyWaits, StopSpy, SwitchSpy
 from pbx.wire import Message
 
@@ -635,6 +636,26 @@ def actions(
             return [Action("Setvar", (("Channel", spy), ("Variable", "SPYEND"), ("Value", over)))]
         case StopSpy():
             return [Action("Hangup", (("Channel", _checked(_NAME, command.spy, "spy")), ("Cause", "16")))]
+        case Hear():
+            return [_hear(command)]
+
+
+def _hear(command: Hear) -> Action:
+    """A silent ChanSpy of what this leg says (``o``), which goes with it (``SE``); its channel is an AudioSocket.
+
+    The channel carries no CALLID, so that nothing that happens to it is taken for a part of the call, and has no CDR.
+    """
+    sink, host = _checked(_NAME, command.sink, "sink"), _checked(_NAME, command.host, "host")
+    headers = (
+        ("Channel", f"AudioSocket/{host}:{command.port}/{sink}"),
+        ("Application", "ChanSpy"),
+        ("Data", f"{_checked(_CHANNEL, command.leg, 'leg')},qSEo"),
+        ("Async", "true"),
+        ("Timeout", "3000"),
+        ("ChannelId", f"ear-{sink}"),
+        ("Variable", "CDR_PROP(disable)=1"),
+    )
+    return Action("Originate", headers)
 
 
 _SPY_DIGITS = {SpyMode.LISTEN: "4", SpyMode.WHISPER: "5", SpyMode.BARGE: "6"}

@@ -44,7 +44,8 @@ class ModelError(Exception):
 @dataclass(frozen=True, slots=True)
 class FoundModel:
     """A model on this machine. `grammar`: the only phrases it will be asked to hear, or None for free
-    speech.
+    speech. `kind`: the recogniser that it is for, see `recordings.recogniser.load`; `prompt`: what Whisper
+    is told to expect.
     """
 
     path: Path
@@ -52,6 +53,8 @@ class FoundModel:
     language: str
     source: Source
     grammar: tuple[str, ...] | None = None
+    kind: str = "vosk"
+    prompt: str = ""
 
     def describe(self) -> str:
         """One honest sentence on what a transcript by this model is worth."""
@@ -64,7 +67,8 @@ class FoundModel:
             heard = "free speech"
         else:
             heard = f"only these {len(self.grammar)} phrases can be heard: {', '.join(self.grammar)}"
-        return f"Vosk {self.name}, language {self.language} ({came[self.source]}); {heard}"
+        maker = {"vosk": "Vosk", "whisper": "Whisper"}.get(self.kind, self.kind)
+        return f"{maker} {self.name}, language {self.language} ({came[self.source]}); {heard}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,21 @@ class CatalogueEntry:
 def is_model(path: Path) -> bool:
     """Whether a folder looks like a Vosk model: its acoustic model and its settings are there."""
     return (path / "am" / "final.mdl").is_file() and (path / "conf").is_dir()
+
+
+def is_whisper(path: Path) -> bool:
+    """Whether a folder looks like a Whisper model in CTranslate2's form, which faster-whisper reads."""
+    words = any((path / name).is_file() for name in ("vocabulary.json", "vocabulary.txt"))
+    return words and all((path / name).is_file() for name in ("model.bin", "config.json", "tokenizer.json"))
+
+
+def whisper_model(path: Path, language: str) -> FoundModel:
+    """A Whisper model from its folder; ModelError where there is none."""
+    if not is_whisper(path):
+        raise ModelError(
+            f"no Whisper model in {path}: it needs model.bin, config.json, tokenizer.json, vocabulary.json"
+        )
+    return FoundModel(path, path.resolve().name, language, "configured", None, "whisper")
 
 
 def find_model(

@@ -1,36 +1,48 @@
 """DOOR to Vosk: hears words in a leg of a recording. Runs only in the worker process (`python -m
 recordings.recogniser`).
 
-Another recogniser is another class with `name`, `language` and `hear`, and a line in `load`.
+Another recogniser is another class with `name`, `language` and `hear` that is made of a `RecogniserSpec`: `load` knows
+Vosk and Whisper (`recordings/whisper.py`), and any other by `kind = "package.module:Class"`, as the tests' own is.
 
 Talks with its parent (`recordings.transcriber`) in JSON lines: the specification on the command line; one
 `{"ready": {...}}` or `{"failed": "..."}`; then for each `{"job": n, "wav": path, "windows": [[from_s,
-to_s], ...] | null}` on standard input one `{"job": n, "legs": {...}, "duration_s": s}` or `{"job": n,
-"error": "..."}`. The end of standard input, which is also what the parent's death looks like, ends the
-worker.
+to_s], ...] | null}` on standard input one `{"begun": n}` at once, and when it is done one `{"job": n, "legs":
+{...}, "sounding_s": {...}, "left_out_s": {...}, "duration_s": s}` or `{"job": n, "error": "..."}`. The end of
+standard input, which is also what the parent's death looks like, ends the worker.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from recordings import files
+from recordings.sounding import sounding
 from recordings.transcript import Speaker, Word, words_from_vosk
 
 CHANNEL_OF: dict[Speaker, int] = {"citizen": files.CITIZEN, "agent": files.HEARD}
 NICENESS = 10
 """The worker gives way to the switchboard and to Asterisk on the same machine."""
+VOSK, WHISPER = "vosk", "whisper"
 
 
 class RecogniserError(Exception):
     """Speech could not be recognised; the message is one sentence that can be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a recogniser heard in a stretch; `left_out_s`: seconds of it whose words it dropped as nonsense."""
+
+    words: list[Word]
+    left_out_s: float = 0.0
 
 
 class Recogniser(Protocol):
@@ -41,7 +53,7 @@ class Recogniser(Protocol):
     language: str
     """ISO 639-1 code of the only language that it understands."""
 
-    def hear(self, pcm: Iterable[bytes], rate: int) -> list[Word]:
+    def hear(self, pcm: Iterable[bytes], rate: int) -> Hearing:
         """The words in one stretch of a leg: mono, 16 bit little endian, in chunks of whole samples.
 
         `rate` in Hz. Times count from the stretch's first sample. Blocks for as long as it takes. Raises
@@ -54,7 +66,8 @@ class Recogniser(Protocol):
 class RecogniserSpec:
     """What the worker process needs to know; plain values, since it travels as JSON.
 
-    `grammar`: the only phrases to be heard, or None for free speech. `min_conf`: words below are dropped.
+    `grammar`: the only phrases to be heard, or None for free speech. `min_conf`: words below are dropped. `kind`: which
+    recogniser. `niceness`: as nice(1) counts, on top of the parent's. `prompt`: words that Whisper is told to expect.
     """
 
     path: str
@@ -62,6 +75,9 @@ class RecogniserSpec:
     language: str
     grammar: tuple[str, ...] | None = None
     min_conf: float = 0.0
+    kind: str = VOSK
+    niceness: int = NICENESS
+    prompt: str = ""
 
     @classmethod
     def from_json(cls, text: str) -> RecogniserSpec:
@@ -108,40 +124,68 @@ class VoskRecogniser:
         # Vosk does not decode \u escapes: with ensure_ascii the grammar would be silently empty.
         return json.dumps(list(grammar), ensure_ascii=False)
 
-    def hear(self, pcm: Iterable[bytes], rate: int) -> list[Word]:
+    def hear(self, pcm: Iterable[bytes], rate: int) -> Hearing:
         """See Recogniser.hear."""
         grammar = () if self._grammar is None else (self._grammar,)
         recogniser = self._vosk.KaldiRecognizer(self._model, rate, *grammar)
         recogniser.SetWords(True)
-        results: list[dict[str, Any]] = []
+        words: list[Word] = []
         for chunk in pcm:
             if recogniser.AcceptWaveform(chunk):
-                results.append(json.loads(recogniser.Result()))
-        results.append(json.loads(recogniser.FinalResult()))
-        words = [word for result in results for word in words_from_vosk(result)]
-        return [word for word in words if word.conf is None or word.conf >= self._min_conf]
+                words += self._words(recogniser.Result())
+        words += self._words(recogniser.FinalResult())
+        return Hearing(words)
+
+    def _words(self, result: str) -> list[Word]:
+        found: dict[str, Any] = json.loads(result)
+        return [word for word in words_from_vosk(found) if word.conf is None or word.conf >= self._min_conf]
 
 
 def load(spec: RecogniserSpec) -> Recogniser:
     """The recogniser that a specification names. Raises RecogniserError."""
-    return VoskRecogniser(spec)
+    if spec.kind == VOSK:
+        return VoskRecogniser(spec)
+    module, _, name = ("recordings.whisper:WhisperRecogniser" if spec.kind == WHISPER else spec.kind).partition(":")
+    try:
+        made = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise RecogniserError(f"there is no recogniser {spec.kind}: {error}") from error
+    recogniser: Recogniser = made(spec)
+    return recogniser
 
 
-def hear_legs(
-    recogniser: Recogniser, wav: Path, windows: Sequence[tuple[float, float]] | None
-) -> dict[Speaker, list[Word]]:
-    """The words of both legs of a finished recording, times from its start, heard only within the windows.
+@dataclass
+class Heard:
+    """Both legs of a recording: the words of each, with times from its start, and how much of it sounded."""
 
-    Raises RecogniserError, or RecordingError for a damaged file.
+    words: dict[Speaker, list[Word]] = field(default_factory=dict)
+    sounding_s: dict[Speaker, float] = field(default_factory=dict)
+    left_out_s: dict[Speaker, float] = field(default_factory=dict)
+
+
+def hear_legs(recogniser: Recogniser, wav: Path, windows: Sequence[tuple[float, float]] | None) -> Heard:
+    """What was said on both legs of a finished recording, within the windows, wherever they sound.
+
+    A leg is read twice, in chunks of 0.2 s, so memory does not grow with the length of the call. Raises
+    RecogniserError, or RecordingError for a damaged file.
     """
-    spans = [(0.0, files.duration_of(wav))] if windows is None else windows
-    heard: dict[Speaker, list[Word]] = {}
+    whole = files.duration_of(wav)
+    spans = [(0.0, whole)] if windows is None else windows
+    heard = Heard()
     for speaker, channel in CHANNEL_OF.items():
-        heard[speaker] = []
+        words: list[Word] = []
+        sounded = left_out = 0.0
         for start, end in spans:
-            begin = max(0.0, start)
-            for w in recogniser.hear(files.read_leg(wav, channel, begin, end), files.RATE):
-                heard[speaker].append(Word(round(begin + w.start, 3), round(begin + w.end, 3), w.text, w.conf))
+            first, last = max(0.0, start), min(end, whole)
+            for begin, until in sounding(files.read_leg(wav, channel, first, last), files.RATE):
+                begin, until = first + begin, min(first + until, last)
+                sounded += until - begin
+                hearing = recogniser.hear(files.read_leg(wav, channel, begin, until), files.RATE)
+                left_out += hearing.left_out_s
+                for w in hearing.words:
+                    words.append(Word(round(begin + w.start, 3), round(begin + w.end, 3), w.text, w.conf))
+        heard.words[speaker] = words
+        heard.sounding_s[speaker], heard.left_out_s[speaker] = round(sounded, 3), round(left_out, 3)
     return heard
 
 
@@ -165,14 +209,16 @@ def serve(spec: RecogniserSpec, jobs: Iterable[bytes], answers: BinaryIO) -> Non
     say({"ready": {"name": recogniser.name, "language": recogniser.language}})
     for line in jobs:
         job = json.loads(line)
+        say({"begun": job["job"]})
         wav = Path(job["wav"])
         windows = None if job["windows"] is None else [(float(a), float(b)) for a, b in job["windows"]]
         try:
+            heard = hear_legs(recogniser, wav, windows)
             legs = {
-                speaker: [list((w.start, w.end, w.text, w.conf)) for w in words]
-                for speaker, words in hear_legs(recogniser, wav, windows).items()
+                speaker: [[w.start, w.end, w.text, w.conf] for w in words] for speaker, words in heard.words.items()
             }
-            say({"job": job["job"], "legs": legs, "duration_s": files.duration_of(wav)})
+            told = {"sounding_s": heard.sounding_s, "left_out_s": heard.left_out_s}
+            say({"job": job["job"], "legs": legs, **told, "duration_s": files.duration_of(wav)})
         except (RecogniserError, files.RecordingError) as error:
             say({"job": job["job"], "error": str(error)})
 
@@ -181,12 +227,13 @@ def main(argv: Sequence[str]) -> int:
     """The worker process: the specification as JSON is its one argument."""
     sys.addaudithook(_refuse_network)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides when to end
-    os.nice(NICENESS)
+    spec = RecogniserSpec.from_json(argv[1])
+    os.nice(spec.niceness)
     # The protocol gets a descriptor of its own: what a library prints must not be taken for an answer.
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
         try:
-            serve(RecogniserSpec.from_json(argv[1]), sys.stdin.buffer, answers)
+            serve(spec, sys.stdin.buffer, answers)
         except BrokenPipeError:
             return 1  # the parent is gone
     return 0
@@ -198,4 +245,5 @@ def spec_argument(spec: RecogniserSpec) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    # Under its own name, so that another recogniser's module raises the error that is caught here.
+    sys.exit(importlib.import_module("recordings.recogniser").main(sys.argv))

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Double,
     Index,
+    Integer,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -51,9 +52,11 @@ transcripts = Table(
     Column("recogniser", Text, nullable=False),
     Column("made_at", Double, nullable=False),
     Column("body", Text, nullable=False),
+    Column("base", Integer, nullable=False, server_default="1"),
     PrimaryKeyConstraint("call", name="pk_transcripts"),
 )
-"""`body` is `Transcript.to_json()`."""
+"""`body` is `Transcript.to_json()`; `base`: since which version of the transcript it has been so. The corrections count
+the versions on (`recordings/words_sql.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +92,15 @@ def get_recording(connection: Connection, call: CallId) -> RecordingRow | None:
     return RecordingRow(**row._mapping) if row else None
 
 
-def save_transcript(connection: Connection, call: CallId, transcript: Transcript, made_at: float) -> None:
-    """Write a call's transcript; a better one replaces the earlier."""
+def save_transcript(connection: Connection, call: CallId, transcript: Transcript, made_at: float, base: int) -> None:
+    """Write a call's transcript, which is of version `base`; a better one replaces the earlier."""
     row = {
         "call": call,
         "language": transcript.language,
         "recogniser": transcript.recogniser,
         "made_at": made_at,
         "body": transcript.to_json(),
+        "base": base,
     }
     connection.execute(_upsert(connection.dialect.name, transcripts), row)
 

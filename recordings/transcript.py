@@ -44,7 +44,8 @@ class Transcript:
     """A call's transcript, and by what it was made.
 
     `language`: the recogniser's, not a guess about the speech. `grammar`: the closed list of phrases the
-    recogniser could choose from, or None for free speech.
+    recogniser could choose from, or None for free speech. `doubts`: codes of what speaks against it, see
+    `recordings.doubt`; one that has any is doubtful.
     """
 
     turns: tuple[Turn, ...]
@@ -52,6 +53,12 @@ class Transcript:
     recogniser: str
     grammar: tuple[str, ...] | None
     duration_s: float
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether anything speaks against it."""
+        return bool(self.doubts)
 
     def said_by(self, speaker: Speaker) -> str:
         """All that one speaker said, turns parted by blanks."""
@@ -73,6 +80,8 @@ class Transcript:
                 "recogniser": self.recogniser,
                 "grammar": self.grammar,
                 "duration_s": self.duration_s,
+                "doubtful": self.doubtful,
+                "doubts": self.doubts,
                 "turns": [turn_to_dict(turn) for turn in self.turns],
             },
             ensure_ascii=False,
@@ -92,6 +101,7 @@ class Transcript:
                 recogniser=str(data["recogniser"]),
                 grammar=None if grammar is None else tuple(str(phrase) for phrase in grammar),
                 duration_s=float(data["duration_s"]),
+                doubts=tuple(str(code) for code in data.get("doubts", ())),  # none in those of before
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a transcript: {error!r}") from error

@@ -80,6 +80,7 @@ class Redispatch(enum.Enum):
 
 
 SIGN_LIMIT = Limit(4, Unit.WORKING_HOURS, "domain.md D5: 簽收時限 4 個工作小時")
+DISPATCH_LIMIT = Limit(24, Unit.HOURS, "domain.md 3.3 [P41]: dispatched in 24 h (百色右江)")
 RETURN_LIMIT = Limit(1, Unit.WORKING_DAYS, "domain.md 3.1 [P38]: a wrong unit returns it in 1 working day")
 HANDLE_LIMIT = Limit(5, Unit.WORKING_DAYS, "domain.md D7: 非咨詢類訴求 5 個工作日")
 HANDLE_LIMITS: Mapping[str, Limit] = MappingProxyType(
@@ -128,7 +129,8 @@ class LimitRule:
 class DeadlineRules:
     """The table of limits: to sign, to close by type of ticket (the value of `TicketType`), and to close any other.
 
-    `limits` go before these three where they fit. `redo` is the limit of a second handling (重办), None = as the first.
+    `limits` go before these where they fit. `dispatch` is the hotline's own, None = none.
+    `redo` is the limit of a second handling (重办), None = as the first.
     `extension_max` is the most that one extension (延期) may add, `extensions_max` how many there may be.
     """
 
@@ -141,6 +143,7 @@ class DeadlineRules:
     extension_max: Limit = Limit(5, Unit.WORKING_DAYS, "GK: as much as the usual limit")
     extensions_max: int = 1
     return_: Limit = RETURN_LIMIT
+    dispatch: Limit | None = DISPATCH_LIMIT
 
     def handle_limit(self, type_: str | None) -> Limit:
         """The limit to close a ticket of this type; a ticket without a type yet has the one of every other type."""
@@ -160,7 +163,7 @@ class DeadlineRules:
             return self.handle_limit(facts.type)
         if clock is ClockKind.RETURN:
             return self.return_
-        return None
+        return self.dispatch
 
     def ceilings(self, clock: ClockKind, facts: Facts) -> tuple[Limit, ...]:
         """Every hard limit that fits."""

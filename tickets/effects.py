@@ -374,8 +374,6 @@ def _follow_up(do: Doing) -> Ticket:
 def _redo(do: Doing) -> Ticket:
     """Back to the unit, with new clocks; the answer that did not satisfy stays in the moves."""
     before, policy = do.ticket, do.policy
-    if before.redo_count >= policy.redo_max:
-        raise TicketRefused("redo_exhausted", f"It has been handled again {before.redo_count} times; escalate it.")
     unit = do.move.unit or before.lead_unit
     if unit is None:
         raise TicketRefused("missing", "No unit has handled it; name the one that shall.", "unit")
@@ -509,6 +507,15 @@ EFFECTS: Mapping[TicketInput, Callable[[Doing], Ticket]] = MappingProxyType(
         _I.WITHDRAW: _withdraw,
     }
 )
+
+
+def redoable(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> None:
+    """Raise `TicketRefused` if it has been handled again as often as may be; then it is escalated (提级) and the leader
+    on duty has it done again (`domain.md` 3.5 [P57]: after two redoings it is a matter for those above).
+    """
+    if ticket.redo_count < policy.redo_max or ticket.escalation and actor.role in (Role.LEADER, Role.ADMIN):
+        return
+    raise TicketRefused("redo_exhausted", f"It has been handled again {ticket.redo_count} times; escalate it.")
 
 
 def decidable(ticket: Ticket, cause: TicketInput, actor: Actor) -> Approval:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, fields, replace
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId, TicketNumber
 from tickets.approvals import ASKS, DECIDES
-from tickets.effects import EFFECTS, Doing, decidable
+from tickets.effects import EFFECTS, Doing, decidable, redoable
 from tickets.given import Move, checked
 from tickets.log import changes, plain
 from tickets.moves import MAY_OPEN, REFUSALS, RIGHTS, TICKET_MOVES, Actor, Role, TicketInput, TicketState
-from tickets.shown import reviews, sees_ticket
+from tickets.shown import part_for, reviews, sees_ticket
+from tickets.sight import Part, home_of, own_side
 from tickets.texts import TicketRefused
 from tickets.ticket import Channel, Ticket, TicketChange, TicketMove, TicketPolicy, changed
 from tickets.times import timed
@@ -39,12 +40,19 @@ class TicketConflict(TicketRefused):
 _LEADS = frozenset({_I.SIGN, _I.REPLY, _I.RESUME, *ASKS})
 """What a unit does only on a ticket that it leads; one that co-handles notes its steps and adds files."""
 
-_JUDGES = frozenset({*DECIDES, _I.ACCEPT_REPLY, _I.REJECT_REPLY, _I.FOLLOW_UP, _I.JUDGE})
+_JUDGES = frozenset({*DECIDES, _I.ACCEPT_REPLY, _I.REJECT_REPLY, _I.FOLLOW_UP, _I.JUDGE, _I.WITHDRAW})
 """What nobody does whose unit handles the ticket: no unit judges itself (`domain.md` D21)."""
 
 
 _REVIEWS = frozenset({_I.ACCEPT_REPLY, _I.REJECT_REPLY, _I.FOLLOW_UP, _I.JUDGE, _I.REDO, _I.ARCHIVE})
-"""What the hotline whose ticket it is does, not the one that was given it to handle."""
+"""What the hotline whose ticket it is does, not the one that was given it to handle: it would judge its own units."""
+
+_GIVEN: Mapping[Part, frozenset[TicketInput]] = {
+    Part.LEAD: frozenset({_I.REDISPATCH, _I.ADD_UNIT, _I.ATTACH, _I.REMIND, _I.SUPERVISE, _I.ESCALATE, _I.RESUME}),
+    Part.CO: frozenset({_I.ADD_UNIT, _I.ATTACH, _I.REMIND}),
+}
+"""What the people of a hotline (or county) do with another's ticket that it was given: hand it on, see to it. Nothing
+that ends the ticket, changes what the caller said or moves its deadline (`domain.md` D10, D11)."""
 
 
 def moved(state: TicketState, cause: TicketInput) -> TicketState:
@@ -127,6 +135,7 @@ def apply(ticket: Ticket, move: Move, actor: Actor, at: float, policy: TicketPol
     cause = _cause(ticket, wish, policy)
     after = EFFECTS[cause](Doing(ticket, wish, actor, at, policy))
     after = replace(after, state=moved(ticket.state, cause), version=ticket.version + 1)
+    _stays(ticket, after, actor, policy)
     different = changes(ticket, after)
     reason = wish.reason or ""
     if cause in (_I.AMEND, _I.REGISTER):
@@ -206,14 +215,41 @@ def allow(ticket: Ticket, move: Move, actor: Actor, policy: TicketPolicy) -> Non
     moved(ticket.state, cause)
     if actor.role is Role.UNIT and cause in _LEADS and actor.unit != ticket.lead_unit:
         raise TicketRefused("not_lead", "Only the unit that leads the ticket may do this.")
-    if cause in _JUDGES and actor.unit and actor.unit in ticket.units:
+    if cause in _JUDGES and _handles(ticket, actor, policy):
         raise TicketRefused("own_ticket", "Your own unit handles this ticket; somebody else decides and judges.")
     if cause in _REVIEWS and not reviews(ticket, actor, policy):
         raise TicketRefused("not_your_review", "The hotline whose ticket it is reviews the reply.")
+    part = part_for(ticket, actor, policy)
+    if actor.role is not Role.UNIT and part is not None and cause not in _GIVEN.get(part, {cause}):
+        raise TicketRefused("another_hotlines", "It is another hotline's ticket, which decides this; hand it on.")
     if cause in (_I.ACCEPT_REPLY, _I.REJECT_REPLY, _I.FOLLOW_UP) and actor.id == ticket.answered_by:
         raise TicketRefused("own_ticket", "You have answered this ticket yourself; somebody else reviews the answer.")
+    if cause is _I.REDO:
+        redoable(ticket, actor, policy)
     if cause in DECIDES:
         decidable(ticket, cause, actor)
+
+
+def _handles(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> bool:
+    """Whether it is the actor's own house that handles the ticket: a bureau's is its sub-units too. A hotline judges
+    the units below it."""
+    if not actor.unit:
+        return False
+    if actor.unit in ticket.units:
+        return True
+    tree = policy.organisations
+    return not tree.is_hotline(actor.unit) and any(own_side(tree, actor.unit, one) for one in ticket.units)
+
+
+def _stays(before: Ticket, after: Ticket, actor: Actor, policy: TicketPolicy) -> None:
+    """Raise `TicketRefused` if who acts for one hotline would make it another's by its region: it goes there by way of
+    the province, which tracks it (`domain.md` D10)."""
+    tree = policy.organisations
+    mine, theirs = home_of(before, policy), home_of(after, policy)
+    if not actor.unit or mine not in tree or theirs not in tree or tree.hotline(mine) == tree.hotline(theirs):
+        return
+    if actor.unit not in (tree.province(mine), tree.province(theirs)):
+        raise TicketRefused("through_another", "Another hotline's region: give it to the province (转办).", "region")
 
 
 def _cause(ticket: Ticket, move: Move, policy: TicketPolicy) -> TicketInput:

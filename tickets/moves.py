@@ -123,7 +123,7 @@ _TABLE: dict[TicketInput, tuple[TicketState | None, ...]] = {
     _I.ADD_UNIT: (_NO, _NO, _D, _N, _NO, _NO, _NO, _NO),
     _I.SUPERVISE: (_NO, _R, _D, _N, _P, _NO, _NO, _NO),
     _I.REMIND: (_NO, _R, _D, _N, _P, _NO, _NO, _NO),
-    _I.ESCALATE: (_NO, _R, _D, _N, _P, _NO, _NO, _NO),
+    _I.ESCALATE: (_NO, _R, _D, _N, _P, _V, _NO, _NO),
     _I.JOIN: (_O, _R, _D, _N, _P, _NO, _NO, _NO),
     _I.LEAVE: (_O, _R, _D, _N, _P, _NO, _NO, _NO),
     _I.SETTLE: (_NO, _V, _V, _V, _V, _NO, _NO, _NO),

@@ -75,6 +75,14 @@ def _hours(amount: float, source: str = "GK") -> Limit:
 
 
 USUAL_STEPS: tuple[StepRule, ...] = (
+    StepRule(
+        "dispatch-late",
+        ClockKind.DISPATCH,
+        When.AT,
+        Act.REMIND,
+        ("dispatcher", "supervisor"),
+        source="domain.md 3.3 [P41]: dispatched in 24 h; else nobody would ever miss it",
+    ),
     StepRule("sign-soon", ClockKind.SIGN, When.BEFORE, Act.SOON, ("unit",), _hours(1), source="GK"),
     StepRule("sign-late", ClockKind.SIGN, When.AT, Act.REMIND, ("unit", "supervisor"), source="domain.md D4"),
     StepRule("handle-soon", ClockKind.HANDLE, When.BEFORE, Act.SOON, ("unit",), _hours(4), source="GK"),

@@ -24,11 +24,13 @@ class View:
 
 def sees_ticket(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
     """Whether `viewer` may look at it at all."""
-    return _part(ticket, viewer, policy) is not None
+    return part_for(ticket, viewer, policy) is not None
 
 
-def _part(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> Part | None:
-    """Where there is a tree of organisations it decides, for everybody who acts for one of them (`tickets/sight.py`).
+def part_for(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> Part | None:
+    """How much of it `viewer` sees; None = nothing.
+
+    Where there is a tree of organisations it decides, for everybody who acts for one of them (`tickets/sight.py`).
 
     An agent also sees what he took down himself, for whichever city he answered. Everybody else: a unit sees the
     tickets that it leads or co-handles, the hotline's people see all. Who acts for an organisation that is gone sees
@@ -56,7 +58,7 @@ HEARS = frozenset({Role.ADMIN, Role.SUPERVISOR, Role.INSPECTOR, Role.LEADER})
 
 def hears(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
     """Whether `viewer` may hear the call of a ticket and read its transcript: who judges, and the agent who took it."""
-    if _part(ticket, viewer, policy) is not Part.WHOLE or not sees_caller(ticket, viewer):
+    if part_for(ticket, viewer, policy) is not Part.WHOLE or not sees_caller(ticket, viewer):
         return False
     return viewer.role in HEARS or viewer.role is Role.AGENT and viewer.id == ticket.agent
 
@@ -64,12 +66,12 @@ def hears(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
 def reviews(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> bool:
     """Whether the review of a reply is his: the hotline's whose ticket it is, or the province's that tracks it; a city
     that was given another one's ticket does not judge its own units' work (as over the exchange, `domain.md` D10)."""
-    return _part(ticket, actor, policy) is Part.WHOLE
+    return part_for(ticket, actor, policy) is Part.WHOLE
 
 
 def knows_caller(ticket: Ticket, viewer: Actor, policy: TicketPolicy) -> bool:
     """Whether `viewer` may look at the ticket and is shown who called."""
-    return _part(ticket, viewer, policy) not in (None, Part.CO) and sees_caller(ticket, viewer)
+    return part_for(ticket, viewer, policy) not in (None, Part.CO) and sees_caller(ticket, viewer)
 
 
 def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: TicketPolicy) -> View | None:
@@ -78,7 +80,7 @@ def view(ticket: Ticket, moves: Iterable[TicketMove], viewer: Actor, policy: Tic
     Left out is the caller for those who may not know him, also where a move names him, and for who sees a part the
     requests and moves of other units.
     """
-    part = _part(ticket, viewer, policy)
+    part = part_for(ticket, viewer, policy)
     if part is None:
         return None
     caller = knows_caller(ticket, viewer, policy)

@@ -37,17 +37,17 @@ def part_of(org: str, ticket: Ticket, policy: TicketPolicy) -> Part | None:
     if org not in tree:
         return None
     home = home_of(ticket, policy)
-    if home and _stands_for(tree, org, home):
+    if home and stands_for(tree, org, home):
         return Part.WHOLE
     involved = {tree.hotline(one) for one in ticket.units if one in tree}
     if home and tree.province(org) == org and org == tree.province(home) and involved - {tree.hotline(home)}:
         return Part.WHOLE
-    if ticket.lead_unit is not None and _stands_for(tree, org, ticket.lead_unit):
+    if ticket.lead_unit is not None and stands_for(tree, org, ticket.lead_unit):
         return Part.LEAD
-    return Part.CO if any(_stands_for(tree, org, unit) for unit in ticket.co_units) else None
+    return Part.CO if any(stands_for(tree, org, unit) for unit in ticket.co_units) else None
 
 
-def _stands_for(tree: OrganisationTree, org: str, other: str) -> bool:
+def stands_for(tree: OrganisationTree, org: str, other: str) -> bool:
     """Whether `org` is `other` or stands above it, up to the hotline that answers for it: not a province for a city."""
     line = tree.line(other)
     if org not in line:
@@ -58,7 +58,7 @@ def _stands_for(tree: OrganisationTree, org: str, other: str) -> bool:
 
 def own_side(tree: OrganisationTree, org: str, unit: str) -> bool:
     """Whether what `unit` does is of the side of `org`: it stands above or below it, up to their hotline."""
-    return bool(unit) and (_stands_for(tree, org, unit) or unit in tree.line(org))
+    return bool(unit) and (stands_for(tree, org, unit) or unit in tree.line(org))
 
 
 def told(tree: OrganisationTree, org: str, move: TicketMove) -> bool:

@@ -160,7 +160,8 @@ def readings(ticket: Ticket, policy: TicketPolicy) -> dict[ClockKind, Reading]:
     policy = policy.of(ticket.region, ticket.dialled)
     found: dict[ClockKind, Reading] = {}
     dispatch = _dispatch(ticket, policy)
-    if dispatch.limit is not None or dispatch.ceilings:
+    alone = ticket.incident_id is None  # the callers of an incident are answered together
+    if alone and (dispatch.limit is not None or dispatch.ceilings):
         found[ClockKind.DISPATCH] = reading(dispatch, policy.hours, policy.calendar)
     over = ticket.resolved_at if ticket.state is not TicketState.MERGED else None
     if ticket.dispatched_at is not None:

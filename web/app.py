@@ -29,9 +29,11 @@ from web import (
     campaign,
     exchange,
     follow_ups,
+    inspections,
     knowledge,
     knowledge_page,
     live,
+    live_words,
     notices,
     open311,
     openapi,
@@ -48,22 +50,28 @@ from web import (
     ticket_files,
     ticket_query,
     tickets,
+    transcript_jobs,
+    transcripts,
     voice_messages,
 )
 from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, ViewFrom, auth_middleware
 from web.backend import Backend
 from web.described import described
 from web.errors import Handler, errors_middleware
+from web.inspection_desk import InspectionDesk
 from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
+from web.live_words_desk import LiveWordsDesk
 from web.rate import RateLimit, RateRules
 from web.shape import answer
+from web.transcript_jobs_desk import TranscriptJobsDesk
 from web.wire import Runner
 
 _CALL = "/api/calls/{call:[A-Za-z0-9][A-Za-z0-9._-]{0,63}}"
 _AGENT = "/api/agents/{agent:[A-Za-z0-9][A-Za-z0-9_-]{0,31}}"
 _QUEUE = "/api/queues/{queue:[a-z0-9][a-z0-9-]{0,31}}"
 _INCIDENT = "/api/incidents/{id:i[0-9]{1,20}}"
+_TURN = "{n:[0-9]{1,6}}"
 _TICKET = "/api/tickets/{number:[0-9]{1,32}}"
 
 POLICY = (
@@ -144,13 +152,24 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", f"{_CALL}/recording/facts", recording_pauses.show_facts, Access.TOKEN),
         ("POST", f"{_CALL}/recording/pause", recording_pauses.pause_recording, Access.TALK),
         ("POST", f"{_CALL}/recording/resume", recording_pauses.resume_recording, Access.TALK),
-        ("GET", f"{_CALL}/transcript", recordings.show_transcript, Access.TOKEN),
+        ("GET", f"{_CALL}/words", live_words.show_words, Access.TALK),
+        ("GET", f"{_CALL}/words/live", live_words.show_live_words, Access.TALK),
+        ("GET", f"{_CALL}/transcript", transcripts.show_transcript, Access.TICKETS),
+        ("GET", f"{_CALL}/transcript/turns/{_TURN}", transcripts.show_turn, Access.TICKETS),
+        ("PUT", f"{_CALL}/transcript/turns/{_TURN}", transcripts.correct_turn, Access.TICKETS),
+        ("GET", "/api/transcripts", transcripts.search_transcripts, Access.TICKETS),
         ("GET", f"{_TICKET}/recording", recordings.show_ticket_recording, Access.TICKETS),
-        ("GET", f"{_TICKET}/transcript", recordings.show_ticket_transcript, Access.TICKETS),
+        ("GET", f"{_TICKET}/transcript", transcripts.show_ticket_transcript, Access.TICKETS),
+        ("POST", f"{_CALL}/transcript", transcript_jobs.make_again, Access.TOKEN),
+        ("GET", f"{_CALL}/transcript-state", transcript_jobs.show_state, Access.TOKEN),
+        ("GET", "/api/transcript-jobs", transcript_jobs.show_line, Access.TOKEN),
+        ("POST", "/api/transcript-jobs/again", transcript_jobs.make_all_again, Access.TOKEN),
+        ("POST", f"{_TICKET}/transcript", transcript_jobs.make_ticket_again, Access.TICKETS),
+        ("GET", f"{_TICKET}/transcript-state", transcript_jobs.show_ticket_state, Access.TICKETS),
         ("GET", "/api/classes", registers.list_classes, Access.TICKETS),
         ("GET", "/api/organisations", registers.list_organisations, Access.TICKETS),
         ("GET", "/api/tickets", tickets.list_tickets, Access.TICKETS),
-        ("POST", "/api/tickets", tickets.take_ticket, Access.TICKETS),
+        ("POST", "/api/tickets", tickets.take_ticket, Access.INTAKE),
         ("GET", "/api/tickets/export", ticket_files.export_tickets, Access.TICKETS),
         ("POST", "/api/tickets/import", ticket_files.import_tickets, Access.TICKETS),
         ("GET", "/api/reports/tickets", ticket_files.month_report, Access.TICKETS),
@@ -195,6 +214,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/knowledge", knowledge_page.show_page, Access.OPEN),
         ("PUT", "/api/exchange/files/{digest:[0-9a-f]{64}}", exchange.take_piece, Access.KEY),  # so is this
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
+        *((*row, Access.TICKETS) for row in inspections.ROUTES),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
 
@@ -249,7 +269,10 @@ def create_app(
     geo: Open311 | None = None,
     proxies: Collection[str] = (),
     knowledge_desk: KnowledgeBackend | None = None,
+    live_words_desk: LiveWordsDesk | None = None,
     public_rate: RateRules | None = None,
+    inspection_desk: InspectionDesk | None = None,
+    transcript_jobs_desk: TranscriptJobsDesk | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -263,6 +286,9 @@ def create_app(
     app[CLOCK] = clock
     app[PROXIES] = frozenset(proxies)
     app[KNOWLEDGE] = knowledge_desk
+    app[inspections.INSPECTIONS] = inspection_desk
+    app[live_words.LIVE_WORDS] = live_words_desk
+    app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()

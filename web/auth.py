@@ -22,6 +22,7 @@ from agents.rights import ADMIN
 from pbx.ids import ActorId
 from tickets.moves import ADMIN as TICKET_ADMIN
 from tickets.moves import Actor as TicketActor
+from tickets.moves import Role
 from web.errors import ApiError, Handler
 from web.token import SHORTEST_TOKEN
 
@@ -33,8 +34,9 @@ class Access(enum.Enum):
     KEY = "key"  #: the route asks for a key of its own kind
     VIEW = "view"  #: the figures without caller data: see `ViewFrom`
     SUPERVISOR = "supervisor"  #: a supervisor's token, or the API token
-    TALK = "talk"  #: as SUPERVISOR, or an access token: the agent whose call it is
+    INTAKE = "intake"  #: takes a ticket down: also by the access token of another program, such as a citizens' app
     TICKETS = "tickets"  #: an access token of somebody who works on tickets, or the API token
+    TALK = "talk"  #: a supervisor's token, an access token, or the API token: whose talk it is, the handler asks
     TOKEN = "token"  # noqa: S105  #: the API token, always
 
 
@@ -74,11 +76,13 @@ class Guard:
         if access in (Access.OPEN, Access.KEY) or actor == ADMIN:
             return actor
         if holder is not None:
-            if access not in (Access.TICKETS, Access.TALK, Access.VIEW):
+            # A program's token may lie in an app on citizens' telephones: it gives tickets in and reads none.
+            works = (Access.INTAKE, Access.TICKETS, Access.VIEW, Access.TALK)
+            if access not in ((Access.INTAKE,) if holder.role is Role.SYSTEM else works):
                 raise ApiError(403, "not_allowed")
             return None
         if actor is not None:
-            if access in (Access.TOKEN, Access.TICKETS):
+            if access in (Access.TOKEN, Access.INTAKE, Access.TICKETS):
                 raise ApiError(403, "not_allowed")
             return actor
         if access is Access.VIEW:
@@ -160,10 +164,18 @@ class NoHolders:
 HOLDERS: web.AppKey[Holders] = web.AppKey("holders", Holders)
 
 HOLDER: web.RequestKey[TicketActor] = web.RequestKey("holder", TicketActor)
-"""Who acts on tickets, by his access token; the administrator for the API token."""
+"""Who acts on tickets, by his access token; the administrator for the API token. Behind `Access.TALK` it is his only
+where `ACTOR` is None."""
 
 ACTOR: web.RequestKey[ActorId | None] = web.RequestKey("actor", object)  # type: ignore[arg-type]
 """Who asks, by his token; None for somebody without one."""
+
+
+async def still_admitted(request: web.Request) -> bool:
+    """Whether who began this request would be let in now: for answers that last, since tokens are taken away."""
+    if request.app[GUARD].bearer(request) is not None:  # the configuration's, which changes with a restart
+        return True
+    return await request.app[HOLDERS].find(_token(request)) == request[HOLDER]
 
 
 @web.middleware
@@ -178,5 +190,5 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
         if actor is None and (given := _token(request)):
             holder = await request.app[HOLDERS].find(given)
         request[ACTOR] = guard.check(request, access, actor, holder)
-        request[HOLDER] = holder or TICKET_ADMIN  # read behind `Access.TICKETS` and, without an actor, `TALK`
+        request[HOLDER] = holder or TICKET_ADMIN  # read only behind INTAKE and TICKETS, which let nobody else pass
     return await handler(request)

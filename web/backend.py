@@ -22,7 +22,6 @@ from pbx.notice import Incident, Registration
 from pbx.supervision import AuditEntry, QueueOverride, SkillOverride, SpyMode, SupervisorRequest
 
 if TYPE_CHECKING:
-    from recordings.transcript import Transcript
     from web.campaign_view import CampaignView
     from web.capture_desk import CaptureDesk
     from web.desk import TicketDesk
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from web.offices import TicketOffice
     from web.public_desk import PublicDesk
     from web.reminder_desk import ReminderDesk
+    from web.transcript_desk import TranscriptDesk
 
 
 # ---------------------------------------------------------------- the overview: what is going on now
@@ -461,8 +461,9 @@ class Backend(Protocol):
         """The finished recording's file; None when there is none (yet)."""
         ...
 
-    async def transcript(self, call: CallId) -> Transcript | None:
-        """What was said, speaker by speaker; None when it is not ready or was not made."""
+    @property
+    def words(self) -> TranscriptDesk:
+        """What was said in the calls."""
         ...
 
 

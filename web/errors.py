@@ -17,12 +17,14 @@ from tickets.deadlines import CalendarError
 from tickets.texts import TicketRefused
 from tickets.ticket import TicketType, Urgency
 from web.backend import NotFound, Refused, Unavailable
+from web.inspection_words import MESSAGES as _INSPECTION
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MESSAGES: dict[str, tuple[str, str]] = {
+    **_INSPECTION,
     "internal": ("服务器内部错误, 已记录", "an internal error; it has been logged"),
     "not_found": ("没有这个地址", "there is no such address"),
     "method_not_allowed": ("此地址不支持该操作", "this address does not take that method"),
@@ -47,6 +49,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "unknown_ticket": ("没有此工单", "there is no such ticket"),
     "unknown_recording": ("没有此录音(或尚未完成)", "there is no such recording, or it is not finished"),
     "unknown_transcript": ("没有此转写(或尚未完成)", "there is no such transcript, or it is not ready"),
+    "transcripts_off": ("本热线未开启录音转写", "this hotline makes no transcripts ([speech] transcribe)"),
     "exchange_unavailable": ("交换机未连接, 请稍后再试", "the exchange is not connected; try again later"),
     "store_unavailable": ("数据库暂不可用, 请稍后再试", "the database is away; try again later"),
     "not_signed_in": ("话务员未签入", "the agent has not signed in"),
@@ -300,15 +303,16 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "unknown_language": ("不支持此语言", "entries are written in zh or en"),
     "unknown_format": ("只支持 CSV 或 XLSX 文件", "the file must be CSV or XLSX"),
     "knowledge_not_now": ("当前状态下不允许此操作", "the version's state does not allow this"),
-    "knowledge_incomplete": (
-        "送审前须填写问题、答复、责任单位和来源",
-        "it needs question, answer, unit and source",
-    ),
+    "knowledge_incomplete": ("送审前须填写问题、答复、责任单位和来源", "it needs question, answer, unit and source"),
     "knowledge_conflict": ("内容已被他人更新, 请核对最新内容 (见 present)", "it was changed meanwhile; see present"),
     "task_not_now": ("当前状态下不允许此操作", "the question's state does not allow this"),
     "not_all_yours": (
         "其中有其他热线的工单, 请由可见全部工单者办结",
         "some of its tickets are another hotline's; whoever sees all of them closes it",
+    ),
+    "another_hotlines": (
+        "这是其他热线的工单, 由其热线或省级平台决定; 可转派下级办理",
+        "it is another hotline's ticket, which decides this, or the province; hand it on",
     ),
     "not_your_review": ("由工单所属的热线审核", "the hotline whose ticket it is reviews the reply"),
     "not_your_unit": ("不属于您的单位", "this is another unit's"),
@@ -329,6 +333,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "stands_twice": ("编号重复", "stands twice in the file"),
     "not_a_day": ("须为日期 (如 2026-11-22)", "must be a day, such as 2026-11-22"),
     "too_many_requests": ("请求过于频繁, 请稍后再试", "too many requests; try again later"),
+    "unknown_turn": ("没有此句", "the transcript has no such turn"),
+    "turn_conflict": ("此句已被他人更正, 请核对最新内容 (见 present)", "it was corrected meanwhile; see present"),
+    "masked_changed": ("隐去的内容 (星号) 须原样保留", "the stars that hide something must stay as they are"),
     "nothing_to_change": ("没有要修改的内容", "nothing to change was given"),
 }
 """What people read, by code.
@@ -417,13 +424,19 @@ _FIELD_AT_FAULT = {
 """Codes of the hotline's rules that are about one field of the body: 422."""
 
 
+_NO_RIGHT = frozenset(
+    {"not_allowed", "not_your_queue", "not_your_unit", "not_all_yours", "not_your_review", "another_hotlines"}
+    | {"own_entry"}
+)
+
+
 def refusal(code: str, detail: Mapping[str, str] | None = None) -> ApiError:
     """The answer to a request that the hotline refused with `code`.
 
     403 for want of a right, 404, 422 for a field, 503, or 409 for all that the state forbids. ``allowed`` of the detail
     has the values that there are, separated by commas.
     """
-    if code in ("not_allowed", "not_your_queue", "not_your_unit", "not_all_yours", "not_your_review", "own_entry"):
+    if code in _NO_RIGHT:
         return ApiError(403, code)
     allowed = tuple(one for one in (detail or {}).get("allowed", "").split(",") if one)
     if code in _FIELD_AT_FAULT:

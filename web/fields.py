@@ -121,6 +121,10 @@ class Number:
         return "" if self.least <= value <= self.most else "out_of_range"
 
 
+LATEST = 1e11
+"""Epoch seconds, in the year 5138: what lies outside 1970 and this is a mistake, and not every program can show it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instant:
     """A field that holds a point in time: epoch seconds, or ISO 8601 with its zone (RFC 3339)."""
@@ -129,7 +133,7 @@ class Instant:
 
     def schema(self) -> dict[str, Any]:
         """The field in JSON Schema."""
-        epoch = {"type": "number", "minimum": 0, "exclusiveMaximum": 1e11, "description": "epoch seconds"}
+        epoch = {"type": "number", "minimum": 0, "exclusiveMaximum": LATEST, "description": "epoch seconds"}
         return {"anyOf": [epoch, {"type": "string", "format": "date-time"}]}
 
     def problem(self, value: object) -> str:
@@ -140,14 +144,15 @@ class Instant:
 def instant(value: object) -> float | None:
     """Epoch seconds of what an `Instant` field holds; None for what is none."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) if math.isfinite(value) and 0 <= value < 1e11 else None
+        return float(value) if math.isfinite(value) and 0 <= value < LATEST else None
     if not isinstance(value, str):
         return None
     try:
         found = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return found.timestamp() if found.tzinfo is not None else None
+    at = found.timestamp() if found.tzinfo is not None else -1.0
+    return at if 0 <= at < LATEST else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +313,7 @@ def _description(request: web.Request) -> Described:
 def _typed(field: Field, text: str) -> object:
     if isinstance(field, Whole) and _WHOLE.fullmatch(text):
         return int(text)
-    if isinstance(field, Number):
+    if isinstance(field, Number | Instant):
         with suppress(ValueError):
             return float(text)
     return text
@@ -320,7 +325,8 @@ _WHOLE = re.compile(r"-?[0-9]{1,15}")
 def read_query(request: web.Request, fields: Mapping[str, Field] | None = None) -> dict[str, Any]:
     """The fields of the query that are there: `fields`, or those by which the handler is described.
 
-    A `Whole` or `Number` comes as one, everything else as the text that it is. ApiError 400 names all that is wrong.
+    A `Whole` or `Number` comes as one, an `Instant` as a number or a text, everything else as the text that it is.
+    ApiError 400 names all that is wrong.
     """
     if fields is None:
         fields = _description(request).query

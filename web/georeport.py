@@ -6,14 +6,12 @@ JSON leaves the root element out and makes a list of repeated elements; an empty
 from __future__ import annotations
 
 import json
-import re
 import xml.etree.ElementTree as ET  # noqa: S405 - written here only, never read
 from collections.abc import Mapping, Sequence
 
-JSON, XML = "application/json", "text/xml"
+from web.xml_text import xml_text
 
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no way to write (2.2 Characters)."""
+JSON, XML = "application/json", "text/xml"
 
 
 def text_of(value: object) -> str:
@@ -24,7 +22,7 @@ def text_of(value: object) -> str:
         case float():
             return f"{value:.10f}".rstrip("0").rstrip(".")
         case _:
-            return _NOT_XML.sub("", str(value))
+            return xml_text(str(value))
 
 
 _ONE = {"attributes": "attribute", "values": "value", "endpoints": "endpoint", "formats": "format"}

@@ -146,8 +146,9 @@ _SECURITY: Mapping[Access, list[dict[str, list[str]]]] = {
     Access.KEY: [{}],
     Access.VIEW: [{"bearer": []}, {}],
     Access.SUPERVISOR: [{"bearer": []}],
-    Access.TALK: [{"bearer": []}],
+    Access.INTAKE: [{"bearer": []}],
     Access.TICKETS: [{"bearer": []}],
+    Access.TALK: [{"bearer": []}],
     Access.TOKEN: [{"bearer": []}],
 }
 

@@ -1,13 +1,12 @@
-"""Recordings and transcripts of calls: by the call with the API token, by the ticket for those who may hear it.
+"""Recordings of calls: by the call with the API token, by the ticket for those who may hear it.
 
-Whoever hears a call or reads what was said is written into the audit trail before he gets the first byte; the requests
-of one player within ten minutes are one line.
+Whoever hears a call, or reads what was said (`web/transcripts.py`), is written into the audit trail before he gets the
+first byte; the requests of one player within ten minutes are one line.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from aiohttp import web
 
@@ -42,11 +41,11 @@ async def show_ticket_recording(request: web.Request) -> web.StreamResponse:
 
     Supervisor, inspector and leader of the hotline whose ticket it is. As `GET /api/calls/{call}/recording`.
     """
-    call, viewer = await _call_of(request)
+    call, viewer = await call_of(request)
     return await _sound(request, call, ActorId(viewer.id), viewer.role.value)
 
 
-async def _call_of(request: web.Request) -> tuple[CallId, Actor]:
+async def call_of(request: web.Request) -> tuple[CallId, Actor]:
     """The call of the path's ticket, and who asks. ApiError 403, NotFound."""
     ticket, viewer = await seen(request), request[HOLDER]
     if not hears(ticket, viewer, request.app[BACKEND].desk.policy):
@@ -60,33 +59,14 @@ async def _sound(request: web.Request, call: CallId, by: ActorId, role: str) -> 
     path = await request.app[BACKEND].recording_path(call)
     if path is None or not await asyncio.to_thread(path.is_file):
         raise NotFound("recording")
-    await _note(request, "play_recording", call, by, role, "收听通话录音", "heard the recording of a call")
+    await note_hearing(request, "play_recording", call, by, role, "收听通话录音", "heard the recording of a call")
     headers = {"Content-Type": "audio/wav", "Content-Disposition": f'inline; filename="{call}.wav"'}
     return web.FileResponse(path, headers=headers)
 
 
-@described(gives=dict[str, Any])
-async def show_transcript(request: web.Request) -> web.Response:
-    """GET /api/calls/{call}/transcript: what was said, speaker by speaker."""
-    return await _words(request, CallId(request.match_info["call"]), ADMIN, "administrator")
-
-
-@described(gives=dict[str, Any])
-async def show_ticket_transcript(request: web.Request) -> web.Response:
-    """GET /api/tickets/{number}/transcript: what was said in the ticket's call, for those who may hear it."""
-    call, viewer = await _call_of(request)
-    return await _words(request, call, ActorId(viewer.id), viewer.role.value)
-
-
-async def _words(request: web.Request, call: CallId, by: ActorId, role: str) -> web.Response:
-    transcript = await request.app[BACKEND].transcript(call)
-    if transcript is None:
-        raise NotFound("transcript")
-    await _note(request, "read_transcript", call, by, role, "查看通话文字", "read the transcript of a call")
-    return web.json_response(text=transcript.to_json())
-
-
-async def _note(request: web.Request, action: str, call: CallId, by: ActorId, role: str, zh: str, en: str) -> None:
+async def note_hearing(
+    request: web.Request, action: str, call: CallId, by: ActorId, role: str, zh: str, en: str
+) -> None:
     """Write it down before anything is given; while the store is away nothing is (503)."""
     if request.method == "HEAD":
         return

@@ -17,7 +17,7 @@ from tickets.schedule import Act, Made, Outcome
 from tickets.shown import sees_ticket
 from tickets.ticket import Ticket
 from web import static
-from web.auth import HOLDER
+from web.auth import HOLDER, still_admitted
 from web.described import described
 from web.errors import ApiError, Problem
 from web.fields import WINDOW, Field, Whole, read_query, read_window
@@ -108,6 +108,8 @@ async def show_live(request: web.Request) -> web.StreamResponse:
         await response.write(f"retry: {round(rules.retry_s * 1000)}\nid: {last}\n\n".encode())
         while True:
             while found := await desk.after(last, PAGE):
+                if not await still_admitted(request):
+                    return response
                 last = found[-1][0].no
                 mine = [shown(made) for made, ticket in found if addressed(made, ticket, viewer, request)]
                 text = "".join(f"id: {one['no']}\nevent: reminder\ndata: {dumps(one)}\n\n" for one in mine)
@@ -117,6 +119,8 @@ async def show_live(request: web.Request) -> web.StreamResponse:
                 async with asyncio.timeout(rules.heartbeat_s):
                     version = await desk.changed(version)
             except TimeoutError:
+                if not await still_admitted(request):
+                    return response
                 async with asyncio.timeout(rules.patience_s):
                     await response.write(b": heartbeat\n\n")
     except TimeoutError:  # he takes nothing any more; he may come back

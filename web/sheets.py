@@ -18,6 +18,7 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from pbx.formulas import begins_formula, neutral, plain
+from web.xml_text import xml_text
 
 MOST_BYTES = 20 * 1024 * 1024
 """A file of more is not read, packed or unpacked."""
@@ -98,7 +99,6 @@ def _csv(sheet: Sheet) -> bytes:
 def _excel(sheets: Sequence[Sheet]) -> bytes:
     from openpyxl import Workbook  # loaded by whoever needs it
     from openpyxl.cell import WriteOnlyCell
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
     from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
 
@@ -111,7 +111,7 @@ def _excel(sheets: Sequence[Sheet]) -> bytes:
             cell = WriteOnlyCell(page, value)
             cell.number_format = "yyyy-mm-dd hh:mm:ss"
             return cell
-        text = ILLEGAL_CHARACTERS_RE.sub("", _text(value))
+        text = xml_text(_text(value))
         if len(text) > CELL_MAX:
             text = text[: CELL_MAX - len(CUT)] + CUT
         if not begins_formula(text):

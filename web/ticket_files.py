@@ -170,7 +170,10 @@ async def _whole_body(request: web.Request) -> bytes:
 # ---------------------------------------------------------------- the month
 
 
-@described(query={"month": Text(7, required=True, pattern=re.compile("[0-9]{4}-(0[1-9]|1[0-2])"))}, media=_XLSX)
+_MONTH = re.compile("[0-9]{4}-(0[1-9]|1[0-2])")
+
+
+@described(query={"month": Text(7, required=True, pattern=_MONTH)}, media=_XLSX)
 async def month_report(request: web.Request) -> web.Response:
     """GET /api/reports/tickets?month=2026-11: the month's report as an Excel workbook: whole, types, units, days.
 
@@ -183,6 +186,8 @@ async def month_report(request: web.Request) -> web.Response:
     zone, desk, now = _zone(request), request.app[BACKEND].desk, request.app[CLOCK]()
     unknown = [Problem("", "unknown_field") for name in request.query if name != "month"]
     try:
+        if not _MONTH.fullmatch(month):
+            raise ValueError(month)
         since, until = bounds(month, zone)
     except ValueError:
         raise ApiError(400, "bad_request", [*unknown, Problem("month", "not_an_instant")]) from None

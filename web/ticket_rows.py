@@ -25,6 +25,7 @@ from tickets.ticket import (
     changed,
     number_of,
 )
+from web.fields import LATEST
 
 GIVEN = {
     "type": "类型",
@@ -109,7 +110,9 @@ def row_of(ticket: Ticket, viewer: Actor, now: float, policy: TicketPolicy, zone
     found |= {"channel": CHANNELS[values["channel"]], "urgency": _URGENCIES[values["urgency"]]}
     found |= {"type": values["type"].chinese if values["type"] else None, "state": values["state"].chinese}
     for name in _MOMENTS:
-        found[name] = datetime.fromtimestamp(values[name], zone).replace(tzinfo=None) if values[name] else None
+        at = values[name]  # one from before the limits may be of a year that no calendar has
+        known = at is not None and 0 < at < LATEST
+        found[name] = datetime.fromtimestamp(at, zone).replace(tzinfo=None) if known else None
     found["lead_unit"] = _unit_name(values["lead_unit"], policy)
     found["co_units"] = "、".join(_unit_name(one, policy) for one in values["co_units"])
     return [found[name] for name in _KNOWN]

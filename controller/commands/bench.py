@@ -14,4 +14,10 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.quick and "quick" not in inspect.signature(run).parameters:
         print(f"hotline: bench {arguments.name} has no --quick; it runs as always", file=sys.stderr)
         arguments.quick = False
-    return int(run(arguments.json, quick=True) if arguments.quick else run(arguments.json))
+    options = {"quick": True} if arguments.quick else {}
+    if arguments.model is not None:
+        if "model" not in inspect.signature(run).parameters:
+            print(f"hotline: bench {arguments.name} has no --model", file=sys.stderr)
+            return 2
+        options["model"] = arguments.model
+    return int(run(arguments.json, **options))

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from controller.asterisk_tree import find_asterisk, prepare_asterisk
@@ -45,7 +46,11 @@ def main(arguments: argparse.Namespace) -> int:
     environment = os.environ | {"PYTHONASYNCIODEBUG": "1", "HOTLINE_VAR": str(arguments.var), "PYTHONUTF8": "1"}
     failed = []
     with contextlib.ExitStack() as stack:
-        others = stack.enter_context(_beside(home, environment)) if not only_lint and not chosen else None
+        waits = (
+            [stack.enter_context(_beside(lane, home, environment)) for lane in BESIDE]
+            if not only_lint and not chosen
+            else []
+        )
         for name, command in checks if not chosen else checks[-1:]:
             begun = time.monotonic()
             print(f"== {name}", flush=True)
@@ -53,8 +58,7 @@ def main(arguments: argparse.Namespace) -> int:
             _say(name, status, begun)
             if status != 0:
                 failed.append(name)
-        if others is not None and others() != 0:
-            failed.append("tests without telephones")
+        failed += [lane.name for lane, wait in zip(BESIDE, waits, strict=False) if wait() != 0]
     for line in missing:
         print(f"could not be set up, so its tests were skipped or failed: {line}")
     if failed:
@@ -62,36 +66,47 @@ def main(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-BESIDE = ("tests/core", "tests/doors")
-"""Folders whose tests need no telephone: rules, and one door at a time."""
+@dataclass(frozen=True)
+class Lane:
+    """Tests that run beside the others; `niceness` as in nice(1)."""
+
+    name: str
+    folders: tuple[str, ...]
+    niceness: int = 0
+
+
+BESIDE = (
+    Lane("tests without telephones", ("tests/core", "tests/doors"), 10),
+    Lane("tests of pages and stories", ("tests/browser", "tests/scenarios")),
+)
+"""Rules and one door at a time, which compute; pages and whole stories, which mostly wait, as real calls do."""
 
 
 def _before(home: Path) -> list[str]:
     """The folders of all other tests; a new folder is among them without a word here."""
     tests = home / "tests"
+    beside = {folder for lane in BESIDE for folder in lane.folders}
     folders = sorted({f"tests/{file.relative_to(tests).parts[0]}" for file in tests.glob("*/**/test_*.py")})
-    return [folder for folder in folders if folder not in BESIDE]
+    return [folder for folder in folders if folder not in beside]
 
 
 @contextlib.contextmanager
-def _beside(home: Path, environment: dict[str, str]) -> Iterator[Callable[[], int]]:
-    """Run the tests without telephones beside the others, which wait for real calls most of the time and go first.
+def _beside(lane: Lane, home: Path, environment: dict[str, str]) -> Iterator[Callable[[], int]]:
+    """Run a lane's tests beside the others.
 
     Gives what waits for their end, prints what they said and returns their status; whoever leaves earlier ends them.
     """
-    command = [sys.executable, "-m", "pytest", "-q", *BESIDE]
+    command = ["nice", "-n", str(lane.niceness), sys.executable, "-m", "pytest", "-q", *lane.folders]
     begun = time.monotonic()
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            ["nice", "-n", "10", *command], cwd=home, env=environment, stdout=said, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=home, env=environment, stdout=said, stderr=subprocess.STDOUT)
 
         def wait() -> int:
-            print("== tests without telephones", flush=True)
+            print(f"== {lane.name}", flush=True)
             status = process.wait()
             said.seek(0)
             print(said.read().decode(errors="replace"), end="", flush=True)
-            _say("tests without telephones", status, begun)
+            _say(lane.name, status, begun)
             return status
 
         try:

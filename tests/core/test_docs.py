@@ -216,6 +216,8 @@ def test_examples_load_with_the_shipped_configuration(place: str, text: str, tmp
     secret, model = wanted.get("asterisk", {}).get("ami_secret_file"), wanted.get("speech", {}).get("model")
     if secret:  # what an example names is there when its reader does as it says
         (tmp_path / secret).write_text("secret", "utf-8")
+    for one in wanted.get("speech", {}).get("models", ()):
+        (tmp_path / one["path"]).mkdir(parents=True)
     if model:
         (tmp_path / model / "am").mkdir(parents=True)
         (tmp_path / model / "conf").mkdir()

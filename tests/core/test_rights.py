@@ -19,6 +19,7 @@ ALLOWS = {
     Right.RELEASE: {Action.RELEASE_CALL},
     Right.MOVE: {Action.MOVE_CALLER},
     Right.SKILLS: {Action.CHANGE_SKILLS, Action.CHANGE_QUEUE},
+    Right.PERSONAL: {Action.READ_PERSONAL},
     Right.AUDIT: {Action.READ_AUDIT},
     Right.FOLLOW_UP: {Action.PAUSE_FOLLOW_UPS, Action.RESUME_FOLLOW_UPS, Action.SEE_FOLLOW_UPS},
     Right.RECORD: {Action.PAUSE_RECORDING, Action.RESUME_RECORDING},

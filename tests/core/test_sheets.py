@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from datetime import datetime
+from xml.etree.ElementTree import fromstring
 
 import openpyxl
 import pytest
@@ -43,6 +44,16 @@ def test_what_goes_out_comes_back(format: Format) -> None:
     lines = list(read(data, format))
     assert [str(cells[0]) for _, cells in lines[1:]] == NASTY
     assert list(lines[0][1][:2]) == ["甲", "=乙"]
+
+
+def test_what_xml_cannot_write_is_left_out_of_excel() -> None:
+    """One such character and no office opens the file (XML 1.0, 2.2 Characters)."""
+    data = written(sheet(["停\ufffe水\uffff了\x01", "\U0001ffff"]), Format.EXCEL)
+    book = openpyxl.load_workbook(io.BytesIO(data))
+    assert [cell.value for cell in list(book.worksheets[0].rows)[1]] == ["停水了", "\U0001ffff"]
+    with zipfile.ZipFile(io.BytesIO(data)) as parts:
+        for name in parts.namelist():
+            fromstring(parts.read(name))
 
 
 def test_no_cell_of_a_csv_begins_as_a_formula_does() -> None:

@@ -137,6 +137,61 @@ def test_the_hotline_whose_ticket_it_is_reviews_the_reply_not_the_city_that_hand
         assert one.ticket.state is TicketState.RESOLVED
 
 
+def refusal(one: Between, actor: Actor, move: Move) -> str:
+    with pytest.raises(TicketRefused) as refused:
+        one.do(actor, move)
+    return refused.value.code
+
+
+def test_a_city_that_was_given_another_s_ticket_hands_it_on_and_decides_nothing() -> None:
+    """It neither ends the ticket nor takes it, and no deadline of the other city moves (`domain.md` D10)."""
+    zj_boss, cz_boss = Actor("zj-boss", Role.SUPERVISOR, "zj"), Actor("cz-boss", Role.SUPERVISOR, "cz")
+    one = across(Between())
+    one.do(ZJ_WATER, Move(I.SIGN))
+    due = one.ticket.handle_due
+    one.do(ZJ_WATER, Move(I.ASK_EXTENSION, reason="要开挖", until=due + 86_400.0))
+    one.do(ZJ_WATER, Move(I.ASK_RETURN, reason="属住建局"))
+    for move in (
+        Move(I.WITHDRAW, reason="不办了"),
+        Move(I.MERGE, into="2026112300009", reason="重复"),
+        Move(I.JOIN, incident="E1"),
+        Move(I.AMEND, change=TicketChange(region="zj")),
+        Move(I.GRANT_EXTENSION, until=due + 86_400.0),
+        Move(I.GRANT_RETURN, reason="属实"),
+        Move(I.REFUSE_RETURN, reason="不属实"),
+    ):
+        assert refusal(one, zj_boss, move) == "another_hotlines", move.input
+        assert move.input not in may(one.ticket, zj_boss, one.policy)
+    assert I.REDISPATCH in may(one.ticket, zj_boss, one.policy)
+    one.do(cz_boss, Move(I.GRANT_EXTENSION, until=due + 86_400.0))
+    assert one.ticket.handle_due == due + 86_400.0
+    one.do(zj_boss, Move(I.REDISPATCH, unit="zj", reason="另派"))
+    assert one.ticket.lead_unit == "zj"
+
+
+def test_a_region_does_not_carry_a_ticket_past_the_province() -> None:
+    for actor in (CZ_AGENT, CZ_DESK, Actor("boss", Role.SUPERVISOR, "cz")):
+        assert refusal(Between(), actor, Move(I.AMEND, change=TicketChange(region="zj"))) == "through_another"
+    central = Between()
+    central.do(Actor("desk", Role.DISPATCHER), Move(I.AMEND, change=TicketChange(region="zj")))
+    assert central.ticket.region == "zj", "who acts for the whole installation says whose it is"
+
+
+def test_a_bureau_does_not_judge_its_own_sub_units() -> None:
+    parts = [*ORGANISATIONS, replace(TREE.get("cz-water") or ORGANISATIONS[0], id="cz-water-pipe", parent="cz-water")]
+    tree = OrganisationTree(parts)
+    one = Between(replace(POLICY, organisations=tree, units=tree.register()))
+    pipe, bureau = Actor("pipe", Role.UNIT, "cz-water-pipe"), Actor("bureau", Role.SUPERVISOR, "cz-water")
+    one.do(CZ_DESK, Move(I.REFER, unit="cz-water-pipe"))
+    one.do(pipe, Move(I.SIGN))
+    one.do(pipe, Move(I.ASK_RETURN, reason="不属我处"))
+    for move in (Move(I.GRANT_RETURN, reason="是"), Move(I.WITHDRAW, reason="算了")):
+        assert refusal(one, bureau, move) in ("own_ticket", "another_hotlines")
+    one.do(pipe, Move(I.REPLY, text="已修复"))
+    assert refusal(one, bureau, Move(I.ACCEPT_REPLY)) == "own_ticket"
+    one.do(CZ_DESK, Move(I.ACCEPT_REPLY))
+
+
 def test_the_home_city_and_the_province_see_the_whole_the_others_their_part() -> None:
     one = Between()
     assert [one.sees(who) for who in (CZ_DESK, JS_DESK, ZJ_DESK, CZ_WATER)] == [Part.WHOLE, None, None, None]

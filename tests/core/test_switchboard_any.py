@@ -16,6 +16,7 @@ from pbx import supervision as word
 from pbx.call import CallState
 from pbx.events import Event, KeyStatus, LiveChannel, PhoneCode, PinVerdict, Role, TargetKind, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, SkillId, SpyId, TicketNumber
+from pbx.live_words import LiveMark, LiveWordsMarked
 from pbx.supervision import QueueOverride, SkillOverride
 from tests.builders import (
     A1,
@@ -171,6 +172,7 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         memory.LessonsRestored((memory.QueueLessons(GENERAL, (60.0, 90.0), 2.0, 900.0),), at),
         event.CallerListed(LISTED, request, at),
         event.CallerUnlisted("13800001111", "1001", request, at),
+        LiveWordsMarked(call, LiveMark.GAVE_WAY if third else LiveMark.LIVE, at),
     ]
 
 

@@ -40,12 +40,13 @@ def told(story: Story, *made: str) -> list[tuple[str, str]]:
     return [(shown(one.at), one.rule) for one in steps_of(story.ticket, story.policy, made)]
 
 
-def test_before_the_dispatch_no_clock_runs() -> None:
+def test_before_the_dispatch_only_the_hotlines_own_clock_runs() -> None:
     story = Story()
     story.to(S.REGISTERED)
-    assert readings(story.ticket, POLICY) == {}
+    assert set(readings(story.ticket, POLICY)) == {DISPATCH}  # the hotline's own
     assert standing(story.ticket, POLICY, MONDAY + 30 * DAY).lamp is None
-    assert told(story) == []
+    assert [rule for _, rule in told(story)] == ["dispatch-late"]
+    assert steps_of(replace(story.ticket, incident_id="E1"), POLICY) == ()  # its callers are answered together
     assert shown(story.ticket.handle_due) == "11-30 18:00"  # what it would be
 
 
@@ -96,10 +97,11 @@ def test_bouncing_a_ticket_wins_no_time() -> None:
     story.do(WATER, I.ASK_RETURN)
     story.do(DESK, I.GRANT_RETURN, after=20 * HOUR)
     assert [rule for _, rule in told(story)] == [
+        "dispatch-late",  # no unit is to sign now, but the hotline is to find one
         "handle-soon",
         "handle-late",
         "handle-late-5",
-    ]  # no unit is to sign now
+    ]
     story.do(DESK, I.REFER, unit="roads")
     assert (story.ticket.handle_from, shown(story.ticket.handle_due)) == (first, "11-30 18:00")
     assert shown(story.ticket.sign_due) == "11-24 14:30"

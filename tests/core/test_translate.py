@@ -11,6 +11,7 @@ from pbx import commands as order
 from pbx import events as event
 from pbx.events import KeyStatus, Role
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, SpyId
+from pbx.live_words import Hear
 from pbx.spy_notes import spy_gone, spy_heard
 from pbx.supervision import (
     EndSpy,
@@ -488,6 +489,18 @@ def test_what_the_dialplan_cannot_take_is_refused(command: order.ExchangeCommand
         actions(command, spool="/s")
 
 
+def test_a_leg_is_heard_alone_under_its_uuid_and_goes_with_the_leg() -> None:
+    sink = "0d1f3a52-2f0c-4f7e-9d55-0a4f4b0d1c11"
+    (heard,) = actions(Hear(CALL, CHANNEL, sink, "127.0.0.1", 15090), spool="/s")
+    fields = dict(heard.headers)
+    assert (heard.name, fields["Application"], fields["Data"]) == ("Originate", "ChanSpy", f"{CHANNEL},qSEo")
+    assert fields["Channel"] == f"AudioSocket/127.0.0.1:15090/{sink}"
+    assert fields["Variable"] == "CDR_PROP(disable)=1", "and nothing that makes it a part of the call"
+    for wrong in (Hear(CALL, CHANNEL, "a/b", "127.0.0.1", 1), Hear(CALL, ChannelName("a,b"), sink, "127.0.0.1", 1)):
+        with pytest.raises(BadCommand):
+            actions(wrong, spool="/s")
+
+
 def test_recordings_lie_where_the_exchange_writes_them() -> None:
     assert recording_path("/var/spool/asterisk/", "a-1.raw") == "/var/spool/asterisk/monitor/a-1.raw"
 
@@ -503,6 +516,7 @@ def test_every_command_has_its_actions() -> None:
     known = {"Ask", "Play", "Hold", "Offer", "CancelOffer", "Announce", "PrepareEnd", "AddParty", "HangUp"}
     known |= {"Record", "StartRecording", "MarkAgent", "HoldTalk", "Join", "Consult", "DropParty", "ToSurvey", "Mute"}
     known |= {"SendDigits", "PlaceCall", "RingAgent", "SayToPhone", "Spy", "SwitchSpy", "SpyOn", "EndSpy", "StopSpy"}
+    known |= {"Hear"}
     assert {kind.__name__ for kind in order.ExchangeCommand.__args__} == known
     assert all(fields(kind) for kind in order.ExchangeCommand.__args__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
@@ -64,6 +65,14 @@ async def test_a_bearer_is_found_and_one_whose_token_was_taken_away_is_not(tmp_p
     assert await holders.find(token) is not None, "the file is looked at once a second"
     now = 2.0
     assert await holders.find(token) is None
+
+
+async def test_who_comes_while_the_file_is_read_waits_for_it(tmp_path: Path) -> None:
+    file = AccessFile(tmp_path / ACCESS)
+    token = file.add("water-1", Role.UNIT, "water", made_at=1.0)
+    holders = Holders(file)
+    found = await asyncio.gather(*[holders.find(token) for _ in range(20)])
+    assert found == [Actor("water-1", Role.UNIT, "water")] * 20
 
 
 @pytest.mark.parametrize(

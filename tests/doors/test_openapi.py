@@ -21,18 +21,23 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation import GenerationMode
 
 from controller.event_desk import HotlineEvents
+from controller.inspection_desk import HotlineInspections
 from controller.knowledge import KnowledgeDesk
 from controller.knowledge_plan import KnowledgePlan
 from controller.public_desk import HotlinePublic
 from controller.records import Operations, Records
 from controller.reminder_desk import HotlineReminders
 from controller.schema import upgrade
+from controller.spool import Operation
 from controller.ticket_desk import HotlineDesk
 from controller.ticket_office import HotlineOffice
 from controller.writer import Store
 from pbx.ids import AgentId, CallId
+from recordings.inspection import review_sql, sql
+from recordings.inspection.findings import Inspection
 from recordings.transcript import Transcript, Turn
 from tests.city_story import TREE
+from tests.doors.test_inspection import PLAN
 from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
 from tickets.classes import load_classes
@@ -49,7 +54,7 @@ pytestmark = pytest.mark.doors
 EXAMPLES = 60 if os.environ.get("HOTLINE_EXAMPLES") == "new" else 2
 """Requests for each route and way of making them: what is in every run takes seconds (60 take minutes)."""
 
-ENDLESS = {"/api/live", "/api/reminders/live"}
+ENDLESS = {"/api/live", "/api/reminders/live", "/api/calls/{call}/words/live"}
 
 POLICY = TicketPolicy(units=TREE.register(), organisations=TREE, classes=load_classes())
 
@@ -111,6 +116,7 @@ IDS = {
     "/api/ownership/": "1",
     "/api/knowledge/entries/": "K000001",
     "/api/knowledge/tasks/": "Q000001",
+    "/api/inspection/": "0" * 20,
 }
 """An `id` for the addresses that begin so."""
 
@@ -124,7 +130,7 @@ def filled(path: str) -> str:
         "queue": "general",
         "number": "2026112200001",
     }
-    values |= {"place": "1", "move": "submit"}
+    values |= {"place": "1", "n": "0", "move": "close" if path.startswith("/api/inspection/") else "submit"}
     values["id"] = next((id for begin, id in IDS.items() if path.startswith(begin)), "x1")
     return re.sub(r"{([a-z_]+)}", lambda found: values.get(found[1], "x1"), path)
 
@@ -209,11 +215,24 @@ async def town(folder: Path) -> AsyncIterator[tuple[Site, dict[str, str]]]:
     many = RateRules(burst=10**6, per_minute=1e6, all_per_s=1e6)
     try:
         async with site(
-            backend, geo=Open311(enabled=True, public=True), knowledge_desk=knowledge, public_rate=many
+            backend,
+            geo=Open311(enabled=True, public=True),
+            knowledge_desk=knowledge,
+            public_rate=many,
+            inspection_desk=await inspected(store, clock()),
         ) as running:
             yield running, await peopled(running)
     finally:
         await store.stop()
+
+
+async def inspected(store: Store, at: float) -> HotlineInspections:
+    """Quality inspection with one call, and the card that comes with the program."""
+    found = Inspection(PLAN.rules.version, "judged", "no_transcript", {"talk_s": 9.0}, {"dead-air": 1})
+    one = sql.InspectedCall("hotline-1763744400.1", at, None, "ab", "1001", "general", at, "2026-11-22", found)
+    await store.submit(Operation("inspected", sql.save_inspection), one)
+    await store.submit(Operation("card", lambda c, card: review_sql.save_card(c, card, "system", at)), PLAN.card)
+    return HotlineInspections(store, PLAN, {AgentId("1001")}, lambda: at)
 
 
 async def peopled(running: Site) -> dict[str, str]:
@@ -235,6 +254,10 @@ async def peopled(running: Site) -> dict[str, str]:
     await ask("POST", f"/api/knowledge/entries/{entry['id']}/publish", reviewer)
     agent = {"by": "1001", "by_role": "agent"}
     task = await ask("POST", "/api/knowledge/tasks", {"question": "水价多少?", "unit": "cz-water"} | agent)
+    answers = {item.id: 1.0 for item in PLAN.card.items} if PLAN.card is not None else {}
+    score = {"call": "hotline-1763744400.1", "card": "standard", "answers": answers}
+    score = await ask("POST", "/api/inspection/scores", score)
+    note = await ask("POST", "/api/inspection/coaching", {"agent": "1001", "text": "先复述再登记"})
     path = f"/api/tickets/{numbers[2]}/attachments?name=a.png&version=1"
     async with running.session.post(
         running.url(path), data=b"png", headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "image/png"}
@@ -246,6 +269,8 @@ async def peopled(running: Site) -> dict[str, str]:
         "/api/ownership/": str(row["id"]),
         "/api/knowledge/entries/": entry["id"],
         "/api/knowledge/tasks/": task["id"],
+        "/api/inspection/scores/": score["id"],
+        "/api/inspection/coaching/": note["id"],
     }
 
 

@@ -60,7 +60,6 @@ class Bench:
             exchange=Nobody(), records=records, metrics=self.metrics, tally=Tally(), spool=self.spool,
             recordings=folder / "recordings", timezone="Asia/Shanghai", clock=clock,
         )  # fmt: skip
-        self.performer.transcribe_with(None)
         self.inspector = Inspector(store, records, RecordingMetrics(self.metrics.registry, Finding), clock)
         self.performer.inspector = self.inspector
 

@@ -275,6 +275,22 @@ async def test_the_hotlines_own_clock_runs_from_the_call(store: Store, records: 
         assert await desk.until(1) == [("undispatched", "refused")]  # nobody to remind: its state has no such move
 
 
+async def test_a_ticket_that_nobody_dispatches_is_not_forgotten(store: Store, records: Records) -> None:
+    """By the usual rules: 24 hours after the opening, and once."""
+    clock, desk = Clock(), Desk()
+    async with running(store, records, clock, desk) as reminders:
+        ticket = await records.open_ticket(
+            OpenTicket(CallId("left"), "13800001111", "12345", "zh", "general", AgentId("1001"), MONDAY)
+        )
+        await records.change_ticket(ticket, TicketChange(type="help", text="停水"), WANG, at=MONDAY + HOUR)
+        clock.now = MONDAY + 24 * HOUR
+        wake(reminders)
+        assert await desk.until(1) == [("dispatch-late", "made")]
+        assert desk.told[0].to == ("dispatcher", "supervisor")
+    async with running(store, records, clock, desk) as reminders:
+        assert reminders.planned == 0
+
+
 async def test_a_notice_that_has_come_counts_provisional_deadlines_anew(store: Store, records: Records) -> None:
     clock, desk = Clock(), Desk()
     year = max(year for year in range(2024, 2060) if published(year)) + 1

@@ -29,7 +29,10 @@ PROTECTED = [
     ("GET", CALL),
     ("GET", f"{CALL}/why"),
     ("GET", f"{CALL}/recording"),
-    ("GET", f"{CALL}/transcript"),
+    ("POST", f"{CALL}/transcript"),
+    ("GET", f"{CALL}/transcript-state"),
+    ("GET", "/api/transcript-jobs"),
+    ("POST", "/api/transcript-jobs/again"),
     ("POST", "/api/agents/1001/sign-in"),
     ("POST", "/api/agents/1001/ready"),
     ("POST", "/api/agents/1001/not-ready"),
@@ -68,6 +71,12 @@ TICKETS = [
     ("GET", "/api/tickets/2026112200001"),
     ("GET", "/api/tickets/2026112200001/recording"),
     ("GET", "/api/tickets/2026112200001/transcript"),
+    ("GET", f"{CALL}/transcript"),
+    ("GET", f"{CALL}/transcript/turns/1"),
+    ("PUT", f"{CALL}/transcript/turns/1"),
+    ("GET", "/api/transcripts"),
+    ("POST", "/api/tickets/2026112200001/transcript"),
+    ("GET", "/api/tickets/2026112200001/transcript-state"),
     ("GET", "/api/classes"),
     ("GET", "/api/organisations"),
     ("PATCH", "/api/tickets/2026112200001"),
@@ -149,7 +158,12 @@ SUPERVISION = [
     ("POST", "/api/notices/sounds"),
     ("POST", "/api/notices/n1/end"),
 ]
-TALKS = [("POST", f"{CALL}/recording/pause"), ("POST", f"{CALL}/recording/resume")]
+TALKS = [
+    ("GET", "/api/calls/hotline-1/words"),
+    ("GET", "/api/calls/hotline-1/words/live"),
+    ("POST", f"{CALL}/recording/pause"),
+    ("POST", f"{CALL}/recording/resume"),
+]
 VIEWS = ["/api/overview", "/metrics"]
 
 
@@ -194,7 +208,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
     anybody |= {"/query", "/api/public/tickets/query"}  # of citizens: a number and a code, rate-limited
     anybody |= {"/knowledge", "/tickets"}  # what is public, rate-limited; a page that asks for a token
     named = {Access.TOKEN: PROTECTED, Access.TICKETS: TICKETS, Access.SUPERVISOR: SUPERVISION, Access.TALK: TALKS}
-    found: dict[Access, set[tuple[str, str]]] = {access: set() for access in named}
+    found: dict[Access, set[tuple[str, str]]] = {asked: set() for asked in named}
     for method, resource in patterns:
         assert resource is not None
         asked = app[ACCESS].get((method, resource.canonical))
@@ -204,6 +218,9 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
             assert asked is Access.VIEW
         elif resource.canonical.startswith(("/open311/", "/api/exchange/messages", "/api/exchange/files")):
             assert asked is Access.KEY  # keys: test_open311.py; each message of a peer is signed
+        elif asked is Access.INTAKE:
+            assert (method, resource.canonical) == ("POST", "/api/tickets")
+            found[Access.TICKETS].add((method, resource.canonical))
         else:
             assert asked in found
             found[asked].add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))

@@ -74,10 +74,13 @@ async def refused(answer: aiohttp.ClientResponse) -> str:
 async def test_who_may_reach_an_address_is_said_of_each(hotline: Site) -> None:
     forwarded = {"X-Forwarded-For": "203.0.113.7"}
     bearers = {"unit": "water-token-0123456789", "supervisor": SUPERVISOR_TOKEN, "stranger": "x" * 40}
+    bearers["program"] = "system-token-0123456789"
     closed_to = {
         Access.SUPERVISOR: {"unit": 403, "stranger": 401},
         Access.TOKEN: {"unit": 403, "supervisor": 403, "stranger": 401},
-        Access.TICKETS: {"supervisor": 403, "stranger": 401},
+        Access.INTAKE: {"supervisor": 403, "stranger": 401},
+        Access.TICKETS: {"supervisor": 403, "program": 403, "stranger": 401},
+        Access.TALK: {"program": 403, "stranger": 401},
         Access.VIEW: {"stranger": 401},
     }
     assert {(one.method, one.canonical) for one in routes_of(hotline) if one.access is Access.OPEN} == OPEN

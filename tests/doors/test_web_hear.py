@@ -19,6 +19,7 @@ from tickets.classes import load_classes
 from tickets.files import AttachmentFiles
 from tickets.moves import Actor, Role
 from tickets.ticket import TicketPolicy
+from web.transcript_jobs_desk import TranscriptLine, TranscriptState
 
 pytestmark = pytest.mark.doors
 
@@ -46,6 +47,22 @@ def operations() -> Operations:
     return Operations(POLICY)
 
 
+class AskedAgain:
+    """Every call's transcript waits."""
+
+    async def state(self, call: CallId) -> TranscriptState:
+        return TranscriptState(call, "waiting", "zh")
+
+    async def again(self, call: CallId) -> TranscriptState:
+        return await self.state(call)
+
+    async def line(self, state: str, limit: int) -> TranscriptLine:
+        raise NotImplementedError
+
+    async def all_again(self, cause: str) -> int:
+        raise NotImplementedError
+
+
 @pytest.fixture
 async def town(records: Records, tmp_path: Path) -> AsyncIterator[Site]:
     backend = MemoryBackend()
@@ -55,7 +72,7 @@ async def town(records: Records, tmp_path: Path) -> AsyncIterator[Site]:
     sound.write_bytes(bytes(range(256)) * 8)
     backend.recordings[CALL] = sound
     backend.transcripts[CALL] = Transcript((Turn("citizen", 1.0, 2.5, "家里停水"),), "zh", "vosk", None, 9.0)
-    async with site(backend, holders=People()) as running:
+    async with site(backend, holders=People(), transcript_jobs_desk=AskedAgain()) as running:
         yield running
 
 
@@ -67,8 +84,9 @@ async def test_only_who_judges_it_hears_a_call_and_every_hearing_is_in_the_audit
     number = await records.open_ticket(opening)
     path = f"/api/tickets/{number}"
     for who, status in ((CZ_DESK, 403), (COLLEAGUE, 403), (CZ_WATER, 404), (OTHER, 404)):
-        for what in ("recording", "transcript"):
+        for what in ("recording", "transcript", "transcript-state"):
             assert (await town.json("GET", f"{path}/{what}", headers=bearer(who)))[0] == status, (who, what)
+        assert (await town.json("POST", f"{path}/transcript", {}, headers=bearer(who)))[0] == status, who
     assert (await town.json("GET", path, headers=bearer(CZ_DESK)))[1]["transcript"] is False
     assert town.backend.noted == {}
     for who in (QUALITY, BOSS, CZ_AGENT):
@@ -78,11 +96,14 @@ async def test_only_who_judges_it_hears_a_call_and_every_hearing_is_in_the_audit
                 assert (answer.status, len(await answer.read())) == (206, 10)
         status, told = await town.json("GET", f"{path}/transcript", headers=bearer(who))
         assert (status, told["turns"][0]["text"]) == (200, "家里停水")
+        for asked in (("POST", f"{path}/transcript", {}), ("GET", f"{path}/transcript-state")):
+            status, told = await town.json(*asked, headers=bearer(who))
+            assert (status, told["call"], told["state"]) == (200, CALL, "waiting")
     lines = [(one.actor, one.role, one.action, one.call) for one in town.backend.noted.values()]
     assert lines == [
         (who.id, who.role.value, action, CALL)
         for who in (QUALITY, BOSS, CZ_AGENT)
-        for action in ("play_recording", "read_transcript")
+        for action in ("play_recording", "read_transcript", "ask_transcript")
     ], "one line for each listener, not for each request of his player"
 
 

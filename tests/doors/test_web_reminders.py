@@ -230,3 +230,21 @@ async def test_what_is_no_number_is_no_place_in_the_stream(house: House) -> None
                 assert answer.status == 400
         async with running_site.session.get(url) as answer:
             assert answer.status == 401
+
+
+async def test_a_stream_ends_when_its_token_is_taken_away(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = await house.dispatched()
+    async with house.open() as (running_site, reminders), ClientSession() as session:
+        headers = {"Authorization": "Bearer water-token-0123456789"}
+        async with session.get(running_site.url("/api/reminders/live"), headers=headers) as answer:
+            assert answer.status == 200
+            await answer.content.readline()  # it is open
+
+            async def nobody(self: People, token: str) -> None:
+                return None
+
+            monkeypatch.setattr(People, "find", nobody)
+            house.clock.now = ticket.sign_due
+            wake(reminders)
+            async with asyncio.timeout(IN_TIME_S):
+                assert b"data:" not in await answer.content.read(), "and it ends by itself"

@@ -58,7 +58,7 @@ class Floor(MemoryBackend):
         self.real = HotlineBackend(
             house=board.house, records=unused, performer=cast(Any, answers), tally=Tally(), door=door,
             recordings=Path("unused"), desk=unused, events=unused, public=unused, office=unused, reminders=unused,
-            clock=self.clock,
+            words=unused, clock=self.clock,
         )  # fmt: skip
         self.engine = Engine(board, answers, answers.perform, self.clock, self.real.stepped)
         self.real.engine = self.engine

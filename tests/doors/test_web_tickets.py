@@ -93,7 +93,7 @@ async def test_from_the_web_to_the_archive_each_with_his_own_token(hotline: Site
     ticket = await done(hotline, "desk", ticket, "accept_reply")
     ticket = await done(hotline, "li", ticket, "follow_up", contacted=True, solved=True, satisfied=True)
     ticket = await done(hotline, "quality", ticket, "judge", approval=1, right=True)
-    ticket = await done(hotline, "system", ticket, "archive")
+    ticket = await done(hotline, "boss", ticket, "archive")
     assert (ticket["state"], ticket["reply"]) == ("archived", "已修复 💧")
     status, answer = await ask(hotline, "admin", "GET", f"/api/tickets/{ticket['number']}/moves")
     assert status == 200
@@ -109,7 +109,7 @@ async def test_from_the_web_to_the_archive_each_with_his_own_token(hotline: Site
         ("accept_reply", "desk", "dispatcher"),
         ("follow_up", "1002", "agent"),
         ("judge", "quality", "inspector"),
-        ("archive", "timer", "system"),
+        ("archive", "boss", "supervisor"),
     ]
     status, answer = await ask(hotline, "leader", "GET", "/api/tickets/accuracy")
     extension = next(one for one in answer["accuracy"] if one["kind"] == "extension")
@@ -319,6 +319,8 @@ async def test_a_description_of_ten_megabytes_is_refused_and_nothing_is_written(
         ({"title": "a\nb"}, 422, "title", "bad_title"),
         ({"text": "\ud83d"}, 400, "text", "bad_characters"),
         ({"event_at": "yesterday"}, 400, "event_at", "not_an_instant"),
+        ({"event_at": "0001-01-01T00:00:00+14:00"}, 400, "event_at", "not_an_instant"),
+        ({"event_at": "9999-12-31T23:59:59Z"}, 400, "event_at", "not_an_instant"),
         ({"anonymous": "yes"}, 400, "anonymous", "not_true_or_false"),
         ({"class_code": "a b"}, 422, "class_code", "bad_class_code"),
         ({"version": 1}, 400, "version", "unknown_field"),

@@ -30,6 +30,7 @@ from pbx.supervision import AuditEntry, SupervisorRequest
 from recordings.transcript import Transcript
 from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic, NoReminders
 from tests.fakes.office import MemoryOffice
+from tests.fakes.transcripts import MemoryTranscripts
 from web.backend import (
     AgentView,
     CallView,
@@ -49,6 +50,7 @@ from web.capture_desk import CaptureDesk, RecordingCheck, RecordingFacts, Sealed
 from web.event_desk import EventDesk
 from web.public_desk import PublicDesk
 from web.reminder_desk import ReminderDesk
+from web.transcript_desk import TranscriptDesk
 
 GENERAL, ENGLISH, APPROVALS = QueueId("general"), QueueId("english"), QueueId("approvals")
 NAMES = {GENERAL: ("综合服务", "General"), ENGLISH: ("英语专席", "English desk"), APPROVALS: ("一号答", "Approvals")}
@@ -71,6 +73,7 @@ class MemoryBackend:
         self.recordings: dict[CallId, Path] = {}
         self.noted: dict[str, AuditEntry] = {}
         self.transcripts: dict[CallId, Transcript] = {}
+        self.words: TranscriptDesk = MemoryTranscripts(self.transcripts)
         self.desk = MemoryDesk(self.names, clock, self._check_store)
         self.events: EventDesk = NoEvents()
         self.public: PublicDesk = NoPublic()
@@ -374,9 +377,6 @@ class MemoryBackend:
 
     async def recording_path(self, call: CallId) -> Path | None:
         return self.recordings.get(call)
-
-    async def transcript(self, call: CallId) -> Transcript | None:
-        return self.transcripts.get(call)
 
     # ------------------------------------------------------------ inside
 

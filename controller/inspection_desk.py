@@ -1,0 +1,377 @@
+"""Quality inspection as the web sees it: implements `web.inspection_desk.InspectionDesk` over the store.
+
+Everything that somebody does is a line of the audit trail, written in the same transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, select
+
+from controller import audit_rows
+from controller.config import Settings
+from controller.config_inspection import InspectionPlan
+from controller.inspection_rows import wrong_type
+from controller.inspector import Inspector
+from controller.spool import Operation
+from controller.ticket_desk import from_store
+from controller.writer import Store
+from pbx.ids import ActorId, AgentId, CallId
+from pbx.supervision import AuditEntry
+from recordings.inspection import review_sql, sql
+from recordings.inspection.agreement import agreement
+from recordings.inspection.card import Card, card_of, counted, proposed
+from recordings.inspection.results import Line, lines_of
+from recordings.inspection.review import InspectionRefused, ScoreInput, ScoreState, moved
+from recordings.inspection.review_sql import Note, PlanRow, Score, ScoreMove, Task
+from recordings.inspection.rules import Rules
+from recordings.inspection.sampling import Plan, PlanKind, check, draw
+from recordings.inspection.sql import Listed
+from recordings.inspection.tables import inspections
+from tickets.moves import Actor, Role
+from tickets.sql import tickets_of_calls
+from web.backend import NotFound
+from web.inspection_desk import DoubleScoring, Inspected, Wanted
+
+R = TypeVar("R")
+
+Work = Callable[[Connection], Any]
+
+
+def _work(connection: Connection, work: Work) -> Any:
+    return work(connection)
+
+
+class HotlineInspections:
+    """See `web.inspection_desk.InspectionDesk`."""
+
+    def __init__(
+        self,
+        store: Store,
+        plan: InspectionPlan,
+        agents: Collection[AgentId],
+        clock: Callable[[], float],
+        inspector: Inspector | None = None,
+    ) -> None:
+        """`inspector`: who is told when calls are to be judged again."""
+        self._store, self._plan, self._agents, self._clock = store, plan, frozenset(agents), clock
+        self._inspector = inspector
+        self._wrong = wrong_type(plan.rules.types)
+        self._doing: Operation[Work, Any] = Operation("inspection", _work)
+
+    @classmethod
+    def of(cls, settings: Settings, store: Store, clock: Callable[[], float]) -> HotlineInspections:
+        """Those of a hotline, with their inspector, where [inspection] has one; `run` must be running then."""
+        plan, zone = settings.inspection, settings.plan.timezone
+        inspector = Inspector(store, settings.data / "recordings", plan, zone, clock) if plan.on else None
+        return cls(store, plan, settings.plan.agents, clock, inspector)
+
+    async def run(self) -> None:
+        """Inspect until cancelled; nothing where it is off."""
+        if self._inspector is not None:
+            await self._inspector.run()
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of today."""
+        return self._plan.rules
+
+    async def _do(self, work: Callable[[Connection], R]) -> R:
+        done: R = await from_store(self._store.submit(self._doing, work))
+        return done
+
+    async def _read(self, work: Callable[[Connection], R]) -> R:
+        return await from_store(self._store.read(work))
+
+    def _note(self, connection: Connection, actor: Actor, action: str, at: float, *, what: str, zh: str, en: str,
+              agent: str = "", call: str = "") -> None:  # fmt: skip
+        """The line of the audit trail; `what` tells it from every other."""
+        id = f"{action}-{_digest(what, actor.id, str(at))}"
+        by = ActorId(actor.id)
+        entry = AuditEntry(id, at, by, actor.role.value, action, AgentId(agent), CallId(call), "", zh, en, "ok")
+        audit_rows.append(connection, entry)
+
+    # ---------------------------------------------------------------- calls
+
+    async def call(self, call: str) -> Inspected:
+        """What was found in a call: by the rules of today, else by the last that judged it."""
+
+        def work(connection: Connection) -> Inspected:
+            found = sql.get_inspection(connection, call, self.rules.version) or sql.get_inspection(connection, call)
+            if found is None:
+                raise NotFound("inspection")
+            same = (inspections.c.call == call, inspections.c.rules == found.found.rules, self._wrong)
+            wrong = connection.execute(select(inspections.c.call).where(*same)).first() is not None
+            filed = tuple(
+                type for type, _ in tickets_of_calls(connection, [CallId(call)]).get(CallId(call), ()) if type
+            )
+            card = self._standard(connection)
+            return Inspected(found, filed, wrong, proposed(card, found.found) if card is not None else {})
+
+        return await self._read(work)
+
+    def _standard(self, connection: Connection) -> Card | None:
+        return review_sql.get_card(connection, self._plan.card.id) if self._plan.card is not None else None
+
+    async def calls(self, wanted: Wanted) -> Sequence[Listed]:
+        """Inspected calls."""
+        by_type = wanted.found == sql.WRONG_TYPE
+        return await self._read(
+            lambda connection: sql.list_inspections(
+                connection,
+                self.rules.version,
+                wanted.since,
+                wanted.until,
+                agent=wanted.agent,
+                queue=wanted.queue,
+                found="" if by_type else wanted.found,
+                wrong_type=self._wrong if by_type else None,
+                after=wanted.after,
+                count=wanted.count,
+            )
+        )
+
+    async def results(self, since: float, until: float, by: str, agent: str) -> Sequence[Line]:
+        """Rates and scores."""
+
+        def work(connection: Connection) -> list[Line]:
+            sums = sql.sums(connection, self.rules.version, since, until, self._wrong, agent)
+            scores = review_sql.list_scores(connection, since, until, agent=agent, first_only=True)
+            return lines_of(sums, scores, by, self._plan.team_of)
+
+        return await self._read(work)
+
+    async def recompute(self, since: float, until: float, actor: Actor) -> int:
+        """Have calls judged again."""
+        at = self._clock()
+
+        def work(connection: Connection) -> int:
+            count = sql.forget_inspections(connection, self.rules.version, since, until)
+            self._note(connection, actor, "inspect_again", at, what=f"{since}-{until}", zh=f"重新质检, 原有 {count} 通",
+                       en=f"calls are inspected again, {count} had been")  # fmt: skip
+            return count
+
+        count = await self._do(work)
+        if self._inspector is not None:
+            self._inspector.look_back(since)
+        return count
+
+    # ---------------------------------------------------------------- cards and samples
+
+    async def cards(self) -> Sequence[Card]:
+        """Every card."""
+        return await self._read(review_sql.list_cards)
+
+    async def write_card(self, table: Mapping[str, Any], actor: Actor) -> Card:
+        """A card's next version."""
+        card, at = card_of(table), self._clock()
+
+        def work(connection: Connection) -> Card:
+            made = review_sql.save_card(connection, card, actor.id, at)
+            self._note(connection, actor, "write_card", at, what=card.id, zh=f"评分表 {made.id} 第 {made.version} 版",
+                       en=f"score card {made.id}, version {made.version}")  # fmt: skip
+            return made
+
+        return await self._do(work)
+
+    async def plans(self) -> Sequence[PlanRow]:
+        """Every plan."""
+        return await self._read(review_sql.list_plans)
+
+    async def draw(self, plan: Plan, actor: Actor) -> Sequence[Task]:
+        """Draw once."""
+        check(plan)
+        at = self._clock()
+        wrong = self._wrong if plan.kind is PlanKind.RULE and plan.rule == sql.WRONG_TYPE else None
+
+        def work(connection: Connection) -> list[Task]:
+            found = review_sql.candidates(connection, plan, self.rules.version, wrong)
+            drawn = draw(plan, found, review_sql.drawn_before(connection))
+            review_sql.save_plan(connection, plan, len(found), drawn, actor.id, at)
+            self._note(connection, actor, "draw_sample", at, what=plan.id, zh=f"抽检 {plan.id}: {len(drawn)} 项",
+                       en=f"sample {plan.id}: {len(drawn)} drawn")  # fmt: skip
+            return review_sql.list_tasks(connection, plan=plan.id)
+
+        return await self._do(work)
+
+    async def tasks(self, inspector: str, plan: str) -> Sequence[Task]:
+        """Sampled calls."""
+        return await self._read(lambda connection: review_sql.list_tasks(connection, inspector, plan))
+
+    # ---------------------------------------------------------------- scores
+
+    async def score(self, call: str, card: str, answers: Mapping[str, Any], note: str, actor: Actor) -> Score:
+        """Score a call."""
+        at = self._clock()
+
+        def work(connection: Connection) -> Score:
+            found = sql.get_inspection(connection, call, self.rules.version) or sql.get_inspection(connection, call)
+            if found is None:
+                raise NotFound("inspection")
+            by = review_sql.get_card(connection, card)
+            if by is None:
+                raise NotFound("card")
+            if not found.agent:
+                raise InspectionRefused("no_agent")
+            if found.agent == actor.id:
+                raise InspectionRefused("own_call")
+            given = proposed(by, found.found) | dict(answers)
+            result, seat = counted(by, given), self._seat(connection, call, card, actor)
+            made = Score(
+                _digest(call, card, actor.id), call, by.id, by.version, actor.id, seat,
+                found.agent, found.queue, found.day, at, ScoreState.SCORED, result.total, result.passed, given, note,
+            )  # fmt: skip
+            review_sql.add_score(connection, made, actor.role.value)
+            self._note(connection, actor, "score_call", at, what=made.id, zh=f"质检评分 {made.total:g}",
+                       en=f"scored a call: {made.total:g}", agent=made.agent, call=call)  # fmt: skip
+            return made
+
+        return await self._do(work)
+
+    @staticmethod
+    def _seat(connection: Connection, call: str, card: str, actor: Actor) -> int:
+        """1 for the score that counts for the agent, 2 for a second one."""
+        tasks = review_sql.list_tasks(connection, call=call)
+        mine = next((one.seat for one in tasks if one.inspector == actor.id), None)
+        if mine is not None:
+            return mine
+        first = any(one.seat == 1 and one.card == card for one in review_sql.scores_of(connection, call))
+        return 2 if tasks or first else 1
+
+    async def scores(self, since: float, until: float, agent: str, viewer: Actor) -> Sequence[Score]:
+        """Scores as `viewer` may see them."""
+
+        def work(connection: Connection) -> list[Score]:
+            own = viewer.role is Role.AGENT
+            found = review_sql.list_scores(connection, since, until, agent=agent, first_only=own)
+            blind = _blind(connection, viewer)
+            return [one for one in found if one.inspector == viewer.id or one.call not in blind]
+
+        return await self._read(work)
+
+    async def show_score(self, id: str, viewer: Actor) -> tuple[Score, Sequence[ScoreMove]]:
+        """One score."""
+
+        def work(connection: Connection) -> tuple[Score, list[ScoreMove]]:
+            return _seen(connection, id, viewer), review_sql.list_score_moves(connection, id)
+
+        return await self._read(work)
+
+    async def move_score(
+        self, id: str, cause: ScoreInput, reason: str, answers: Mapping[str, Any] | None, actor: Actor
+    ) -> Score:
+        """A move, if the table and the rule allow it."""
+        at = self._clock()
+
+        def work(connection: Connection) -> Score:
+            before = _seen(connection, id, actor, lock=True)
+            late = at > before.at + self._plan.appeal_s
+            state = moved(before.state, cause, by=actor.id, agent=before.agent, scorer=before.inspector, late=late,
+                          reason=reason)  # fmt: skip
+            after = replace(before, state=state)
+            if cause is ScoreInput.CHANGE:
+                card = review_sql.get_card(connection, before.card, before.card_version)
+                assert card is not None, "a score's card is never taken away"
+                given = {**before.answers, **(answers or {})}
+                result = counted(card, given)
+                after = replace(after, answers=given, total=result.total, passed=result.passed)
+            seq = len(review_sql.list_score_moves(connection, id)) + 1
+            move = ScoreMove(
+                seq, at, actor.id, actor.role.value, cause.value, state, after.total, after.answers, reason
+            )
+            review_sql.move_score(connection, after, move)
+            self._note(connection, actor, f"{cause.value}_score", at, what=id, zh=_MOVE_WORDS[cause],
+                       en=f"{cause.value} of a score", agent=before.agent, call=before.call)  # fmt: skip
+            return after
+
+        return await self._do(work)
+
+    async def agreement(self, since: float, until: float) -> DoubleScoring:
+        """How far inspectors agreed, by what each gave at first."""
+
+        def work(connection: Connection) -> DoubleScoring:
+            pairs = review_sql.pairs(connection, since, until)
+            passed, items = [], dict[str, list[tuple[float | str, float | str]]]()
+            for card_id, version, one, other in pairs:
+                card = review_sql.get_card(connection, card_id, version)
+                assert card is not None
+                passed.append((counted(card, one).passed, counted(card, other).passed))
+                for item in card.items:
+                    items.setdefault(item.id, []).append((one[item.id], other[item.id]))
+            return DoubleScoring(
+                len(pairs), agreement(passed), {name: agreement(given) for name, given in sorted(items.items())}
+            )
+
+        return await self._read(work)
+
+    # ---------------------------------------------------------------- coaching
+
+    async def coach(self, agent: str, call: str | None, score: str | None, text: str, actor: Actor) -> Note:
+        """A note for an agent."""
+        at = self._clock()
+        if AgentId(agent) not in self._agents:
+            raise NotFound("agent")
+        note = Note(_digest(agent, actor.id, str(at), text), agent, call, score, actor.id, at, text)
+
+        def work(connection: Connection) -> Note:
+            if score is not None:
+                given = review_sql.get_score(connection, score)
+                if given is None or given.agent != agent:
+                    raise NotFound("score")
+            made = review_sql.add_note(connection, note)
+            self._note(connection, actor, "coach_agent", at, what=note.id, zh="辅导记录", en="a coaching note",
+                       agent=agent, call=call or "")  # fmt: skip
+            return made
+
+        return await self._do(work)
+
+    async def notes(self, since: float, until: float, agent: str) -> Sequence[Note]:
+        """Notes."""
+        return await self._read(lambda connection: review_sql.list_notes(connection, since, until, agent))
+
+    async def see_note(self, id: str, actor: Actor) -> Note:
+        """He has read it."""
+        at = self._clock()
+
+        def work(connection: Connection) -> Note:
+            found = review_sql.see_note(connection, id, actor.id, at)
+            if found is None:
+                raise NotFound("note")
+            self._note(connection, actor, "read_coaching", found.seen_at or at, what=id, zh="已阅辅导记录",
+                       en="read a coaching note", agent=actor.id)  # fmt: skip
+            return found
+
+        return await self._do(work)
+
+
+_MOVE_WORDS: Mapping[ScoreInput, str] = {
+    ScoreInput.APPEAL: "质检申诉",
+    ScoreInput.UPHOLD: "申诉维持原评分",
+    ScoreInput.CHANGE: "申诉改分",
+    ScoreInput.CLOSE: "质检评分归档",
+}
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+
+def _blind(connection: Connection, viewer: Actor) -> set[str]:
+    """The calls that he is still to score: of these he sees nobody's score."""
+    return {one.call for one in review_sql.list_tasks(connection, viewer.id, undone=True)}
+
+
+def _seen(connection: Connection, id: str, viewer: Actor, *, lock: bool = False) -> Score:
+    """The score, if `viewer` may see it; else there is none."""
+    found = review_sql.get_score(connection, id, lock=lock)
+    if found is None:
+        raise NotFound("score")
+    if viewer.role is Role.AGENT and (found.agent != viewer.id or found.seat != 1):
+        raise NotFound("score")
+    if found.inspector != viewer.id and found.call in _blind(connection, viewer):
+        raise NotFound("score")
+    return found

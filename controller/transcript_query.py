@@ -1,0 +1,181 @@
+"""Searching what was said, over words, calls and tickets: whoever asks is shown calls that he may hear alone.
+
+First the places by the words, in the order of time, together with the wall between cities as a condition of the same
+query; then the transcripts of a page, in which it is seen where the words stand. Runs in a reader's thread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Select, and_, column, literal_column, select, table, text
+
+import recordings.words_sql as rows
+from metrics.sql import calls
+from pbx.ids import CallId
+from recordings.corrections import Kept, read
+from recordings.search import MOST_TURNS, CallHit, FoundPage, TurnHit, Wanted, hits, second_of, wanted_keys
+from recordings.sql import transcripts
+from recordings.transcript import Transcript, Turn
+from tickets.heard_sql import heard_by
+from tickets.moves import Actor, Role
+from tickets.shown import hears
+from tickets.sql import whole
+from tickets.tables import tickets
+from tickets.ticket import TicketPolicy
+
+WALKED = 1000
+"""PostgreSQL looks through so many calls first without the index of words, which knows no order and would give every
+call of a common word; what these do not have is rare."""
+
+MOST_READ = 400
+"""Transcripts that one request reads at most: words whose characters rarely follow each other must come to an end."""
+
+AT_ONCE = 40
+
+
+def page(connection: Connection, wanted: Wanted, viewer: Actor, policy: TicketPolicy) -> FoundPage:
+    """The next calls in which all was said, among those that `viewer` may hear."""
+    if connection.dialect.name == "postgresql":
+        # Which plan is right hangs on how common the words are: never one plan for all of them.
+        connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
+    found: list[tuple[int, CallHit]] = []
+    looked_at = last = 0
+    for some in _candidates(connection, wanted, viewer, policy):
+        heard = _heard(connection, some, viewer, policy)
+        stored = _kept(connection, [row.call for row in heard])
+        for row in heard:
+            if row.call not in stored:
+                continue
+            hit = _hit(row, *stored[row.call], wanted)
+            looked_at, last = looked_at + 1, row.place
+            if hit is not None and len(found) == wanted.limit:
+                return FoundPage(tuple(one for _, one in found), found[-1][0])
+            if hit is not None:
+                found.append((row.place, hit))
+            if looked_at >= MOST_READ:
+                return FoundPage(tuple(one for _, one in found), last)
+    return FoundPage(tuple(one for _, one in found))
+
+
+def _candidates(connection: Connection, wanted: Wanted, viewer: Actor, policy: TicketPolicy) -> Iterator[Sequence[Any]]:
+    """Calls that have the words, some at a time: place, call, when it began, agent, queue, ticket."""
+    groups = wanted_keys(wanted)
+    low, high = rows.place_of(max(wanted.since, 0.0)), rows.place_of(min(wanted.until, 4e9))
+    if wanted.after is not None:
+        low, high = (low, min(high, wanted.after)) if wanted.newest else (max(low, wanted.after + 1), high)
+    postgres = connection.dialect.name == "postgresql"
+    for first, end, walk in _spans(connection, low, high, wanted.newest) if postgres else [(low, high, False)]:
+        begin, stop, size = first, end, wanted.limit + 1
+        while begin < stop:
+            query = _postgresql(groups, begin, stop, walk=walk) if postgres else _sqlite(groups, begin, stop)
+            query = _narrowed(query, wanted, viewer, policy).limit(size)
+            some = connection.execute(query).all()
+            if some:
+                yield some
+            if len(some) < size:
+                break
+            begin, stop = (begin, some[-1].place) if wanted.newest else (some[-1].place + 1, stop)
+            size = AT_ONCE
+
+
+def _spans(connection: Connection, low: int, high: int, newest: bool) -> Iterator[tuple[int, int, bool]]:
+    """The places in two pieces: the first calls, to be walked through, and all the others."""
+    place = rows.words.c.place
+    query = select(place).where(place >= low, place < high).order_by(place.desc() if newest else place)
+    edge = connection.execute(query.offset(WALKED).limit(1)).scalar()
+    if edge is None:
+        yield low, high, True
+    elif newest:
+        yield edge, high, True
+        yield low, edge, False
+    else:
+        yield low, edge, True
+        yield edge, high, False
+
+
+_COLUMNS = (
+    rows.places.c.call,
+    calls.c.arrived_at,
+    calls.c.agent,
+    calls.c.queue,
+    tickets.c.number,
+)  # fmt: skip
+
+
+def _sqlite(groups: Sequence[Sequence[int]], low: int, high: int) -> Select[Any]:
+    """FTS5 gives what it finds in the order of its rows, so it goes no further than the page."""
+    words = table(rows.NAME, column("rowid", BigInteger))
+    fits = literal_column(rows.NAME).op("MATCH")(rows.matching(groups))
+    query = select(words.c.rowid.label("place"), *_COLUMNS).select_from(words)
+    query = query.join(rows.places, rows.places.c.place == words.c.rowid)
+    return query.where(fits, words.c.rowid >= low, words.c.rowid < high)
+
+
+def _postgresql(groups: Sequence[Sequence[int]], low: int, high: int, *, walk: bool) -> Select[Any]:
+    words = rows.words.c
+    conditions = [fits.is_(True) if walk else fits for fits in rows.having(groups)]  # no index can answer IS TRUE
+    inner = select(words.place).where(words.place >= low, words.place < high, *conditions)
+    found = inner.cte("found").prefix_with("MATERIALIZED")
+    query = select(found.c.place, *_COLUMNS).select_from(found)
+    return query.join(rows.places, rows.places.c.place == found.c.place)
+
+
+def _narrowed(query: Select[Any], wanted: Wanted, viewer: Actor, policy: TicketPolicy) -> Select[Any]:
+    query = query.outerjoin(calls, calls.c.call == rows.places.c.call)
+    mine = tickets.c.call == rows.places.c.call
+    if viewer.role is Role.ADMIN:
+        query = query.outerjoin(tickets, mine)
+    else:
+        query = query.join(tickets, and_(mine, heard_by(viewer, policy)))
+    place = query.selected_columns["place"]
+    return query.order_by(place.desc() if wanted.newest else place)
+
+
+def _heard(connection: Connection, some: Sequence[Any], viewer: Actor, policy: TicketPolicy) -> list[Any]:
+    """Those that he really may hear: `tickets.shown.hears` decides, the query before has only left out most others."""
+    if viewer.role is Role.ADMIN:
+        return list(some)
+    theirs = select(tickets).where(tickets.c.number.in_([row.number for row in some]))
+    known = {one.number: one for one in whole(connection, connection.execute(theirs).all())}
+    return [row for row in some if row.number in known and hears(known[row.number], viewer, policy)]
+
+
+def _kept(connection: Connection, found: Sequence[CallId]) -> dict[str, tuple[Kept, dict[str, Any]]]:
+    """The transcripts without their words, and the whole as plain values beside."""
+    if not found:
+        return {}
+    corrected = rows.corrections_of(connection, found)
+    query = select(transcripts.c.call, transcripts.c.body, transcripts.c.base).where(transcripts.c.call.in_(found))
+    stored: dict[str, tuple[Kept, dict[str, Any]]] = {}
+    for row in connection.execute(query):
+        data = json.loads(row.body)
+        turns = tuple(Turn(one["speaker"], one["start_s"], one["end_s"], one["text"]) for one in data["turns"])
+        whole = Transcript(turns, data["language"], data["recogniser"], None, data["duration_s"])
+        stored[row.call] = Kept(whole, row.base, corrected.get(row.call, ())), data
+    return stored
+
+
+def _hit(row: Any, kept: Kept, data: dict[str, Any], wanted: Wanted) -> CallHit | None:
+    found = hits(read(kept), wanted)
+    if not found:
+        return None
+    turns = []
+    for one, spans in found[:MOST_TURNS]:
+        said, corrected = one.turn, one.correction is not None
+        words = () if corrected else data["turns"][one.n]["words"]
+        text = data["turns"][one.n]["text"]
+        at_s = second_of(text, words, spans[0][0], said.start_s)
+        turns.append(TurnHit(one.n, said.speaker, said.start_s, said.end_s, at_s, said.text, spans, corrected))
+    return CallHit(
+        CallId(row.call),
+        row.number,
+        row.arrived_at if row.arrived_at is not None else row.place / 1e6,
+        row.agent,
+        row.queue,
+        kept.transcript.duration_s,
+        tuple(turns),
+        len(found),
+    )

@@ -1,0 +1,130 @@
+"""DOOR to Vosk for live sound: many legs, heard as they talk. Runs only in a worker process
+(`python -m recordings.live_recogniser`).
+
+It takes binary messages on standard input, each one byte of kind, four bytes number of the leg, four bytes length (all
+with the high byte first), and the payload: `OPEN` (a rate in Hz, four bytes), `SOUND` (16 bit little endian), `CLOSE`
+(say what is left), `DROP` (forget it). It answers in JSON lines: one ``{"ready": …}`` or ``{"failed": "…"}``, then
+``{"leg": n, "at": samples, …}`` with ``"partial"``, ``"final"`` (words as ``[start, end, text, conf]``, seconds since
+the leg's opening) or ``"closed"``; a line without any of these says how far it has come, at least once each
+`SAY_EVERY` samples. The end of standard input, which is also what the parent's death looks like, ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import sys
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+from recordings.recogniser import NICENESS, RecogniserError, RecogniserSpec, VoskRecogniser, _refuse_network
+from recordings.transcript import words_from_vosk
+
+HEAD = struct.Struct(">BII")
+OPEN, SOUND, CLOSE, DROP = 1, 2, 3, 4
+SAY_EVERY = 4000
+"""Samples, half a second of 8 kHz: how often is said at least how far a leg is heard."""
+
+
+class StreamingVosk(VoskRecogniser):
+    """The recogniser of recordings, leg by leg as it comes."""
+
+    def open(self, rate: int) -> Any:
+        """Vosk's own recogniser for one leg of `rate` Hz, with the grammar where there is one."""
+        grammar = () if self._grammar is None else (self._grammar,)
+        recogniser = self._vosk.KaldiRecognizer(self._model, rate, *grammar)
+        recogniser.SetWords(True)
+        return recogniser
+
+    def words(self, result: str) -> list[list[object]]:
+        """A result's words that are sure enough, as they travel."""
+        heard = words_from_vosk(json.loads(result))
+        return [[w.start, w.end, w.text, w.conf] for w in heard if w.conf is None or w.conf >= self._min_conf]
+
+
+class _Leg:
+    """One leg that is being heard."""
+
+    def __init__(self, number: int, vosk: StreamingVosk, rate: int) -> None:
+        self._number, self._vosk = number, vosk
+        self._recogniser = vosk.open(rate)
+        self._at = self._said = 0
+        self._partial = ""
+
+    def take(self, pcm: bytes) -> list[dict[str, object]]:
+        """Hear it; what is new."""
+        ended = self._recogniser.AcceptWaveform(pcm)
+        self._at += len(pcm) // 2
+        if ended:
+            return self._final(self._recogniser.Result())
+        text = str(json.loads(self._recogniser.PartialResult()).get("partial", ""))
+        if text != self._partial:
+            self._partial = text
+            return [self._say(partial=text)]
+        return [self._say()] if self._at - self._said >= SAY_EVERY else []
+
+    def close(self) -> list[dict[str, object]]:
+        """What is left."""
+        return [*self._final(self._recogniser.FinalResult()), self._say(closed=True)]
+
+    def _final(self, result: str) -> list[dict[str, object]]:
+        words, had = self._vosk.words(result), self._partial
+        self._partial = ""
+        return [self._say(final=words)] if words or had else []
+
+    def _say(self, **what: object) -> dict[str, object]:
+        self._said = self._at
+        return {"leg": self._number, "at": self._at, **what}
+
+
+def serve(vosk: StreamingVosk, messages: BinaryIO, answers: BinaryIO) -> None:
+    """Answer messages until there are no more."""
+    legs: dict[int, _Leg] = {}
+    while len(head := messages.read(HEAD.size)) == HEAD.size:
+        kind, number, length = HEAD.unpack(head)
+        payload = messages.read(length)
+        if kind == OPEN:
+            legs[number] = _Leg(number, vosk, int.from_bytes(payload, "big"))
+            continue
+        leg = legs.get(number)
+        if leg is None:
+            continue
+        said: list[dict[str, object]] = []
+        if kind == SOUND:
+            said = leg.take(payload)
+        elif kind == CLOSE:
+            said = legs.pop(number).close()
+        elif kind == DROP:
+            del legs[number]
+        if said:
+            answers.write(b"".join(json.dumps(one).encode() + b"\n" for one in said))
+            answers.flush()
+
+
+def main(argv: Sequence[str]) -> int:
+    """The worker process: the specification as JSON is its one argument."""
+    sys.addaudithook(_refuse_network)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides when to end
+    os.nice(NICENESS)
+    # The protocol gets a descriptor of its own: what a library prints must not be taken for an answer.
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+        try:
+            spec = RecogniserSpec.from_json(argv[1])
+            try:
+                vosk = StreamingVosk(spec)
+            except RecogniserError as error:
+                answers.write(json.dumps({"failed": str(error)}).encode() + b"\n")
+                return 1
+            answers.write(json.dumps({"ready": {"name": vosk.name, "language": vosk.language}}).encode() + b"\n")
+            answers.flush()
+            serve(vosk, sys.stdin.buffer, answers)
+        except BrokenPipeError:
+            return 1  # the parent is gone
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
