@@ -25,6 +25,7 @@ class Right(enum.Enum):
     SKILLS = "skills"  #: change skills of agents and needs of queues
     FOLLOW_UP = "follow_up"  #: 自动语音回访: pause it, let it go on, look at it
     NOTICE = "notice"  #: 突发事件通知: tell all who wait of an incident, and its end
+    RECORD = "record"  #: 暂停录音: pause the recording of a talk, and let it go on
     AUDIT = "audit"  #: read the audit trail
     PERSONAL = "personal"  #: 个人信息: see ID, telephone and card numbers and plates in transcripts, and find them
 
@@ -50,6 +51,8 @@ class Action(enum.Enum):
     PAUSE_FOLLOW_UPS = "pause_follow_ups"
     RESUME_FOLLOW_UPS = "resume_follow_ups"
     SEE_FOLLOW_UPS = "see_follow_ups"
+    PAUSE_RECORDING = "pause_recording"
+    RESUME_RECORDING = "resume_recording"
     READ_PERSONAL = "read_personal"
 
 
@@ -72,6 +75,8 @@ NEEDED: Mapping[Action, Right | None] = {
     Action.PAUSE_FOLLOW_UPS: Right.FOLLOW_UP,
     Action.RESUME_FOLLOW_UPS: Right.FOLLOW_UP,
     Action.SEE_FOLLOW_UPS: Right.FOLLOW_UP,
+    Action.PAUSE_RECORDING: Right.RECORD,
+    Action.RESUME_RECORDING: Right.RECORD,
     Action.READ_PERSONAL: Right.PERSONAL,
 }
 """The one table: which right an action needs; None = every actor."""

@@ -85,6 +85,7 @@ from web.backend import (
     Unavailable,
 )
 from web.campaign_view import CampaignView
+from web.capture_desk import CaptureDesk
 
 T = TypeVar("T")
 
@@ -169,6 +170,7 @@ class HotlineBackend:
         self._day = ""
         self._numbers = itertools.count(1)
         self.engine: Engine | None = None
+        self.capture: CaptureDesk  #: set as soon as there is one
 
     # ---------------------------------------------------------------- fed by the engine
 

@@ -45,6 +45,9 @@ from controller.performer import Performer
 from controller.pins import PINS, PinFile, PinRules, SignInDesk
 from controller.public_desk import HotlinePublic
 from controller.query_tries import QUERY_TRIES
+from controller.recorded import recorded_now
+from controller.recording_check import SAVE_CHECK, Inspector
+from controller.recording_watch import RecordingWatch
 from controller.records import Operations, Records
 from controller.reminder_desk import HotlineReminders
 from controller.reminders import Reminders
@@ -58,6 +61,7 @@ from controller.transcript_desk import HotlineTranscripts
 from controller.transcripts import SPOOLABLE
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
+from metrics.recordings import RecordingMetrics
 from metrics.servicelevel import Tally
 from pbx.ami import AmiError
 from pbx.call import CallRecord
@@ -67,6 +71,7 @@ from pbx.memory import DeskNoticesRestored
 from pbx.notice import IncidentOver, NoticesRestored
 from pbx.supervision import OverridesRestored
 from recordings.budget import AfterShare
+from recordings.checks import Finding
 from tickets.files import AttachmentFiles
 from tickets.ticket import Ticket
 from tickets.webhook import Hook
@@ -161,7 +166,7 @@ class Hotline:
         store = Store(
             settings.database_url,
             spool=data / "spool.jsonl",
-            operations=(*operations.spoolable(), *SPOOLABLE),
+            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK),
             before_commit=journal.flush,
         )
         await store.start()
@@ -222,6 +227,10 @@ class Hotline:
             data / QUERY_TRIES,
         )
         performer.look_up = queries.by_phone
+        figures = RecordingMetrics(metrics.registry, Finding)
+        house = switchboard.house
+        watch = RecordingWatch(exchange.recordings, lambda: recorded_now(house), figures, self.clock)
+        performer.inspector = Inspector(store, records, figures, self.clock, healthy=lambda: watch.healthy)
         events = HotlineEvents(
             store,
             settings.tickets,
@@ -279,6 +288,7 @@ class Hotline:
         exchange.codes = pins.take
         self._stack.push_async_callback(pins.close)
         performer.on_ended = backend.ended
+        backend.capture = performer.inspector
         backend.engine = engine
 
         today = datetime.fromtimestamp(self.clock(), ZoneInfo(plan.timezone)).replace(hour=0, minute=0, second=0)
@@ -327,6 +337,7 @@ class Hotline:
         engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
         self._run(kept.archivist.run())
         self._run(watch_loop(metrics))
+        self._run(watch.run())
         if plan.campaign.on:
             self._run(campaign.run())
         if hooks := self._hooks():

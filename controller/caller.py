@@ -7,7 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from controller import callbacks, campaign, held, hold_keys, offers, outbound, ticket_query, transfers, turned_away
+from controller import (
+    callbacks,
+    campaign,
+    held,
+    hold_keys,
+    offers,
+    outbound,
+    pauses,
+    ticket_query,
+    transfers,
+    turned_away,
+)
 from controller.house import House, LiveCall
 from controller.plan import VOICE_MESSAGE
 from controller.recorded import reached
@@ -78,6 +89,7 @@ def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
         return
     live.lost = 0
     live.stood = None
+    live.private_step = 0
     if live.dialog is not None:
         hold_keys.answered(house, live, event.keys, event.at)
         return
@@ -263,17 +275,19 @@ def _apply(house: House, live: LiveCall, action: Action, at: float) -> None:
     if live.position is not None:
         live.record = replace(live.record, language=live.position.language, menu_path=live.position.path)
     match action:
-        case Question(prompts, max_digits, wait_s):
+        case Question(prompts, max_digits, wait_s, private):
             if house.move(live, CallInput.ASK):
                 live.notice_playing = has_notice(house, prompts)
                 live.notice_from = _notice_from(house, prompts)
                 live.asked_at = None
-                record = live.record
+                record, step = live.record, house.next_step(live)
+                if private:
+                    pauses.private_question(house, live, step)
                 house.emit(
                     Ask(
                         live.call,
                         live.channel,
-                        house.next_step(live),
+                        step,
                         prompts,
                         max_digits,
                         wait_s,
@@ -283,8 +297,8 @@ def _apply(house: House, live: LiveCall, action: Action, at: float) -> None:
                 )
         case Message(prompts):
             play(house, live, prompts)
-        case Query(tries):
-            ticket_query.begin(house, live, tries)
+        case Query(tries, private):
+            ticket_query.begin(house, live, tries, private)
         case Release(prompts):
             live.releasing = True
             play(house, live, prompts)

@@ -157,6 +157,7 @@ class PlanReader:
             extensions=frozenset(AgentId(extension.id) for extension in raw.extensions),
             agent_rules=agent_rules,
             recording=recording,
+            pauses=raw.recording.pause.policy(),
             seats=frozenset(AgentId(seat.id) for seat in raw.seats),
             phoneless=frozenset(AgentId(agent.id) for agent in raw.agents if not agent.phone),
             reason_names={

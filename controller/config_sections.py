@@ -13,6 +13,7 @@ from agents.agent import AgentRules
 from controller.config_archive import ArchiveSection, KeepSection
 from controller.config_base import Section as Section
 from controller.config_inspection import InspectionSection
+from controller.config_pause import RecordingPauseSection
 from controller.config_speech import SpeechSection
 from tickets.campaign import USUAL
 from tickets.follow_up import FollowUpRules
@@ -165,7 +166,7 @@ def _usual_reasons() -> list[str | ReasonSection]:
 
 
 SupervisorRight = Literal[
-    "listen", "whisper", "barge", "force", "release", "move", "skills", "notice", "follow_up", "audit"
+    "listen", "whisper", "barge", "force", "release", "move", "skills", "notice", "follow_up", "record", "audit"
 ]
 
 
@@ -224,6 +225,7 @@ class RecordingSection(Section):
     transcript_keep_days: Annotated[int, Field(ge=1)] = 1095
     keep: list[KeepSection] = Field(default_factory=list)
     archive: ArchiveSection | None = None
+    pause: RecordingPauseSection = Field(default_factory=RecordingPauseSection)
 
 
 class CallSection(Section):

@@ -25,7 +25,8 @@ import knowledge.sql  # noqa: F401 - its tables join those of the room
 import knowledge.tasks_sql  # noqa: F401 - its tables join those of the room
 import metrics.sql
 import recordings.archive.sql  # its tables join those of the room
-import recordings.inspection.tables  # and so do these
+import recordings.checks_sql  # and so do these
+import recordings.inspection.tables
 import recordings.jobs_sql
 import recordings.sql
 import tickets.exchange.tables

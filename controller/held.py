@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agents.moves import AgentInput, AgentState
-from controller import desk, offers
+from controller import desk, offers, pauses
 from controller.house import Consulting, Holding, House, LiveCall
 from controller.recorded import reached
 from controller.targets import ATTENDED, THREE_WAY, TRANSFER, Target, resolve
@@ -155,9 +155,10 @@ def record_over(record: CallRecord, at: float) -> CallRecord:
         one if one.outcome != "asked" else replace(one, outcome="cancelled", detail="caller_gone", ended_at=at)
         for one in record.transfers
     )
-    if (holds, transfers) == (record.holds, record.transfers):
+    paused = pauses.ended(record.pauses, at)
+    if (holds, transfers, paused) == (record.holds, record.transfers, record.pauses):
         return record
-    return replace(record, holds=holds, transfers=transfers)
+    return replace(record, holds=holds, transfers=transfers, pauses=paused)
 
 
 # ---------------------------------------------------------------- consult, attended transfer

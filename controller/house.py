@@ -24,7 +24,7 @@ from controller.seats import Seats
 from controller.supervision import Supervision
 from ivr.follow_up import Dialogue
 from ivr.menu import Menu, Position
-from pbx.call import CallInput, CallMark, CallRecord, CallState, moved
+from pbx.call import CallInput, CallMark, CallRecord, CallState, RecordingPause, moved
 from pbx.callback import CallbackRequest
 from pbx.campaign import CampaignRest
 from pbx.commands import Command, SaveCall
@@ -56,6 +56,7 @@ class TicketQuery:
     serial: int = 0
     asked_at: float | None = None  #: since when the store has been asked
     told: bool | None = None  #: he is being told what was found (True), or that nothing was
+    private: bool = True  #: what he keys does not stand in the recording
 
 
 @dataclass(slots=True)
@@ -155,6 +156,9 @@ class LiveCall:
     recording: str | None = None
     recording_since: float = 0.0
     recording_stopped: bool = False
+    pause: RecordingPause | None = None  #: of the recording, now
+    private_step: int = 0  #: the newest command that asks for private keys
+    muted: list[tuple[float, float]] = field(default_factory=list)  #: when the agent was; an end of 0 = he is
     ticket_asked: bool = False
     generation: int = 0  #: of his announcement timer
     announce_at: float | None = None  #: when he is told his place next
@@ -226,6 +230,7 @@ class House:
         self.roster = Roster(plan.agents.values())
         self.connected = False
         self.finishing: dict[CallId, LiveCall] = {}  #: ended, but the exchange has not closed the recording yet
+        self.paused: dict[CallId, None] = {}  #: calls whose recording is paused
         self.restored: dict[CallId, CallRecord] = {}  #: open calls as the store knew them at the start
         self.over: dict[CallId, None] = {}  #: the latest calls whose end is known, oldest first
         self.callbacks: dict[str, CallbackRequest] = {}  #: the open requests, by id

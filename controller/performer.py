@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from controller.campaign_rows import Saved
 from controller.database import StoreError
+from controller.recording_check import Inspector, expected_of
 from controller.records import Records
 from metrics.prometheus import HotlineMetrics
 from metrics.servicelevel import Tally
@@ -44,6 +45,7 @@ from pbx.memory import SaveDeskNotice
 from pbx.notice import NoticeRegistered, Registration, SaveNotice, SaveRegistration
 from pbx.supervision import Audit, SaveOverrides
 from recordings import files
+from recordings.checks import Expected
 from recordings.naming import recording_path
 from recordings.sql import RecordingRow
 from tickets.deadlines import CalendarError
@@ -107,6 +109,7 @@ class Performer:
         self.sealed: Callable[[RecordingRow, str | None, Spans | None], Awaitable[None]] = self._keep_recording
         self.on_ended: Callable[[CallRecord], None] = lambda record: None
         self.on_finished: Callable[[], None] = lambda: None  #: nobody is at work on one of the recordings any more
+        self.inspector: Inspector | None = None
         self.unfinished = 0  #: recordings that could not be sealed; they are tried again at the next start
 
     # ---------------------------------------------------------------- commands
@@ -262,27 +265,44 @@ class Performer:
     # ---------------------------------------------------------------- recordings
 
     async def _finish(self, command: FinishRecording) -> None:
-        await self.seal(command.raw, command.call, command.started_at, command.talks, command.language)
+        await self.seal(
+            command.raw, command.call, command.started_at, command.talks, command.language, expected_of(command)
+        )
 
     def is_at_work_on(self, call: CallId) -> bool:
         """Whether the call's recording is still being sealed."""
         return call in self._sealing
 
     async def seal(
-        self, raw: str, call: CallId, started_at: float, talks: Spans | None, language: str | None = None
+        self,
+        raw: str,
+        call: CallId,
+        started_at: float,
+        talks: Spans | None,
+        language: str | None = None,
+        expected: Expected | None = None,
     ) -> None:
         """Check and keep one raw recording; who transcribes learns of it (`sealed`).
 
-        `talks` in epoch seconds; None, as `language`, of one that a crash has left: the call's record may tell.
+        `talks` in epoch seconds; None, as `language` and `expected`, of one that a crash has left: the call's record
+        may tell.
         """
         self._sealing.add(call)
         try:
-            await self._seal(raw, call, started_at, talks, language)
+            await self._seal(raw, call, started_at, talks, language, expected)
         finally:
             self._sealing.discard(call)
             self.on_finished()
 
-    async def _seal(self, raw: str, call: CallId, started_at: float, talks: Spans | None, language: str | None) -> None:
+    async def _seal(
+        self,
+        raw: str,
+        call: CallId,
+        started_at: float,
+        talks: Spans | None,
+        language: str | None,
+        expected: Expected | None,
+    ) -> None:
         name = recording_path(call, datetime.fromtimestamp(started_at, UTC), self._zone)
         target = self._recordings / name
         async with self._finishing:
@@ -290,10 +310,12 @@ class Performer:
                 done = await asyncio.to_thread(
                     files.finish, self._spool / raw, target, started_at=datetime.fromtimestamp(started_at, UTC)
                 )
-            except files.EmptyRecording:
+            except files.EmptyRecording as error:
                 self._records.no_recording(call)  # nobody said a word: there is nothing to listen to
+                await self._judge(call, started_at, expected, error)
                 return
             except files.RecordingError as error:
+                await self._judge(call, started_at, expected, error)
                 self.unfinished += 1
                 log.error("call %s: recording not sealed: %s", call, error, extra={"action": "recording_not_sealed"})
                 return
@@ -313,11 +335,31 @@ class Performer:
             if talks is not None:
                 spans = tuple((max(0.0, begin - started_at), end - started_at) for begin, end in talks)
             await self.sealed(row, language, spans)
+            await self._judge(call, started_at, expected, done)
         except StoreError as error:
             log.error("call %s: recording not stored yet: %s", call, error, extra={"action": "recording_not_stored"})
 
     async def _keep_recording(self, row: RecordingRow, language: str | None, talks: Spans | None) -> None:
         await self._records.save_recording(row)
+
+    async def _judge(
+        self,
+        call: CallId,
+        started_at: float,
+        expected: Expected | None,
+        found: files.FinishedRecording | files.RecordingError,
+    ) -> None:
+        """Have the recording checked against its call."""
+        if self.inspector is None:
+            return
+        try:
+            known = expected or await self.inspector.known(call, started_at)
+            if isinstance(found, files.RecordingError):
+                await self.inspector.unsealed(call, known, found)
+            else:
+                await self.inspector.sealed(call, known, found)
+        except StoreError as error:  # a check that was spooled is stored later
+            log.warning("call %s: its check is not stored: %s", call, error, extra={"action": "recording.unchecked"})
 
     def recover(self, is_live: Callable[[str], bool]) -> int:
         """Seal what a crash has left in the spool; returns how many recordings were found."""

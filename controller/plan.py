@@ -22,7 +22,7 @@ from controller.supervision import SupervisionRules
 from ivr.hours import OpeningHours
 from ivr.menu import Menu
 from pbx.ids import ActorId, AgentId, QueueId
-from recordings.policy import RecordingPolicy
+from recordings.policy import PausePolicy, RecordingPolicy
 from tickets.calendars import Calendar
 
 MESSAGE, CALL_BACK, VOICE_MESSAGE, WAIT = "message", "callback", "voice-message", "wait"
@@ -191,6 +191,7 @@ class Plan:
     agent_rules: AgentRules
     recording: RecordingPolicy
     timezone: str = "Asia/Shanghai"
+    pauses: PausePolicy = PausePolicy()
     notice: str = "recording-notice"  #: the prompt that announces the recording, in direct mode
     callback: CallbackPlan = field(default_factory=CallbackPlan)
     campaign: CampaignPlan = field(default_factory=CampaignPlan)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from controller import pauses
 from controller.house import House, LiveCall
 from pbx.commands import FinishRecording, StartRecording
 from pbx.events import RecordingStopped
+from pbx.ids import CallId
 from pbx.live_words import LiveWordsMarked
 from recordings.naming import raw_name
 from recordings.policy import Milestone, recording_due
@@ -15,6 +17,8 @@ from recordings.policy import Milestone, recording_due
 def reached(house: House, live: LiveCall, milestone: Milestone, at: float) -> None:
     """The call reached a milestone; its recording starts when the policy says so."""
     live.milestones.add(milestone)
+    if milestone in (Milestone.CONSENT_HEARD, Milestone.CONSENT_CUT):
+        pauses.told(house, live, milestone, at)
     if recording_due(house.plan.recording, live.milestones):
         record_now(house, live, at)
 
@@ -26,6 +30,16 @@ def record_now(house: House, live: LiveCall, at: float) -> None:
         live.recording_since = at
         house.note(live, recording=live.recording)
         house.emit(StartRecording(live.call, live.channel, live.recording))
+        pauses.recording_began(house, live)
+
+
+def recorded_now(house: House) -> dict[CallId, tuple[str, float]]:
+    """The live recordings: the raw file's name, and since when."""
+    return {
+        live.call: (live.recording, live.recording_since)
+        for live in house.calls.values()
+        if live.recording is not None and not live.recording_stopped
+    }
 
 
 def stopped(house: House, event: RecordingStopped, now: float) -> None:
@@ -52,7 +66,20 @@ def finish_if_complete(house: House, live: LiveCall) -> None:
         return
     house.finishing.pop(live.call, None)
     record = live.record
-    talks = tuple(live.talks)
-    if record.message is not None:
-        talks += ((record.message.began_at, record.message.ended_at or record.ended_at or record.message.began_at),)
-    house.emit(FinishRecording(live.call, live.recording, record.language, live.recording_since, talks))
+    ended_at = record.ended_at or 0.0
+    said = record.message
+    message = None if said is None else (said.began_at, said.ended_at or ended_at or said.began_at)
+    house.emit(
+        FinishRecording(
+            live.call,
+            live.recording,
+            record.language,
+            live.recording_since,
+            tuple(live.talks) + (() if message is None else (message,)),
+            ended_at,
+            tuple((one.began_at, one.ended_at or ended_at) for one in record.holds),
+            tuple((one.began_at, one.ended_at or ended_at) for one in record.pauses),
+            tuple((begun, over or ended_at) for begun, over in live.muted),
+            message,
+        )
+    )

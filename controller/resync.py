@@ -24,6 +24,7 @@ from controller import (
     listen,
     notices,
     offers,
+    pauses,
     talk,
     transfers,
     turned_away,
@@ -167,6 +168,7 @@ def _call(house: House, row: LiveChannel, legs: list[LiveChannel], at: float, no
         if rung and (not row.mark or callbacks.of_call(house, row.call) is not None):
             return  # just being answered, or about to be: `CallArrived` or `OutboundAnswered` comes after this snapshot
         live = adopted.adopt(house, row, at)
+    pauses.found(house, live, row, at)
     ran_newest = 0 < live.step <= row.step
     news = row.answer if live.step <= row.step else None  # what we commanded since was in answer to it
     live.step = max(live.step, row.step)

@@ -46,6 +46,8 @@ _DONE: dict[str, Sentence] = {
     Action.END_NOTICE.value: ("结束突发事件通知{notice}{told}", "ended the notice {notice}{told}"),
     Action.PAUSE_FOLLOW_UPS.value: ("暂停自动语音回访", "paused the automatic voice follow-up"),
     Action.RESUME_FOLLOW_UPS.value: ("继续自动语音回访", "let the automatic voice follow-up go on"),
+    Action.PAUSE_RECORDING.value: ("暂停通话{call}的录音", "paused the recording of the call {call}"),
+    Action.RESUME_RECORDING.value: ("恢复通话{call}的录音", "let the recording of the call {call} go on"),
     Action.STOP_LISTENING.value: ("停止监听{ended}", "stopped listening{ended}"),
 }
 

@@ -2,7 +2,7 @@
 
 The same switchboard runs live (events from Asterisk), in replay (events from the journal) and in simulation. One table
 says which rule handles which event; the rules stand in `caller.py`, `offers.py`, `talk.py`, `held.py`, `transfers.py`,
-`outbound.py`, `favours.py`, `desk.py`, `recorded.py` and `resync.py`.
+`outbound.py`, `favours.py`, `desk.py`, `recorded.py`, `pauses.py` and `resync.py`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from controller import (
     notices,
     offers,
     outbound,
+    pauses,
     recorded,
     resync,
     supervise,
@@ -53,6 +54,8 @@ def _time_is_up(house: House, event: TimeIsUp, now: float) -> None:
         supervise.override_over(house, event, now)
     elif event.kind is TimerKind.NOTICE:
         notices.time_is_up(house, event, now)
+    elif event.kind is TimerKind.RECORDING_PAUSE:
+        pauses.time_is_up(house, event, now)
     elif event.kind is TimerKind.CALLBACK:
         callbacks.time_is_up(house, event, now)
     else:
@@ -134,6 +137,7 @@ RULES: dict[type[Any], Rule] = {
     follow_up.FollowUpsWanted: campaign.wanted,
     follow_up.CampaignPaused: campaign.pause,
     follow_up.CampaignRestored: campaign.restored,
+    orders.RecordingPauseAsked: pauses.asked,
     orders.SpyAsked: listen.spy_asked,
     orders.SpyEndAsked: listen.spy_end_asked,
     orders.SpyStarted: listen.spy_started,
@@ -175,6 +179,8 @@ class Switchboard:
         RULES[type(event)](house, house.seats.inward(event), now)
         if isinstance(event, _OWN_CHOICE):
             supervise.agent_acted(house, event.agent)
+        if house.paused:
+            pauses.settle(house, now)
         if house.connected and house.supervision.spies:
             listen.follow(house)
         if house.ending:

@@ -7,7 +7,7 @@ back in the menu; how often somebody may try at all is decided where the store i
 
 from __future__ import annotations
 
-from controller import caller
+from controller import caller, pauses
 from controller.house import House, LiveCall, TicketQuery
 from controller.waiting_words import spoken
 from ivr.menu import queried as query_over
@@ -30,9 +30,9 @@ _LONGEST_DAYS = 60
 """A date further away is not told in days."""
 
 
-def begin(house: House, live: LiveCall, tries: int) -> None:
-    """He has chosen to query a ticket."""
-    live.query = TicketQuery(tries)
+def begin(house: House, live: LiveCall, tries: int, private: bool) -> None:
+    """He has chosen to query a ticket. `private`: what he keys does not stand in the recording."""
+    live.query = TicketQuery(tries, private=private)
     _ask(house, live)
 
 
@@ -59,6 +59,8 @@ def _ask(house: House, live: LiveCall, *first: str) -> None:
     left = digits - len(query.typed)
     wait = _WAIT_S if left > 0 else _END_S
     record, step = live.record, house.next_step(live)
+    if query.private:
+        pauses.private_question(house, live, step)
     house.emit(Ask(live.call, live.channel, step, prompts, max(1, left), wait, record.language, live.mark()))
 
 

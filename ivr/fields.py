@@ -96,6 +96,14 @@ class Fields:
         self.problem(field, f"must be seconds from {lowest:g} to {highest:g}, not {value!r}")
         return default
 
+    def take_flag(self, field: str, default: bool) -> bool:
+        """True or false."""
+        value = self._take(field, False)
+        if value is None or isinstance(value, bool):
+            return default if value is None else value
+        self.problem(field, f"must be true or false, not {value!r}")
+        return default
+
     def take_table(self, field: str, *, required: bool = False) -> Mapping[str, object]:
         """A table, not empty when it is required."""
         value = self._take(field, required)

@@ -41,6 +41,7 @@ class Question:
     prompts: tuple[str, ...]
     max_digits: int
     wait_s: float
+    private: bool = False  #: the keys are nobody else's business: the recording is paused meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Query:
     """
 
     tries: int
+    private: bool = True
 
 
 Action = Question | Message | Enqueue | Release | Query
@@ -107,6 +109,7 @@ class QuestionNode:
     repeat_key: str = "*"
     repeats: int = 2
     language: str | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ class QueryNode:
     then: str
     tries: int = 3
     language: str | None = None
+    private: bool = True  #: number and proof are not heard in the recording
 
 
 Node = QuestionNode | MessageNode | QueueNode | ReleaseNode | QueryNode
@@ -277,11 +281,12 @@ def again(menu: Menu, position: Position) -> Action:
             first = node.greeting if position.tries == position.repeats == 0 else ()
             notice = (position.notice,) if position.notice else ()
             longest = max((len(keys) for keys in (*node.keys, node.repeat_key)), default=1)
-            return Question(_names(language, (*notice, *first, *node.say)), max(longest, 1), node.wait_s)
+            prompts = _names(language, (*notice, *first, *node.say))
+            return Question(prompts, max(longest, 1), node.wait_s, node.private)
         case MessageNode():
             return Message(_names(language, node.say))
         case QueryNode():
-            return Query(node.tries)
+            return Query(node.tries, node.private)
         case QueueNode():
             if node.say and not position.said:
                 return Message(_names(language, node.say))

@@ -79,7 +79,8 @@ def _node(name: str, table: object, problems: list[Problem]) -> Node | None:
             say = fields.take_texts("say", NODE_NAME)
             node = QueueNode(queue, say, fields.take_whole("priority", 0, 0, 9), language)
         case "query":
-            node = QueryNode(fields.take_text("then", None, NODE_NAME), fields.take_whole("tries", 3, 1, 10), language)
+            then, tries = fields.take_text("then", None, NODE_NAME), fields.take_whole("tries", 3, 1, 10)
+            node = QueryNode(then, tries, language, fields.take_flag("private", True))
         case "release":
             node = ReleaseNode(fields.take_texts("say", NODE_NAME, required=True), language)
         case _:
@@ -102,6 +103,7 @@ def _question(fields: Fields, language: str | None) -> QuestionNode:
         repeat_key=fields.take_text("repeat_key", "*", _REPEAT_KEY),
         repeats=fields.take_whole("repeats", 2, 0, 10),
         language=language,
+        private=fields.take_flag("private", False),
     )
 
 

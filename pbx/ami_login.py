@@ -124,13 +124,16 @@ async def take_snapshot(link: Link, agents: Collection[AgentId], phones: Phones,
     ids = sorted(agents)
     marks = [Action("Getvar", (("Variable", f"AG_{agent}"),)) for agent in ids]
     files = [Action("Getvar", (("Channel", caller.channel), ("Variable", "MIXMONITOR_FILENAME"))) for caller in callers]
-    values = [answer.get("Value") for answer in await link.request([*marks, *files])]
+    pauses = [Action("Getvar", (("Channel", caller.channel), ("Variable", "RECPAUSE"))) for caller in callers]
+    values = [answer.get("Value") for answer in await link.request([*marks, *files, *pauses])]
+    paused = dict(zip((caller.channel for caller in callers), values[len(ids) + len(files) :], strict=True))
+    live = tuple(replace(row, paused=paused[row.channel]) if paused.get(row.channel) else row for row in live)
     live = await _notes(link, live)
     gone = tuple(one for row in await link.listing(_GONE) if (one := call_gone(row)) is not None)
     listened = tuple(spy for row in await link.listing(_HEARD) if (spy := spy_gone(row)) is not None)
     reachable = phones.snapshot(await link.listing(Action("PJSIPShowContacts")))
     found = tuple((agent, mark) for agent, mark in zip(ids, values, strict=False) if mark)
-    recorded = (caller.call for caller, file in zip(callers, values[len(ids) :], strict=True) if file)
+    recorded = (caller.call for caller, file in zip(callers, values[len(ids) :], strict=False) if file)
     return Snapshot(ExchangeConnected(live, reachable, found, wall(), gone, listened), frozenset(recorded))
 
 

@@ -264,6 +264,50 @@ class VoiceMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """The recording notice as this caller got it: which prompt, in which language, when it was over (epoch seconds).
+
+    `how`: ``heard`` to its end, or ``cut`` (he pressed a key during it, or went on into the safety net).
+    """
+
+    notice: str
+    language: str
+    how: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingPause:
+    """From when to when silence stands in the recording instead of what was said (epoch seconds).
+
+    `cause` and `ended_by` are words of `recordings.policy` (``agent``, ``supervisor``, ``keys``; ``asked``, ``left``,
+    ``longest``, …), `by` is who asked for it, empty for what the hotline does by itself, `agent` in whose talk it was.
+    `ended_at` None = it is paused.
+    """
+
+    cause: str
+    began_at: float
+    by: str = ""
+    agent: str = ""
+    ended_at: float | None = None
+    ended_by: str = ""
+
+    def encode(self) -> str:
+        """What the caller's channel carries while it is paused (variable ``RECPAUSE``), for a controller that comes."""
+        return f"{self.cause}|{self.by}|{self.agent}|{self.began_at:.3f}"
+
+    @staticmethod
+    def decode(text: str) -> RecordingPause | None:
+        """The open pause that `encode` wrote; None for an empty or foreign value."""
+        parts = text.split("|")
+        try:
+            cause, by, agent, began_at = parts
+            return RecordingPause(cause, float(began_at), by, agent)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """The instants of one call, from which every figure is computed (`domain.md` 0.2: store raw instants).
 
@@ -304,4 +348,6 @@ class CallRecord:
     estimates: tuple[Estimate, ...] = ()
     callback: str = ""
     message: VoiceMessage | None = None  #: 留言
+    consent: Consent | None = None  #: None = he was not given the recording notice
+    pauses: tuple[RecordingPause, ...] = ()  #: of the recording
     live_words: str = ""  #: a `pbx.live_words.LiveMark`; empty: nobody heard it while it was talked

@@ -289,6 +289,19 @@ class StartRecording:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class PauseRecording:
+    """Write silence instead of what is said (`on`), or what is said again; the time line goes on.
+
+    `note` is written to the channel while it is paused (`pbx.call.RecordingPause.encode`).
+    """
+
+    call: CallId
+    channel: ChannelName
+    on: bool
+    note: str = ""
+
+
 # ---------------------------------------------------------------- agents, as the exchange knows them
 
 
@@ -412,7 +425,8 @@ class FinishRecording:
     `talks`.
 
     `talks` are the spans in which caller and agent were joined, in epoch seconds; outside are prompts and
-    music.
+    music. For the check: when the caller hung up (0 = not known), when he was on hold, the recording paused or the
+    agent muted, and what of `talks` is no talk but his voice message.
     """
 
     call: CallId
@@ -420,6 +434,11 @@ class FinishRecording:
     language: str
     started_at: float
     talks: tuple[tuple[float, float], ...]
+    ended_at: float = 0.0
+    holds: tuple[tuple[float, float], ...] = ()
+    pauses: tuple[tuple[float, float], ...] = ()
+    muted: tuple[tuple[float, float], ...] = ()
+    message: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -457,6 +476,7 @@ ExchangeCommand = (
     | RingAgent
     | HangUp
     | StartRecording
+    | PauseRecording
     | MarkAgent
     | SayToPhone
     | Spy

@@ -255,6 +255,7 @@ class TimerKind(enum.Enum):
     CALLBACK = "callback"  #: the next attempt of a request, or the limit of one that is being made
     NOTICE = "notice"  #: the end of a notice
     KEPT = "kept"  #: a caller is kept for his last agent no longer
+    RECORDING_PAUSE = "recording_pause"  #: a recording is paused for as long as may be
 
 
 @dataclass(frozen=True, slots=True)

@@ -400,6 +400,7 @@ class LiveChannel:
     answer: Answer | None = None  #: to the question of `step`, which nobody has been told
     talk: TalkSeen | None = None  #: as the dialplan noted it; of callers who talk or have talked
     heard: SpyHeard | None = None  #: likewise, of a supervisor who listens
+    paused: str = ""  #: of a caller whose recording is paused: `RecordingPause.encode`
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,21 @@ class SpyEndAsked:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class RecordingPauseAsked:
+    """暂停录音, 恢复录音: what is said now shall not stand in the call's recording (`on`), or shall again.
+
+    `agent`: who asks is this agent, who has the call; None = a supervisor.
+    """
+
+    call: CallId
+    on: bool
+    agent: AgentId | None
+    by: ActorId
+    request: RequestId
+    at: float
+
+
 # ---------------------------------------------------------------- what the exchange says of listening
 
 
@@ -366,4 +381,5 @@ SupervisorRequest = (
     | NoticeGiven
     | NoticeEnded
     | CampaignPaused
+    | RecordingPauseAsked
 )

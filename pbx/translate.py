@@ -611,6 +611,8 @@ def actions(
             channel = _checked(_CHANNEL, command.channel, "channel")
             path = recording_path(spool, command.name)
             return [Action("MixMonitor", (("Channel", channel), ("File", path), ("Options", "D")))]
+        case order.PauseRecording():
+            return _pause_recording(command)
         case order.SayToPhone():
             return [set_variable(command.channel, "CODEANSWER", _list(command.prompts))]
         case order.MarkAgent():
@@ -787,6 +789,19 @@ def _ring_agent(command: order.RingAgent, channel_id: str) -> Action:
         ("ChannelId", channel_id),
     )
     return Action("Originate", headers)
+
+
+def _pause_recording(command: order.PauseRecording) -> list[Action]:
+    """Both directions, since the caller hears what the agent repeats.
+
+    The note comes first and goes last: who dies between the two leaves a note of a pause that is none, never a pause
+    without a note.
+    """
+    channel = _checked(_CHANNEL, command.channel, "channel")
+    note = set_variable(channel, "RECPAUSE", _checked(_MARK, command.note, "note") if command.on else "")
+    state = ("State", "1" if command.on else "0")
+    mute = Action("MixMonitorMute", (("Channel", channel), ("Direction", "both"), state))
+    return [note, mute] if command.on else [mute, note]
 
 
 def recording_path(spool: str, name: str) -> str:

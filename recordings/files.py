@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from recordings.levels import LegLevel, LevelMeter, LevelRule
+from recordings.levels import LegLevel, LevelMeter, LevelRule, Loudness
 from recordings.naming import UnsafeName, parse_raw_name
 from recordings.quiet import wait_until_closed
 
@@ -79,6 +79,7 @@ class FinishedRecording:
     sha256: str
     citizen: LegLevel
     heard: LegLevel
+    loudness: Loudness | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ class _Seal:
             sha256=self.digest.hexdigest(),
             citizen=citizen,
             heard=heard,
+            loudness=self.meter.loudness(),
         )
 
 

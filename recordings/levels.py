@@ -6,6 +6,7 @@ Pure arithmetic on samples (numpy). 0 dBFS is a full-scale square wave, so a ful
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,20 @@ class LegLevel:
     audible: bool
 
 
+class Loudness:
+    """Which pieces of each leg are louder than the rule's threshold: two bytes for 20 ms."""
+
+    def __init__(self, pieces: npt.NDArray[np.bool_], piece_s: float) -> None:
+        """`pieces` by channels, each `piece_s` long."""
+        self._pieces = pieces
+        self._piece_s = piece_s
+
+    def audible_s(self, channel: int, spans: Iterable[tuple[float, float]]) -> float:
+        """For how long a leg is audible within spans (seconds from the start)."""
+        ends = [(round(max(0.0, begin) / self._piece_s), round(end / self._piece_s)) for begin, end in spans]
+        return sum(int(self._pieces[begin:end, channel].sum()) for begin, end in ends) * self._piece_s
+
+
 class LevelMeter:
     """Measures interleaved 16-bit little-endian samples, fed in chunks of any even length."""
 
@@ -54,6 +69,7 @@ class LevelMeter:
         self._rest: npt.NDArray[np.int16] = np.empty((0, channels), np.int16)
         self._energy = np.zeros(channels)
         self._loud = np.zeros(channels, np.int64)
+        self._pieces: list[npt.NDArray[np.bool_]] = []
 
     def feed(self, chunk: bytes) -> None:
         """Add samples; the chunk must hold whole frames (ValueError)."""
@@ -71,12 +87,20 @@ class LevelMeter:
 
         power = np.square(pieces, dtype=np.float32).mean(axis=1, dtype=np.float64)
         loud = power > self._limit
+        self._pieces.append(loud)
         self._energy += np.where(loud, power, 0.0).sum(axis=0)
         self._loud += loud.sum(axis=0)
 
     def levels(self) -> tuple[LegLevel, ...]:
         """The legs so far, by channel; a last piece shorter than 20 ms is left out."""
         return tuple(self._level(int(n), float(e)) for n, e in zip(self._loud, self._energy, strict=True))
+
+    def loudness(self) -> Loudness:
+        """When each leg was audible, so far."""
+        import numpy as np
+
+        pieces = np.concatenate(self._pieces) if self._pieces else np.zeros((0, self._channels), bool)
+        return Loudness(pieces, self._piece / self._rate)
 
     def _level(self, pieces: int, energy: float) -> LegLevel:
         rms_dbfs = 10 * math.log10(energy / pieces) - 20 * math.log10(32768) if pieces else SILENCE_DBFS

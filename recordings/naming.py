@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import PurePath, PurePosixPath
 from zoneinfo import ZoneInfo
 
@@ -19,8 +19,8 @@ HOTLINE_ZONE = "Asia/Shanghai"
 # Also what MixMonitor's file argument can carry: its commas, `^{...}` and blanks would be read as something
 # else.
 _CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_RAW = re.compile(r"(\d{8}T\d{6}Z)_(" + _CALL_ID.pattern + r")\.raw")
-_RAW_TIME = "%Y%m%dT%H%M%SZ"
+_RAW = re.compile(r"(\d{8}T\d{6})(\.\d{3})?Z_(" + _CALL_ID.pattern + r")\.raw")
+_RAW_TIME = "%Y%m%dT%H%M%S"
 
 
 class UnsafeName(ValueError):
@@ -37,7 +37,7 @@ class RecordingName:
 
 @dataclass(frozen=True, slots=True)
 class RawName:
-    """What the name of an unfinished recording says; `started_at` in UTC, whole seconds."""
+    """What the name of an unfinished recording says; `started_at` in UTC, to the millisecond."""
 
     started_at: datetime
     call_id: str
@@ -80,23 +80,25 @@ def parse_recording_path(path: PurePath | str) -> RecordingName:
 
 
 def raw_name(call_id: str, started_at: datetime) -> str:
-    """The name of the raw file in Asterisk's spool, for example `20261122T010203Z_1795310400.17.raw`.
+    """The name of the raw file in Asterisk's spool, for example `20261122T010203.250Z_1795310400.17.raw`.
 
-    It carries the instant in UTC, so that a recording found after a crash can be finished from its name
-    alone.
+    It carries the instant in UTC, so that a recording found after a crash can be finished from its name alone, and
+    what was said when is known as exactly as before (names of earlier versions have whole seconds).
     """
-    return f"{_aware(started_at).astimezone(UTC).strftime(_RAW_TIME)}_{_checked(call_id)}.raw"
+    begun = _aware(started_at).astimezone(UTC)
+    return f"{begun:{_RAW_TIME}}.{begun.microsecond // 1000:03d}Z_{_checked(call_id)}.raw"
 
 
 def parse_raw_name(name: str) -> RawName:
     """Read a name written by `raw_name` (a bare name, no folder); raises UnsafeName if it is none."""
     if found := _RAW.fullmatch(name):
         try:
-            started_at = datetime.strptime(found[1], _RAW_TIME).replace(tzinfo=UTC)
+            fraction = timedelta(seconds=float(found[2] or 0.0))
+            started_at = datetime.strptime(found[1], _RAW_TIME).replace(tzinfo=UTC) + fraction
         except ValueError:
             pass
         else:
-            return RawName(started_at, found[2])
+            return RawName(started_at, found[3])
     raise UnsafeName(f"not the name of a raw recording: {name!r}")
 
 

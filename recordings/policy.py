@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 THREE_YEARS_DAYS = 1095
+LONGEST_PAUSE_S = 120.0
+"""Long enough to read out a card's number twice and its holder's name; a choice of this project."""
 
 
 class StartAt(StrEnum):
@@ -82,6 +84,85 @@ def recording_due(policy: RecordingPolicy, milestones: AbstractSet[Milestone]) -
     if _TOLD & milestones:
         return True
     return not policy.consent_required and Milestone.TALK_BEGAN in milestones
+
+
+class PauseCause(StrEnum):
+    """Why a recording is paused: digital silence is written, and the time line goes on."""
+
+    AGENT = "agent"
+    """The agent who has the call asked for it."""
+    SUPERVISOR = "supervisor"
+    """A supervisor asked for it."""
+    KEYS = "keys"
+    """The caller is asked for keys that are nobody else's business: a card, an identity document, a proof."""
+
+
+class PauseEnd(StrEnum):
+    """Why a paused recording goes on."""
+
+    ASKED = "asked"
+    """Somebody asked for it."""
+    ANSWERED = "answered"
+    """The private question was answered, or the caller is asked or told something else."""
+    LEFT = "left"
+    """The agent during whose talk it was paused has the call no more: hung up, transferred, back to the line."""
+    LONGEST = "longest"
+    """It was paused for as long as may be."""
+    CALL_ENDED = "call_ended"
+    """The caller hung up."""
+    UNSEEN = "unseen"
+    """It went on while no controller saw it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PausePolicy:
+    """A hotline's rule for pauses. What need not be known for the purpose must not be kept (个人信息保护法 art. 6), and
+    card and identity numbers are sensitive (art. 28); a recording that somebody can silence at will is no evidence.
+
+    `private_keys`: pause while private keys are asked for. `agents`: agents may pause. `longest_s`: seconds after which
+    a pause ends by itself. Raises ValueError for a longest pause that is none.
+    """
+
+    private_keys: bool = True
+    agents: bool = True
+    longest_s: float = LONGEST_PAUSE_S
+
+    def __post_init__(self) -> None:
+        """Refuse a pause that would never begin, or never end."""
+        if not 1.0 <= self.longest_s <= 3600.0:
+            raise ValueError("longest_s must be between 1 and 3600 seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a call stands, as far as pauses are concerned.
+
+    `private_question`: the newest thing that the caller was told is a question for private keys, and he has not
+    answered. `talkers`: the agents who have the call, talking or with the caller on hold.
+    """
+
+    private_question: bool = False
+    talkers: frozenset[str] = frozenset()
+
+
+def may_pause(policy: PausePolicy, cause: PauseCause) -> bool:
+    """Whether the hotline lets this cause pause a recording."""
+    return {PauseCause.AGENT: policy.agents, PauseCause.KEYS: policy.private_keys}.get(cause, True)
+
+
+def pause_over(
+    policy: PausePolicy, cause: PauseCause, agent: str, began_at: float, standing: Standing, now: float
+) -> PauseEnd | None:
+    """Why a pause that began at `began_at` is over at `now` (epoch seconds); None while it goes on.
+
+    It lives only as long as what it was for, so that nothing has to remember to end it: a private question until it is
+    answered or another step is commanded, a person's until `agent`, in whose talk it began, has the call no more.
+    """
+    if now >= began_at + policy.longest_s:
+        return PauseEnd.LONGEST
+    if cause is PauseCause.KEYS:
+        return None if standing.private_question else PauseEnd.ANSWERED
+    return None if agent in standing.talkers else PauseEnd.LEFT
 
 
 def erase_on(policy: RecordingPolicy, started_at: datetime) -> datetime:

@@ -40,6 +40,7 @@ from web import (
     openapi,
     ownership,
     public,
+    recording_pauses,
     recordings,
     registers,
     reminders,
@@ -82,17 +83,18 @@ POLICY = (
 """Content-Security-Policy: only our own files, no inline script, nobody may frame the pages."""
 
 
-@described(gives={"ok": bool, "exchange": bool, "archive": str})
+@described(gives={"ok": bool, "exchange": bool, "recording": bool, "archive": str})
 async def show_health(request: web.Request) -> web.Response:
     """GET /healthz: this process serves.
 
-    Whether the exchange is connected, and whether the archive of recordings answers (``off``, ``there``, ``away``), is
-    told, and is no reason to kill it.
+    Whether the exchange is connected, whether live recordings are being written, and whether their archive answers
+    (``off``, ``there``, ``away``), is told, and is no reason to kill it.
     """
     backend = request.app[BACKEND]
     figures = backend.recordings.state()
     archive = ("away" if figures["away"] else "there") if figures["on"] else "off"
-    return answer({"ok": True, "exchange": backend.overview().connected, "archive": archive})
+    connected, written = backend.overview().connected, backend.capture.healthy
+    return answer({"ok": True, "exchange": connected, "recording": written, "archive": archive})
 
 
 def _routes() -> list[tuple[str, str, Handler, Access]]:
@@ -159,6 +161,9 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("POST", f"{_CALL}/holds", holds.place_hold, Access.TOKEN),
         ("DELETE", f"{_CALL}/{_HOLD}", holds.end_hold, Access.TOKEN),
         ("GET", "/api/recordings/holds", holds.list_all_holds, Access.TOKEN),
+        ("GET", f"{_CALL}/recording/facts", recording_pauses.show_facts, Access.TOKEN),
+        ("POST", f"{_CALL}/recording/pause", recording_pauses.pause_recording, Access.TALK),
+        ("POST", f"{_CALL}/recording/resume", recording_pauses.resume_recording, Access.TALK),
         ("GET", f"{_CALL}/words", live_words.show_words, Access.TALK),
         ("GET", f"{_CALL}/words/live", live_words.show_live_words, Access.TALK),
         ("GET", f"{_CALL}/transcript", transcripts.show_transcript, Access.TICKETS),

@@ -22,6 +22,7 @@ from pbx.supervision import AuditEntry, QueueOverride, SkillOverride, SpyMode, S
 
 if TYPE_CHECKING:
     from web.campaign_view import CampaignView
+    from web.capture_desk import CaptureDesk
     from web.desk import TicketDesk
     from web.event_desk import EventDesk
     from web.offices import TicketOffice
@@ -455,6 +456,11 @@ class Backend(Protocol):
     @property
     def recordings(self) -> RecordingDesk:
         """Recordings: heard, exported, held."""
+        ...
+
+    @property
+    def capture(self) -> CaptureDesk:
+        """How calls were recorded."""
         ...
 
     @property

@@ -29,6 +29,7 @@ from pbx.ami import AmiDoor
 from pbx.call import CallState, Outcome
 from pbx.events import Event, TargetKind
 from pbx.ids import AgentId, CallId, RequestId
+from pbx.supervision import Audit
 from recordings.policy import RecordingPolicy
 from tests.builders import A1, A2, A3, DIRECT, plan
 
@@ -64,6 +65,7 @@ class Hotline:
         self.replies: dict[str, order.Reply] = {}
         self.records: dict[CallId, order.SaveCall] = {}
         self.events: list[Event] = []
+        self.aside: list[order.Command] = []  #: what others than the exchange are ordered
         self._news = asyncio.Event()
         self._serial = itertools.count(1)
         self.door = AmiDoor(
@@ -88,8 +90,8 @@ class Hotline:
                 case order.Wake():
                     up = event.TimeIsUp(command.kind, command.key, command.generation, command.at)
                     asyncio.get_running_loop().call_later(max(0.0, command.at - time.time()), self.step, up)
-                case order.OpenTicket() | order.FinishRecording():
-                    pass
+                case order.OpenTicket() | order.FinishRecording() | order.QueryTicket() | Audit():
+                    self.aside.append(command)
                 case _:
                     self.door.perform(command)  # type: ignore[arg-type]
         self._news.set()
@@ -131,12 +133,12 @@ class Hotline:
         phone = Phone("carrier", local_port=self.settings.carrier_port, policy=policy or AnswerPolicy.auto(0.05))
         return await self.stack.enter_async_context(phone)
 
-    async def calls(self) -> Call:
+    async def calls(self, number: str = DIRECT) -> Call:
         """A citizen calls and is answered."""
         s = self.settings
         citizen = Phone(s.citizen_user, s.citizen_password, server=(s.host, s.sip_port), from_number="13800001111")
         await self.stack.enter_async_context(citizen)
-        call = await citizen.call(DIRECT)
+        call = await citizen.call(number)
         await call.answered(timeout=5)
         call.play(Tone(CITIZEN_HZ))
         return call

@@ -41,8 +41,12 @@ def test_the_day_is_the_hotlines() -> None:
     assert recording_path("1795310400.17", LATE, UTC) == PurePosixPath("2026/11/21/1795310400.17.wav")
 
 
+def test_a_raw_name_of_an_earlier_version_is_read() -> None:
+    assert parse_raw_name("20261121T163000Z_c-1.raw") == RawName(LATE.astimezone(UTC), "c-1")
+
+
 def test_the_raw_name_carries_the_instant() -> None:
-    assert raw_name("c-1", LATE) == "20261121T163000Z_c-1.raw"
+    assert raw_name("c-1", LATE) == "20261121T163000.000Z_c-1.raw"
 
 
 @given(call_ids, instants)
@@ -51,7 +55,8 @@ def test_there_and_back(call_id: str, started_at: datetime) -> None:
     assert parse_recording_path(path) == RecordingName(started_at.date(), call_id)
     assert parse_recording_path(f"/srv/rec/{path}").call_id == call_id
     raw = raw_name(call_id, started_at)
-    assert parse_raw_name(raw) == RawName(started_at.astimezone(UTC).replace(microsecond=0), call_id)
+    instant = started_at.astimezone(UTC)
+    assert parse_raw_name(raw) == RawName(instant.replace(microsecond=instant.microsecond // 1000 * 1000), call_id)
     assert belongs_to(path, call_id)
     assert belongs_to(f"/spool/{raw}", call_id)
     assert not belongs_to(path, call_id + "x")

@@ -9,9 +9,15 @@ import pytest
 
 from recordings.policy import (
     Milestone,
+    PauseCause,
+    PauseEnd,
+    PausePolicy,
     RecordingPolicy,
+    Standing,
     StartAt,
     erase_on,
+    may_pause,
+    pause_over,
     recording_due,
     transcript_erase_on,
 )
@@ -86,3 +92,40 @@ def test_retention_counts_from_the_start_each_for_itself() -> None:
     assert erase_on(policy, begun) - begun == timedelta(days=90)
     assert transcript_erase_on(policy, begun) - begun == timedelta(days=400)
     assert RecordingPolicy().keep_days == 3 * 365
+
+
+NOTHING = Standing()
+ASKED_NOW = Standing(private_question=True)
+HIS = Standing(talkers=frozenset({"1001"}))
+ANOTHERS = Standing(talkers=frozenset({"1002"}))
+
+
+@pytest.mark.parametrize(
+    ("cause", "standing", "after_s", "over"),
+    [
+        (PauseCause.KEYS, ASKED_NOW, 5, None),
+        (PauseCause.KEYS, NOTHING, 5, PauseEnd.ANSWERED),
+        (PauseCause.KEYS, HIS, 5, PauseEnd.ANSWERED),
+        (PauseCause.KEYS, ASKED_NOW, 60, PauseEnd.LONGEST),
+        (PauseCause.AGENT, HIS, 5, None),
+        (PauseCause.AGENT, ANOTHERS, 5, PauseEnd.LEFT),
+        (PauseCause.AGENT, NOTHING, 5, PauseEnd.LEFT),
+        (PauseCause.AGENT, HIS, 60, PauseEnd.LONGEST),
+        (PauseCause.SUPERVISOR, HIS, 59.9, None),
+        (PauseCause.SUPERVISOR, ANOTHERS, 5, PauseEnd.LEFT),
+        (PauseCause.SUPERVISOR, HIS, 60, PauseEnd.LONGEST),
+    ],
+)
+def test_a_pause_lives_as_long_as_what_it_was_for_and_never_longer_than_the_longest(
+    cause: PauseCause, standing: Standing, after_s: float, over: PauseEnd | None
+) -> None:
+    assert pause_over(PausePolicy(longest_s=60.0), cause, "1001", 1000.0, standing, 1000.0 + after_s) is over
+
+
+def test_who_may_pause() -> None:
+    usual, strict = PausePolicy(), PausePolicy(private_keys=False, agents=False)
+    assert all(may_pause(usual, cause) for cause in PauseCause)
+    assert [cause for cause in PauseCause if may_pause(strict, cause)] == [PauseCause.SUPERVISOR]
+    for longest_s in (0.0, 3600.5):
+        with pytest.raises(ValueError, match="longest_s"):
+            PausePolicy(longest_s=longest_s)

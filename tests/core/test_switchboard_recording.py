@@ -20,7 +20,7 @@ def test_a_call_is_recorded_from_the_end_of_the_notice_heard_or_cut_by_a_key(key
     assert none(hall.arrive(), StartRecording)
     hall.later(3)
     started = only(hall.press(keys), StartRecording)
-    assert started.name == "20261123T020003Z_call-1.1.raw"
+    assert started.name == "20261123T020003.000Z_call-1.1.raw"
     assert hall.saved().recording == started.name
 
 

@@ -463,9 +463,15 @@ async def test_metrics_show_the_overview_s_values(hotline: Site) -> None:
 
 
 async def test_health_tells_of_the_exchange_and_stays_well(hotline: Site) -> None:
-    assert await hotline.json("GET", "/healthz") == (200, {"ok": True, "exchange": True, "archive": "off"})
+    assert await hotline.json("GET", "/healthz") == (
+        200,
+        {"ok": True, "exchange": True, "recording": True, "archive": "off"},
+    )
     hotline.backend.connect(False)
-    assert await hotline.json("GET", "/healthz") == (200, {"ok": True, "exchange": False, "archive": "off"})
+    assert await hotline.json("GET", "/healthz") == (
+        200,
+        {"ok": True, "exchange": False, "recording": True, "archive": "off"},
+    )
     hotline.backend.recordings.figures |= {"on": 1}
     assert (await hotline.json("GET", "/healthz"))[1]["archive"] == "there"
     hotline.backend.recordings.figures |= {"away": 1}

@@ -68,6 +68,7 @@ PROTECTED = [
     ("POST", "/api/callbacks"),
     ("POST", "/api/callbacks/cb1/cancel"),
     ("GET", "/api/notices/n1"),
+    ("GET", f"{CALL}/recording/facts"),
 ]
 TICKETS = [
     ("GET", "/api/tickets"),
@@ -168,7 +169,12 @@ SUPERVISION = [
     ("POST", "/api/notices/sounds"),
     ("POST", "/api/notices/n1/end"),
 ]
-TALKS = [("GET", "/api/calls/hotline-1/words"), ("GET", "/api/calls/hotline-1/words/live")]
+TALKS = [
+    ("GET", "/api/calls/hotline-1/words"),
+    ("GET", "/api/calls/hotline-1/words/live"),
+    ("POST", f"{CALL}/recording/pause"),
+    ("POST", f"{CALL}/recording/resume"),
+]
 VIEWS = ["/api/overview", "/metrics"]
 
 
@@ -253,7 +259,7 @@ class OneHolder:
         return Actor("desk", Role.DISPATCHER) if token == "an-access-token-0123456789" else None
 
 
-@pytest.mark.parametrize(("method", "path"), PROTECTED + SUPERVISION)
+@pytest.mark.parametrize(("method", "path"), PROTECTED + SUPERVISION + TALKS)
 async def test_an_access_token_opens_tickets_and_views_and_nothing_else(method: str, path: str) -> None:
     async with site(holders=OneHolder()) as running:
         bearer = {"Authorization": "Bearer an-access-token-0123456789"}

@@ -46,6 +46,7 @@ from web.backend import (
     Unavailable,
 )
 from web.campaign_view import AskedTicket, CampaignView
+from web.capture_desk import CaptureDesk, RecordingCheck, RecordingFacts, Sealed
 from web.event_desk import EventDesk
 from web.public_desk import PublicDesk
 from web.reminder_desk import ReminderDesk
@@ -77,6 +78,8 @@ class MemoryBackend:
         self.events: EventDesk = NoEvents()
         self.public: PublicDesk = NoPublic()
         self.reminders: ReminderDesk = NoReminders()
+        self.capture: CaptureDesk = self
+        self.healthy = True
         self.office = MemoryOffice(self.desk)
         self.requests = self.desk.requests
         self.orders: list[SupervisorRequest] = []
@@ -362,6 +365,15 @@ class MemoryBackend:
     async def call(self, call: CallId) -> CallRecord | None:
         self._check_store()
         return self._records.get(call)
+
+    async def facts(self, call: CallId) -> RecordingFacts | None:
+        self._check_store()
+        record = self._records.get(call)
+        if record is None:
+            return None
+        judged = RecordingCheck(1.0, 60.0, 59.9, 0.1, ("agent_silent",), "audible", "silent", 50.0, 20.0, 0.0)
+        sealed = Sealed(1.0, 59.9, 1916844, "0" * 64)
+        return RecordingFacts(call, record.recording is not None, record.consent, record.pauses, sealed, judged)
 
     # ------------------------------------------------------------ inside
 

@@ -1,0 +1,159 @@
+"""Recordings are checked when they are sealed: real files, a real store, and what is told of each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from controller.performer import Performer
+from controller.recording_check import SAVE_CHECK, Inspector
+from controller.records import Operations, Records
+from controller.schema import upgrade
+from controller.writer import Store
+from metrics.prometheus import HotlineMetrics
+from metrics.recordings import RecordingMetrics
+from metrics.servicelevel import Tally
+from pbx.call import CallRecord, Consent, RecordingPause
+from pbx.commands import FinishRecording
+from pbx.ids import AgentId, CallId, ChannelName
+from recordings.checks import Finding
+from recordings.naming import raw_name
+from tickets.ticket import TicketPolicy
+from web.capture_desk import RecordingFacts
+
+pytestmark = pytest.mark.doors
+
+BEGAN = 1_795_310_400.25
+ONE = CallId("hotline-1.1")
+RECORD = CallRecord(
+    ONE, ChannelName("PJSIP/x-1"), "12345", "13800001111", BEGAN - 5, agent=AgentId("1001"), joined_at=BEGAN + 1,
+    released_at=BEGAN + 9, ended_at=BEGAN + 10, consent=Consent("recording-notice", "zh", "heard", BEGAN),
+    pauses=(RecordingPause("agent", BEGAN + 2, "1001", "1001", BEGAN + 3, "asked"),),
+)  # fmt: skip
+
+
+def tone(seconds: float, level: float) -> np.ndarray:
+    return (np.sin(np.arange(round(seconds * 8000)) * 0.5) * level).astype("<i2")
+
+
+class Nobody:
+    def perform(self, command: object) -> None:
+        raise AssertionError("nothing is ordered")
+
+
+class Bench:
+    """A performer with a store of its own, and a spool in which raw recordings lie."""
+
+    def __init__(self, store: Store, records: Records, folder: Path) -> None:
+        self.store, self.folder = store, folder
+        self.records = records
+        self.metrics = HotlineMetrics()
+        self.spool = folder / "spool"
+        self.spool.mkdir()
+        clock = lambda: BEGAN + 20  # noqa: E731
+        self.performer = Performer(
+            exchange=Nobody(), records=records, metrics=self.metrics, tally=Tally(), spool=self.spool,
+            recordings=folder / "recordings", timezone="Asia/Shanghai", clock=clock,
+        )  # fmt: skip
+        self.inspector = Inspector(store, records, RecordingMetrics(self.metrics.registry, Finding), clock)
+        self.performer.inspector = self.inspector
+
+    @property
+    def raw(self) -> Path:
+        from datetime import UTC, datetime
+
+        return self.spool / raw_name(ONE, datetime.fromtimestamp(BEGAN, UTC))
+
+    def write(self, seconds: float, citizen: float = 9000, agent: float = 9000) -> None:
+        legs = np.stack([tone(seconds, citizen), tone(seconds, agent)], axis=1)
+        self.raw.write_bytes(legs.tobytes())
+
+    async def sealed(self) -> RecordingFacts:
+        self.performer.perform(FinishRecording(ONE, self.raw.name, "zh", BEGAN, ((BEGAN + 1, BEGAN + 9),), BEGAN + 10))
+        await self.performer.close(10.0)
+        facts = await self.inspector.facts(ONE)
+        assert facts is not None
+        return facts
+
+    def counted(self, finding: str) -> float:
+        return self.metrics.registry.get_sample_value("hotline_recordings_checked_total", {"finding": finding}) or 0.0
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    url = f"sqlite:///{tmp_path / 'hotline.db'}"
+    upgrade(url)
+    operations = Operations(TicketPolicy())
+    store = Store(url, spool=tmp_path / "spool.jsonl", operations=[*operations.spoolable(), SAVE_CHECK])
+    await store.start()
+    records = Records(store, operations)
+    records.save_call(replace(RECORD, recording="raw"))
+    made = Bench(store, records, tmp_path)
+    yield made
+    await store.stop()
+
+
+async def test_a_whole_recording_is_ok_and_its_facts_are_there(bench: Bench) -> None:
+    bench.write(9.95)
+    facts = await bench.sealed()
+    assert facts.check is not None
+    assert facts.sealed is not None
+    assert (facts.check.findings, facts.check.citizen, facts.check.heard) == ((), "audible", "audible")
+    assert (facts.sealed.duration_s, len(facts.sealed.sha256)) == (9.95, 64)
+    assert (facts.consent, facts.pauses) == (RECORD.consent, RECORD.pauses)
+    assert bench.counted("ok") == 1
+    assert not bench.raw.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "finding"),
+    [
+        ({"seconds": 4.0}, "truncated"),
+        ({"seconds": 9.95, "agent": 0}, "agent_silent"),
+        ({"seconds": 9.95, "citizen": 0}, "caller_silent"),
+        ({"seconds": 14.0}, "too_long"),
+        ({"seconds": 0.0}, "empty"),
+        (None, "missing"),
+    ],
+)
+async def test_what_is_wrong_gets_its_name_a_figure_and_a_line(
+    bench: Bench, caplog: pytest.LogCaptureFixture, given: dict[str, float] | None, finding: str
+) -> None:
+    if given is not None:
+        bench.write(**given)
+    with caplog.at_level(logging.ERROR):
+        facts = await bench.sealed()
+    assert facts.check is not None
+    assert facts.check.findings == (finding,)
+    assert bench.counted(finding) == 1
+    assert bench.counted("ok") == 0
+    assert any(getattr(line, "action", "") == "recording.finding" for line in caplog.records)
+    assert (facts.sealed is None) is (finding in ("empty", "missing"))
+
+
+async def test_what_cannot_be_sealed_is_named_and_kept(bench: Bench) -> None:
+    bench.write(9.95)
+    (bench.folder / "recordings").write_text("a file where the folder should be")
+    facts = await bench.sealed()
+    assert facts.check is not None
+    assert facts.check.findings == ("unsealed",)
+    assert bench.raw.stat().st_size == round(9.95 * 8000) * 4
+
+
+async def test_what_a_crash_left_is_checked_by_what_the_store_knows(bench: Bench) -> None:
+    bench.write(3.0)
+    assert bench.performer.recover(lambda call: False) == 1
+    await bench.performer.close(10.0)
+    facts = await bench.inspector.facts(ONE)
+    assert facts is not None
+    assert facts.check is not None
+    assert (facts.check.findings, facts.check.missing_s) == (("truncated",), pytest.approx(7.0, abs=0.01))
+
+
+async def test_of_a_call_that_there_is_not_nothing_is_known(bench: Bench) -> None:
+    assert await bench.inspector.facts(CallId("hotline-9.9")) is None
