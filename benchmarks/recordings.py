@@ -87,7 +87,7 @@ async def _at_once(made: Stage, count: int, seconds: float, report: Report) -> d
     for call in calls:
         with contextlib.suppress(CallFailed):
             await call.hangup()
-    rows = await made.get(f"/api/calls?since={begun:.0f}&until={time.time() + 1:.0f}")
+    rows = await made.get(f"/api/calls?since={begun - 1:.0f}&until={time.time() + 1:.0f}")
     checks, gaps, whole = [], [], 0
     for row in rows["calls"]:
         found = await _sealed(made, row["call"])
