@@ -135,16 +135,6 @@ class LivePart:
         if self.words is not None:
             self.words.stepped(event)
 
-    def pause(self, call: CallId) -> None:
-        """The recording of a call is paused: nothing is heard either."""
-        if self.words is not None:
-            self.words.pause(call)
-
-    def resume(self, call: CallId) -> None:
-        """The recording of a call goes on."""
-        if self.words is not None:
-            self.words.resume(call)
-
     def view(self, call: CallId) -> WordsView | None:
         """See `web.live_words_desk.LiveWordsDesk`."""
         return self.words.view(call) if self.words is not None else None

@@ -219,16 +219,16 @@ class LiveWords:
                 self.look(call)
         elif isinstance(event, _TALK_CHANGES):
             self.look(event.call)
+        self._follow_pauses()
 
-    def pause(self, call: CallId) -> None:
-        """The recording is paused: from now on nothing is heard either, and what is being said is not finished."""
-        self._paused.add(call)
-        self.look(call)
-
-    def resume(self, call: CallId) -> None:
-        """The recording goes on."""
-        self._paused.discard(call)
-        self.look(call)
+    def _follow_pauses(self) -> None:
+        """While a recording is paused nothing is heard either, and what is being said is not finished."""
+        if self._house.paused.keys() == self._paused:
+            return
+        changed = self._house.paused.keys() ^ self._paused
+        self._paused = set(self._house.paused)
+        for call in changed:
+            self.look(call)
 
     def worker_changed(self) -> None:
         """A recogniser has come, or is gone."""
@@ -243,8 +243,6 @@ class LiveWords:
             want = {}
         if talk is None:
             if not want:
-                if live is None:
-                    self._paused.discard(call)
                 return
             talk = self._talks[call] = _Talk(call, LiveTurns(self._rules.turn_gap_s))
         if live is not None:
@@ -351,7 +349,6 @@ class LiveWords:
 
     def _over(self, talk: _Talk) -> None:
         """The call has ended; its words are kept until the transcript is there, or for a while."""
-        self._paused.discard(talk.call)
         self._told_over(talk.call)
         self._give_back(talk)
         del self._talks[talk.call]

@@ -24,7 +24,7 @@ from recordings.personal_data import digit_spans, find, find_in, masked, spans_b
 from recordings.transcript import Turn
 from tickets.moves import ADMIN as TICKET_ADMIN
 from tickets.moves import Role
-from web.auth import ACTOR, HOLDER
+from web.auth import ACTOR, HOLDER, still_admitted
 from web.backend import NotFound
 from web.described import described
 from web.errors import ApiError, refusal
@@ -181,6 +181,8 @@ async def show_live_words(request: web.Request) -> web.StreamResponse:
         while True:
             view = desk.view(call)
             mine = holder is None or holder.role is not Role.AGENT or holder.id in desk.talkers(call).agents
+            if not await still_admitted(request):
+                break
             if view is None or not mine:
                 await response.write(b"event: gone\ndata: {}\n\n")
                 break

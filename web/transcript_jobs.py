@@ -40,7 +40,7 @@ async def show_state(request: web.Request) -> web.Response:
     return answer(await _desk(request).state(CallId(request.match_info["call"])))
 
 
-@described(gives=TranscriptState, refuses=(409,))
+@described(body={}, gives=TranscriptState, refuses=(409,))
 async def make_again(request: web.Request) -> web.Response:
     """POST /api/calls/{call}/transcript: have it made (again), before the calls that end now.
 
@@ -56,7 +56,7 @@ async def show_ticket_state(request: web.Request) -> web.Response:
     return answer(await _desk(request).state(call))
 
 
-@described(gives=TranscriptState, refuses=(409,))
+@described(body={}, gives=TranscriptState, refuses=(409,))
 async def make_ticket_again(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/transcript: of the ticket's call, for those who may hear it."""
     call, viewer = await call_of(request)
@@ -64,6 +64,7 @@ async def make_ticket_again(request: web.Request) -> web.Response:
 
 
 async def _again(request: web.Request, call: CallId, by: ActorId, role: str) -> web.Response:
+    await read_body(request)
     desk, now = _desk(request), request.app[CLOCK]()
     try:
         asked = await desk.again(call)

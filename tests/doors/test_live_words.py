@@ -17,7 +17,7 @@ from controller.house import Holding, House, LiveCall
 from controller.live_ears import STRANGERS
 from controller.live_words import LiveRules, LiveWords, wanted
 from pbx.call import CallRecord, CallState
-from pbx.events import CallEnded, Event, ExchangeLost, PartyJoined, PartyLeft, Role
+from pbx.events import CallEnded, Event, ExchangeLost, PartyJoined, PartyLeft, Role, TimeIsUp, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName
 from pbx.live_words import Hear, LiveMark, LiveWordsMarked
 from recordings.audiosocket import Kind, encoded
@@ -266,14 +266,16 @@ async def test_while_the_recording_is_paused_nothing_is_heard(stage: Stage) -> N
     mine, theirs = await stage.heard(live)
     mine.send(0.5, stage.clock)
     await stage.until(lambda: stage.view().now)
-    stage.words.pause(live.call)
+    stage.house.paused[live.call] = None
+    stage.words.stepped(TimeIsUp(TimerKind.RECORDING_PAUSE, live.call, 0, 0.0))
     await asyncio.gather(mine.cut.wait(), theirs.cut.wait())
     assert (stage.view().state, stage.view().now) == ("paused", ())
     mine.send(2.0, stage.clock)  # what is on its way still is not heard
     stage.joins(live, ChannelName("PJSIP/1002-9"), A2)
     assert len(stage.hears) == 2
     stage.lines.clear()
-    stage.words.resume(live.call)
+    del stage.house.paused[live.call]
+    stage.words.stepped(TimeIsUp(TimerKind.RECORDING_PAUSE, live.call, 0, 0.0))
     await stage.heard(live)
     assert stage.view().turns == ()
 

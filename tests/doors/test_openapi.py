@@ -129,6 +129,7 @@ def filled(path: str) -> str:
         "call": "hotline-1763744400.1",
         "queue": "general",
         "number": "2026112200001",
+        "hold": "h-0123456789abcdef",
     }
     values |= {"place": "1", "n": "0", "move": "close" if path.startswith("/api/inspection/") else "submit"}
     values["id"] = next((id for begin, id in IDS.items() if path.startswith(begin)), "x1")

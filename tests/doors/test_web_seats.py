@@ -19,7 +19,7 @@ from pbx.events import Event, ExchangeConnected
 from pbx.ids import AgentId, RequestId
 from tests.builders import A1, A2, A3, plan
 from tests.fakes.backend import MemoryBackend
-from tests.fakes.recordings import MemoryRecordings
+from tests.fakes.recording_desk import MemoryRecordings
 from tests.fakes.website import Site, site
 from web.backend import Overview, RequestResult
 

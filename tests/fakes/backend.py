@@ -29,7 +29,7 @@ from pbx.supervision import AuditEntry, SupervisorRequest
 from recordings.transcript import Transcript
 from tests.fakes.desk import MemoryDesk, NoEvents, NoPublic, NoReminders
 from tests.fakes.office import MemoryOffice
-from tests.fakes.recordings import MemoryRecordings
+from tests.fakes.recording_desk import MemoryRecordings
 from tests.fakes.transcripts import MemoryTranscripts
 from web.backend import (
     AgentView,

@@ -11,8 +11,8 @@ from alembic import op
 
 from recordings import words_sql
 
-revision = "0022"
-down_revision = "0021"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
