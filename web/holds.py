@@ -6,6 +6,7 @@ By the call with the API token, by the ticket for those who judge it. Each begin
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 from aiohttp import web
 
@@ -58,18 +59,19 @@ async def place_hold(request: web.Request) -> web.Response:
 
     One that is erased, or whose erasure has begun, is refused: ``recording_erased``.
     """
-    return await _place(request, CallId(request.match_info["call"]), ADMIN, "administrator")
+    body = await read_body(request)
+    return await _place(request, body, CallId(request.match_info["call"]), ADMIN, "administrator")
 
 
 @described(body=REASON, gives=HOLD, status=201, refuses=(409,))
 async def place_ticket_hold(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/holds: the same for the ticket's call, by supervisor, inspector and leader."""
-    call, viewer = await call_of(request, judges)
-    return await _place(request, call, ActorId(viewer.id), viewer.role.value)
-
-
-async def _place(request: web.Request, call: CallId, by: ActorId, role: str) -> web.Response:
     body = await read_body(request)
+    call, viewer = await call_of(request, judges)
+    return await _place(request, body, call, ActorId(viewer.id), viewer.role.value)
+
+
+async def _place(request: web.Request, body: dict[str, Any], call: CallId, by: ActorId, role: str) -> web.Response:
     if await request.app[BACKEND].call(call) is None:
         raise NotFound("call")
     now = request.app[CLOCK]()

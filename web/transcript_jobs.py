@@ -46,6 +46,7 @@ async def make_again(request: web.Request) -> web.Response:
 
     For one that was given up, or after a better model has come. The earlier transcript stays until then.
     """
+    await read_body(request)
     return await _again(request, CallId(request.match_info["call"]), ADMIN, "administrator")
 
 
@@ -59,12 +60,12 @@ async def show_ticket_state(request: web.Request) -> web.Response:
 @described(body={}, gives=TranscriptState, refuses=(409,))
 async def make_ticket_again(request: web.Request) -> web.Response:
     """POST /api/tickets/{number}/transcript: of the ticket's call, for those who may hear it."""
+    await read_body(request)
     call, viewer = await call_of(request)
     return await _again(request, call, ActorId(viewer.id), viewer.role.value)
 
 
 async def _again(request: web.Request, call: CallId, by: ActorId, role: str) -> web.Response:
-    await read_body(request)
     desk, now = _desk(request), request.app[CLOCK]()
     try:
         asked = await desk.again(call)
