@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 """Where the worker process finds this package."""
 LINE_LIMIT = 4 * 1024 * 1024
 """Bytes of one answer: the words of one sentence."""
+PIPES_S = 1.0
+"""How long the pipes of a process that is gone may take to close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +274,7 @@ class LiveWorker:
 
     async def _end(self, grace_s: float) -> None:
         """End the process: by the end of its input within `grace_s` seconds, else by force; wait until it is gone."""
-        process, self._process = self._process, None
+        process = self._process  # ours until it is gone: who is cancelled here ends it once more
         if process is None:
             return
         if process.stdin is not None:
@@ -285,3 +287,16 @@ class LiveWorker:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         await process.wait()
+        await _pipes_closed(process)
+        self._process = None
+
+
+async def _pipes_closed(process: Process) -> None:
+    """Of a process that is gone: else they are collected some time later, with a warning to whoever is at work then."""
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(PIPES_S):
+            if process.stdout is not None:
+                while await process.stdout.read(LINE_LIMIT):
+                    pass
+            if process.stdin is not None:
+                await process.stdin.wait_closed()
