@@ -184,8 +184,8 @@ class Archivist:
                     swept = True
                 await self.archive_waiting(archive, pool)
             except (_Away, StoreError) as error:
-                log.warning("recordings wait for the archive: %s", error, extra={"action": "archive.away"})
-                self.figures.away = True
+                log.warning("recordings wait for the archive: %s", _why(error), extra={"action": "archive.away"})
+                self.figures.away = isinstance(error, _Away)
                 with suppress(StoreError):
                     self.figures.waiting = await self._store.read(rows.count_not_archived)
                 self._over()
@@ -247,7 +247,7 @@ class Archivist:
                 await self.judge_all()
                 await self.erase_due(pool)
             except (_Away, StoreError) as error:
-                log.warning("recordings are not erased yet: %s", error, extra={"action": "erase.away"})
+                log.warning("recordings are not erased yet: %s", _why(error), extra={"action": "erase.away"})
             self._over()
             await asyncio.sleep(LOOK_EVERY_S)
 
@@ -312,6 +312,11 @@ class Archivist:
 
 class _Away(Exception):
     """Not now; to be tried again."""
+
+
+def _why(error: _Away | StoreError) -> str:
+    """Of a database that is away the writer tells all, once."""
+    return error.code if isinstance(error, StoreError) else str(error)
 
 
 def facts_of(connection: Connection, found: Sequence[RecordingRow]) -> Mapping[CallId, Kept]:

@@ -134,7 +134,7 @@ class Inspector:
                         begun = True
                     await self._look()
                 except StoreError as error:
-                    log.warning("inspection waits for the store: %s", error, extra={"action": "inspection.waits"})
+                    log.warning("inspection waits for the store: %s", error.code, extra={"action": "inspection.waits"})
                     await asyncio.sleep(RETRY_S)
                     continue
                 self._over()

@@ -337,7 +337,9 @@ class Performer:
             await self.sealed(row, language, spans)
             await self._judge(call, started_at, expected, done)
         except StoreError as error:
-            log.error("call %s: recording not stored yet: %s", call, error, extra={"action": "recording_not_stored"})
+            log.error(
+                "call %s: recording not stored yet: %s", call, error.code, extra={"action": "recording_not_stored"}
+            )
 
     async def _keep_recording(self, row: RecordingRow, language: str | None, talks: Spans | None) -> None:
         await self._records.save_recording(row)
@@ -359,7 +361,9 @@ class Performer:
             else:
                 await self.inspector.sealed(call, known, found)
         except StoreError as error:  # a check that was spooled is stored later
-            log.warning("call %s: its check is not stored: %s", call, error, extra={"action": "recording.unchecked"})
+            log.warning(
+                "call %s: its check is not stored: %s", call, error.code, extra={"action": "recording.unchecked"}
+            )
 
     def recover(self, is_live: Callable[[str], bool]) -> int:
         """Seal what a crash has left in the spool; returns how many recordings were found."""

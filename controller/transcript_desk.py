@@ -74,7 +74,7 @@ class HotlineTranscripts:
                     await self.index_one(call)
                     self._waiting.pop(call, None)
             except StoreError as error:
-                log.warning("transcripts wait for their words: %s", error, extra={"action": "transcript.words"})
+                log.warning("transcripts wait for their words: %s", error.code, extra={"action": "transcript.words"})
                 await asyncio.sleep(RETRY_S)
                 continue
             await self._news.wait()

@@ -76,10 +76,11 @@ class Lane:
 
 
 BESIDE = (
-    Lane("tests without telephones", ("tests/core", "tests/doors"), 10),
+    Lane("tests of rules", ("tests/core",), 10),
+    Lane("tests of doors", ("tests/doors",), 10),
     Lane("tests of pages and stories", ("tests/browser", "tests/scenarios")),
 )
-"""Rules and one door at a time, which compute; pages and whole stories, which mostly wait, as real calls do."""
+"""Rules, and one door at a time, which give way to calls; pages and whole stories, which mostly wait, as calls do."""
 
 
 def _before(home: Path) -> list[str]:

@@ -152,6 +152,8 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         word.SpyAsked(word.SpyMode.WHISPER, agent, None, LIN, request, at),
         word.SpyAsked(word.SpyMode.BARGE, None, call, LIN, request, at),
         word.SpyEndAsked(LIN, request, at),
+        word.RecordingPauseAsked(call, True, agent, LIN, request, at),
+        word.RecordingPauseAsked(call, False, None, LIN, request, at),
         word.SpyStarted(SPY, ChannelName("PJSIP/9001-1"), leg_of(agent, call), at),
         word.SpyStopped(SPY, at),
         word.SpyWaits(SPY, at),
