@@ -330,6 +330,15 @@ async def test_second_hotline_on_the_same_data(
     assert_nothing_left(tmp_path, children(os.getpid()))
 
 
+@pytest.fixture
+def no_nohup() -> Iterator[None]:
+    """Tests below nohup ignore SIGHUP; the hotline would inherit that, and go on by right."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("no_nohup")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 async def test_signal_while_logging_in(
     attach: dict[str, dict[str, object]], tmp_path: Path, fake: FakeExchange, number: signal.Signals
