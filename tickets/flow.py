@@ -222,7 +222,9 @@ def allow(ticket: Ticket, move: Move, actor: Actor, policy: TicketPolicy) -> Non
     if cause in _REVIEWS and not reviews(ticket, actor, policy):
         raise TicketRefused("not_your_review", "The hotline whose ticket it is reviews the reply.")
     part = part_for(ticket, actor, policy)
-    if actor.role is not Role.UNIT and part is not None and cause not in _GIVEN.get(part, {cause}):
+    mine = part is None or cause in _GIVEN.get(part, {cause})
+    orders = part is not Part.WHOLE and cause is _I.SUPERVISE and move.until is not None  # a deadline
+    if actor.role is not Role.UNIT and (not mine or orders):
         raise TicketRefused("another_hotlines", "It is another hotline's ticket, which decides this; hand it on.")
     if cause in (_I.ACCEPT_REPLY, _I.REJECT_REPLY, _I.FOLLOW_UP) and actor.id == ticket.answered_by:
         raise TicketRefused("own_ticket", "You have answered this ticket yourself; somebody else reviews the answer.")

@@ -241,3 +241,17 @@ def test_who_was_designated_objects() -> None:
     message = Message("water", "us", OURS.id, 1, 1, Kind.RETURN, MONDAY, body)
     (((move, _), *_),) = moves_for(message, ticket, Talk(OURS, "water", "lead"), MONDAY, POLICY)
     assert move.input is I.OBJECT
+
+
+def test_a_new_offer_that_our_rules_do_not_take_whole_is_still_an_offer() -> None:
+    """A text longer than ours may be: handled again all the same, and the line behind it goes on."""
+    ticket = Story().to(S.RESOLVED)
+    for text, moves in (
+        (ticket.text, ["redo"]),
+        ("改为新北区停水", ["redo", "amend"]),
+        ("长" * 15_000, ["redo", "amend"]),
+    ):
+        body = checked_body(Kind.OFFER, {"part": "lead", "unit": "water", "text": text})
+        message = Message("them", "us", THEM.id, 2, 1, Kind.OFFER, MONDAY, body)
+        found = moves_for(message, ticket, Talk(THEM, "water", "lead"), MONDAY + 1, POLICY)
+        assert [ways[0][0].input.value for ways in found] == moves, text[:9]

@@ -15,6 +15,7 @@ from tickets.exchange.messages import Kind, Message
 from tickets.exchange.relay import CALLER, Talk, speaker
 from tickets.given import Move
 from tickets.moves import OVER, Actor, Role, TicketInput, TicketState
+from tickets.texts import TicketRefused
 from tickets.ticket import Attachment, Ticket, TicketChange, TicketPolicy, TicketType, Urgency, changed
 
 _I = TicketInput
@@ -172,8 +173,11 @@ def _as_it_is_now(message: Message, ticket: Ticket, them: Actor, policy: TicketP
     text = str(message.body["text"])
     if text not in ticket.text:
         change = replace(change, text=text)
-    if changed(ticket, change, policy) == ticket:
-        return []
+    try:
+        if changed(ticket, change, policy) == ticket:
+            return []
+    except TicketRefused:
+        pass  # as any move that our rules refuse: it is tried, and noted
     return [[(Move(_I.AMEND, change=change), them)]]
 
 
