@@ -59,6 +59,14 @@ class TicketQuery:
     private: bool = True  #: what he keys does not stand in the recording
 
 
+@dataclass(frozen=True, slots=True)
+class SpokenQuestion:
+    """A question that is listened to: what may be said, and the key that it stands for."""
+
+    step: int  #: of the command
+    phrases: tuple[tuple[str, str], ...]
+
+
 @dataclass(slots=True)
 class Dialog:
     """What a caller is asked who wants to be called back. `number` None: he is asked for it."""
@@ -163,6 +171,8 @@ class LiveCall:
     generation: int = 0  #: of his announcement timer
     announce_at: float | None = None  #: when he is told his place next
     comfort_at: float | None = None  #: when he hears the next word of comfort
+    listening: SpokenQuestion | None = None  #: the newest question that he might answer aloud; see `spoken.listens`
+    spoke_at: int = 0  #: the command whose question he answered aloud last
     query: TicketQuery | None = None  #: he queries a ticket
     follow_up: Dialogue | None = None  #: the hotline has called him, and asks how satisfied he is
     dialog: Dialog | None = None  #: he is being asked about a call-back
@@ -226,6 +236,7 @@ class House:
         self.callers = CallerList()
         for entry in plan.callers:
             self.callers.put(entry)
+        self.listening: frozenset[str] = frozenset()  #: languages in which choices that are said can be heard now
         self.memory = Memory()  #: of callers who left a line, and with whom they talked
         self.roster = Roster(plan.agents.values())
         self.connected = False

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recordings.closed import ClosedList
 from recordings.live_recogniser import CLOSE, DROP, HEAD, OPEN, SOUND
 from recordings.models import FoundModel
 from recordings.recogniser import RecogniserError, RecogniserSpec, spec_argument
@@ -65,10 +66,15 @@ class Heard:
 class _Leg:
     rate: int
     tell: Callable[[Heard], None]
+    closed: ClosedList | None = None
     given: int = 0  # samples, since the beginning
     heard: int = 0  # of these
     base: int = 0  # the sample at which the present process has opened it
     closing: bool = False
+
+    def opening(self) -> bytes:
+        """What the process is told to open it."""
+        return self.rate.to_bytes(4, "big") + (self.closed.encode() if self.closed is not None else b"")
 
 
 class LiveWorker:
@@ -118,12 +124,15 @@ class LiveWorker:
 
     # ---------------------------------------------------------------- legs
 
-    def open(self, rate: int, tell: Callable[[Heard], None]) -> int:
-        """A new leg of `rate` Hz; its number. `tell` gets its news, from the loop, and must not wait."""
+    def open(self, rate: int, tell: Callable[[Heard], None], closed: ClosedList | None = None) -> int:
+        """A new leg of `rate` Hz; its number. `tell` gets its news, from the loop, and must not wait.
+
+        `closed`: nothing but this is to be heard of it.
+        """
         self._number += 1
-        leg = self._legs[self._number] = _Leg(rate, tell)
+        leg = self._legs[self._number] = _Leg(rate, tell, closed)
         if self.ready:
-            self._send(OPEN, self._number, leg.rate.to_bytes(4, "big"))
+            self._send(OPEN, self._number, leg.opening())
         return self._number
 
     def feed(self, leg: int, pcm: bytes) -> bool:
@@ -230,7 +239,7 @@ class LiveWorker:
         self.ready = True
         for number, leg in list(self._legs.items()):
             leg.base = leg.heard = leg.given
-            self._send(OPEN, number, leg.rate.to_bytes(4, "big"))
+            self._send(OPEN, number, leg.opening())
         log.info("live recogniser ready", extra={"action": "live.ready"})
         self._changed()
         while True:
