@@ -23,14 +23,15 @@ class SpokenSection(Section):
     cores: Annotated[float, Field(ge=0, le=256)] = 0.0  # of the processor; 0 = choices are made by keys alone
     call_cores: Annotated[float, Field(gt=0, le=4)] = 0.05  # reckoned for one caller (shared/speech.md: 0.02-0.03)
     confirm: Literal["always", "unsure"] = "always"  # unsure: what is at least as sure as sure_conf is taken as said
-    min_conf: Annotated[float, Field(ge=0, le=1)] = 0.6  # what is less sure was not said; 0..1, as the recogniser tells
-    sure_conf: Annotated[float, Field(ge=0, le=1)] = 0.95
+    min_conf: Annotated[float, Field(ge=0, le=1)] = 0.9  # what is less sure was not said (shared/speech.md section 1)
+    sure_conf: Annotated[float, Field(ge=0, le=1)] = 0.98
     lag_s: Annotated[float, Field(ge=0, le=5)] = 1.5  # a listened question waits so much longer: words end late
     longest_behind_s: Annotated[float, Field(ge=0.3, le=10)] = 1.0  # so far behind, choices are made by keys
     rest_s: Annotated[float, Field(ge=0, le=3600)] = 30.0  # after that for so long
     settle_s: Annotated[float, Field(ge=0.2, le=2)] = 0.5  # words that have not changed for so long are what he said
     yes: ByLanguage = Field(default_factory=lambda: dict(YES))
     no: ByLanguage = Field(default_factory=lambda: dict(NO))
+    fillers: Annotated[int, Field(ge=0, le=300)] = 100  # words of the model's own that are no choice; see docs
     others: ByLanguage = Field(default_factory=dict)  # words that are no choice: what sounds like them is none then
 
     @property
@@ -40,8 +41,8 @@ class SpokenSection(Section):
 
     def plan(self) -> SpokenPlan:
         """The rule."""
-        yes = {language: tuple(phrases) for language, phrases in (YES | self.yes).items()}
-        no = {language: tuple(phrases) for language, phrases in (NO | self.no).items()}
+        yes: dict[str, tuple[str, ...]] = {language: tuple(phrases) for language, phrases in (YES | self.yes).items()}
+        no: dict[str, tuple[str, ...]] = {language: tuple(phrases) for language, phrases in (NO | self.no).items()}
         sure = self.sure_conf if self.confirm == "unsure" else None
         return SpokenPlan(self.at_once, self.min_conf, sure, self.lag_s, yes, no)
 

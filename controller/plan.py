@@ -177,7 +177,7 @@ class SpokenPlan:
     """
 
     at_once: int = 0
-    min_conf: float = 0.6
+    min_conf: float = 0.9
     sure_conf: float | None = None
     lag_s: float = 1.5
     yes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

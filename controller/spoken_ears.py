@@ -51,6 +51,7 @@ class SpokenRules:
     longest_behind_s: float
     rest_s: float
     settle_s: float
+    fillers: int
     others: Mapping[str, tuple[str, ...]]
 
 
@@ -136,10 +137,10 @@ class SpokenEars:
     def stepped(self, event: Event) -> None:
         """The switchboard has made a step; never waits."""
         if isinstance(event, ExchangeConnected | ExchangeLost):
-            for call in {*self._sinks, *self._house.calls}:
-                self.look(call)
+            for known in {*self._sinks, *self._house.calls}:
+                self.look(known)
             return
-        call = getattr(event, "call", None)
+        call: CallId | None = getattr(event, "call", None)
         if call is not None:
             self.look(call)
 
@@ -157,8 +158,8 @@ class SpokenEars:
         worker = self.workers.get(live.record.language)
         if worker is None or not worker.ready or not self._ears.port:
             return
-        others = self._rules.others.get(live.record.language, ())
-        closed = ClosedList(tuple(phrase for phrase, _ in question.phrases), others, self._rules.settle_s)
+        phrases, rules = tuple(phrase for phrase, _ in question.phrases), self._rules
+        closed = ClosedList(phrases, rules.others.get(live.record.language, ()), rules.settle_s, rules.fillers)
         sink = self._sinks[live.call] = _Sink(uuid4(), self, live.call, worker, question, closed)
         sink.timer = asyncio.get_running_loop().call_later(CONNECT_S, self._unheard, sink)
         self._ears.expect(sink.id, partial(self._connected, sink))

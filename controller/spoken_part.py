@@ -15,6 +15,7 @@ from metrics.prometheus import HotlineMetrics
 from metrics.spoken import SpokenMetrics
 from pbx.events import Event
 from pbx.live_words import Hear
+from recordings.live_recogniser import CLOSED
 from recordings.live_worker import LiveLimits, LiveWorker
 from recordings.models import FoundModel
 from recordings.recogniser import VOSK
@@ -63,7 +64,7 @@ class SpokenPart:
             log.warning("no Vosk model: choices are made by keys alone", extra={"action": "spoken.no_model"})
             return
         others = {str(language): tuple(words) for language, words in menus.others.items()}
-        rules = SpokenRules(menus.min_conf, menus.longest_behind_s, menus.rest_s, menus.settle_s, others)
+        rules = SpokenRules(menus.min_conf, menus.longest_behind_s, menus.rest_s, menus.settle_s, menus.fillers, others)
         ears = SpokenEars(self._house, perform=self._perform, post=self._post, clock=self._clock, rules=rules)
         ears.workers = _workers(models, ears.worker_changed, menus.longest_behind_s)
         self.ears = ears
@@ -82,7 +83,10 @@ def _workers(
     limits = LiveLimits(longest_behind_s=longest_behind_s, stuck_s=STUCK_S)
     made = {
         model.path: LiveWorker(
-            FoundModel(model.path, model.name, model.language, model.source), limits=limits, changed=changed
+            FoundModel(model.path, model.name, model.language, model.source),
+            limits=limits,
+            changed=changed,
+            arguments=(CLOSED,),
         )
         for model in models.values()
     }

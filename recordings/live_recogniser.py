@@ -12,26 +12,38 @@ the leg's opening) or ``"closed"``; a line without any of these says how far it 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import struct
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from recordings.closed import ClosedList, grammar_of
+from recordings.closed import UNKNOWN, ClosedList, fillers_of, grammar_of
 from recordings.recogniser import NICENESS, RecogniserError, RecogniserSpec, VoskRecogniser, _refuse_network
 from recordings.transcript import words_from_vosk
+from recordings.vocabulary import BadModel, vocabulary
 
 HEAD = struct.Struct(">BII")
 OPEN, SOUND, CLOSE, DROP = 1, 2, 3, 4
+CLOSED = "closed"
 SAY_EVERY = 4000
 """Samples, half a second of 8 kHz: how often is said at least how far a leg is heard."""
 
 
 class StreamingVosk(VoskRecogniser):
     """The recogniser of recordings, leg by leg as it comes."""
+
+    _fillers: tuple[str, ...] = ()
+
+    def prepare_closed(self, path: Path) -> None:
+        """For closed lists: read the model's words, if it has none for what is not in a list. Takes a second."""
+        if not self.knows(UNKNOWN):
+            with contextlib.suppress(BadModel, OSError):
+                self._fillers = fillers_of(vocabulary(path) or ())
 
     def open(self, rate: int, closed: ClosedList | None = None) -> Any:
         """Vosk's own recogniser for one leg of `rate` Hz, with the leg's list, or the model's grammar, if there is one.
@@ -40,7 +52,7 @@ class StreamingVosk(VoskRecogniser):
         """
         grammar = () if self._grammar is None else (self._grammar,)
         if closed is not None:
-            own = grammar_of(closed, self.knows)
+            own = grammar_of(closed, self.knows, self._fillers)
             if own is None:
                 return None
             grammar = (own,)
@@ -126,7 +138,7 @@ def serve(vosk: StreamingVosk, messages: BinaryIO, answers: BinaryIO) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """The worker process: the specification as JSON is its one argument."""
+    """The worker process: the specification as JSON, and `CLOSED` where its legs have closed lists."""
     sys.addaudithook(_refuse_network)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides when to end
     os.nice(NICENESS)
@@ -137,6 +149,8 @@ def main(argv: Sequence[str]) -> int:
             spec = RecogniserSpec.from_json(argv[1])
             try:
                 vosk = StreamingVosk(spec)
+                if CLOSED in argv[2:]:
+                    vosk.prepare_closed(Path(spec.path))
             except RecogniserError as error:
                 answers.write(json.dumps({"failed": str(error)}).encode() + b"\n")
                 return 1

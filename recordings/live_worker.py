@@ -88,12 +88,14 @@ class LiveWorker:
         limits: LiveLimits | None = None,
         changed: Callable[[], None] = lambda: None,
         command: tuple[str, ...] = (sys.executable, "-m", "recordings.live_recogniser"),
+        arguments: tuple[str, ...] = (),
     ) -> None:
-        """`changed` is called when `ready` has changed. `command` starts the process (drills replace it)."""
+        """`changed` is called when `ready` has changed. `command` starts the process (drills replace it), which gets
+        the model and the `arguments` (`recordings.live_recogniser.CLOSED`)."""
         self._spec = RecogniserSpec(str(model.path), model.name, model.language, model.grammar, min_conf)
         self._limits = limits or LiveLimits()
         self._changed = changed
-        self._command = command
+        self._command, self._arguments = command, arguments
         self._process: Process | None = None
         self._legs: dict[int, _Leg] = {}
         self._number = 0
@@ -226,6 +228,7 @@ class LiveWorker:
         self._process = process = await asyncio.create_subprocess_exec(
             *self._command,
             spec_argument(self._spec),
+            *self._arguments,
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,  # libraries write what they heard there

@@ -13,6 +13,7 @@ from controller.config_faults import Problem, read_text
 from controller.config_secrets import secret_faults
 from controller.config_tickets import calendar_notes
 from controller.notices import KEY
+from controller.spoken_notes import spoken_notes
 from controller.toml_lines import scan
 
 
@@ -28,7 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
     )
     for note in (*key_notes(settings), *skill_notes(settings)):
         print(note)
-    for note in calendar_notes(settings.tickets, time.time()):
+    for note in (*calendar_notes(settings.tickets, time.time()), *spoken_notes(settings, arguments.var / "models")):
         print(f"note: {note}")
     return 0
 

@@ -14,17 +14,25 @@ from hypothesis import strategies as st
 from controller.plan import SpokenPlan
 from controller.spoken import DEAF_S, listens
 from ivr.menu import (
-    Message, Question, again, answer, confirming, enter, played, restore, said,
+    Message,
+    Question,
+    again,
+    answer,
+    confirming,
+    enter,
+    played,
+    restore,
+    said,
 )  # fmt: skip
 from ivr.menu_check import check_menu
 from ivr.menu_file import MenuError, parse_menu
 from ivr.prompts import load_manifest
 from ivr.spoken import NO, YES, Chosen, chosen, squeezed
 from pbx.call import CallState
-from pbx.commands import Ask, Play
+from pbx.commands import Ask, Command, Play
 from pbx.ids import CallId
 from pbx.spoken import ChoiceSpoken, ListeningChanged
-from recordings.closed import UNKNOWN, ClosedList, fitted, grammar_of, unheard
+from recordings.closed import MOST_FILLERS, UNKNOWN, ClosedList, fillers_of, fitted, grammar_of, unheard
 from tests.builders import ONE, TWO, Hall, none, only, row
 
 pytestmark = pytest.mark.core
@@ -102,7 +110,9 @@ def test_a_phrase_is_put_together_of_known_words(phrase: str, words: str | None)
     assert fitted(phrase, VOCABULARY.__contains__) == words
 
 
-@given(st.sets(st.text("政务服英语", min_size=1, max_size=3), max_size=8), st.text("政务服英语", min_size=1, max_size=8))
+@given(
+    st.sets(st.text("政务服英语", min_size=1, max_size=3), max_size=8), st.text("政务服英语", min_size=1, max_size=8)
+)
 def test_fitting_changes_no_letter_and_uses_known_words_alone(known: set[str], phrase: str) -> None:
     words = fitted(phrase, known.__contains__)
     if words is not None:
@@ -242,9 +252,9 @@ def hall(**changes: object) -> Hall:
     return made
 
 
-def speaks(hall: Hall, key: str, conf: float = 0.9, call: CallId = ONE, step: int | None = None) -> list[object]:
+def speaks(hall: Hall, key: str, conf: float = 0.9, call: CallId = ONE, step: int | None = None) -> list[Command]:
     at = hall.call(call).step if step is None else step
-    return list(hall.step(ChoiceSpoken(call, at, key, conf, hall.now)))
+    return hall.step(ChoiceSpoken(call, at, key, conf, hall.now))
 
 
 OFFERED = zh("welcome", "recording-notice", "menu-main", "query-offer", "language-offer", "spoken-offer")
@@ -403,3 +413,15 @@ def test_speech_never_takes_the_keys_away(changes: list[tuple[str, str, float]])
             now = made.call().position
             assert asked or now is None or now.node == want.node
 
+
+# ---------------------------------------------------------------- a vocabulary's own words as fillers
+
+
+def test_fillers_stand_in_for_a_missing_word_for_everything_else() -> None:
+    many = fillers_of([f"{chr(0x4E00 + number)}" for number in range(1000)] + ["[unk]", "<eps>", "政务服务中心"])
+    assert len(many) == MOST_FILLERS
+    assert len({ord(word) // 100 for word in many}) >= 10, "from all of it"
+    closed = ClosedList(("英语",), fillers=20)
+    words = json.loads(grammar_of(closed, VOCABULARY.__contains__, ("英语", *many)) or "")
+    assert words == ["英语", *many[:20]]
+    assert json.loads(grammar_of(closed, (VOCABULARY | {UNKNOWN}).__contains__, many) or "") == ["英语", UNKNOWN]
