@@ -62,6 +62,7 @@ class _Sink:
     id: UUID
     owner: SpokenEars
     call: CallId
+    language: str
     worker: LiveWorker
     question: SpokenQuestion
     closed: ClosedList
@@ -102,6 +103,7 @@ class SpokenEars:
         self._sinks: dict[CallId, _Sink] = {}
         self._told: tuple[str, ...] = ()
         self._rests: dict[LiveWorker, float] = {}
+        self._deaf: set[str] = set()  # languages of which the model knew none of a question's words
         self._outcomes: dict[str, int] = dict.fromkeys(("chosen", "unsure", "other"), 0)
         self._listened = self._not_brought = 0
 
@@ -160,7 +162,7 @@ class SpokenEars:
             return
         phrases, rules = tuple(phrase for phrase, _ in question.phrases), self._rules
         closed = ClosedList(phrases, rules.others.get(live.record.language, ()), rules.settle_s, rules.fillers)
-        sink = self._sinks[live.call] = _Sink(uuid4(), self, live.call, worker, question, closed)
+        sink = self._sinks[live.call] = _Sink(uuid4(), self, live.call, live.record.language, worker, question, closed)
         sink.timer = asyncio.get_running_loop().call_later(CONNECT_S, self._unheard, sink)
         self._ears.expect(sink.id, partial(self._connected, sink))
         self._perform(Hear(live.call, live.channel, str(sink.id), "127.0.0.1", self._ears.port))
@@ -201,6 +203,11 @@ class SpokenEars:
 
     def _news(self, sink: _Sink, heard: Heard) -> None:
         """Words that he has said to their end."""
+        if heard.deaf and sink.language not in self._deaf:
+            self._deaf.add(sink.language)
+            log.error("choices in %s are made by keys alone: the model knows none of their words (`hotline check`)",
+                      sink.language, extra={"action": "spoken.deaf"})  # fmt: skip
+            self.worker_changed()
         if not heard.final or self._sinks.get(sink.call) is not sink:
             return
         found = chosen([(word.text, word.conf) for word in heard.final], sink.question.phrases)
@@ -218,8 +225,8 @@ class SpokenEars:
         """A recogniser has come, or is gone, or has fallen behind."""
         now = self._clock()
         self._rests = {worker: until for worker, until in self._rests.items() if until > now}
-        able = {one: worker for one, worker in self.workers.items() if worker.ready and worker not in self._rests}
-        languages = tuple(sorted(able)) if self._ears.port else ()
+        able = [one for one, worker in self.workers.items() if worker.ready and worker not in self._rests]
+        languages = tuple(sorted(set(able) - self._deaf)) if self._ears.port else ()
         if languages != self._told:
             self._told = languages
             log.info("callers are listened to in: %s", ", ".join(languages) or "no language",

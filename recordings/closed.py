@@ -85,8 +85,8 @@ def fillers_of(vocabulary: Iterable[str]) -> tuple[str, ...]:
     """Short words of a vocabulary, in an order in which each beginning of the list is spread over all of it.
 
     A model without `UNKNOWN` forces whatever is said onto the list. Some of its own words beside the choices take that
-    in: with 100 of them 2 of 83 sentences of other languages were taken for one of four choices (confidence 0.9 or
-    more), without them 23 (measurements.md); with 500 the choices themselves were lost.
+    in: with 100 of them 3 of 116 sentences of other languages and noises were taken for one of four choices (confidence
+    0.9 or more), without them 40 (`hotline bench spoken`); with 500 the choices themselves were lost.
     """
     short = [word for word in vocabulary if 1 <= len(word) <= FILLER_LETTERS and word.isalpha()]
     return tuple(sorted(short, key=lambda word: blake2b(word.encode(), digest_size=8).digest())[:MOST_FILLERS])

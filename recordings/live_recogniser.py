@@ -4,10 +4,11 @@
 It takes binary messages on standard input, each one byte of kind, four bytes number of the leg, four bytes length (all
 with the high byte first), and the payload: `OPEN` (a rate in Hz, four bytes; for a leg of which only a closed list is
 to be heard, the list: `recordings.closed.ClosedList`), `SOUND` (16 bit little endian), `CLOSE` (say what is left),
-`DROP` (forget it). It answers in JSON lines: one ``{"ready": …}`` or ``{"failed": "…"}``, then
-``{"leg": n, "at": samples, …}`` with ``"partial"``, ``"final"`` (words as ``[start, end, text, conf]``, seconds since
-the leg's opening) or ``"closed"``; a line without any of these says how far it has come, at least once each
-`SAY_EVERY` samples. The end of standard input, which is also what the parent's death looks like, ends it.
+`DROP` (forget it). It answers in JSON lines: one ``{"ready": …}`` or ``{"failed": "…"}``, then ``{"leg": n, "at":
+samples, …}`` with ``"partial"``, ``"final"`` (words as ``[start, end, text, conf]``, seconds since the leg's opening),
+``"closed"`` or ``"deaf"`` (the model knows nothing of the leg's list); a line without any of these says how far it has
+come, at least once each `SAY_EVERY` samples. The end of standard input, which is also what the parent's death looks
+like, ends it.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class _Leg:
         ended = self._recogniser is not None and self._recogniser.AcceptWaveform(pcm)
         self._at += len(pcm) // 2
         if self._recogniser is None:
-            return [self._say()] if self._at - self._said >= SAY_EVERY else []
+            return [self._say(deaf=True)]
         if ended:
             return self._final(self._recogniser.Result())
         text = str(json.loads(self._recogniser.PartialResult()).get("partial", ""))

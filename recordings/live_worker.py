@@ -54,12 +54,13 @@ class LiveLimits:
 @dataclass(frozen=True, slots=True)
 class Heard:
     """News of one leg. `base`: the sample since which `final` counts; `partial` None = none is told; `closed`: the last
-    news."""
+    news; `deaf`: the model knows nothing of what is to be heard."""
 
     base: int
     partial: str | None = None
     final: tuple[Word, ...] = ()
     closed: bool = False
+    deaf: bool = False
 
 
 @dataclass(slots=True)
@@ -265,6 +266,8 @@ class LiveWorker:
         leg.heard = leg.base + int(answer["at"])
         if answer.get("closed"):
             self._over(int(answer["leg"]), leg)
+        elif answer.get("deaf"):
+            leg.tell(Heard(leg.base, deaf=True))
         elif "final" in answer:
             leg.tell(Heard(leg.base, final=tuple(Word(*word) for word in answer["final"])))
         elif "partial" in answer:

@@ -181,6 +181,15 @@ async def test_who_is_not_brought_in_time_is_asked_by_keys(monkeypatch: pytest.M
         assert stage.ears.reading().listened == 0
 
 
+async def test_a_model_that_knows_no_word_of_the_question_is_not_asked_again() -> None:
+    async with listening("deaf") as stage:
+        stage.do(lambda: stage.hall.arrive())
+        speak(await stage.brought())
+        await stage.until(lambda: stage.told[-1] == ListeningChanged((), stage.hall.now))
+        stage.do(lambda: stage.hall.arrive(TWO))
+        assert len(stage.hears) == 1
+
+
 async def test_figures_are_shown() -> None:
     async with listening() as stage:
         metrics, registry = SpokenMetrics(), CollectorRegistry()

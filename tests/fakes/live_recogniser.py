@@ -1,6 +1,6 @@
 """A live recogniser's process without a model: of each leg it hears "w" once a second of sound. For tests of what is
 around it. Its first argument may be ``stop``: it loads, and then reads nothing more; ``bad``: it has no model;
-``choose``: it hears the first phrase of the leg's closed list instead.
+``choose``: it hears the first phrase of the leg's closed list instead; ``deaf``: it knows none of the list.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ def main(how: str) -> None:
             at[leg], word[leg] = 0, "w"
             if how == "choose":
                 word[leg] = ClosedList.decode(payload[4:]).phrases[0]
+        elif kind == SOUND and how == "deaf":
+            say({"leg": leg, "at": at[leg], "deaf": True})
         elif kind == SOUND and leg in at:
             before, at[leg] = at[leg], at[leg] + len(payload) // 2
             if before // 8000 != at[leg] // 8000:
