@@ -24,13 +24,13 @@ from tickets.exchange.signing import NotTrusted
 from tickets.exchange.tables import inbox, nonces
 from tickets.exchange.tables import outbox as outbox_table
 from tickets.exchange.tables import threads as thread_table
-from tickets.exchange.threads import Outcome, Thread, ThreadState, arrive, hear
+from tickets.exchange.threads import Outcome, Thread, ThreadState, arrive, hear, hides
 from tickets.flow import Intake
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput, TicketState
 from tickets.sql import get_ticket, move_ticket, take_ticket
 from tickets.texts import TicketRefused, cleaned
-from tickets.ticket import Channel, Ticket, TicketPolicy
+from tickets.ticket import Channel, Ticket, TicketChange, TicketPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +133,30 @@ def _apply(connection: Connection, message: Message, before: Thread, at: float, 
         return _take(connection, message, talk, at, policy)
     if ticket is None:
         return "no_ticket"
+    if hides(message.kind, message.body):
+        _conceal_merged(connection, message, at, policy)
     note = _move(connection, message, ticket, talk, at, policy)
     if note and message.kind is Kind.RETURN and talk.part == "lead" and note != "asked_already":
         # Our own rules do not let it be returned: it is offered again, with the reason.
         body = offer(ticket, talk.unit, talk.part, f"{note}: {_REASONS.get(note, '')}".strip(": "))
         out.put(connection, talk.thread, Kind.OFFER, body, at, policy)
     return note
+
+
+def _conceal_merged(connection: Connection, message: Message, at: float, policy: TicketPolicy) -> None:
+    """Hide the caller in what this talk had brought and was merged here: that ticket names him."""
+    mine = (outbox_table.c.peer == message.sender) & (outbox_table.c.thread == message.thread)
+    said = select(outbox_table.c.message).where(mine, outbox_table.c.kind == Kind.PROGRESS.value)
+    bodies = [decode(text.encode()).body for text in connection.execute(said).scalars()]
+    them = Actor(speaker(message.sender), Role.SYSTEM)
+    marks = TicketChange(
+        anonymous=message.body.get("anonymous") or None, confidential=message.body.get("confidential") or None
+    )
+    for body in bodies:
+        if body.get("step") == "merged" and body.get("number"):
+            with contextlib.suppress(TicketRefused):  # it is hidden already
+                move = Move(TicketInput.CONCEAL, change=marks)
+                move_ticket(connection, TicketNumber(str(body["number"])), move, them, at, policy)
 
 
 _REASONS = {

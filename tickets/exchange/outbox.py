@@ -57,7 +57,7 @@ def put(
     connection: Connection, thread: Thread, kind: Kind, body: Mapping[str, Any], at: float, policy: TicketPolicy
 ) -> Thread:
     """Have something said in a thread. ValueError where it cannot be said now."""
-    after = say(thread, kind)
+    after = say(thread, kind, body)
     message = Message(policy.installation, thread.peer, thread.id, after.said, after.turn, kind, at, body)
     row = {
         "peer": thread.peer,
