@@ -66,7 +66,7 @@ from metrics.servicelevel import Tally
 from pbx.ami import AmiError
 from pbx.call import CallRecord
 from pbx.events import CallbacksRestored, CallsRestored, Event
-from pbx.ids import CallId
+from pbx.ids import CallId, TicketNumber
 from pbx.memory import DeskNoticesRestored
 from pbx.notice import IncidentOver, NoticesRestored
 from pbx.supervision import OverridesRestored
@@ -183,7 +183,12 @@ class Hotline:
             campaign.note(ticket)
 
         records.on_ticket, records.on_opened = ticket_moved, reminders.opened
-        records.on_changed = reminders.look_at
+
+        def ticket_changed(number: TicketNumber) -> None:
+            reminders.look_at(number)
+            campaign.look_at(number)
+
+        records.on_changed = ticket_changed
         for note in calendar_notes(settings.tickets, self.clock()):
             log.warning("%s", note, extra={"action": "calendar.unknown"})
 

@@ -93,8 +93,8 @@ async def test_a_unit_sees_its_tickets_and_each_reminder_as_it_is_made() -> None
     assert complaints == []
 
 
-@pytest.mark.parametrize(("locale", "unit", "due"), [("zh-CN", "水务局", "2026年11月23日 13:00"),
-                                                     ("en-US", "Water Bureau", "23 Nov 2026, 13:00")])  # fmt: skip
+@pytest.mark.parametrize(("locale", "unit", "due"), [("zh-CN", "水务局", "2026年11月23日 14:30"),
+                                                     ("en-US", "Water Bureau", "23 Nov 2026, 14:30")])  # fmt: skip
 async def test_times_are_the_hotline_s_and_a_unit_has_its_name(locale: str, unit: str, due: str) -> None:
     """Wherever the browser is: a deadline is one of the hotline's working hours."""
     tree = OrganisationTree([WATER_BUREAU])
@@ -102,7 +102,7 @@ async def test_times_are_the_hotline_s_and_a_unit_has_its_name(locale: str, unit
     backend.desk.policy = replace(backend.desk.policy, organisations=tree, units=tree.register())
     taken = await backend.desk.take(Intake(Channel.WEB, MONDAY), TicketChange(type="help", text="停水"), BOSS)
     given = await backend.desk.move(taken.number, Move(TicketInput.REFER, unit="water"), DESK)
-    assert given.sign_due == MONDAY + 4 * 3600.0, "Monday 09:00 in Shanghai and 4 working hours"
+    assert given.sign_due == MONDAY + 5.5 * 3600.0, "Monday 09:00 in Shanghai, 4 working hours, the lunch break"
     async with site(backend, holders=People(), clock=lambda: MONDAY) as running, chromium() as browser:
         context = await browser.new_context(locale=locale, timezone_id="America/New_York")
         page = await context.new_page()
