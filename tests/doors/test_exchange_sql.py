@@ -97,7 +97,11 @@ def test_a_mark_hides_the_caller_of_a_ticket_that_was_taken_back_and_counts_once
     assert ticket is not None
     assert (ticket.state, ticket.anonymous, ticket.version) == (TicketState.RESOLVED, True, len(moves) - 1)
     assert [one.cause for one in moves][-2:] == ["withdraw", "conceal"]
-    assert [(one["kind"], one["outcome"], one["note"]) for one in talk["messages"]][-1] == ("progress", "applied", "")
+    assert [(one["kind"], one["outcome"], one["note"]) for one in talk["messages"]][-1] == (
+        "progress",
+        "applied",
+        "closed",
+    )
 
 
 def test_a_mark_hides_the_caller_of_the_ticket_that_was_merged_not_only_where_it_goes_on(engine: Engine) -> None:
@@ -106,7 +110,7 @@ def test_a_mark_hides_the_caller_of_the_ticket_that_was_merged_not_only_where_it
     with engine.begin() as connection:
         change = TicketChange(type="help", text="漏水", region="cz", caller="13900002222")
         main = take_ticket(connection, Intake(Channel.WEB, MONDAY), change, ADMIN, POLICY).number
-        move_ticket(connection, number, Move(TicketInput.MERGE, into=main), CZ_DESK, MONDAY, POLICY)
+        move_ticket(connection, number, Move(TicketInput.MERGE, into=main), ADMIN, MONDAY, POLICY)
     post(replace(HIDE, seq=2))
     with engine.begin() as connection:
         merged = get_ticket(connection, number)
