@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 from controller import campaign_rows
 from controller.callbacks import NEVER
@@ -125,3 +126,16 @@ class CampaignRunner:
                     await self._changed.wait()
             if self._asked:
                 return
+
+
+Told = TypeVar("Told")
+
+
+def told_both(one: Callable[[Told], None], other: Callable[[Told], None]) -> Callable[[Told], None]:
+    """What tells two who want to hear of the same."""
+
+    def tell(what: Told) -> None:
+        one(what)
+        other(what)
+
+    return tell
