@@ -18,6 +18,7 @@ from pbx.callback import CallbackKind, CallbackRequest, CallbackState
 from pbx.campaign import CampaignRest, FollowUpsWanted
 from pbx.ids import ActorId, QueueId
 from tests.ticket_story import BOSS, DAY, MONDAY, POLICY, WANG
+from tickets import incidents_sql
 from tickets.campaign import CampaignRules
 from tickets.flow import Intake
 from tickets.follow_up import FollowUpRules, Why
@@ -161,7 +162,9 @@ async def test_the_runner_tells_of_each_ticket_when_its_time_has_come(store: Sto
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_tickets_answered_with_their_incident_are_told_of_at_once(store: Store, records: Records) -> None:
+async def test_tickets_answered_with_their_incident_are_told_of_at_once(
+    store: Store, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As an event, not at the runner's next look: what many were answered with goes not through their own requests."""
     now = [NOW]
     posted: asyncio.Queue[FollowUpsWanted] = asyncio.Queue()
@@ -172,7 +175,8 @@ async def test_tickets_answered_with_their_incident_are_told_of_at_once(store: S
     first = await closed(records)  # so that the runner's first look is known to be over
     wanted = TicketChange(type="help", title="停水", text="全小区停水")
     numbers = []
-    for place in range(60):  # more than one transaction of them
+    monkeypatch.setattr(incidents_sql, "AT_ONCE", 2)
+    for place in range(5):  # three transactions of them
         change = replace(wanted, caller=f"138000{place:05}")
         numbers.append((await records.take_ticket(Intake(Channel.WEB, NOW), change, WANG)).number)
     incident = await events.open_incident("停水", numbers, BOSS)
