@@ -11,6 +11,7 @@ from tickets.approvals import ASKS, DECIDES, Approval, ApprovalKind, Outcome, op
 from tickets.clock import pause_ends
 from tickets.deadlines import ClockKind, Redispatch, due
 from tickets.given import Move
+from tickets.marks import concealed
 from tickets.moves import DESIGNATES, Actor, Role, TicketInput, TicketState
 from tickets.organisations import NoWay
 from tickets.shown import sees_caller
@@ -505,6 +506,7 @@ EFFECTS: Mapping[TicketInput, Callable[[Doing], Ticket]] = MappingProxyType(
         _I.ATTACH: _attach,
         _I.RECOUNT: _recount,
         _I.WITHDRAW: _withdraw,
+        _I.CONCEAL: lambda do: concealed(do.ticket, do.move.change),
     }
 )
 

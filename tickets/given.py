@@ -92,6 +92,7 @@ GIVEN: Mapping[TicketInput, tuple[frozenset[str], frozenset[str]]] = MappingProx
         _I.ATTACH: _given("attachment", "reason"),
         _I.RECOUNT: _NOTHING,
         _I.WITHDRAW: _REASON,
+        _I.CONCEAL: _given("", "reason change"),
     }
 )
 """What an input needs, and what it may have besides."""

@@ -91,6 +91,7 @@ OPEN_INPUTS = {
     S.ARCHIVED: "judge",
     S.MERGED: "judge",
 }
+OPEN_INPUTS = {state: f"{inputs} conceal" for state, inputs in OPEN_INPUTS.items()}
 LEADS_TO = {
     "register": S.REGISTERED,
     "answer": S.RESOLVED,
@@ -167,6 +168,7 @@ ROLES = {
     "judge": "inspector",
     "attach": "agent dispatcher unit supervisor system",
     "recount": "system",
+    "conceal": "agent dispatcher supervisor system",
 }
 
 
@@ -628,7 +630,20 @@ def test_what_a_move_does_not_take_is_refused_by_name() -> None:
 
 
 ASIDE = frozenset(
-    {I.AMEND, I.ATTACH, I.JOIN, I.LEAVE, I.SETTLE, I.REMIND, I.ESCALATE, I.SUPERVISE, I.MERGE, I.ADD_UNIT, I.RECOUNT}
+    {
+        I.AMEND,
+        I.ATTACH,
+        I.JOIN,
+        I.LEAVE,
+        I.SETTLE,
+        I.REMIND,
+        I.ESCALATE,
+        I.SUPERVISE,
+        I.MERGE,
+        I.ADD_UNIT,
+        I.RECOUNT,
+        I.CONCEAL,
+    }
 )
 """Inputs that lead nowhere new, or to the end at once: tried seldom, or a random walk would never come far."""
 
