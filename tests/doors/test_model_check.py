@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from controller.__main__ import main
-from recordings.model_check import FST_MAGIC, SYMBOLS_MAGIC, BadModel, ModelFacts, facts, language_fault
+from recordings.model_check import FST_MAGIC, BadModel, ModelFacts, facts, language_fault
+from recordings.vocabulary import SYMBOLS_MAGIC
 
 pytestmark = pytest.mark.doors
 
