@@ -166,7 +166,6 @@ class LiveCall:
     recording_stopped: bool = False
     pause: RecordingPause | None = None  #: of the recording, now
     private_step: int = 0  #: the newest command that asks for private keys
-    muted: list[tuple[float, float]] = field(default_factory=list)  #: when the agent was; an end of 0 = he is
     ticket_asked: bool = False
     generation: int = 0  #: of his announcement timer
     announce_at: float | None = None  #: when he is told his place next
