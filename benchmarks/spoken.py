@@ -145,7 +145,7 @@ def configured(folder: Path, model: Path, language: str, cores: float) -> Path:
     (folder / "menus/main.toml").write_text(menu, "utf-8")
     (folder / "menus/direct.toml").write_text((HOME / "ivr/menus/direct.toml").read_text("utf-8"), "utf-8")
     text = re.sub(r"^\[speech\][^\[]*", "", CONFIGURATION.read_text("utf-8"), flags=re.MULTILINE)
-    text = text.replace("[hotline]\n", '[hotline]\nmenus = "menus"\n', 1)
+    text = text.replace("[hotline]\n", f'[hotline]\nmenus = "{folder / "menus"}"\n', 1)
     yes_no = json.dumps(list(CHOICES[language][-2:-1])), json.dumps(list(CHOICES[language][-1:]))
     file = folder / f"spoken-{cores:g}.toml"
     file.write_text(

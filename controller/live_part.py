@@ -78,8 +78,8 @@ class LivePart:
             return
         speech, folder = self._settings.raw.speech, self._settings.file.parent
         models = await asyncio.to_thread(models_of, speech, folder, self._var / "models")
-        model = models.get(speech.language)
-        if model is None or model.kind != VOSK:
+        models = {language: model for language, model in models.items() if model.kind == VOSK}
+        if not models:
             log.warning("no Vosk model for %s: nobody is heard while he talks", speech.language,
                         extra={"action": "live.no_model"})  # fmt: skip
             return
@@ -94,12 +94,13 @@ class LivePart:
             rules=LiveRules(live.call_cores, live.longest_behind_s, live.rest_s),
             heard=self._heard,
             over=self._over,
-            model=model,
-            languages=frozenset(one for one, found in models.items() if found.path == model.path),
+            models=models,
         )
         limits = LiveLimits(longest_behind_s=live.longest_behind_s)
+        distinct = {model.path: model for model in models.values()}.values()
+        each = max(1, math.ceil(live.cores) // len(distinct))
         words.workers.extend(
-            LiveWorker(model, limits=limits, changed=words.worker_changed) for _ in range(math.ceil(live.cores))
+            LiveWorker(model, limits=limits, changed=words.worker_changed) for model in distinct for _ in range(each)
         )
         self._metrics.watch(words.reading)
         try:

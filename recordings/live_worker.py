@@ -94,6 +94,7 @@ class LiveWorker:
         """`changed` is called when `ready` has changed. `command` starts the process (drills replace it), which gets
         the model and the `arguments` (`recordings.live_recogniser.CLOSED`)."""
         self._spec = RecogniserSpec(str(model.path), model.name, model.language, model.grammar, min_conf)
+        self.model = model
         self._limits = limits or LiveLimits()
         self._changed = changed
         self._command, self._arguments = command, arguments
