@@ -24,7 +24,7 @@ from controller.spoken import listens
 from ivr.spoken import chosen
 from metrics.spoken import SpokenReading
 from pbx.events import Event, ExchangeConnected, ExchangeLost
-from pbx.ids import CallId
+from pbx.ids import CallId, ChannelName
 from pbx.live_words import Hear
 from pbx.spoken import ChoiceSpoken, ListeningChanged
 from recordings.audiosocket import RATE
@@ -35,6 +35,10 @@ log = logging.getLogger(__name__)
 
 CONNECT_S = 2.0
 """So long may Asterisk take to bring his sound; then this question is answered by keys."""
+
+FIRST_S = 0.05
+"""So long the exchange is left alone with a question, or with the next one: the prompt begins first, then he is
+listened to. Nobody says anything sensible within it."""
 
 BATCH = RATE // 20
 """Samples that are given to the recogniser together, 0.05 s."""
@@ -73,8 +77,10 @@ class _Sink:
 
     def sound(self, pcm: bytes) -> None:
         """Some of his sound."""
+        if self.stream is None:
+            return
         self.batch += pcm
-        if len(self.batch) >= 2 * BATCH and self.stream is not None:
+        if len(self.batch) >= 2 * BATCH:
             batch, self.batch = self.batch, b""
             self.worker.feed(self.stream, batch)
 
@@ -163,9 +169,12 @@ class SpokenEars:
         phrases, rules = tuple(phrase for phrase, _ in question.phrases), self._rules
         closed = ClosedList(phrases, rules.others.get(live.record.language, ()), rules.settle_s, rules.fillers)
         sink = self._sinks[live.call] = _Sink(uuid4(), self, live.call, live.record.language, worker, question, closed)
+        sink.timer = asyncio.get_running_loop().call_later(FIRST_S, self._hear, sink, live.channel)
+
+    def _hear(self, sink: _Sink, channel: ChannelName) -> None:
         sink.timer = asyncio.get_running_loop().call_later(CONNECT_S, self._unheard, sink)
         self._ears.expect(sink.id, partial(self._connected, sink))
-        self._perform(Hear(live.call, live.channel, str(sink.id), "127.0.0.1", self._ears.port))
+        self._perform(Hear(sink.call, channel, str(sink.id), "127.0.0.1", self._ears.port))
 
     def _unheard(self, sink: _Sink) -> None:
         self._not_brought += 1
@@ -192,7 +201,7 @@ class SpokenEars:
             sink.worker.drop(stream)
         connection, sink.connection = sink.connection, None
         if connection is not None:
-            connection.cut()
+            asyncio.get_running_loop().call_later(FIRST_S, connection.cut)  # what still comes is not kept
 
     def over(self, sink: _Sink) -> None:
         """The connection is gone by itself: with the caller, whose end comes as an event of its own."""
