@@ -26,7 +26,7 @@ class SpokenSection(Section):
     min_conf: Annotated[float, Field(ge=0, le=1)] = 0.9  # what is less sure was not said (shared/speech.md section 1)
     sure_conf: Annotated[float, Field(ge=0, le=1)] = 0.98
     lag_s: Annotated[float, Field(ge=0, le=5)] = 1.5  # a listened question waits so much longer: words end late
-    longest_behind_s: Annotated[float, Field(ge=0.3, le=10)] = 1.0  # so far behind, choices are made by keys
+    longest_behind_s: Annotated[float, Field(ge=0.6, le=10)] = 1.0  # so far behind, choices are made by keys
     rest_s: Annotated[float, Field(ge=0, le=3600)] = 30.0  # after that for so long
     settle_s: Annotated[float, Field(ge=0.2, le=2)] = 0.5  # words that have not changed for so long are what he said
     yes: ByLanguage = Field(default_factory=lambda: dict(YES))

@@ -78,6 +78,7 @@ class _Leg:
         self._number, self._vosk = number, vosk
         self._recogniser = vosk.open(rate, closed)
         self._settle = None if closed is None else round(closed.settle_s * rate)
+        self._say_every = SAY_EVERY if closed is None else rate // 10  # a caller waits for it: who is slow is seen soon
         self._at = self._said = self._since = 0
         self._partial = ""
 
@@ -95,7 +96,7 @@ class _Leg:
             return [self._say(partial=text)]
         if self._settle is not None and text and self._at - self._since >= self._settle:
             return self._final(self._recogniser.FinalResult())
-        return [self._say()] if self._at - self._said >= SAY_EVERY else []
+        return [self._say()] if self._at - self._said >= self._say_every else []
 
     def close(self) -> list[dict[str, object]]:
         """What is left."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from recordings.closed import ClosedList
-from recordings.live_recogniser import CLOSE, DROP, HEAD, OPEN, SOUND
+from recordings.live_recogniser import CLOSE, DROP, HEAD, OPEN, SAY_EVERY, SOUND
 from recordings.models import FoundModel
 from recordings.recogniser import RecogniserError, RecogniserSpec, spec_argument
 from recordings.transcript import Word
@@ -180,20 +180,24 @@ class LiveWorker:
         """Into the pipe's buffer, whose bound is that of `feed`; this never waits."""
         assert self._process is not None
         assert self._process.stdin is not None
-        if self._silent_since is None:
-            self._silent_since = asyncio.get_running_loop().time()
         self._process.stdin.write(HEAD.pack(kind, leg, len(payload)) + payload)
 
     def end_if_stuck(self) -> None:
-        """Kill the process if it has had something to hear for too long without a word; `run` starts another one."""
-        since, now = self._silent_since, asyncio.get_running_loop().time()
-        if self._process is None or not self.ready or since is None or now - since < self._limits.stuck_s:
-            return
-        if any(one.closing or one.given > one.heard for one in self._legs.values()):
+        """Kill the process if it has had something to answer for too long without a word; `run` starts another one.
+
+        To be called again and again. Less sound than `SAY_EVERY` needs no answer, and may be all that a leg ever sends.
+        """
+        waits = any(one.closing or one.given - one.heard >= SAY_EVERY for one in self._legs.values())
+        now = asyncio.get_running_loop().time()
+        if self._process is None or not self.ready or not waits:
+            self._silent_since = None
+        elif self._silent_since is None:
+            self._silent_since = now
+        elif now - self._silent_since >= self._limits.stuck_s:
             log.warning("the live recogniser is stuck", extra={"action": "live.worker_stuck"})
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        self._silent_since = None
+            self._silent_since = None
 
     # ---------------------------------------------------------------- the process
 
