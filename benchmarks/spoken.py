@@ -150,7 +150,7 @@ def configured(folder: Path, model: Path, language: str, cores: float) -> Path:
     file = folder / f"spoken-{cores:g}.toml"
     file.write_text(
         f'{text}\n[speech]\ntranscribe = false\n[[speech.models]]\nlanguage = "zh"\npath = "{model.resolve()}"\n'
-        f"[speech.menus]\ncores = {cores:.1f}\nlongest_behind_s = 10.0\nrest_s = 0.0\n"
+        f"[speech.menus]\ncores = {cores:.1f}\n"
         f"yes = {{ zh = {yes_no[0]} }}\nno = {{ zh = {yes_no[1]} }}\n",
         "utf-8",
     )
