@@ -1,0 +1,327 @@
+"""What was found in all calls, added up by day and kept: a year's results are read from few rows.
+
+`fold` adds up the findings themselves, by the newest inspection of each call. Its result for one agent's day is kept
+(`put`), and what is coarser is made of that; a day whose findings have changed since is *due* and is folded again by
+the same code. Nothing is added to a sum that is there, so that no error can gather; but one thing: what a call has
+added stays when its recording is erased, since the findings are gone then (`carry`).
+
+Functions take a connection and run inside the caller's transaction; the same code serves SQLite and PostgreSQL. A day
+is one of the hotline's own zone, ISO 8601.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from recordings.inspection.findings import JUDGED
+from recordings.inspection.tables import day_sums, days_due, figures, inspections
+
+ALL, SOUND, WORDS, WRONG_TYPE = "calls", "calls-sound", "calls-words", "type-mismatch"
+"""Sums of the calls themselves: all that were inspected, those whose sound, those whose words were judged; and those
+whose ticket is not of the type that the caller named."""
+
+BY_RULES = "rules "
+"""Before a version of the rules: the calls that it has judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Of one agent, queue, city and day: in how many calls `name` was judged, its sum, and in how many it was above 0.
+
+    What was not asked for is empty.
+    """
+
+    agent: str
+    queue: str
+    city: str
+    day: str
+    name: str
+    calls: int
+    total: float
+    above: int
+
+
+# ---------------------------------------------------------------- of the findings
+
+
+_CITY = func.coalesce(inspections.c.city, "")
+_KEYS = (inspections.c.agent, inspections.c.queue, _CITY, inspections.c.day)
+
+
+def fold(connection: Connection, wrong_type: ColumnElement[bool], *where: ColumnElement[bool]) -> list[Sum]:
+    """Everything that is counted of the inspections of which `where` holds, for each agent, queue, city and day.
+
+    `wrong_type`: what says that an inspection's ticket is of a wrong type.
+    """
+    wanted = (inspections.c.newest == 1, *where)
+    above = func.sum(case((figures.c.value > 0, 1), else_=0))
+    same = and_(figures.c.call == inspections.c.call, figures.c.rules == inspections.c.rules)
+    found = [
+        Sum(*row)
+        for row in connection.execute(
+            select(*_KEYS, figures.c.name, func.count(), func.sum(figures.c.value), above)
+            .join(figures, same)
+            .where(*wanted)
+            .group_by(*_KEYS, figures.c.name)
+        )
+    ]
+    judged = {
+        ALL: true(),
+        SOUND: inspections.c.sound == JUDGED,
+        WORDS: inspections.c.words == JUDGED,
+        WRONG_TYPE: wrong_type,
+    }
+    for name, condition in judged.items():
+        query = select(*_KEYS, func.count()).where(*wanted, condition).group_by(*_KEYS)
+        found += [Sum(a, q, c, day, name, n, float(n), n) for a, q, c, day, n in connection.execute(query)]
+    by = select(*_KEYS, inspections.c.rules, func.count()).where(*wanted).group_by(*_KEYS, inspections.c.rules)
+    found += [
+        Sum(a, q, c, day, f"{BY_RULES}{rules}", n, float(n), n) for a, q, c, day, rules, n in connection.execute(by)
+    ]
+    return found
+
+
+def sums(
+    connection: Connection, since: float, until: float, wrong_type: ColumnElement[bool], agent: str = "", city: str = ""
+) -> list[Sum]:
+    """Everything that is counted of the calls begun in [since, until), from their findings: what `kept` must give."""
+    where = [inspections.c.started_at >= since, inspections.c.started_at < until]
+    if agent:
+        where.append(inspections.c.agent == agent)
+    if city:
+        where.append(inspections.c.city == city)
+    return fold(connection, wrong_type, *where)
+
+
+# ---------------------------------------------------------------- what has changed
+
+
+def mark(connection: Connection, days: Iterable[tuple[str, str]]) -> None:
+    """These (day, agent) are to be folded again."""
+    rows = [{"day": day, "agent": agent, "version": 1} for day, agent in sorted(set(days))]
+    if rows:
+        connection.execute(_again(connection.dialect.name, insert_of(connection.dialect.name)), rows)
+
+
+def mark_where(connection: Connection, *where: ColumnElement[bool]) -> None:
+    """The days and agents of these inspections are to be folded again."""
+    theirs = select(inspections.c.day, inspections.c.agent, literal(1)).where(*where).distinct()
+    new = insert_of(connection.dialect.name).from_select(["day", "agent", "version"], theirs)
+    connection.execute(_again(connection.dialect.name, new))
+
+
+def mark_calls(connection: Connection, calls: Sequence[str]) -> None:
+    """Something of these calls has changed; those that were not inspected change nothing."""
+    mark_where(connection, inspections.c.call.in_(calls))
+
+
+def insert_of(dialect: str) -> Any:
+    """An insert into the days that are due, as this database has it."""
+    return postgresql.insert(days_due) if dialect == "postgresql" else sqlite.insert(days_due)
+
+
+def _again(dialect: str, new: Any) -> Any:
+    return new.on_conflict_do_update(index_elements=["day", "agent"], set_={"version": days_due.c.version + 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One agent's day that is to be folded again; `version` as it was when that was read."""
+
+    day: str
+    agent: str
+    version: int
+
+
+def due(connection: Connection, count: int) -> list[Due]:
+    """The next so many, the newest days first."""
+    query = select(days_due.c.day, days_due.c.agent, days_due.c.version)
+    query = query.order_by(days_due.c.day.desc(), days_due.c.agent).limit(count)
+    return [Due(*row) for row in connection.execute(query)]
+
+
+def count_due(connection: Connection) -> int:
+    """How many there are."""
+    return int(connection.execute(select(func.count()).select_from(days_due)).scalar_one())
+
+
+def behind(connection: Connection, first: str, last: str) -> list[str]:
+    """The days from `first` to `last` of which something is to be folded again."""
+    where = (days_due.c.day >= first, days_due.c.day <= last)
+    return list(connection.execute(select(days_due.c.day).where(*where).distinct().order_by(days_due.c.day)).scalars())
+
+
+# ---------------------------------------------------------------- what is kept
+
+DAY, ERASED = "day", "erased"
+"""Of each agent, queue and city on a day, and of it what calls have added whose recordings are erased."""
+AGENT_DAY, AGENT_MONTH, QUEUE_DAY = "agent-day", "agent-month", "queue-day"
+"""Without the queues, and without the agents: what is asked for most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The sums of one agent's day."""
+
+    of: Due
+    sums: tuple[Sum, ...]
+
+
+def refold(connection: Connection, one: Due, wrong_type: ColumnElement[bool]) -> Folded:
+    """One agent's day: its findings as they are now, and what erased calls have left."""
+    found = fold(connection, wrong_type, inspections.c.day == one.day, inspections.c.agent == one.agent)
+    left = select(day_sums).where(day_sums.c.grain == ERASED, day_sums.c.span == one.day, day_sums.c.agent == one.agent)
+    found += [
+        Sum(row.agent, row.queue, row.city, row.span, row.name, row.calls, row.total, row.above)
+        for row in connection.execute(left)
+    ]
+    return Folded(one, tuple(_merged(found)))
+
+
+def _merged(found: Iterable[Sum]) -> list[Sum]:
+    together: dict[tuple[str, ...], list[float]] = defaultdict(lambda: [0, 0.0, 0])
+    for one in found:
+        row = together[one.agent, one.queue, one.city, one.day, one.name]
+        row[0], row[1], row[2] = row[0] + one.calls, row[1] + one.total, row[2] + one.above
+    return [
+        Sum(agent, queue, city, day, name, int(calls), total, int(above))
+        for (agent, queue, city, day, name), (calls, total, above) in together.items()
+    ]
+
+
+def put(connection: Connection, folded: Sequence[Folded]) -> None:
+    """Keep what was folded, and make of it what is coarser. What has changed meanwhile stays due."""
+    for one in folded:
+        day, agent = one.of.day, one.of.agent
+        _replace(connection, DAY, day, one.sums, agent)
+        _coarser(connection, AGENT_DAY, day, (day, day), DAY, agent)
+        _coarser(connection, AGENT_MONTH, day[:7], (f"{day[:7]}-01", f"{day[:7]}-31"), AGENT_DAY, agent)
+        same = (days_due.c.day == day, days_due.c.agent == agent, days_due.c.version == one.of.version)
+        connection.execute(delete(days_due).where(*same))
+    for day in sorted({one.of.day for one in folded}):
+        _coarser(connection, QUEUE_DAY, day, (day, day), DAY)
+
+
+def _replace(connection: Connection, grain: str, day: str, found: Sequence[Sum], agent: str) -> None:
+    there = (day_sums.c.grain == grain, day_sums.c.span == day, day_sums.c.agent == agent)
+    connection.execute(delete(day_sums).where(*there))
+    if found:
+        connection.execute(insert(day_sums), [_row(grain, one) for one in found])
+
+
+def _row(grain: str, one: Sum) -> dict[str, object]:
+    return {
+        "grain": grain, "span": one.day, "city": one.city, "agent": one.agent, "queue": one.queue, "name": one.name,
+        "calls": one.calls, "total": one.total, "above": one.above,
+    }  # fmt: skip
+
+
+def _coarser(
+    connection: Connection, grain: str, span: str, of: tuple[str, str], finer: str, agent: str | None = None
+) -> None:
+    """Make the sums of `span` in `grain` of those in `finer` from one span to another: of an agent, or (None) of all
+    of them together."""
+    mine = [day_sums.c.grain == grain, day_sums.c.span == span]
+    theirs = [day_sums.c.grain == finer, day_sums.c.span >= of[0], day_sums.c.span <= of[1]]
+    agents, queues = (literal(""), day_sums.c.queue) if agent is None else (literal(agent), literal(""))
+    if agent is not None:
+        mine.append(day_sums.c.agent == agent)
+        theirs.append(day_sums.c.agent == agent)
+    connection.execute(delete(day_sums).where(*mine))
+    keys = (day_sums.c.city, *([day_sums.c.queue] if agent is None else []), day_sums.c.name)
+    added = select(
+        literal(grain), literal(span), day_sums.c.city, agents, queues, day_sums.c.name,
+        func.sum(day_sums.c.calls), func.sum(day_sums.c.total), func.sum(day_sums.c.above),
+    ).where(*theirs).group_by(*keys)  # fmt: skip
+    columns = ["grain", "span", "city", "agent", "queue", "name", "calls", "total", "above"]
+    connection.execute(insert(day_sums).from_select(columns, added))
+
+
+def carry(connection: Connection, call: str, wrong_type: ColumnElement[bool]) -> None:
+    """A call's recording is about to be erased with what was found in it: what it has added to its day stays."""
+    for one in fold(connection, wrong_type, inspections.c.call == call):
+        row = _row(ERASED, one)
+        here = and_(*(day_sums.c[name] == row[name] for name in ("grain", "span", "city", "agent", "queue", "name")))
+        there = connection.execute(select(day_sums.c.calls, day_sums.c.total, day_sums.c.above).where(here)).first()
+        if there is not None:
+            connection.execute(delete(day_sums).where(here))
+            row |= {
+                "calls": one.calls + there.calls,
+                "total": one.total + there.total,
+                "above": one.above + there.above,
+            }
+        connection.execute(insert(day_sums).values(**row))
+    mark_calls(connection, [call])
+
+
+# ---------------------------------------------------------------- what is asked
+
+
+def kept(connection: Connection, first: str, last: str, by: str, agent: str = "", city: str = "") -> list[Sum]:
+    """The sums of the days from `first` to `last` by ``agent``, ``queue`` or ``day``; the other keys are empty.
+
+    `agent`, `city`: of these alone, where they are named.
+    """
+    column = {"agent": day_sums.c.agent, "queue": day_sums.c.queue, "day": day_sums.c.span}[by]
+    spans = and_(day_sums.c.span >= first, day_sums.c.span <= last)
+    if agent:
+        where = and_(day_sums.c.grain == (DAY if by == "queue" else AGENT_DAY), spans, day_sums.c.agent == agent)
+    elif by == "agent":
+        where = _months_and_days(date.fromisoformat(first), date.fromisoformat(last))
+    else:
+        where = and_(day_sums.c.grain == QUEUE_DAY, spans)
+    if city:
+        where = and_(where, day_sums.c.city == city)
+    query = select(
+        column, day_sums.c.name, func.sum(day_sums.c.calls), func.sum(day_sums.c.total), func.sum(day_sums.c.above)
+    ).where(where).group_by(column, day_sums.c.name)  # fmt: skip
+    empty = {"agent": "", "queue": "", "city": "", "day": ""}
+    return [
+        Sum(**empty | {by: key}, name=name, calls=int(calls), total=float(total), above=int(above))
+        for key, name, calls, total, above in connection.execute(query)
+    ]
+
+
+def _months_and_days(first: date, last: date) -> ColumnElement[bool]:
+    """Every agent's sums of whole months, and of the days before and behind them."""
+    begin = first if first.day == 1 else _next_month(first)
+    end = (last + timedelta(days=1)).replace(day=1)  # the first day of the month that is not wholly asked for
+    days = and_(
+        day_sums.c.grain == AGENT_DAY, day_sums.c.span >= first.isoformat(), day_sums.c.span <= last.isoformat()
+    )
+    if begin >= end:
+        return days
+    months = and_(
+        day_sums.c.grain == AGENT_MONTH,
+        day_sums.c.span >= begin.isoformat()[:7],
+        day_sums.c.span < end.isoformat()[:7],
+    )
+    around = or_(
+        day_sums.c.span < begin.isoformat() if first < begin else false(),
+        day_sums.c.span >= end.isoformat() if end <= last else false(),
+    )
+    return or_(months, and_(days, around))
+
+
+def _next_month(day: date) -> date:
+    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
