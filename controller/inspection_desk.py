@@ -22,6 +22,7 @@ from controller.config import Settings
 from controller.config_inspection import InspectionPlan
 from controller.inspection_days import InspectionDays
 from controller.inspection_rows import talked_in, wrong_type
+from controller.inspection_sight import is_shown, seen_score, shown_city, still_to_score
 from controller.inspector import Inspector, InspectorFigures
 from controller.spool import Operation
 from controller.ticket_desk import from_store
@@ -161,7 +162,7 @@ class HotlineInspections:
             found = sql.get_inspection(connection, call, self.rules.version) or sql.get_inspection(connection, call)
             if found is None:
                 raise NotFound("inspection")
-            if not _his(viewer, found.agent, found.city):
+            if not is_shown(viewer, found.agent, found.city):
                 raise NotShown("inspection", call, found.agent)
             same = (inspections.c.call == call, inspections.c.rules == found.found.rules, self._wrong)
             wrong = connection.execute(select(inspections.c.call).where(*same)).first() is not None
@@ -187,7 +188,7 @@ class HotlineInspections:
                 wanted.until,
                 agent=wanted.agent,
                 queue=wanted.queue,
-                city=_city(viewer),
+                city=shown_city(viewer),
                 found="" if by_type else wanted.found,
                 wrong_type=self._wrong if by_type else None,
                 after=wanted.after,
@@ -198,7 +199,7 @@ class HotlineInspections:
     async def results(self, since: float, until: float, by: str, agent: str, viewer: Actor) -> Results:
         """Rates and scores of whole days."""
         first, last = self._day(since), self._day(max(since, math.nextafter(until, -math.inf)))
-        begin, end, city = first.isoformat(), last.isoformat(), _city(viewer)
+        begin, end, city = first.isoformat(), last.isoformat(), shown_city(viewer)
 
         def work(connection: Connection) -> Results:
             sums = days_sql.kept(connection, begin, end, "agent" if by == "team" else by, agent, city)
@@ -222,7 +223,7 @@ class HotlineInspections:
         at = self._clock()
 
         def work(connection: Connection) -> int:
-            count = sql.forget_inspections(connection, self.rules.version, since, until, _city(actor))
+            count = sql.forget_inspections(connection, self.rules.version, since, until, shown_city(actor))
             self._note(connection, actor, "inspect_again", at, what=f"{since}-{until}", zh=f"重新质检, 原有 {count} 通",
                        en=f"calls are inspected again, {count} had been")  # fmt: skip
             return count
@@ -253,12 +254,12 @@ class HotlineInspections:
 
     async def plans(self, viewer: Actor) -> Sequence[PlanRow]:
         """Every plan; of a city its own."""
-        city = _city(viewer)
+        city = shown_city(viewer)
         return [one for one in await self._read(review_sql.list_plans) if city in ("", one.plan.city)]
 
     async def draw(self, plan: Plan, actor: Actor) -> Sequence[Task]:
         """Draw once."""
-        if city := _city(actor):
+        if city := shown_city(actor):
             if plan.city not in ("", city):
                 raise InspectionRefused("not_allowed")
             plan = replace(plan, city=city)
@@ -283,7 +284,7 @@ class HotlineInspections:
 
         def work(connection: Connection) -> list[Task]:
             found = review_sql.list_tasks(connection, inspector, plan)
-            city = _city(viewer)
+            city = shown_city(viewer)
             if not city:
                 return found
             mine = {one.plan.id for one in review_sql.list_plans(connection) if one.plan.city == city}
@@ -301,7 +302,7 @@ class HotlineInspections:
             found = sql.get_inspection(connection, call, self.rules.version) or sql.get_inspection(connection, call)
             if found is None:
                 raise NotFound("inspection")
-            if not _his(actor, found.agent, found.city):
+            if not is_shown(actor, found.agent, found.city):
                 raise NotShown("inspection", call, found.agent)
             by = review_sql.get_card(connection, card)
             if by is None:
@@ -339,8 +340,10 @@ class HotlineInspections:
 
         def work(connection: Connection) -> list[Score]:
             own = viewer.role is Role.AGENT
-            found = review_sql.list_scores(connection, since, until, agent=agent, city=_city(viewer), first_only=own)
-            blind = _blind(connection, viewer)
+            found = review_sql.list_scores(
+                connection, since, until, agent=agent, city=shown_city(viewer), first_only=own
+            )
+            blind = still_to_score(connection, viewer)
             return [one for one in found if one.inspector == viewer.id or one.call not in blind]
 
         return await self._read(work)
@@ -349,7 +352,7 @@ class HotlineInspections:
         """One score."""
 
         def work(connection: Connection) -> tuple[Score, list[ScoreMove]]:
-            return _seen(connection, id, viewer), review_sql.list_score_moves(connection, id)
+            return seen_score(connection, id, viewer), review_sql.list_score_moves(connection, id)
 
         return await self._read(work)
 
@@ -360,7 +363,7 @@ class HotlineInspections:
         at = self._clock()
 
         def work(connection: Connection) -> Score:
-            before = _seen(connection, id, actor, lock=True)
+            before = seen_score(connection, id, actor, lock=True)
             late = at > before.at + self._plan.appeal_s
             state = moved(before.state, cause, by=actor.id, agent=before.agent, scorer=before.inspector, late=late,
                           reason=reason)  # fmt: skip
@@ -386,7 +389,7 @@ class HotlineInspections:
         """How far inspectors agreed, by what each gave at first."""
 
         def work(connection: Connection) -> DoubleScoring:
-            pairs = review_sql.pairs(connection, since, until, _city(viewer))
+            pairs = review_sql.pairs(connection, since, until, shown_city(viewer))
             passed, items = [], dict[str, list[tuple[float | str, float | str]]]()
             for card_id, version, one, other in pairs:
                 card = review_sql.get_card(connection, card_id, version)
@@ -407,7 +410,7 @@ class HotlineInspections:
         at = self._clock()
         if AgentId(agent) not in self._agents:
             raise NotFound("agent")
-        city = _city(actor)
+        city = shown_city(actor)
 
         def work(connection: Connection) -> Note:
             found = sql.get_inspection(connection, call) if call is not None else None
@@ -441,7 +444,7 @@ class HotlineInspections:
 
     async def notes(self, since: float, until: float, agent: str, viewer: Actor) -> Sequence[Note]:
         """Notes."""
-        city = _city(viewer)
+        city = shown_city(viewer)
         return await self._read(lambda connection: review_sql.list_notes(connection, since, until, agent, city))
 
     async def see_note(self, id: str, actor: Actor) -> Note:
@@ -469,32 +472,3 @@ _MOVE_WORDS: Mapping[ScoreInput, str] = {
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
-
-
-def _city(viewer: Actor) -> str:
-    """Of whose calls alone he is shown something; empty: of all. An agent is shown his own, whosever they are."""
-    return "" if viewer.role is Role.AGENT else viewer.unit
-
-
-def _his(viewer: Actor, agent: str, city: str) -> bool:
-    """Whether `viewer` may be shown what is of a call of this agent and city."""
-    if viewer.role is Role.AGENT:
-        return agent == viewer.id
-    return _city(viewer) in ("", city)
-
-
-def _blind(connection: Connection, viewer: Actor) -> set[str]:
-    """The calls that he is still to score: of these he sees nobody's score."""
-    return {one.call for one in review_sql.list_tasks(connection, viewer.id, undone=True)}
-
-
-def _seen(connection: Connection, id: str, viewer: Actor, *, lock: bool = False) -> Score:
-    """The score, if `viewer` may see it; else there is none."""
-    found = review_sql.get_score(connection, id, lock=lock)
-    if found is None:
-        raise NotFound("score")
-    if not _his(viewer, found.agent, found.city) or viewer.role is Role.AGENT and found.seat != 1:
-        raise NotShown("score", found.call, found.agent)
-    if found.inspector != viewer.id and found.call in _blind(connection, viewer):
-        raise NotShown("score", found.call, found.agent)
-    return found
