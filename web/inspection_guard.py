@@ -72,6 +72,12 @@ def guarded(action: str, handler: Handler) -> Handler:
         try:
             return await handler(request)
         except InspectionRefused as refused:
+            if refused.items:
+                problems = [
+                    Problem(f"{refused.field}.{name}", refused.code if allowed else "unknown_field", allowed)
+                    for name, allowed in refused.items.items()
+                ]
+                raise ApiError(422, refused.code, problems[:50]) from None
             if refused.field:
                 raise ApiError(422, refused.code, [Problem(refused.field, refused.code)]) from None
             await _tell(request, action, refused.code)

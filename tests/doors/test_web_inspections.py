@@ -282,6 +282,12 @@ async def test_who_may_do_what_and_what_is_refused(town: Town) -> None:
     for path, body, status, code in wrong:
         found = await town.ask("admin", "POST", path, body)
         assert (found[0], found[1]["error"]) == (status, code), path
+    odd = {name: value for name, value in ANSWERS.items() if name != "record"} | {"grasp": 0.3, "closing": 1.0}
+    _, told = await town.ask("quality", "POST", "/scores", score | {"call": "c-3", "answers": odd})
+    assert {one["field"]: one.get("allowed") for one in told["problems"]} == {
+        "answers.record": ["0", "0.5", "0.8", "1", "n/a"], "answers.grasp": ["0", "0.5", "0.8", "1", "n/a"],
+        "answers.closing": None,
+    }, "every item at fault, with what it may have"  # fmt: skip
     _, made = await town.ask("boss", "POST", "/cards", {"card": card | {"pass_mark": 60}})
     assert made["version"] == 2
     assert (await town.ask("boss", "POST", "/cards", {"card": card | {"pass_mark": 60}}))[1]["version"] == 2
