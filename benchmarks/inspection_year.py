@@ -8,6 +8,7 @@ rows, not by inspecting 3,650,000 calls; that they are what the findings add up 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -20,6 +21,7 @@ from recordings.inspection import days_sql, review_sql, sql
 from recordings.inspection.findings import Inspection
 from recordings.inspection.results import lines_of
 from recordings.inspection.review import ScoreState
+from recordings.inspection.tables import day_sums
 
 FIRST = date(2026, 1, 1)
 AGENTS, ON_DUTY, QUEUES, FIGURES, SCORES = 200, 150, 10, 25, 100
@@ -40,37 +42,28 @@ ASKED: dict[str, tuple[int, int, str, str]] = {
 
 def fill(connection: Connection, days: int) -> int:
     """A year of sums; how many rows."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SET LOCAL statement_timeout = 0"))  # a year at once is more than a hotline asks
-    kinds = {
-        "t_days": ("day text, seq integer", [{"a": str(FIRST + timedelta(days=n)), "b": n} for n in range(days)]),
-        "t_agents": ("agent text, seq integer", [{"a": str(1000 + n), "b": n} for n in range(AGENTS)]),
-        "t_queues": ("queue text, seq integer", [{"a": f"queue-{n}", "b": n} for n in range(QUEUES)]),
-        "t_names": ("name text, seq integer", [{"a": _name(n), "b": n} for n in range(FIGURES)]),
-    }
-    for table, (columns, rows) in kinds.items():
-        connection.execute(text(f"CREATE TEMPORARY TABLE {table} ({columns})"))
-        connection.execute(text(f"INSERT INTO {table} VALUES (:a, :b)"), rows)  # noqa: S608 - our own names
-    made = "INSERT INTO inspection_sums (grain, span, city, agent, queue, name, calls, total, above) SELECT "
-    connection.execute(
-        text(
-            f"{made}'day', day, 'cz', agent, queue, name, 30, 30 * (n.seq + a.seq % 7 + 0.5), 10"
-            " FROM t_days d CROSS JOIN t_agents a CROSS JOIN t_queues q CROSS JOIN t_names n"
-            f" WHERE (a.seq + d.seq) % {AGENTS} < {ON_DUTY} AND (q.seq + {QUEUES} - a.seq % {QUEUES}) % {QUEUES} < 2"
-        )
-    )
-    coarser = (
-        ("agent-day", "span", "agent", "''", "day", "span, city, agent, name"),
-        ("agent-month", "substr(span, 1, 7)", "agent", "''", "day", "substr(span, 1, 7), city, agent, name"),
-        ("queue-day", "span", "''", "queue", "day", "span, city, queue, name"),
-    )
-    for grain, span, agent, queue, of, by in coarser:
-        connection.execute(
-            text(
-                f"{made}'{grain}', {span}, city, {agent}, {queue}, name, sum(calls), sum(total), sum(above)"
-                f" FROM inspection_sums WHERE grain = '{of}' GROUP BY {by}"
-            )
-        )
+    bodies = [_body(seed) for seed in range(7)]
+    rows: list[dict[str, str]] = []
+    count = 0
+
+    def made(grain: str, span: str, agent: str, queue: str, seed: int) -> None:
+        body = bodies[seed % len(bodies)]
+        rows.append({"grain": grain, "span": span, "agent": agent, "queue": queue, "city": "cz", "body": body})
+
+    for place in range(days):
+        day = FIRST + timedelta(days=place)
+        for agent in range(AGENTS):
+            if (agent + place) % AGENTS < ON_DUTY:
+                made(days_sql.AGENT_DAY, str(day), str(1000 + agent), "", agent + place)
+                for queue in (agent, agent + 1):
+                    made(days_sql.DAY, str(day), str(1000 + agent), f"queue-{queue % QUEUES}", agent + queue)
+            if day.day == 1:
+                made(days_sql.AGENT_MONTH, str(day)[:7], str(1000 + agent), "", agent)
+        for queue in range(QUEUES):
+            made(days_sql.QUEUE_DAY, str(day), "", f"queue-{queue}", queue + place)
+        connection.execute(insert(day_sums), rows)
+        count += len(rows)
+        rows.clear()
     scores = [
         review_sql._score_row(
             review_sql.Score(
@@ -81,8 +74,14 @@ def fill(connection: Connection, days: int) -> int:
         for day in range(days)
         for n in range(SCORES)
     ]  # fmt: skip
-    connection.execute(insert(review_sql.scores), scores)
-    return int(connection.execute(text("SELECT count(*) FROM inspection_sums")).scalar_one())
+    for begin in range(0, len(scores), 1000):
+        connection.execute(insert(review_sql.scores), scores[begin : begin + 1000])
+    return count
+
+
+def _body(seed: int) -> str:
+    sums = {_name(n): [30 + seed, (30 + seed) * (n + 0.123), 10 + n % 3] for n in range(FIGURES)}
+    return json.dumps(sums, separators=(",", ":"))
 
 
 def _name(n: int) -> str:
@@ -110,7 +109,7 @@ def keeping(connection: Connection) -> tuple[float, float]:
             )
             sql.save_inspection(connection, one)
     began = time.perf_counter()
-    folded = [days_sql.refold(connection, one, false()) for one in days_sql.due(connection, 10)]
+    folded = days_sql.refold(connection, days_sql.due(connection, 10), false())
     between = time.perf_counter()
     days_sql.put(connection, folded)
     return between - began, time.perf_counter() - between

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection
@@ -24,7 +24,7 @@ from recordings.inspection import days_sql
 log = logging.getLogger(__name__)
 
 AT_ONCE = 10
-"""An agent's day is some fifty rows; the writer has so many of them for some 30 ms."""
+"""Agents' days; what the writer has to do for so many of them is some forty short statements."""
 CHANGES_AT_ONCE = 100
 PAUSE_S = 1.0
 """Between two rounds: what has changed meanwhile is added up in one."""
@@ -49,7 +49,7 @@ class InspectionDays:
         self._news = asyncio.Event()
         self._taking: Operation[int, int] = Operation("take_keeping", take_changes)
         self._naming: Operation[tuple[int, CityOf], int] = Operation("name_inspection_cities", name_cities)
-        self._putting: Operation[Sequence[days_sql.Folded], None] = Operation("put_inspection_days", days_sql.put)
+        self._putting: Operation[days_sql.Folded, None] = Operation("put_inspection_days", days_sql.put)
         self.waiting = 0
         """Agents' days that are still to be added up, as counted last."""
 
@@ -87,15 +87,15 @@ class InspectionDays:
             await self._rested(self._store.submit(self._taking, CHANGES_AT_ONCE))
         done = 0
         self.waiting = await self._store.read(days_sql.count_due)
-        while folded := await self._store.read(self._fold):
+        while (folded := await self._store.read(self._fold)).of:
             await self._rested(self._store.submit(self._putting, folded))
-            done += len(folded)
-            self.waiting = max(0, self.waiting - len(folded))
+            done += len(folded.of)
+            self.waiting = max(0, self.waiting - len(folded.of))
         self.waiting = 0
         return done
 
-    def _fold(self, connection: Connection) -> list[days_sql.Folded]:
-        return [days_sql.refold(connection, one, self._wrong) for one in days_sql.due(connection, AT_ONCE)]
+    def _fold(self, connection: Connection) -> days_sql.Folded:
+        return days_sql.refold(connection, days_sql.due(connection, AT_ONCE), self._wrong)
 
     @staticmethod
     async def _rested(work: asyncio.Future[Any]) -> None:

@@ -11,8 +11,8 @@ is one of the hotline's own zone, ISO 8601.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     and_,
     case,
     delete,
@@ -178,99 +179,139 @@ DAY, ERASED = "day", "erased"
 AGENT_DAY, AGENT_MONTH, QUEUE_DAY = "agent-day", "agent-month", "queue-day"
 """Without the queues, and without the agents: what is asked for most."""
 
+Body = dict[str, list[float]]
+"""By name: in how many calls it was judged, its sum, in how many it was above 0."""
+Key = tuple[str, str, str]
+"""Agent, queue, city; what a grain does not part is empty."""
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """The sums of one agent's day."""
+    """The sums of some agents' days, and what is coarser made of them, as they are to be written. `places`: grain, span
+    and agent (None = all) of what they replace."""
 
-    of: Due
-    sums: tuple[Sum, ...]
-
-
-def refold(connection: Connection, one: Due, wrong_type: ColumnElement[bool]) -> Folded:
-    """One agent's day: its findings as they are now, and what erased calls have left."""
-    found = fold(connection, wrong_type, inspections.c.day == one.day, inspections.c.agent == one.agent)
-    left = select(day_sums).where(day_sums.c.grain == ERASED, day_sums.c.span == one.day, day_sums.c.agent == one.agent)
-    found += [
-        Sum(row.agent, row.queue, row.city, row.span, row.name, row.calls, row.total, row.above)
-        for row in connection.execute(left)
-    ]
-    return Folded(one, tuple(_merged(found)))
+    of: tuple[Due, ...]
+    places: tuple[tuple[str, str, str | None], ...]
+    rows: tuple[Mapping[str, str], ...]
 
 
-def _merged(found: Iterable[Sum]) -> list[Sum]:
-    together: dict[tuple[str, ...], list[float]] = defaultdict(lambda: [0, 0.0, 0])
-    for one in found:
-        row = together[one.agent, one.queue, one.city, one.day, one.name]
-        row[0], row[1], row[2] = row[0] + one.calls, row[1] + one.total, row[2] + one.above
-    return [
-        Sum(agent, queue, city, day, name, int(calls), total, int(above))
-        for (agent, queue, city, day, name), (calls, total, above) in together.items()
-    ]
+def refold(connection: Connection, dues: Sequence[Due], wrong_type: ColumnElement[bool]) -> Folded:
+    """Agents' days from their findings as they are now, and what erased calls have left; and of these what is coarser.
+
+    Only who writes these sums may ask, one after the other: what is not due is taken as it is kept.
+    """
+    places: list[tuple[str, str, str | None]] = []
+    rows: list[Mapping[str, str]] = []
+
+    def made(grain: str, span: str, agent: str | None, bodies: Mapping[Key, Body]) -> None:
+        places.append((grain, span, agent))
+        rows.extend(_row(grain, span, key, body) for key, body in bodies.items())
+
+    days: dict[tuple[str, str], dict[Key, Body]] = {}
+    for one in dues:
+        mine = _Bodies()
+        for found in fold(connection, wrong_type, inspections.c.day == one.day, inspections.c.agent == one.agent):
+            mine.add((found.agent, found.queue, found.city), {found.name: [found.calls, found.total, found.above]})
+        for row in _there(connection, ERASED, one.day, one.day, day_sums.c.agent == one.agent):
+            mine.add((row.agent, row.queue, row.city), json.loads(row.body))
+        days[one.day, one.agent] = mine.bodies
+        made(DAY, one.day, one.agent, mine.bodies)
+    whole: dict[tuple[str, str], dict[Key, Body]] = {}
+    for (day, agent), bodies in days.items():
+        summed = _Bodies()
+        for (_, _, city), body in bodies.items():
+            summed.add((agent, "", city), body)
+        whole[day, agent] = summed.bodies
+        made(AGENT_DAY, day, agent, summed.bodies)
+    for month, agent in sorted({(day[:7], agent) for day, agent in days}):
+        summed = _Bodies()
+        for row in _there(connection, AGENT_DAY, f"{month}-01", f"{month}-31", day_sums.c.agent == agent):
+            if (row.span, agent) not in days:
+                summed.add((agent, "", row.city), json.loads(row.body))
+        for (day, other), bodies in whole.items():
+            if (day[:7], other) == (month, agent):
+                summed.update(bodies)
+        made(AGENT_MONTH, month, agent, summed.bodies)
+    for day in sorted({one.day for one in dues}):
+        summed = _Bodies()
+        for row in _there(connection, DAY, day, day):
+            if (day, row.agent) not in days:
+                summed.add(("", row.queue, row.city), json.loads(row.body))
+        for (other, _), bodies in days.items():
+            if other == day:
+                for (_, queue, city), body in bodies.items():
+                    summed.add(("", queue, city), body)
+        made(QUEUE_DAY, day, None, summed.bodies)
+    return Folded(tuple(dues), tuple(places), tuple(rows))
 
 
-def put(connection: Connection, folded: Sequence[Folded]) -> None:
-    """Keep what was folded, and make of it what is coarser. What has changed meanwhile stays due."""
-    for one in folded:
-        day, agent = one.of.day, one.of.agent
-        _replace(connection, DAY, day, one.sums, agent)
-        _coarser(connection, AGENT_DAY, day, (day, day), DAY, agent)
-        _coarser(connection, AGENT_MONTH, day[:7], (f"{day[:7]}-01", f"{day[:7]}-31"), AGENT_DAY, agent)
-        same = (days_due.c.day == day, days_due.c.agent == agent, days_due.c.version == one.of.version)
+class _Bodies:
+    """Sums by their keys, added up."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[Key, Body] = {}
+
+    def add(self, key: Key, body: Body) -> None:
+        """These sums too."""
+        into(self.bodies.setdefault(key, {}), body)
+
+    def update(self, others: Mapping[Key, Body]) -> None:
+        """All of these."""
+        for key, body in others.items():
+            self.add(key, body)
+
+
+def into(sums: Body, more: Body) -> None:
+    """Add `more` to `sums`."""
+    for name, (calls, total, above) in more.items():
+        if (there := sums.get(name)) is None:
+            sums[name] = [calls, total, above]
+        else:
+            there[0] += calls
+            there[1] += total
+            there[2] += above
+
+
+def _there(
+    connection: Connection, grain: str, first: str, last: str, *where: ColumnElement[bool]
+) -> Sequence[Row[Any]]:
+    wanted = (day_sums.c.grain == grain, day_sums.c.span >= first, day_sums.c.span <= last, *where)
+    return connection.execute(select(day_sums).where(*wanted)).all()
+
+
+def _row(grain: str, span: str, key: Key, body: Body) -> dict[str, str]:
+    agent, queue, city = key
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return {"grain": grain, "span": span, "agent": agent, "queue": queue, "city": city, "body": text}
+
+
+def put(connection: Connection, folded: Folded) -> None:
+    """Keep what was folded. What has changed meanwhile stays due."""
+    for grain, span, agent in folded.places:
+        where = [day_sums.c.grain == grain, day_sums.c.span == span]
+        if agent is not None:
+            where.append(day_sums.c.agent == agent)
+        connection.execute(delete(day_sums).where(*where))
+    if folded.rows:
+        connection.execute(insert(day_sums), list(folded.rows))
+    for one in folded.of:
+        same = (days_due.c.day == one.day, days_due.c.agent == one.agent, days_due.c.version == one.version)
         connection.execute(delete(days_due).where(*same))
-    for day in sorted({one.of.day for one in folded}):
-        _coarser(connection, QUEUE_DAY, day, (day, day), DAY)
-
-
-def _replace(connection: Connection, grain: str, day: str, found: Sequence[Sum], agent: str) -> None:
-    there = (day_sums.c.grain == grain, day_sums.c.span == day, day_sums.c.agent == agent)
-    connection.execute(delete(day_sums).where(*there))
-    if found:
-        connection.execute(insert(day_sums), [_row(grain, one) for one in found])
-
-
-def _row(grain: str, one: Sum) -> dict[str, object]:
-    return {
-        "grain": grain, "span": one.day, "city": one.city, "agent": one.agent, "queue": one.queue, "name": one.name,
-        "calls": one.calls, "total": one.total, "above": one.above,
-    }  # fmt: skip
-
-
-def _coarser(
-    connection: Connection, grain: str, span: str, of: tuple[str, str], finer: str, agent: str | None = None
-) -> None:
-    """Make the sums of `span` in `grain` of those in `finer` from one span to another: of an agent, or (None) of all
-    of them together."""
-    mine = [day_sums.c.grain == grain, day_sums.c.span == span]
-    theirs = [day_sums.c.grain == finer, day_sums.c.span >= of[0], day_sums.c.span <= of[1]]
-    agents, queues = (literal(""), day_sums.c.queue) if agent is None else (literal(agent), literal(""))
-    if agent is not None:
-        mine.append(day_sums.c.agent == agent)
-        theirs.append(day_sums.c.agent == agent)
-    connection.execute(delete(day_sums).where(*mine))
-    keys = (day_sums.c.city, *([day_sums.c.queue] if agent is None else []), day_sums.c.name)
-    added = select(
-        literal(grain), literal(span), day_sums.c.city, agents, queues, day_sums.c.name,
-        func.sum(day_sums.c.calls), func.sum(day_sums.c.total), func.sum(day_sums.c.above),
-    ).where(*theirs).group_by(*keys)  # fmt: skip
-    columns = ["grain", "span", "city", "agent", "queue", "name", "calls", "total", "above"]
-    connection.execute(insert(day_sums).from_select(columns, added))
 
 
 def carry(connection: Connection, call: str, wrong_type: ColumnElement[bool]) -> None:
     """A call's recording is about to be erased with what was found in it: what it has added to its day stays."""
+    added = _Bodies()
+    day = ""
     for one in fold(connection, wrong_type, inspections.c.call == call):
-        row = _row(ERASED, one)
-        here = and_(*(day_sums.c[name] == row[name] for name in ("grain", "span", "city", "agent", "queue", "name")))
-        there = connection.execute(select(day_sums.c.calls, day_sums.c.total, day_sums.c.above).where(here)).first()
-        if there is not None:
-            connection.execute(delete(day_sums).where(here))
-            row |= {
-                "calls": one.calls + there.calls,
-                "total": one.total + there.total,
-                "above": one.above + there.above,
-            }
-        connection.execute(insert(day_sums).values(**row))
+        day = one.day
+        added.add((one.agent, one.queue, one.city), {one.name: [one.calls, one.total, one.above]})
+    for (agent, queue, city), body in added.bodies.items():
+        here = (day_sums.c.agent == agent, day_sums.c.queue == queue, day_sums.c.city == city)
+        for row in _there(connection, ERASED, day, day, *here):
+            into(body, json.loads(row.body))
+        connection.execute(delete(day_sums).where(day_sums.c.grain == ERASED, day_sums.c.span == day, *here))
+        connection.execute(insert(day_sums).values(**_row(ERASED, day, (agent, queue, city), body)))
     mark_calls(connection, [call])
 
 
@@ -292,13 +333,14 @@ def kept(connection: Connection, first: str, last: str, by: str, agent: str = ""
         where = and_(day_sums.c.grain == QUEUE_DAY, spans)
     if city:
         where = and_(where, day_sums.c.city == city)
-    query = select(
-        column, day_sums.c.name, func.sum(day_sums.c.calls), func.sum(day_sums.c.total), func.sum(day_sums.c.above)
-    ).where(where).group_by(column, day_sums.c.name)  # fmt: skip
+    found: dict[str, Body] = {}
+    for key, body in connection.execute(select(column, day_sums.c.body).where(where)):
+        into(found.setdefault(key, {}), json.loads(body))
     empty = {"agent": "", "queue": "", "city": "", "day": ""}
     return [
-        Sum(**empty | {by: key}, name=name, calls=int(calls), total=float(total), above=int(above))
-        for key, name, calls, total, above in connection.execute(query)
+        Sum(**empty | {by: key}, name=name, calls=int(calls), total=total, above=int(above))
+        for key, body in found.items()
+        for name, (calls, total, above) in body.items()
     ]
 
 

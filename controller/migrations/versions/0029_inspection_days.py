@@ -32,11 +32,8 @@ def upgrade() -> None:
         sa.Column("city", sa.Text(), nullable=False),
         sa.Column("agent", sa.Text(), nullable=False),
         sa.Column("queue", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("calls", sa.Integer(), nullable=False),
-        sa.Column("total", sa.Double(), nullable=False),
-        sa.Column("above", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("grain", "span", "agent", "queue", "city", "name", name="pk_inspection_sums"),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("grain", "span", "agent", "queue", "city", name="pk_inspection_sums"),
     )
     op.create_index("ix_inspection_sums_agent", "inspection_sums", ["agent", "grain", "span"])
     op.create_table(
