@@ -22,6 +22,7 @@ from recordings.inspection.findings import Inspection
 from recordings.inspection.results import lines_of
 from recordings.inspection.review import ScoreState
 from recordings.inspection.tables import day_sums
+from recordings.inspection.tables import scores as score_rows
 
 FIRST = date(2026, 1, 1)
 AGENTS, ON_DUTY, QUEUES, FIGURES, SCORES = 200, 150, 10, 25, 100
@@ -75,7 +76,7 @@ def fill(connection: Connection, days: int) -> int:
         for n in range(SCORES)
     ]  # fmt: skip
     for begin in range(0, len(scores), 1000):
-        connection.execute(insert(review_sql.scores), scores[begin : begin + 1000])
+        connection.execute(insert(score_rows), scores[begin : begin + 1000])
     return count
 
 
@@ -92,10 +93,11 @@ def _name(n: int) -> str:
 def results(connection: Connection, first: int, days: int, by: str, agent: str) -> int:
     """What `GET /api/inspection/results` does; how many lines."""
     begin, end = str(FIRST + timedelta(days=first)), str(FIRST + timedelta(days=first + days - 1))
-    sums = days_sql.kept(connection, begin, end, "agent" if by == "team" else by, agent)
-    scores = review_sql.score_sums(connection, begin, end, agent)
+    key = "agent" if by == "team" else by
+    sums = days_sql.kept(connection, begin, end, key, agent)
+    given = review_sql.score_sums(connection, begin, end, key, agent)
     teams = {str(1000 + n): f"team-{n // 10}" for n in range(AGENTS)}
-    return len(lines_of(sums, scores, by, teams))
+    return len(lines_of(sums, given, by, teams))
 
 
 def keeping(connection: Connection) -> tuple[float, float]:

@@ -50,6 +50,7 @@ class InspectionDays:
         self._taking: Operation[int, int] = Operation("take_keeping", take_changes)
         self._naming: Operation[tuple[int, CityOf], int] = Operation("name_inspection_cities", name_cities)
         self._putting: Operation[days_sql.Folded, None] = Operation("put_inspection_days", days_sql.put)
+        self._named = False
         self.waiting = 0
         """Agents' days that are still to be added up, as counted last."""
 
@@ -81,8 +82,9 @@ class InspectionDays:
 
     async def catch_up(self) -> int:
         """Add up everything that has changed; how many agents' days. Raises `StoreError`."""
-        while await self._store.read(cities_wait):
+        while not self._named and await self._store.read(cities_wait):
             await self._rested(self._store.submit(self._naming, (CHANGES_AT_ONCE, self._city_of)))
+        self._named = True  # what is judged from now on has its city
         while await self._store.read(changes_wait):
             await self._rested(self._store.submit(self._taking, CHANGES_AT_ONCE))
         done = 0

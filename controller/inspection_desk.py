@@ -41,7 +41,7 @@ from recordings.inspection.sampling import Plan, PlanKind, check, draw
 from recordings.inspection.sql import Listed
 from recordings.inspection.tables import inspections
 from tickets.moves import Actor, Role
-from tickets.sql import tickets_of_calls
+from tickets.sql import ticket_of_call, tickets_of_calls
 from tickets.ticket import TicketPolicy
 from web.backend import NotFound
 from web.inspection_desk import DoubleScoring, Inspected, NotShown, Results, Wanted
@@ -169,9 +169,11 @@ class HotlineInspections:
             filed = tuple(
                 type for type, _ in tickets_of_calls(connection, [CallId(call)]).get(CallId(call), ()) if type
             )
+            ticket = ticket_of_call(connection, CallId(call))
             card = self._standard(connection)
             shown = found if personal else replace(found, found=found.found.without_personal_data())
-            return Inspected(shown, filed, wrong, proposed(card, found.found) if card is not None else {}, not personal)
+            given = proposed(card, found.found) if card is not None else {}
+            return Inspected(shown, filed, wrong, given, not personal, ticket.number if ticket is not None else "")
 
         return await self._read(work)
 
@@ -202,8 +204,9 @@ class HotlineInspections:
         begin, end, city = first.isoformat(), last.isoformat(), shown_city(viewer)
 
         def work(connection: Connection) -> Results:
-            sums = days_sql.kept(connection, begin, end, "agent" if by == "team" else by, agent, city)
-            scores = review_sql.score_sums(connection, begin, end, agent, city)
+            key = "agent" if by == "team" else by
+            sums = days_sql.kept(connection, begin, end, key, agent, city)
+            scores = review_sql.score_sums(connection, begin, end, key, agent, city)
             lines = lines_of(sums, scores, by, self._plan.team_of)
             behind = days_sql.behind(connection, begin, end)
             span = (self._midnight(first), self._midnight(last + timedelta(days=1)))

@@ -34,13 +34,15 @@ class NotShown(NotFound):
 @dataclass(frozen=True, slots=True)
 class Inspected:
     """One call's inspection: with the ticket's types as they are now, whether one of them is wrong, and what the
-    machine proposes for the items of the standard card. `masked`: numbers of people are hidden from who looks."""
+    machine proposes for the items of the standard card. `masked`: numbers of people are hidden from who looks.
+    `ticket`: by its number the recording is heard (`/api/tickets/{number}/recording`); empty = the call opened none."""
 
     call: InspectedCall
     filed: tuple[str, ...]
     wrong_type: bool
     proposed: Mapping[str, float | str]
     masked: bool
+    ticket: str
 
 
 @dataclass(frozen=True, slots=True)

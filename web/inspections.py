@@ -54,7 +54,7 @@ FOUND = shape_of(Inspection)
 CALL = {
     "call": str, "agent": str, "queue": str, "started_at": float, "day": str, "made_at": float,
     "words_at": float | None, "sha256": str, "filed": list[str], "wrong_type": bool,
-    "proposed": dict[str, float | str], "found": FOUND, "city": str, "masked": bool,
+    "proposed": dict[str, float | str], "found": FOUND, "city": str, "masked": bool, "ticket": str,
 }  # fmt: skip
 
 
@@ -62,8 +62,8 @@ CALL = {
 async def show_call(request: web.Request) -> web.Response:
     """GET /api/inspection/calls/{call}: what was found, each finding with its second in the recording and its words.
 
-    `filed` are the types of the call's tickets as they are now. `masked`: numbers of people in what was said are
-    stars to who has no right to see them. The audit trail keeps who looked.
+    `ticket` is the number by which it is heard, `filed` the types of the call's tickets as they are now. `masked`:
+    numbers of people in what was said are stars to who has no right to see them. The audit trail keeps who looked.
     """
     viewer = acting(request, Inspecting.SEE_ALL, Inspecting.SEE_OWN)
     call = request.match_info["call"]
@@ -76,7 +76,7 @@ async def show_call(request: web.Request) -> web.Response:
     await request.app[BACKEND].note(entry)
     told = {name: value for name, value in asdict(found.call).items() if name != "found"}
     more = {"filed": list(found.filed), "wrong_type": found.wrong_type, "proposed": dict(found.proposed)}
-    more |= {"masked": found.masked}
+    more |= {"masked": found.masked, "ticket": found.ticket}
     return answer({**told, **more, "found": found.call.found})
 
 

@@ -293,8 +293,8 @@ def _score(row: Row[Any]) -> Score:
 
 @dataclass(frozen=True, slots=True)
 class ScoreSum:
-    """The scores of one agent's calls in one queue on one day that count for him: how many, their sum, how many
-    passed."""
+    """The scores that count, of the calls of an agent, of a queue or of a day (what was not asked for is empty): how
+    many, their sum, how many passed."""
 
     agent: str
     queue: str
@@ -304,17 +304,23 @@ class ScoreSum:
     passed: int
 
 
-def score_sums(connection: Connection, first: str, last: str, agent: str = "", city: str = "") -> list[ScoreSum]:
-    """The scores of the calls of the days from `first` to `last` as they are now, whenever they were given or changed;
-    the database adds them up."""
-    keys = (scores.c.agent, scores.c.queue, scores.c.day)
-    query = select(*keys, func.count(), func.sum(scores.c.total), func.sum(scores.c.passed))
+def score_sums(
+    connection: Connection, first: str, last: str, by: str, agent: str = "", city: str = ""
+) -> list[ScoreSum]:
+    """The scores of the calls of the days from `first` to `last` by ``agent``, ``queue`` or ``day``, as they are now,
+    whenever they were given or changed; the database adds them up."""
+    key = scores.c[by]
+    query = select(key, func.count(), func.sum(scores.c.total), func.sum(scores.c.passed))
     query = query.where(scores.c.seat == 1, scores.c.day >= first, scores.c.day <= last)
     if agent:
         query = query.where(scores.c.agent == agent)
     if city:
         query = query.where(scores.c.city == city)
-    return [ScoreSum(*row) for row in connection.execute(query.group_by(*keys))]
+    empty = {"agent": "", "queue": "", "day": ""}
+    return [
+        ScoreSum(**empty | {by: of}, count=count, total=total, passed=passed)
+        for of, count, total, passed in connection.execute(query.group_by(key))
+    ]
 
 
 # ---------------------------------------------------------------- coaching

@@ -43,6 +43,14 @@ class Office:
         """Status and answer."""
         return await asyncio.to_thread(self._ask, who, method, f"/api/inspection{path}", body)
 
+    def hear(self, who: str, ticket: str) -> tuple[int, bytes]:
+        """Status and first bytes of a ticket's recording."""
+        url = (self.data / "web-address").read_text().strip() + f"api/tickets/{ticket}/recording"
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.tokens[who]}"})
+        with opener.open(request, timeout=20) as answer:
+            return answer.status, answer.read(64)
+
     def _ask(self, who: str, method: str, path: str, body: object) -> tuple[int, Any]:
         request = urllib.request.Request(
             (self.data / "web-address").read_text().strip().rstrip("/") + path,
@@ -80,7 +88,9 @@ async def test_the_way_of_two_calls_from_the_machine_to_a_changed_score(folder: 
         first = await call_of(scene, set())
         calls = {first, await call_of(scene, {first})}
         office = Office(scene.data)
-        await scene.api.until("/api/inspection/results", lambda told: told["lines"] and told["lines"][0]["calls"] == 2)
+        await scene.api.until(
+            "/api/inspection/results", lambda told: told["lines"] and told["lines"][0]["calls"] == 2, within=60
+        )
         # the supervisor draws both calls, of those in which nobody spoke, for two inspectors each
         _, page = await office.ask("boss", "GET", "/calls?found=dead-air")
         assert {one["call"] for one in page["calls"]} == calls
@@ -100,6 +110,8 @@ async def test_the_way_of_two_calls_from_the_machine_to_a_changed_score(folder: 
                 _, shown = await office.ask(who, "GET", f"/calls/{task['call']}")
                 assert any(one["rule"] == "dead-air" for one in shown["found"]["findings"])
                 assert 0 <= shown["proposed"]["pace"] < 1
+                status, sound = await asyncio.to_thread(office.hear, who, shown["ticket"])
+                assert (status, sound[:4]) == (200, b"RIFF"), "he hears it by its ticket"
                 grasp = 1 if who == "qa-1" else 0.8
                 body = {
                     "call": task["call"],

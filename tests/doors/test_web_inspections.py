@@ -121,6 +121,7 @@ async def test_from_results_to_a_changed_score(town: Town) -> None:
         {"greeting": 0.5, "pace": 0.5},
     )
     assert [one["at_s"] for one in shown["found"]["findings"]] == [1.0, 2.0]
+    assert shown["ticket"].isdecimal()
     # a sample, two inspectors who do not see each other
     now = town.site.backend.clock()
     plan = {
