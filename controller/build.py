@@ -311,7 +311,7 @@ class Hotline:
         if held:
             engine.post(NoticesRestored(held, registered, self.clock()))
 
-        inspections = HotlineInspections.of(settings, store, self.clock, kept.archive)
+        inspections = HotlineInspections.of(settings, store, self.clock, kept.archive, metrics.registry)
         self._run(inspections.run())
         # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed. What waits
         # for its transcript then stands in the store.
