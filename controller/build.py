@@ -59,6 +59,7 @@ from controller.ticket_office import HotlineOffice
 from controller.tokens import ACCESS, AccessFile, Holders
 from controller.transcript_desk import HotlineTranscripts
 from controller.transcripts import SPOOLABLE
+from controller.voices import Voices
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
 from metrics.recordings import RecordingMetrics
@@ -230,7 +231,9 @@ class Hotline:
         figures = RecordingMetrics(metrics.registry, Finding)
         house = switchboard.house
         watch = RecordingWatch(exchange.recordings, lambda: recorded_now(house), figures, self.clock)
-        performer.inspector = Inspector(store, records, figures, self.clock, healthy=lambda: watch.healthy)
+        performer.inspector = Inspector(
+            store, records, figures, self.clock, healthy=lambda: watch.healthy, gaps=watch.gaps
+        )
         events = HotlineEvents(
             store,
             settings.tickets,
@@ -265,8 +268,12 @@ class Hotline:
             own_sounds=own_sounds,
         )
 
+        voices = Voices(house, exchange.door.perform, self.clock) if settings.raw.recording.voices else None
+
         def stepped(event: Event) -> None:
             backend.stepped(event)
+            if voices is not None:
+                voices.stepped(event)
             live_words.stepped(event)
 
         engine = Engine(switchboard, journal, performer.perform, self.clock, stepped)

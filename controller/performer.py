@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -345,7 +345,7 @@ class Performer:
             )
 
     async def _unheard(self, call: CallId, started_at: float, expected: Expected | None) -> Spans:
-        """When the caller heard no party's voice, or nobody is to hear it, in seconds from the recording's beginning."""
+        """When the caller heard no other voice, or nobody is to hear it, in seconds from the recording's beginning."""
         if expected is None and self.inspector is not None:
             with suppress(StoreError):  # the voices themselves end with each talk
                 expected = await self.inspector.known(call, started_at)

@@ -1,4 +1,4 @@
-"""Parties' own voices, recorded beside the call's recording: when each begins and ends. Beside the calls, never in them.
+"""Parties' own voices, recorded beside the call's recording: when each begins and ends. Never a part of a call's rules.
 
 After each of the switchboard's steps it is looked which parties of that call the caller hears and may be recorded
 (`wanted`): each of them gets a recording of his own from his own channel, which ends when the caller hears him no more
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from controller.house import House, LiveCall
 from pbx.call import CallState
-from pbx.events import Event, ExchangeConnected, MuteAsked, Role
+from pbx.events import Event, ExchangeConnected, Role
 from pbx.ids import CallId, ChannelName
 from pbx.voices import RecordVoice, StopVoice
 from recordings.naming import UnsafeName, voice_name
@@ -55,8 +55,8 @@ class Voices:
         call = getattr(event, "call", None)
         if call is not None:
             self._look(call)
-        if isinstance(event, MuteAsked):
-            for each in list(self._house.calls):
+        elif hasattr(event, "request"):  # what a person asks for names him, not his call
+            for each in list(self._calls):
                 self._look(each)
         if self._house.paused.keys() != self._paused:
             changed = self._house.paused.keys() ^ self._paused

@@ -33,7 +33,7 @@ CHANNELS = 2
 FRAME_BYTES = 2 * CHANNELS
 HEADER_BYTES = 44
 CHUNK_BYTES = RATE * FRAME_BYTES * 8
-"""Read at a time (8 s of audio, in whole blocks of `recordings.voices`): what bounds the memory, however long the call."""
+"""Read at a time (8 s of audio, whole blocks of `recordings.voices`): what bounds the memory, however long the call."""
 MAX_DATA_BYTES = 0xFFFF_FFFF - HEADER_BYTES
 """RIFF counts in 32 bits: 37 hours of a call."""
 
@@ -147,13 +147,13 @@ def finish(
     """Seal a raw recording as a WAV file at `destination` and erase the raw one.
 
     `started_at` (with a zone, else ValueError) is carried into the result. Parties' own voices that lie beside it are
-    put in where the leg that the caller hears is empty, but for the spans `unheard` (`recordings.voices.Voices`). Waits up to `wait_closed_s`
-    seconds for Asterisk to close the raw file. Bytes that do not fill a frame (a crash amid a write) are
-    left out.
+    put in where the leg that the caller hears is empty, but for the spans `unheard` (`recordings.voices.Voices`). Waits
+    up to `wait_closed_s` seconds for Asterisk to close the raw file. Bytes that do not fill a frame (a crash amid a
+    write) are left out.
 
     May be called again after any failure or crash: a `.part` left over is overwritten; with the finished
-    file there and the raw one gone, the finished file is measured again; with both there, the raw one is
-    erased if it is the same recording. Raises one of RecordingError's kinds, and never OSError.
+    file there and the raw one gone, the finished file is measured again; with both there, the raw one and its
+    voices are erased if they are the same recording. Raises one of RecordingError's kinds, and never OSError.
     """
     if started_at.tzinfo is None:
         raise ValueError("started_at needs a time zone")

@@ -2,13 +2,14 @@
 
 Debian's Asterisk drops sound on its way into a recording when another party speaks than before (docs/recording.md); the
 caller hears it all the same. So each party's own voice is recorded beside, from his own channel, and put into the leg
-that the caller hears, in blocks of 20 ms, only where that leg holds nothing at all: A-law, as telephones send it, has no
-sample of zero, so a block of zeros is one that did not get there. What is not lost is never touched. Everything blocks:
-call it in a worker thread.
+that the caller hears, in blocks of 20 ms, only where that leg holds nothing at all: A-law, as telephones send it, has
+no sample of zero, so a block of zeros is one that did not get there. What is not lost is never touched. Everything
+blocks: call it in a worker thread.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -18,6 +19,8 @@ from typing import Self
 
 from recordings.naming import UnsafeName, parse_voice_name
 from recordings.quiet import wait_until_closed
+
+log = logging.getLogger(__name__)
 
 RATE = 8000
 BLOCK = RATE // 50
@@ -75,8 +78,8 @@ class Voices:
 
     def __init__(self, raw: Path, unheard: Iterable[Span] = (), *, wait_closed_s: float = 5.0) -> None:
         """`unheard`: seconds from the recording's beginning in which the caller heard none of them, or which nobody is
-        to hear: holds, pauses, a muted microphone. Waits until Asterisk has closed each file; a voice that it goes on
-        writing is left out.
+        to hear: holds, pauses, a muted microphone. Waits until Asterisk has closed each file; of one that it goes on
+        writing counts what is there.
         """
         self.paths = voices_of(raw)
         self.filled_s = 0.0
@@ -89,11 +92,12 @@ class Voices:
         """Open them."""
         with self._stack:
             for path in self.paths:
-                if wait_until_closed(path, self._wait_s):
-                    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                    self._stack.callback(os.close, descriptor)
-                    first = parse_voice_name(path.name).after_ms * RATE // 1000
-                    self._voices.append(_Voice(descriptor, first, os.fstat(descriptor).st_size // 2))
+                if not wait_until_closed(path, self._wait_s):
+                    log.warning("%s is still being written", path.name, extra={"action": "recording.voice_open"})
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                self._stack.callback(os.close, descriptor)
+                first = parse_voice_name(path.name).after_ms * RATE // 1000
+                self._voices.append(_Voice(descriptor, first, os.fstat(descriptor).st_size // 2))
             self._stack = self._stack.pop_all()
         self._voices.reverse()  # the newest first: it is the one who talks
         return self

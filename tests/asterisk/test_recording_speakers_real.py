@@ -24,8 +24,18 @@ from pbx.events import Event, TargetKind
 from pbx.ids import AgentId
 from recordings.files import CITIZEN, HEARD
 from recordings.policy import PausePolicy, RecordingPolicy
-from tests.asterisk.test_in_the_call import CITIZEN_HZ, ONE_HZ, OUTSIDE_HZ, TWO_HZ, UNIT, both, clear, least_talk
-from tests.asterisk.test_recording_real import Heard, Recorded, private_menu, whole
+from tests.asterisk.test_in_the_call import (
+    CITIZEN_HZ,
+    ONE_HZ,
+    OUTSIDE_HZ,
+    TWO_HZ,
+    UNIT,
+    both,
+    clear,
+    least_talk,
+    successor,
+)
+from tests.asterisk.test_recording_real import EDGE_S, Heard, Recorded, private_menu, whole
 from tests.builders import A1, A2
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.usefixtures("complaints_of_asterisk")]
@@ -66,7 +76,7 @@ async def spoken(exchange: Exchange, tap: object, numbers: Numbers) -> AsyncIter
     policy = RecordingPolicy(consent_required=False, start="answer")  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
         made = Spoken(exchange, stack, recording=policy, menus=private_menu(), pauses=PausePolicy(longest_s=60.0))
-        if os.environ.get("HOTLINE_VOICES", "1") == "1":
+        if os.environ.get("HOTLINE_VOICES", "1") == "1":  # 0: as it is without them
             made.voices = Voices(made.house, made.door.perform, time.time)
         made.task = task = asyncio.create_task(made.door.run(), name="door")
         assert await made.door.wait_ready(10)
@@ -169,9 +179,54 @@ async def test_measured(spoken: Spoken, numbers: Numbers, tmp_path: Path) -> Non
     shares = told(heard, made.talks)
     for name, share in shares.items():
         print(f"{name}: {share:.2f}")
-    print(f"filled {heard.done.filled_s} s of {heard.done.duration_s}; lost: {sum(one < 0.9 for one in shares.values())}")
+    lost = sum(one < 0.9 for one in shares.values())
+    print(f"filled {heard.done.filled_s} s of {heard.done.duration_s} s; {lost} of {len(shares)} lost")
     whole(heard)
     assert heard.share(CITIZEN, CITIZEN_HZ, made.talks[0][3], made.talks[-1][4]) > 0.95
+
+
+async def test_a_lost_speakers_pause_and_hold_stay_silent_and_a_killed_controller_loses_nothing(
+    spoken: Spoken, numbers: Numbers, exchange: Exchange, tmp_path: Path
+) -> None:
+    made = await story(spoken, numbers, 30000)
+    await made.blind(A1, A2, 10000)  # from here on only his own voice has him
+    began = made.talks.pop()[3]
+    live = next(iter(spoken.house.calls.values()))
+    assert spoken.pause(on=True, by=A2) == ""
+    await asyncio.sleep(1.2)
+    assert spoken.pause(on=False, by=A2) == ""
+    await asyncio.sleep(1.0)
+    assert not spoken.ask(event.HoldAsked, A2)
+    await spoken.until(lambda: live.holding is not None and live.holding.begun, "parted")
+    await asyncio.sleep(1.2)  # he talks all the time, and the caller hears music
+    assert not spoken.ask(event.ResumeAsked, A2)
+    await both(made.citizen, CITIZEN_HZ, made.mine, TWO_HZ)
+    await asyncio.sleep(1.0)
+    async with AsyncExitStack() as stack:
+        spoken.voices = None
+        killed_at = time.time()
+        new = await successor(spoken, exchange, stack, Spoken)
+        assert isinstance(new, Spoken)
+        new.voices = Voices(new.house, new.door.perform, time.time)
+        new.voices.stepped(next(one for one in new.events if isinstance(one, event.ExchangeConnected)))
+        taken_at = time.time()
+        await asyncio.sleep(1.2)
+        heard = await new.heard(made.citizen, tmp_path)
+        await clear(new)
+    whole(heard)
+    record = heard.record
+    (pause,), (hold,), ended = record.pauses, record.holds, record.ended_at
+    assert pause.ended_at is not None
+    assert hold.ended_at is not None
+    assert ended is not None
+    assert heard.silent(HEARD, pause.began_at, pause.ended_at)
+    assert heard.share(HEARD, TWO_HZ, hold.began_at, hold.ended_at) == 0.0
+    for begin, end in (
+        (began, pause.began_at), (pause.ended_at, hold.began_at), (hold.ended_at, killed_at), (taken_at, ended),
+    ):  # fmt: skip
+        assert heard.share(HEARD, TWO_HZ, begin, end) > 0.9
+    assert heard.share(HEARD, TWO_HZ, killed_at - EDGE_S, taken_at + EDGE_S) > 0.8
+    assert not [one.name for one in spoken.settings.recordings.iterdir() if record.call in one.name]
 
 
 async def test_everybody_who_follows_another_speaker_is_in_the_recording(

@@ -22,7 +22,8 @@ from pbx.call import CallRecord, Consent, RecordingPause
 from pbx.commands import FinishRecording
 from pbx.ids import AgentId, CallId, ChannelName
 from recordings.checks import Finding
-from recordings.naming import raw_name
+from recordings.checks_sql import CheckRow
+from recordings.naming import raw_name, voice_name
 from tickets.ticket import TicketPolicy
 from web.capture_desk import RecordingFacts
 
@@ -157,3 +158,23 @@ async def test_what_a_crash_left_is_checked_by_what_the_store_knows(bench: Bench
 
 async def test_of_a_call_that_there_is_not_nothing_is_known(bench: Bench) -> None:
     assert await bench.inspector.facts(CallId("hotline-9.9")) is None
+
+
+async def test_the_facts_say_what_comes_from_a_partys_own_voice_and_when_nothing_was_written(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.write(10, agent=0)  # Debian's Asterisk has lost whoever followed another speaker
+    beside = bench.spool / voice_name(bench.raw.name, 1.0, 1)
+    beside.write_bytes(tone(8, 9000).tobytes())
+    bench.inspector._gaps = lambda call: ((BEGAN + 4, BEGAN + 5.5), (BEGAN + 9, float("inf")), (BEGAN + 30, BEGAN + 31))
+    other = CheckRow(CallId("before"), 1.0, 1.0, 1.0, (), "audible", "audible", 1.0, 1.0, 1.0)
+    await bench.store.submit(SAVE_CHECK, other)  # and so the call's record is stored too
+    assert bench.performer.recover(lambda call: False) == 1
+    await bench.performer.close(10.0)
+    facts = await bench.inspector.facts(ONE)
+    assert facts is not None
+    assert facts.check is not None
+    assert facts.check.filled_s == pytest.approx(7.0, abs=0.1), "not in the second in which it was paused"
+    assert facts.check.heard == "audible"
+    assert facts.check.gaps == ((BEGAN + 4, BEGAN + 5.5), (BEGAN + 9, BEGAN + 10))
+    assert not beside.exists()
