@@ -47,6 +47,7 @@ from controller.public_desk import HotlinePublic
 from controller.query_tries import QUERY_TRIES
 from controller.recorded import recorded_now
 from controller.recording_check import SAVE_CHECK, Inspector
+from controller.recording_left import seal_left
 from controller.recording_watch import RecordingWatch
 from controller.records import Operations, Records
 from controller.reminder_desk import HotlineReminders
@@ -340,6 +341,7 @@ class Hotline:
         self._run(events.go_on([one.of for one in held if one.of]))
         live = switchboard.house.calls
         performer.recover(lambda call: CallId(call) in live)
+        self._run(seal_left(store, performer, exchange.recordings, self.clock))
         # Not before: callers are served without it, and it makes only their estimates better.
         engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
         self._run(kept.archivist.run())

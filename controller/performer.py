@@ -274,6 +274,10 @@ class Performer:
         """Whether the call's recording is still being sealed."""
         return call in self._sealing
 
+    def place_of(self, call: CallId, started_at: float) -> Path:
+        """Where the sealed recording of a call lies on this machine, until it is archived."""
+        return self._recordings / recording_path(call, datetime.fromtimestamp(started_at, UTC), self._zone)
+
     async def seal(
         self,
         raw: str,
@@ -304,8 +308,8 @@ class Performer:
         language: str | None,
         expected: Expected | None,
     ) -> None:
-        name = recording_path(call, datetime.fromtimestamp(started_at, UTC), self._zone)
-        target = self._recordings / name
+        target = self.place_of(call, started_at)
+        name = target.relative_to(self._recordings)
         async with self._finishing:
             begun = datetime.fromtimestamp(started_at, UTC)
             unheard = await self._unheard(call, started_at, expected)

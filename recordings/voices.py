@@ -1,9 +1,9 @@
 """DOOR to the disk: parties' own voices, where the call's recording has lost them.
 
-Debian's Asterisk drops sound on its way into a recording when another party speaks than before (docs/recording.md); the
-caller hears it all the same. So each party's own voice is recorded beside, from his own channel, and put into the leg
-that the caller hears, in blocks of 20 ms, only where that leg holds nothing at all: A-law, as telephones send it, has
-no sample of zero, so a block of zeros is one that did not get there. What is not lost is never touched. Everything
+Debian's Asterisk drops sound on its way into a recording when another party speaks than before (docs/recordings.md);
+the caller hears it all the same. So each party's own voice is recorded beside, from his own channel, and put into the
+leg that the caller hears, in blocks of 20 ms, only where that leg holds nothing at all: A-law, as telephones send it,
+has no sample of zero, so a block of zeros is one that did not get there. What is not lost is never touched. Everything
 blocks: call it in a worker thread.
 """
 

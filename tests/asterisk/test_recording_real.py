@@ -134,7 +134,7 @@ async def recorded(exchange: Exchange, tap: object, monkeypatch: pytest.MonkeyPa
     """Recording from the answer on.
 
     Each phone's RTP numbers begin above those of the one before: where they do not, Debian's Asterisk leaves whoever
-    follows another speaker out of the recording (docs/recording.md, known loss).
+    follows another speaker out of the recording (docs/recordings.md).
     """
     starts = itertools.count(500, 1500)
     monkeypatch.setattr(media, "secrets", SimpleNamespace(randbits=lambda bits: next(starts) if bits == 15 else 7))
