@@ -642,8 +642,8 @@ def actions(
         case RecordVoice():
             # Option r alone: both directions keep the time, and only what comes from the leg is written.
             voice = f"r({recording_path(spool, command.name)})"
-            leg = (("Channel", _checked(_CHANNEL, command.leg, "leg")),)
-            return [Action("StopMixMonitor", leg), Action("MixMonitor", (*leg, ("Options", voice)))]
+            whose = ("Channel", _checked(_CHANNEL, command.leg, "leg"))
+            return [Action("StopMixMonitor", (whose,)), Action("MixMonitor", (whose, ("Options", voice)))]
         case StopVoice():
             return [Action("StopMixMonitor", (("Channel", _checked(_CHANNEL, command.leg, "leg")),))]
 
