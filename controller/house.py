@@ -194,6 +194,11 @@ class LiveCall:
         """The caller's channel."""
         return self.record.channel
 
+    @property
+    def muted(self) -> tuple[tuple[float, float], ...]:
+        """When his agent was muted, from and to; an end of 0 = he is."""
+        return self.record.mutes
+
     def mark(self) -> str:
         """What the channel shall carry, so that a restarted controller finds the call again."""
         record = self.record

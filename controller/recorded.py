@@ -79,7 +79,7 @@ def finish_if_complete(house: House, live: LiveCall) -> None:
             ended_at,
             tuple((one.began_at, one.ended_at or ended_at) for one in record.holds),
             tuple((one.began_at, one.ended_at or ended_at) for one in record.pauses),
-            tuple((begun, over or ended_at) for begun, over in record.mutes),
+            tuple((begun, over or ended_at) for begun, over in live.muted),
             message,
         )
     )
