@@ -23,6 +23,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import numpy as np
 from rich.console import Console
 
@@ -53,6 +54,7 @@ THRESHOLDS = (0.0, 0.6, 0.9, 0.98)
 FILLERS = (0, 100)
 ROUNDS, KEYS, WORDS = 3, 24, 20
 HEARD_S = 5.0
+READY_S = 180.0
 
 
 def said(text: str, language: str, speed: int = 140, pitch: int = 50) -> np.ndarray[Any, np.dtype[np.int16]]:
@@ -157,6 +159,16 @@ def configured(folder: Path, model: Path, language: str, cores: float) -> Path:
     return file
 
 
+async def listens(made: Stage) -> None:
+    """Returns when the recogniser has its model loaded."""
+    async with asyncio.timeout(READY_S), aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(made.url + "metrics") as answer:
+                if "hotline_spoken_recognisers_ready 1.0" in await answer.text():
+                    return
+            await asyncio.sleep(0.2)  # nobody is told
+
+
 async def words(made: Stage, word: str, language: str, count: int) -> tuple[list[float], int]:
     """Seconds from the end of a word to the first packet of the question about it; how many were not heard."""
     pcm, table = said(word, language), alaw_table()
@@ -202,6 +214,7 @@ async def _calls(folder: Path, model: Path, language: str, console: Console) -> 
         stage("spoken-on", console, configuration=files["B"]) as on,
     ):
         details: dict[str, Any] = facts(on)
+        await listens(on)
         took, unheard = await words(on, CHOICES[language][0], language, WORDS)
         for _ in range(ROUNDS):
             for side, made in (("A", off), ("B", on)):
@@ -231,7 +244,7 @@ def run(json_path: Path | None = None, *, model: Path | None = None, quick: bool
         if not quick:
             with tempfile.TemporaryDirectory() as name:
                 report.details |= asyncio.run(_calls(Path(name), path, language, console))
-    except (BadModel, RecogniserError, StageError, PrepareError, RegistrationFailed, OSError) as error:
+    except (BadModel, RecogniserError, StageError, PrepareError, RegistrationFailed, TimeoutError, OSError) as error:
         console.print(f"[red]The benchmark could not start:[/red] {error}")
         return 2
     default = report.details["recognition"][f"fillers {FILLERS[-1]}"]
