@@ -90,13 +90,21 @@ class Caller:
     tap: Tap
     id: str
     channel: str
+    since: int = 0  #: events before the newest question
 
     async def asked(self, step: int) -> str:
         """The prompts of this question, once it has begun."""
-        await self.tap.user("Started", self.id, Step=str(step), Prim="p-ask", within=30)
+        begun = await self.tap.user("Started", self.id, Step=str(step), Prim="p-ask", within=30)
+        self.since = next(place for place, one in enumerate(self.tap.events) if one is begun)
         return await self.tap.get(self.channel, f"A{step}")
 
-    def says(self, name: str) -> None:
+    async def says(self, name: str) -> None:
+        """Once he is listened to; a person does not speak within the question's first tenth of a second."""
+        await self.tap.event(
+            lambda one: one["Event"] == "ChanSpyStart" and one["SpyeeChannel"] == self.channel,
+            after=self.since,
+            within=30,
+        )
         self.phone.play((SPEECH / f"citizen-{name}.alaw").read_bytes())
 
     async def queued(self) -> Message:
@@ -158,26 +166,26 @@ async def test_choices_are_said_confirmed_refused_and_keyed(folder: Path) -> Non
     async with serving(folder) as scene:
         caller = await scene.caller()  # by voice alone
         assert "spoken-offer" in await caller.asked(1)
-        caller.says("complaint")
+        await caller.says("complaint")
         confirm = await caller.asked(2)
         assert "spoken-heard&" in confirm
         assert "spoken-general&" in confirm
         assert "spoken-right-or-say" in confirm
-        caller.says("yes")
+        await caller.says("yes")
         assert await scene.path(caller) == ["said", "9"]
 
         caller = await scene.caller()  # heard, and not what he wants
         await caller.asked(1)
-        caller.says("permit")
+        await caller.says("permit")
         assert "spoken-approvals" in await caller.asked(2)
-        caller.says("no")
+        await caller.says("no")
         assert "spoken-offer" in await caller.asked(3)
         await caller.phone.press("9")
         assert await scene.path(caller) == ["refused", "9"]
 
         caller = await scene.caller()  # a key while he speaks
         await caller.asked(1)
-        caller.says("complaint")
+        await caller.says("complaint")
         await caller.phone.press("1")
         assert await scene.path(caller) == ["1"]
         caller = await scene.caller()  # the recogniser dies amid his question
