@@ -52,7 +52,7 @@ class Line:
             self.lamps[close] += 1
         if sign is not None:
             self.sign_lamps[sign] += 1
-        if ticket.satisfied is not None:
+        if ticket.satisfied is not None and ticket.withdrawn_at is None:
             self.followed_up += 1
             self.satisfied += ticket.satisfied
 

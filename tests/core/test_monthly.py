@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.ticket_story import BOSS, DAY, DESK, MONDAY, POLICY, WANG, WATER, I, S, Story
+from tests.ticket_story import BOSS, DAY, DESK, MONDAY, POLICY, QUALITY, WANG, WATER, I, S, Story
 from tickets.lamps import Lamp
 from tickets.monthly import Line, Month
 from tickets.moves import TicketInput, TicketState
@@ -57,6 +57,8 @@ def test_a_withdrawn_ticket_is_a_column_of_its_own(state: TicketState, after: fl
     line = told(ticket, reviewed(after=1.0))
     assert (line.opened, line.withdrawn, line.resolved, line.answered_at_once) == (2, 1, 1, 0)
     assert (line.in_time, line.signing, line.lamps.total(), line.sign_lamps.total()) == (1.0, 1.0, 1, 1)
+    told_so = story.do(QUALITY, I.FOLLOW_UP, contacted=True, solved=False, satisfied=False)
+    assert told(told_so).satisfaction is None
     again = replace(ticket, withdrawn_at=None)
     assert told(again, reviewed(after=1.0)).resolved == 2, "the same one, had it been answered"
 
