@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +26,9 @@ import metrics.sql as call_rows
 from agents.rights import SYSTEM
 from controller import audit_rows
 from controller.database import StoreError
+from controller.keeping_facts import facts_of
 from controller.spool import Operation
+from controller.transcript_keeping import TranscriptKeeping, over
 from controller.writer import Store
 from pbx.ids import CallId
 from pbx.supervision import AuditEntry
@@ -34,11 +36,11 @@ from recordings.archive import sql as rows
 from recordings.archive.shelf import UnsafeKey, erase_file, inside
 from recordings.files import RecordingError
 from recordings.inspection.sql import erase_inspections
-from recordings.keeping import Due, KeepPolicy, Kept, decide, erasable_from, rule_of
+from recordings.keeping import Due, KeepPolicy, decide, erasable_from, rule_of
 from recordings.sql import RecordingRow, get_recording
+from recordings.words_due_sql import DueWords, forget_words, still_there
 from tickets import keeping_sql
-from tickets.moves import OVER
-from tickets.sql import forget_recording, tickets_of_calls
+from tickets.sql import forget_recording, forget_transcript
 
 if TYPE_CHECKING:  # its coder takes a while to load, and callers wait for a start
     from recordings.archive.archive import Archive, Archived
@@ -69,6 +71,7 @@ class ArchiveFigures:
     on: bool = False
     archived: int = 0
     erased: int = 0
+    transcripts_erased: int = 0  #: by themselves, not with their recordings
     waiting: int = 0
     away: bool = False
     damaged: int = 0
@@ -84,7 +87,7 @@ class _Shelved:
 @dataclass(frozen=True, slots=True)
 class _Erased:
     erasure: rows.Erasure
-    entry: AuditEntry
+    policy: KeepPolicy
 
 
 def _keep(connection: Connection, shelved: _Shelved) -> bool:
@@ -117,11 +120,17 @@ def _begin(connection: Connection, asked: tuple[KeepPolicy, RecordingRow, float]
 
 
 def _erase(connection: Connection, erased: _Erased) -> None:
-    rows.record_erasure(connection, erased.erasure)
-    forget_recording(connection, erased.erasure.call)
-    call_rows.no_recording(connection, erased.erasure.call)
-    erase_inspections(connection, erased.erasure.call)
-    audit_rows.append(connection, erased.entry)
+    gone = erased.erasure
+    words = DueWords(gone.call, gone.started_at)
+    alone = still_there(connection, gone.call) and not over(connection, words, erased.policy, gone.erased_at)
+    rows.record_erasure(connection, gone)
+    forget_recording(connection, gone.call)
+    if not alone:
+        forget_words(connection, gone.call)
+        forget_transcript(connection, gone.call)
+    call_rows.no_recording(connection, gone.call)
+    erase_inspections(connection, gone.call)
+    audit_rows.append(connection, _certificate(gone, alone=alone))
 
 
 class Archivist:
@@ -145,6 +154,7 @@ class Archivist:
         """
         self._store, self._archive, self._root, self._policy = store, archive, recordings, policy
         self._clock, self._busy, self._retry_s, self._over = clock, busy, retry_s, over
+        self._words = TranscriptKeeping(store, policy, clock)
         self._news = asyncio.Event()
         self._damaged: set[CallId] = set()
         self._one = asyncio.Lock()  #: of a recording that comes into the archive nothing is erased meanwhile
@@ -246,6 +256,7 @@ class Archivist:
             try:
                 await self.judge_all()
                 await self.erase_due(pool)
+                self.figures.transcripts_erased += await self._words.look()
             except (_Away, StoreError) as error:
                 log.warning("recordings are not erased yet: %s", _why(error), extra={"action": "erase.away"})
             self._over()
@@ -305,7 +316,7 @@ class Archivist:
             raise _Away(str(error)) from error
         sha = there.sha256 if there is not None else ""
         gone = rows.Erasure(row.call, now, rule, row.started_at, row.duration_s, row.sha256, sha)
-        await self._store.submit(self._erasing, _Erased(gone, _certificate(gone)))
+        await self._store.submit(self._erasing, _Erased(gone, self._policy))
         self.figures.erased += 1
         return True
 
@@ -319,30 +330,16 @@ def _why(error: _Away | StoreError) -> str:
     return error.code if isinstance(error, StoreError) else str(error)
 
 
-def facts_of(connection: Connection, found: Sequence[RecordingRow]) -> Mapping[CallId, Kept]:
-    """What the rules look at: of each call its tickets' types, whether one is open, and who holds the recording."""
-    calls = [row.call for row in found]
-    held: dict[CallId, list[str]] = {}
-    for hold in rows.holds_of(connection, calls):
-        if hold.ended_at is None:
-            held.setdefault(hold.call, []).append(hold.reason)
-    theirs = tickets_of_calls(connection, calls)
-    facts = {}
-    for row in found:
-        mine = theirs.get(row.call, ())
-        types = frozenset(kind for kind, _ in mine if kind)
-        facts[row.call] = Kept(
-            row.started_at, types, any(state not in OVER for _, state in mine), held.get(row.call, ())
-        )
-    return facts
+def _certificate(gone: rows.Erasure, *, alone: bool) -> AuditEntry:
+    """The line of the audit trail: what was erased, by which rule, and the digest by which a copy is known.
 
-
-def _certificate(gone: rows.Erasure) -> AuditEntry:
-    """The line of the audit trail: what was erased, by which rule, and the digest by which a copy is known."""
+    `alone`: its transcript is kept longer.
+    """
     day = datetime.fromtimestamp(gone.started_at, UTC).date().isoformat()
     digests = f"SHA-256 {gone.sha256}" + (f" ({gone.archived_sha256})" if gone.archived_sha256 else "")
-    zh = f"录音及文字已按规则 {gone.rule} 销毁: {day}, {gone.duration_s:.0f} 秒, {digests}"
-    en = f"recording and transcript erased by the rule {gone.rule}: of {day}, {gone.duration_s:.0f} s, {digests}"
+    what_zh, what_en = ("录音", "recording") if alone else ("录音及文字", "recording and transcript")
+    zh = f"{what_zh}已按规则 {gone.rule} 销毁: {day}, {gone.duration_s:.0f} 秒, {digests}"
+    en = f"{what_en} erased by the rule {gone.rule}: of {day}, {gone.duration_s:.0f} s, {digests}"
     return AuditEntry(
         f"erase-{gone.call}", gone.erased_at, SYSTEM, "system", "erase_recording", "", gone.call, "", zh, en, "ok"
     )
