@@ -28,7 +28,7 @@ from controller import audit_rows
 from controller.database import StoreError
 from controller.keeping_facts import facts_of
 from controller.spool import Operation
-from controller.transcript_keeping import TranscriptKeeping, over
+from controller.transcript_keeping import TranscriptKeeping, goes_along
 from controller.writer import Store
 from pbx.ids import CallId
 from pbx.supervision import AuditEntry
@@ -38,7 +38,7 @@ from recordings.files import RecordingError
 from recordings.inspection.sql import erase_inspections
 from recordings.keeping import Due, KeepPolicy, decide, erasable_from, rule_of
 from recordings.sql import RecordingRow, get_recording
-from recordings.words_due_sql import DueWords, forget_words, still_there
+from recordings.words_due_sql import forget_words, get_words_erasure, still_there
 from tickets import keeping_sql
 from tickets.sql import forget_recording, forget_transcript
 
@@ -84,12 +84,6 @@ class _Shelved:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Erased:
-    erasure: rows.Erasure
-    policy: KeepPolicy
-
-
 def _keep(connection: Connection, shelved: _Shelved) -> bool:
     return rows.save_archived(connection, shelved.call, shelved.there, shelved.at)
 
@@ -116,18 +110,16 @@ def _begin(connection: Connection, asked: tuple[KeepPolicy, RecordingRow, float]
             rows.put_due(connection, row.call, policy.version, erasable_from(policy, kept))
             return ""
         rows.begin_erasure(connection, row.call, now)
+        if goes_along(policy, kept, now):  # at once: a hold that comes now is too late for both
+            forget_words(connection, row.call)
+            forget_transcript(connection, row.call)
     return rule_of(policy, kept.types)[1]
 
 
-def _erase(connection: Connection, erased: _Erased) -> None:
-    gone = erased.erasure
-    words = DueWords(gone.call, gone.started_at)
-    alone = still_there(connection, gone.call) and not over(connection, words, erased.policy, gone.erased_at)
+def _erase(connection: Connection, gone: rows.Erasure) -> None:
+    alone = still_there(connection, gone.call) or get_words_erasure(connection, gone.call) is not None
     rows.record_erasure(connection, gone)
     forget_recording(connection, gone.call)
-    if not alone:
-        forget_words(connection, gone.call)
-        forget_transcript(connection, gone.call)
     call_rows.no_recording(connection, gone.call)
     erase_inspections(connection, gone.call)
     audit_rows.append(connection, _certificate(gone, alone=alone))
@@ -162,7 +154,7 @@ class Archivist:
         self._taking: Operation[int, int] = Operation("take_keeping", _take_changes)
         self._judging: Operation[tuple[KeepPolicy, Sequence[RecordingRow]], None] = Operation("judge_keeping", _judge)
         self._beginning: Operation[tuple[KeepPolicy, RecordingRow, float], str] = Operation("begin_erasure", _begin)
-        self._erasing: Operation[_Erased, None] = Operation("erase_recording", _erase)
+        self._erasing: Operation[rows.Erasure, None] = Operation("erase_recording", _erase)
         self.figures = ArchiveFigures(on=archive is not None)
 
     def ready(self) -> None:
@@ -316,7 +308,7 @@ class Archivist:
             raise _Away(str(error)) from error
         sha = there.sha256 if there is not None else ""
         gone = rows.Erasure(row.call, now, rule, row.started_at, row.duration_s, row.sha256, sha)
-        await self._store.submit(self._erasing, _Erased(gone, self._policy))
+        await self._store.submit(self._erasing, gone)
         self.figures.erased += 1
         return True
 
@@ -333,7 +325,7 @@ def _why(error: _Away | StoreError) -> str:
 def _certificate(gone: rows.Erasure, *, alone: bool) -> AuditEntry:
     """The line of the audit trail: what was erased, by which rule, and the digest by which a copy is known.
 
-    `alone`: its transcript is kept longer.
+    `alone`: its transcript has another time, and a line of its own.
     """
     day = datetime.fromtimestamp(gone.started_at, UTC).date().isoformat()
     digests = f"SHA-256 {gone.sha256}" + (f" ({gone.archived_sha256})" if gone.archived_sha256 else "")

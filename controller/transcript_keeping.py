@@ -20,7 +20,7 @@ from controller.writer import Store
 from pbx.supervision import AuditEntry
 from recordings import words_due_sql as rows
 from recordings.inspection.sql import erase_inspections
-from recordings.keeping import Due, KeepPolicy, decide, erasable_from
+from recordings.keeping import Due, KeepPolicy, Kept, decide, erasable_from
 from recordings.words_due_sql import DueWords, WordsErasure
 from tickets.sql import forget_transcript
 
@@ -28,10 +28,12 @@ AT_ONCE = 50
 """Transcripts that are judged, or looked for, in one transaction."""
 
 
-def over(connection: Connection, words: DueWords, policy: KeepPolicy, now: float) -> str:
-    """The rule by which a transcript is to be erased now; empty while it is kept. `policy`: that of recordings."""
-    decision = decide(policy.of_transcripts, facts_of(connection, [words])[words.call], now)
-    return decision.rule if isinstance(decision, Due) else ""
+def goes_along(policy: KeepPolicy, kept: Kept, now: float) -> bool:
+    """Whether a transcript goes with its recording, which is erased now, and is not kept longer.
+
+    `policy`: that of recordings.
+    """
+    return isinstance(decide(policy.of_transcripts, kept, now), Due)
 
 
 def _judge(connection: Connection, judged: tuple[KeepPolicy, Sequence[DueWords]]) -> None:
@@ -43,11 +45,11 @@ def _judge(connection: Connection, judged: tuple[KeepPolicy, Sequence[DueWords]]
 def _erase(connection: Connection, asked: tuple[KeepPolicy, DueWords, float]) -> bool:
     policy, seen, now = asked
     words = rows.still_kept(connection, seen.call)
-    rule = over(connection, words, policy, now) if words is not None else ""
-    if words is None or not rule:
+    decision = decide(policy, facts_of(connection, [words])[words.call], now) if words is not None else None
+    if words is None or not isinstance(decision, Due):
         rows.judge_words_anew(connection, [seen.call])
         return False
-    gone = rows.erase_words(connection, words, rule, now)
+    gone = rows.erase_words(connection, words, decision.rule, now)
     forget_transcript(connection, gone.call)
     erase_inspections(connection, gone.call)
     audit_rows.append(connection, _certificate(gone))
@@ -60,7 +62,7 @@ class TranscriptKeeping:
 
     def __init__(self, store: Store, policy: KeepPolicy, clock: Callable[[], float]) -> None:
         """`policy`: that of recordings, which says what is other for transcripts; `clock`: epoch seconds."""
-        self._store, self._policy, self._clock = store, policy, clock
+        self._store, self._policy, self._clock = store, policy.of_transcripts, clock
         self._judging: Operation[tuple[KeepPolicy, Sequence[DueWords]], None] = Operation("judge_transcripts", _judge)
         self._erasing: Operation[tuple[KeepPolicy, DueWords, float], bool] = Operation("erase_transcript", _erase)
 
@@ -74,17 +76,16 @@ class TranscriptKeeping:
 
     async def judge_all(self) -> int:
         """Ask the rules of every transcript of which something has changed, or the rules have; how many."""
-        policy, judged = self._policy.of_transcripts, 0
-        while found := await self._store.read(rows.unjudged_words, policy.version, AT_ONCE):
-            await self._store.submit(self._judging, (policy, found))
+        judged = 0
+        while found := await self._store.read(rows.unjudged_words, self._policy.version, AT_ONCE):
+            await self._store.submit(self._judging, (self._policy, found))
             judged += len(found)
         return judged
 
     async def erase_due(self) -> int:
         """Erase what is due; how many."""
         now, erased = self._clock(), 0
-        version = self._policy.of_transcripts.version
-        while found := await self._store.read(rows.words_due_before, version, now, AT_ONCE):
+        while found := await self._store.read(rows.words_due_before, self._policy.version, now, AT_ONCE):
             # One that is kept after all has been judged anew, so it is found by no later look of this round.
             for words in found:
                 erased += await self._store.submit(self._erasing, (self._policy, words, now))

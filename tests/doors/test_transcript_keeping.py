@@ -21,6 +21,7 @@ from controller.transcript_keeping import TranscriptKeeping
 from controller.transcripts import Transcripts
 from controller.writer import Store
 from pbx.ids import CallId
+from pbx.terms import key_of
 from recordings.archive import sql as archive_rows
 from recordings.corrections import Correction
 from recordings.inspection.findings import Inspection
@@ -30,7 +31,7 @@ from recordings.keeping import DAY_S, KeepPolicy, KeepRule
 from recordings.pool import Cores, RecogniserPool
 from recordings.sql import get_recording, get_transcript
 from recordings.words_due_sql import due, get_words_erasure
-from recordings.words_sql import add_correction
+from recordings.words_sql import add_correction, matching
 from tests.recording_room import NOW, Room
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput
@@ -91,7 +92,11 @@ async def test_words_corrections_index_and_quotations_go_when_their_time_is_over
 
     def rows_of(connection: Connection) -> list[int]:
         found = [connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one() for name in TABLES]  # noqa: S608
-        return [*found, connection.execute(text("SELECT count(*) FROM transcript_words")).scalar_one()]
+        if connection.dialect.name == "postgresql":
+            return [*found, connection.execute(text("SELECT count(*) FROM transcript_words")).scalar_one()]
+        match = text("SELECT count(*) FROM transcript_words WHERE transcript_words MATCH :said")
+        said = matching([[key_of("停电")]])
+        return [*found, connection.execute(match, {"said": said}).scalar_one()]
 
     assert await room.store.read(rows_of) == [1, 1, 1, 1, 1], "those of the other call, which is held"
     assert await left(room, "old", "other") == {"other"}
@@ -104,7 +109,7 @@ async def test_words_corrections_index_and_quotations_go_when_their_time_is_over
     assert (gone.rule, gone.corrections, gone.started_at) == ("general", 1, NOW - 100 * DAY_S)
     assert gone.sha256 == hashlib.sha256(str(body).encode()).hexdigest()
     (line,) = [one.entry for one in await room.store.read(read_audit, NOW - 1, NOW + 1)]
-    assert (line.action, line.call, line.result) == ("erase_transcript", "old", "ok")
+    assert (line.action, line.call, line.outcome) == ("erase_transcript", "old", "ok")
     assert gone.sha256 in line.zh
     assert gone.sha256 in line.en
     assert "停水" not in line.zh, "no word of the caller"
@@ -164,6 +169,16 @@ async def test_with_the_same_days_both_go_with_one_line(room: Room) -> None:
     assert await keeping(room, KeepPolicy(365)).look() == 0
     (line,) = [one.entry for one in await room.store.read(read_audit, NOW - 1, NOW + 1)]
     assert line.en.startswith("recording and transcript erased by the rule general")
+
+
+async def test_a_transcript_that_went_first_has_its_own_line_and_the_sound_another(room: Room) -> None:
+    await room.record("c", 400)
+    assert await keeping(room, SOONER).look() == 1
+    archivist = room.archivist(rules=SOONER)
+    await archivist.judge_all()
+    assert await archivist.erase_due() == 1
+    lines = [one.entry.en for one in await room.store.read(read_audit, NOW - 1, NOW + 1)]
+    assert [line.split(" erased by")[0] for line in lines] == ["transcript", "recording"]
 
 
 async def test_the_archivist_does_it_by_itself(room: Room) -> None:
