@@ -282,8 +282,8 @@ def run(
         f"{found.path.resolve().name} ({found.kind}, {found.language}), {speed.audio_s:.0f} s of our own prompts: "
         f"loaded in {speed.load_s:.1f} s, {speed.memory_mb:.0f} MB; what it heard is not judged here"
     )
-    if waits := told["transcript_ready"]:
-        after = told["sealed_after"]
+    waits, after = told["transcript_ready"], told["sealed_after"]
+    if waits["n"]:
         console.print(
             f"transcript ready: {waits['n']} calls, the first {waits['first'][0]:.1f} s (with the model's loading), "
             f"p50 {waits['p50']:.1f} s, p95 {waits['p95']:.1f} s; of them until the recording is sealed "
