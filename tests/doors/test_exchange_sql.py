@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 
 from controller.database import database_url as where
 from controller.database import make_engine
-from controller.schema import upgrade
 from tests.city_story import CZ_DESK, ORGANISATIONS
 from tests.ticket_story import MONDAY
 from tickets.exchange.inbox import Arrival, Receipt, give_back, history, receive
@@ -37,9 +36,8 @@ CANCEL = replace(OFFER, seq=3, kind=Kind.CANCEL, body={"reason": "诉求人撤�
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    upgrade(database_url)
-    made = make_engine(where(database_url))
+def engine(shaped_url: str) -> Iterator[Engine]:
+    made = make_engine(where(shaped_url))
     yield made
     made.dispose()
 
