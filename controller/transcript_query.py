@@ -36,9 +36,9 @@ one call in 400 has. What is rarer is so rare that the index may give all that t
 
 _BITMAPS = text("SET LOCAL enable_indexscan = off")
 _ANY_PLAN = text("SET LOCAL enable_indexscan = on")
-"""The planner takes a comparison of arrays for one of numbers: for some words it walked through all of `NEAR` by the key
-of the place and compared (EXPLAIN: Index Scan, Filter; 260 to 430 ms with 265 000 calls), where bringing the two indexes
-together takes 10 to 25 (BitmapAnd, then only the rows that are meant)."""
+"""The planner takes a comparison of arrays for one of numbers: for some words it walked through all of `NEAR` by the
+key of the place and compared (EXPLAIN: Index Scan, Filter; 260 to 430 ms with 265 000 calls), where bringing the two
+indexes together takes 10 to 25 (BitmapAnd, then only the rows that are meant)."""
 
 MOST_PLACES = 2000
 """Places that are looked at together when the wall leaves out most of them."""
