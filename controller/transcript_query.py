@@ -10,7 +10,20 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Select, and_, column, func, literal, literal_column, select, table, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    column,
+    func,
+    literal,
+    literal_column,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 import recordings.words_sql as rows
@@ -162,7 +175,7 @@ def _sqlite(groups: Sequence[Sequence[int]], low: int, high: int) -> Select[Any]
 def _having(groups: Sequence[Sequence[int]], low: int, high: int, newest: bool, *, walk: bool) -> Select[Any]:
     """The places in [low, high) that have the words: by walking along the order, or by the index of words."""
     words = rows.words.c
-    place = words.place
+    place: ColumnElement[Any] = words.place
     conditions = [fits.is_(True) if walk else fits for fits in rows.having(groups)]  # no index can answer IS TRUE
     query = select(place).where(place >= low, place < high, *conditions)
     if not walk:  # materialised, so that a limit does not make the planner walk after all
