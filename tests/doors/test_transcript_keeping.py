@@ -14,7 +14,10 @@ from sqlalchemy import Connection, select, text
 from controller import transcript_rows
 from controller.audit_rows import check
 from controller.audit_rows import read as read_audit
+from controller.database import database_url as where
+from controller.database import make_engine
 from controller.records import Records
+from controller.schema import upgrade
 from controller.spool import Operation
 from controller.transcript_jobs_desk import HotlineTranscriptJobs
 from controller.transcript_keeping import TranscriptKeeping
@@ -32,6 +35,7 @@ from recordings.pool import Cores, RecogniserPool
 from recordings.sql import get_recording, get_transcript
 from recordings.words_due_sql import due, get_words_erasure
 from recordings.words_sql import add_correction, matching
+from tests.doors.test_migrations import upgrade_to
 from tests.recording_room import NOW, Room
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput
@@ -225,3 +229,21 @@ async def test_the_look_for_what_is_due_reads_an_index_and_no_table(room: Room) 
     assert "ix_transcript_due_rules" in said
     assert "Sort" not in said
     assert "TEMP B-TREE" not in said
+
+
+def test_transcripts_of_before_get_a_clock_from_their_recordings(database_url: str) -> None:
+    """0028: those whose recording is not known count from when they were made."""
+    upgrade_to(database_url, "0023")
+    engine = make_engine(where(database_url))
+    with engine.begin() as connection:
+        columns = "call, path, started_at, duration_s, size_bytes, sha256"
+        connection.execute(text(f"INSERT INTO recordings ({columns}) VALUES ('a', 'a.wav', 5.0, 1.0, 1, 'x')"))
+        for call in "ab":
+            values = f"('{call}', 'zh', 'vosk', 9.0, '{{}}', 1)"
+            insert = "INSERT INTO transcripts (call, language, recogniser, made_at, body, base) VALUES "
+            connection.execute(text(insert + values))
+    upgrade(database_url)
+    with engine.connect() as connection:
+        found = connection.execute(select(due.c.call, due.c.started_at, due.c.rules).order_by(due.c.call)).all()
+    engine.dispose()
+    assert [tuple(row) for row in found] == [("a", 5.0, ""), ("b", 9.0, "")]
