@@ -26,6 +26,7 @@ import metrics.sql as call_rows
 from agents.rights import SYSTEM
 from controller import audit_rows
 from controller.database import StoreError
+from controller.inspection_rows import erase_inspection, take_changes
 from controller.keeping_facts import facts_of
 from controller.spool import Operation
 from controller.transcript_keeping import TranscriptKeeping, goes_along
@@ -35,11 +36,9 @@ from pbx.supervision import AuditEntry
 from recordings.archive import sql as rows
 from recordings.archive.shelf import UnsafeKey, erase_file, inside
 from recordings.files import RecordingError
-from recordings.inspection.sql import erase_inspections
 from recordings.keeping import Due, KeepPolicy, decide, erasable_from, rule_of
 from recordings.sql import RecordingRow, get_recording
 from recordings.words_due_sql import forget_words, get_words_erasure, still_there
-from tickets import keeping_sql
 from tickets.sql import forget_recording, forget_transcript
 
 if TYPE_CHECKING:  # its coder takes a while to load, and callers wait for a start
@@ -88,13 +87,6 @@ def _keep(connection: Connection, shelved: _Shelved) -> bool:
     return rows.save_archived(connection, shelved.call, shelved.there, shelved.at)
 
 
-def _take_changes(connection: Connection, limit: int) -> int:
-    changed = keeping_sql.take(connection, limit)
-    if changed:
-        rows.judge_anew(connection, changed)
-    return len(changed)
-
-
 def _judge(connection: Connection, judged: tuple[KeepPolicy, Sequence[RecordingRow]]) -> None:
     policy, found = judged
     for call, kept in facts_of(connection, found).items():
@@ -121,7 +113,7 @@ def _erase(connection: Connection, gone: rows.Erasure) -> None:
     rows.record_erasure(connection, gone)
     forget_recording(connection, gone.call)
     call_rows.no_recording(connection, gone.call)
-    erase_inspections(connection, gone.call)
+    erase_inspection(connection, gone.call)
     audit_rows.append(connection, _certificate(gone, alone=alone))
 
 
@@ -151,7 +143,7 @@ class Archivist:
         self._damaged: set[CallId] = set()
         self._one = asyncio.Lock()  #: of a recording that comes into the archive nothing is erased meanwhile
         self._keeping: Operation[_Shelved, bool] = Operation("archive_recording", _keep)
-        self._taking: Operation[int, int] = Operation("take_keeping", _take_changes)
+        self._taking: Operation[int, int] = Operation("take_keeping", take_changes)
         self._judging: Operation[tuple[KeepPolicy, Sequence[RecordingRow]], None] = Operation("judge_keeping", _judge)
         self._beginning: Operation[tuple[KeepPolicy, RecordingRow, float], str] = Operation("begin_erasure", _begin)
         self._erasing: Operation[rows.Erasure, None] = Operation("erase_recording", _erase)

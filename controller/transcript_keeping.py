@@ -14,12 +14,12 @@ from sqlalchemy import Connection
 
 from agents.rights import SYSTEM
 from controller import audit_rows
+from controller.inspection_rows import erase_inspection
 from controller.keeping_facts import facts_of
 from controller.spool import Operation
 from controller.writer import Store
 from pbx.supervision import AuditEntry
 from recordings import words_due_sql as rows
-from recordings.inspection.sql import erase_inspections
 from recordings.keeping import Due, KeepPolicy, Kept, decide, erasable_from
 from recordings.words_due_sql import DueWords, WordsErasure
 from tickets.sql import forget_transcript
@@ -51,7 +51,7 @@ def _erase(connection: Connection, asked: tuple[KeepPolicy, DueWords, float]) ->
         return False
     gone = rows.erase_words(connection, words, decision.rule, now)
     forget_transcript(connection, gone.call)
-    erase_inspections(connection, gone.call)
+    erase_inspection(connection, gone.call)
     audit_rows.append(connection, _certificate(gone))
     return True
 
