@@ -28,7 +28,7 @@ from pbx.terms import key_of
 from recordings.archive import sql as archive_rows
 from recordings.corrections import Correction
 from recordings.inspection.findings import Inspection
-from recordings.inspection.sql import InspectedCall, get_inspection, save_inspection
+from recordings.inspection.sql import InspectedCall, get_inspection, save_inspection, waiting
 from recordings.jobs_sql import Job, add_job, get_job, job_done
 from recordings.keeping import DAY_S, KeepPolicy, KeepRule
 from recordings.pool import Cores, RecogniserPool
@@ -105,6 +105,7 @@ async def test_words_corrections_index_and_quotations_go_when_their_time_is_over
     assert await room.store.read(rows_of) == [1, 1, 1, 1, 1], "those of the other call, which is held"
     assert await left(room, "old", "other") == {"other"}
     assert await room.store.read(get_inspection, "old") is None
+    assert await room.store.read(waiting, "r", 0.0, 9) == [], "nor is it inspected anew, which would count it twice"
     assert await room.store.read(get_inspection, "other") is not None
     assert await room.store.read(get_recording, CallId("old")) is not None
     assert wav.exists()
