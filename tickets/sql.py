@@ -207,8 +207,13 @@ def link_recording(connection: Connection, call: CallId, path: str) -> bool:
 
 
 def forget_recording(connection: Connection, call: CallId) -> bool:
-    """The call's recording and transcript are erased: its ticket names none; False if the call has no ticket."""
-    return _set_for_call(connection, call, "recording", None) and _set_for_call(connection, call, "transcript", False)
+    """The call's recording is erased: its ticket names none; False if the call has no ticket."""
+    return _set_for_call(connection, call, "recording", None)
+
+
+def forget_transcript(connection: Connection, call: CallId) -> bool:
+    """The call's transcript is erased: its ticket has none; False if the call has no ticket."""
+    return _set_for_call(connection, call, "transcript", False)
 
 
 def tickets_of_calls(connection: Connection, calls: Sequence[CallId]) -> dict[CallId, list[tuple[str, TicketState]]]:
