@@ -195,3 +195,31 @@ def test_how_many_are_on_the_roster() -> None:
 def test_bad_numbers_are_refused_by_name(ask: Callable[[], object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         ask()
+
+
+PYWORKFORCE_0_5_1 = (
+    ((60, 180, 5), 0.236152, 0.800102, 0.6, 7),
+    ((300, 210, 24), 0.099617, 0.937382, 0.729167, 25),
+    ((300, 210, 25), 0.063568, 0.962797, 0.7, 25),
+    ((903, 220, 67), 0.083077, 0.962883, 0.823632, 67),
+    ((1200, 210, 82), 0.110591, 0.953068, 0.853659, 82),
+    ((5000, 210, 311), 0.183529, 0.953872, 0.937835, 311),
+    ((16229, 220, 1019), 0.286961, 0.955169, 0.97328, 1019),
+    ((16229, 220, 1030), 0.1547, 0.988584, 0.962886, 1019),
+    ((31500, 220, 2000), 0.055621, 0.999665, 0.9625, 1955),
+    ((395, 220, 33), 0.059449, 0.967509, 0.731481, 33),
+)
+"""What pyworkforce 0.5.1 says (its `ErlangC`, run once; it needs OR-tools and pandas, so it is no part of the tests):
+calls an hour, handling time and agents; who waits, the share within 15 s, occupancy, and how many 95 % needs."""
+
+
+@pytest.mark.parametrize(("given", "waited", "in_time", "busy", "needed"), PYWORKFORCE_0_5_1)
+def test_erlang_c_agrees_with_pyworkforce(
+    given: tuple[int, int, int], waited: float, in_time: float, busy: float, needed: int
+) -> None:
+    calls, handling_s, agents = given
+    found = without_abandons(calls / 3600, handling_s, agents)
+    assert found.waited == pytest.approx(waited, abs=5e-5)
+    assert found.in_time == pytest.approx(in_time, abs=5e-5)
+    assert found.occupancy == pytest.approx(busy, abs=5e-5)
+    assert agents_for(calls / 3600, handling_s) == needed
