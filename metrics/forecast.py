@@ -1,4 +1,4 @@
-"""How many calls will come in each half-hour (话务预测): weekday, holiday, named day, trend and level, from the history.
+"""How many calls will come in each half-hour (话务预测): weekday, holiday, named day, trend and level, by the history.
 
 The expected calls of a slot are ``level * trend * factor of the day * the slot's share of the day``. A day is of a
 *pattern*: each weekday has its own, and so have make-up working days (调休) and holidays, whatever weekday they fall
@@ -224,7 +224,8 @@ def _running(ratio: Numbers, normal: NDArray[np.bool_]) -> Numbers:
     windows = np.lib.stride_tricks.sliding_window_view(values, length)
     levels = windows.mean(axis=1) if values.mean() < 20 else np.median(windows, axis=1)
     begins = np.searchsorted(places, np.arange(len(ratio))) - length // 2
-    return np.maximum(levels[np.clip(begins, 0, len(levels) - 1)], 1e-9)
+    found: Numbers = np.maximum(levels[np.clip(begins, 0, len(levels) - 1)], 1e-9)
+    return found
 
 
 def _extra(seen: Numbers, expected: Numbers) -> float:
@@ -285,9 +286,7 @@ def _shapes(
     return found
 
 
-def _lasting(
-    patterns: NDArray[np.str_], far: NDArray[np.bool_], known: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def _lasting(patterns: NDArray[np.str_], far: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Slots that were out of the ordinary on three of a pattern's last four days: that is the new normal."""
     found = np.zeros(far.shape, bool)
     for pattern in _PATTERNS:

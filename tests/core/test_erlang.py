@@ -120,9 +120,9 @@ def test_b_and_c_are_exact_from_5_to_2000_agents(load: Fraction, agents: int) ->
 
 
 def in_time_by_its_equations(rate: float, handling_s: float, patience_s: float, agents: int, t: float) -> float:
-    """P(answered within t), Erlang A, by Kolmogorov's backward equations of a caller with m before him (Runge-Kutta).
+    """P(answered within t), Erlang A, by Kolmogorov's backward equations of a caller with m before him, Runge-Kutta.
 
-    f_m' = (agents/handling + m/patience) (f_m-1 - f_m) - f_m/patience: one before him is served or gives up, or he does.
+    f_m' = (agents/handling + m/patience) (f_m-1 - f_m) - f_m/patience: one before him is served, or gives up; he does.
     """
     longest = 3 * int(rate * 4 * t + 50)
     weights = [0.0]  # logarithms

@@ -187,6 +187,8 @@ SUPERVISION = [
     ("PUT", "/api/queues/general"),
     ("DELETE", "/api/queues/general"),
     ("POST", "/api/supervision/stop-listening"),
+    ("GET", "/api/staffing/forecast"),
+    ("GET", "/api/staffing/required"),
     ("GET", "/api/supervision"),
     ("GET", "/api/audit"),
     ("GET", "/api/notices"),

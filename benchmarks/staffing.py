@@ -1,0 +1,160 @@
+"""``hotline bench staffing``: how far forecasts are off beside simple methods, and what staffing costs in CPU.
+
+The histories are made, by chance from a known truth, and say so: five hotlines of one year with weekdays, China's
+holidays and make-up days of 2025, a daily level that wanders, growth, floods (an hour or five at several times the
+calls), a day of fourfold calls, hours without records. Every week of the last twelve is forecast from what was known
+before it, and compared with "the same half-hour a week before" and the mean of the last four such weekdays. Real
+histories go through `hotline staffing forecast --back-test`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.report import Report
+from benchmarks.simulate import HOURS, made_plan
+from controller.staffing.simulated import needed
+from metrics.erlang import agents_for
+from metrics.forecast import (
+    MEAN4,
+    NAIVE,
+    OURS,
+    SLOT_S,
+    SLOTS,
+    Arrivals,
+    BackTest,
+    DayFacts,
+    Kind,
+    back_test,
+    forecast,
+)  # fmt: skip
+from metrics.staffing import Goal, Handling
+from tickets.calendars import ChineseCalendar
+
+FIRST, DAYS, WEEKS = date(2025, 1, 6), 364, 12
+WEEK = (1.15, 1.06, 1.0, 1.0, 0.96, 0.55, 0.5)
+HOLIDAY = 0.4
+SHAPE = np.repeat(np.array(HOURS), 2) / sum(HOURS) / 2
+
+METHODS = {OURS: "forecast", NAIVE: "a week before", MEAN4: "mean of four"}
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """A made hotline: mean calls of a day, how much the level wanders from day to day, growth a week, floods."""
+
+    name: str
+    calls: float
+    wander: float
+    growth: float
+    floods: int
+
+
+TOWNS = (
+    Town("city, quiet year", 3000, 0.04, 0.0, 0),
+    Town("city, growing", 3000, 0.04, 0.006, 4),
+    Town("city, floods", 3000, 0.06, 0.0, 20),
+    Town("province", 110_000, 0.05, 0.002, 10),
+    Town("English desk", 25, 0.1, 0.0, 0),
+)
+
+
+def facts_of(days: list[date]) -> dict[date, DayFacts]:
+    """What the State Council's notice says of each day."""
+    calendar = ChineseCalendar()
+    found = {}
+    for day in days:
+        standing = calendar.standing(day)
+        free = Kind.HOLIDAY if day.weekday() < 5 or standing.name else Kind.WEEKEND
+        found[day] = DayFacts(Kind.WORKDAY if standing.workday else free)
+    return found
+
+
+def made(town: Town, seed: int, facts: dict[date, DayFacts]) -> Arrivals:
+    """A year of it."""
+    luck = np.random.default_rng(seed)
+    counts = np.zeros((DAYS, SLOTS))
+    level = 0.0
+    for row in range(DAYS):
+        day = FIRST + timedelta(days=row)
+        kind = facts[day].kind
+        factor = WEEK[day.weekday()]
+        if kind is Kind.HOLIDAY:
+            factor = HOLIDAY
+        elif kind is Kind.WORKDAY and day.weekday() >= 5:
+            factor = WEEK[2]
+        level = 0.8 * level + luck.normal(0, town.wander * 0.6)
+        rate = town.calls * factor * (1 + town.growth) ** (row / 7) * math.exp(level)
+        counts[row] = luck.poisson(rate * SHAPE * luck.gamma(100, 0.01, SLOTS))
+    for _ in range(town.floods):
+        row, begin, length = luck.integers(DAYS), luck.integers(12, 40), luck.integers(2, 11)
+        counts[row, begin : begin + length] *= luck.uniform(2, 8)
+    if town.floods:
+        counts[luck.integers(DAYS)] *= 4
+        counts[luck.integers(DAYS), 16:30] = np.nan
+    return Arrivals(FIRST, counts)
+
+
+def required_cpu() -> tuple[float, int]:
+    """CPU seconds of a weekday's 48 half-hours by simulation (3,000 calls, three queues with skills), and the most
+    agents that one of them needs.
+    """
+    plan = made_plan(100, 100).hotline
+    queues = [queue for queue in plan.queues if not queue.startswith("straight-")][:3]
+    handling = dict.fromkeys(queues, Handling(180.0, 0.8, 40.0, 2.0, 120.0, 0.02, 0))
+    shares = dict(zip(queues, (0.7, 0.2, 0.1), strict=True))
+    began, most = time.process_time(), 0
+    for slot in range(SLOTS):
+        rates = {queue: 3000 * SHAPE[slot] * share / SLOT_S for queue, share in shares.items()}
+        found = needed(plan, rates, handling, Goal(), seed=slot + 1)
+        most = max(most, found.agents if found is not None else 0)
+    return time.process_time() - began, most
+
+
+def run(json_path: Path | None = None, quick: bool = False) -> int:
+    """Measure, print the tables, write the file. `quick`: one week of each town, and no simulation."""
+    report = Report("staffing")
+    days = [FIRST + timedelta(days=row) for row in range(DAYS + 14)]
+    facts = facts_of(days)
+    table = Table(title="back-test on made histories", title_justify="left", box=None)
+    for heading in ("hotline", "method", "WAPE", "MASE", "bias", "in the 90 % interval"):
+        table.add_column(heading, justify="left" if heading in ("hotline", "method") else "right")
+    rows: dict[str, Any] = {}
+    ratios, held = [], []
+    for seed, town in enumerate(TOWNS):
+        found: BackTest = back_test(made(town, seed, facts), facts, 1 if quick else WEEKS)
+        for name, one in found.by_method.items():
+            share = f"{one.held:.1%}" if one.held is not None else ""
+            table.add_row(town.name, METHODS[name], f"{one.wape:.1%}", f"{one.mase:.2f}", f"{one.bias:+.1%}", share)
+        ours = found.by_method[OURS]
+        ratios.append(ours.wape / found.by_method[NAIVE].wape)
+        held.append(ours.held or 0.0)
+        rows[town.name] = {
+            name: {"wape": one.wape, "mase": one.mase, "bias": one.bias, "held": one.held}
+            for name, one in found.by_method.items()
+        }
+    report.figure("staffing.forecast.wape.ratio_naive", float(np.mean(ratios)))
+    report.figure("staffing.forecast.held", float(np.mean(held)))
+    year = made(TOWNS[0], 0, facts)
+    began = time.process_time()
+    forecast(year, facts, days[DAYS : DAYS + 7])
+    report.figure("staffing.forecast.year", time.process_time() - began)
+    began = time.process_time()
+    agents_for(35281 / 3600, 220, patience_s=120)
+    report.figure("staffing.erlang_a.2000", time.process_time() - began)
+    if not quick:
+        spent, most = required_cpu()
+        report.figure("staffing.required.day", spent)
+        rows["required.most_agents"] = most
+    report.details = {"back_test": rows, "weeks": 1 if quick else WEEKS}
+    Console().print(table)
+    return report.finish(json_path)
