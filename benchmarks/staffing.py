@@ -96,7 +96,7 @@ def made(town: Town, seed: int, facts: dict[date, DayFacts]) -> Arrivals:
         rate = town.calls * factor * (1 + town.growth) ** (row / 7) * math.exp(level)
         counts[row] = luck.poisson(rate * SHAPE * luck.gamma(100, 0.01, SLOTS))
     for _ in range(town.floods):
-        row, begin, length = luck.integers(DAYS), luck.integers(12, 40), luck.integers(2, 11)
+        row, begin, length = (int(luck.integers(*span)) for span in ((0, DAYS), (12, 40), (2, 11)))
         counts[row, begin : begin + length] *= luck.uniform(2, 8)
     if town.floods:
         counts[luck.integers(DAYS)] *= 4

@@ -136,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
 
     staffing = add("staffing", "calls to come, and how many agents they need, by half-hour", "staffing")
-    staffing.add_argument("action", choices=("forecast", "required"))
+    staffing.add_argument("action", choices=("forecast", "required", "plan"))
     staffing.add_argument("--day", help="the first day (2026-11-23, today, tomorrow); default: tomorrow")
     staffing.add_argument("--days", type=_positive, default=1, metavar="N", help="so many days (default 1)")
     staffing.add_argument("--queue", action="append", metavar="ID", help="only this queue; may be given again")
@@ -144,6 +144,10 @@ def parser() -> argparse.ArgumentParser:
     staffing.add_argument("--back-test", action="store_true", help="with forecast: how far off it would have been")
     staffing.add_argument("--weeks", type=_positive, default=4, metavar="N", help="with --back-test (default 4)")
     staffing.add_argument("--no-simulation", action="store_true", help="with required: by Erlang's formulas alone")
+    staffing.add_argument(
+        "--solver", choices=("auto", "highs", "greedy"), default="auto", help="with plan: HiGHS where it is installed"
+    )
+    staffing.add_argument("--limit-s", type=_positive, default=30, metavar="S", help="HiGHS takes at most (default 30)")
     staffing.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each half-hour")
     staffing.add_argument("--json", type=Path, metavar="FILE", help="write all of it as JSON; - prints it")
     staffing.add_argument("--nice", type=_whole, default=0, metavar="N", help="give way to others, as nice(1)")

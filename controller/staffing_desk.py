@@ -69,7 +69,7 @@ class StaffingProcess:
             *("--day", question.first.isoformat(), "--days", str(question.days), "--json", "-", "--nice", "10"),
             *(part for queue in question.queues for part in ("--queue", queue)),
         ]
-        if question.what == "required" and not question.simulate:
+        if question.what != "forecast" and not question.simulate:
             command.append("--no-simulation")
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
         environment = {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"}

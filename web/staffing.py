@@ -142,7 +142,39 @@ async def show_required(request: web.Request) -> web.Response:
     return await _asked(request, "required")
 
 
+_SHIFT = {"shift": str, "begin": str, "end": str, "breaks": list[list[str]]}
+PLAN = {
+    "days": list[str],
+    "solver": str,
+    "seconds": float,
+    "hours_paid": float,
+    "hours_needed": float,
+    "least_hours": float | None,
+    "shifts": int,
+    "uncovered": int,
+    "people": int,
+    "more_people": int,
+    "need": list[int],
+    "present": list[int],
+    "by_shift": [{**_SHIFT, "count": int}],
+    "roster": [{"person": str, "shifts": [_SHIFT]}],
+    "without_forecast": _WITHOUT,
+}
+
+
+@described(query={**_QUERY, "simulate": Choice(("true", "false"))}, gives=PLAN, refuses=(404, 409, 503))
+async def show_plan(request: web.Request) -> web.Response:
+    """GET /api/staffing/plan?day=&days=&queue=&simulate=: shifts that cover what is needed, and who works them.
+
+    Times are the hotline's. `need` and `present` have a number for each half-hour; `uncovered`: half-hours times people
+    that no shift reaches. `roster`: agents by their ids, and ``+1``, ``+2``, … for people who are still missing; skills
+    are not looked at. `least_hours`: no plan can take less (null where only the greedy plan was made).
+    """
+    return await _asked(request, "plan")
+
+
 ROUTES = [
+    ("GET", "/api/staffing/plan", show_plan),
     ("GET", "/api/staffing/forecast", show_forecast),
     ("GET", "/api/staffing/required", show_required),
 ]

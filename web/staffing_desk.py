@@ -12,7 +12,7 @@ from pbx.ids import QueueId
 
 @dataclass(frozen=True, slots=True)
 class StaffingQuestion:
-    """`what`: forecast or required; `first` and `days` from it on; `queues`: all of those that are asked for;
+    """`what`: forecast, required or plan; `first` and `days` from it on; `queues`: all of those that are asked for;
     `simulate`: with the real skills, which takes some of a minute a day.
     """
 

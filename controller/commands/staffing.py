@@ -1,4 +1,4 @@
-"""`hotline staffing forecast|required`: how many calls will come, and how many agents that needs."""
+"""`hotline staffing forecast|required|plan`: calls that will come, agents that they need, shifts that cover it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from controller.commands.verify import day_of
 from controller.config import Settings
 from controller.database import StoreError
 from controller.staffing import history as source
-from controller.staffing import work
+from controller.staffing import shift_plan, work
 from controller.staffing.history import BadHistory, History
 from controller.staffing.simulated import NoAgents
 from metrics.forecast import NoHistory
@@ -53,7 +53,7 @@ def main(arguments: argparse.Namespace) -> int:
     except work.TooFar as error:
         print(f"staffing: {error}", file=sys.stderr)
         return 3
-    except (BadHistory, NoAgents, StoreError, Wrong) as error:
+    except (BadHistory, NoAgents, StoreError, Wrong, shift_plan.NoPlan) as error:
         print(f"staffing: {error}", file=sys.stderr)
         return 2
     except OSError as error:
@@ -111,6 +111,9 @@ def _asked(settings: Settings, known: History, days: tuple[date, ...], arguments
         simulate = not arguments.no_simulation
         document = work.required_document(settings, known, found, simulate=simulate)
         rows, table = required_rows(document), required_table
+        if arguments.action == "plan" and found.by_queue:
+            document = shift_plan.plan_document(settings, document, solver=arguments.solver, limit_s=arguments.limit_s)
+            rows, table = shift_plan.plan_rows(document), shift_plan.plan_table
     for one in document["without_forecast"]:
         print(f"staffing: {one['queue']}: {one['why']}; no forecast 历史数据不足, 无法预测", file=sys.stderr)
     if not found.by_queue:
@@ -120,7 +123,7 @@ def _asked(settings: Settings, known: History, days: tuple[date, ...], arguments
         _write_csv(arguments.csv, listed)
     if not quiet:
         Console().print(table(document))
-        for note in notes(document):
+        for note in (shift_plan.plan_notes if arguments.action == "plan" else notes)(document):
             print(note)
     return document
 

@@ -18,7 +18,7 @@ import pytest
 
 from agents.rights import Actor, Right
 from controller.__main__ import main
-from controller.config import Settings, load
+from controller.config import ConfigError, Settings, load
 from controller.database import database_url as where
 from controller.database import make_engine
 from controller.schema import upgrade
@@ -141,10 +141,31 @@ def test_days_are_what_the_calendar_says(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+SHIFTS = """
+[staffing]
+rest_h = 12.0
+most_days = 4
+[[staffing.shifts]]
+name = "早"
+starts = ["07:00", "08:00"]
+hours = 8.0
+breaks = [{ after_h = 2.0, until_h = 5.0, minutes = 60 }]
+[[staffing.shifts]]
+name = "晚"
+starts = ["15:00", "16:00"]
+hours = 8.0
+[[staffing.shifts]]
+name = "夜"
+starts = ["22:00", "23:00"]
+hours = 10.0
+breaks = [{ after_h = 3.0, until_h = 6.0, minutes = 30 }]
+"""
+
+
 @pytest.fixture
 def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A hotline with four weeks of calls up to yesterday, by the clock on the wall: the command looks at it."""
-    settings = hotline(tmp_path)
+    settings = hotline(tmp_path, more=SHIFTS)
     monkeypatch.setattr(simulated, "CALLS", 400)  # of the same rules: the test asks whether they are reached
     today = datetime.now(ZONE).date()
     settings.data.mkdir(exist_ok=True)
@@ -190,6 +211,57 @@ def test_the_command_forecasts_and_says_what_is_needed(
     assert status == 0
     methods = told["back_test"]["general"]["methods"]
     assert methods["ours"]["wape"] < methods["naive"]["wape"]
+
+
+def test_the_command_plans_shifts_that_cover_it(
+    serving: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "plan.csv"
+    plain = ("plan", "--queue", "general", "--days", "3", "--no-simulation", "--csv", str(table), "--solver", "greedy")
+    status, told = asked(serving, *plain)
+    assert status == 0
+    assert told["solver"] == "greedy"
+    assert told["uncovered"] == 0
+    assert all(there >= need for there, need in zip(told["present"], told["need"], strict=True))
+    assert max(told["need"]) > 1
+    with table.open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == told["shifts"] == sum(one["count"] for one in told["by_shift"])
+    present = np.zeros(3 * SLOTS)
+    begin = datetime.fromisoformat(told["days"][0])
+    for row in rows:  # from the file alone, which is what people get
+        spans = [(row["begin"], row["end"], 1)]
+        for pause in filter(None, row["breaks"].split("; ")):
+            day = row["begin"][:10] if pause[:5] >= row["begin"][11:] else row["end"][:10]
+            spans.append((f"{day}T{pause[:5]}", f"{day}T{pause[6:]}", -1))
+        for since, until, count in spans:
+            first, last = ((datetime.fromisoformat(at) - begin) // timedelta(minutes=30) for at in (since, until))
+            present[max(0, first) : max(0, last)] += count
+    assert list(present) == told["present"]
+    assert told["more_people"] > 0  # of an only agent, who may work four days of seven
+    assert "排班" in capsys.readouterr().out
+
+
+def test_highs_finds_no_longer_plan(serving: Settings) -> None:
+    pytest.importorskip("highspy", reason="requirements-plan.in is not installed")
+    plain = ("plan", "--queue", "general", "--days", "2", "--no-simulation", "--solver")
+    _, greedy = asked(serving, *plain, "greedy")
+    _, best = asked(serving, *plain, "highs")
+    assert best["solver"] == "highs"
+    assert best["least_hours"] <= best["hours_paid"] <= greedy["hours_paid"]
+    assert all(there >= need for there, need in zip(best["present"], best["need"], strict=True))
+
+
+@pytest.mark.parametrize("section", [
+    'name = "x"\nstarts = ["08:10"]\nhours = 8.0', 'name = "x"\nstarts = ["08:00"]\nhours = 13.0',
+    'name = "x"\nstarts = ["08:00"]\nhours = 4.0\nbreaks = [{ after_h = 3.5, minutes = 60 }]',
+    'name = "x"\nstarts = ["08:00"]\nhours = 4.0\nbreaks = [{ after_h = 2.0, until_h = 1.0 }]',
+    'name = "x"\nstarts = ["08:00"]\nhours = 4.0\n[[staffing.shifts]]\nname = "x"\nstarts = ["09:00"]\nhours = 4.0',
+])  # fmt: skip
+def test_shifts_that_nobody_can_work_are_faults_of_the_configuration(tmp_path: Path, section: str) -> None:
+    with pytest.raises(ConfigError) as found:
+        hotline(tmp_path, more=f"\n[[staffing.shifts]]\n{section}\n")
+    assert "staffing" in str(found.value.problems[0])
 
 
 @pytest.mark.parametrize(("arguments", "status", "said"), [

@@ -189,6 +189,7 @@ SUPERVISION = [
     ("POST", "/api/supervision/stop-listening"),
     ("GET", "/api/staffing/forecast"),
     ("GET", "/api/staffing/required"),
+    ("GET", "/api/staffing/plan"),
     ("GET", "/api/supervision"),
     ("GET", "/api/audit"),
     ("GET", "/api/notices"),
