@@ -23,6 +23,7 @@ from rich.table import Table
 from benchmarks.report import Report
 from benchmarks.simulate import HOURS, made_plan
 from controller.staffing.simulated import needed
+from controller.staffing.solver import cover, installed
 from metrics.erlang import agents_for
 from metrics.forecast import (
     MEAN4,
@@ -37,7 +38,8 @@ from metrics.forecast import (
     back_test,
     forecast,
 )  # fmt: skip
-from metrics.staffing import Goal, Handling
+from metrics.shifts import Pause, Shift, greedy, patterns
+from metrics.staffing import Goal, Handling, need
 from tickets.calendars import ChineseCalendar
 
 FIRST, DAYS, WEEKS = date(2025, 1, 6), 364, 12
@@ -120,6 +122,31 @@ def required_cpu() -> tuple[float, int]:
     return time.process_time() - began, most
 
 
+SHIFTS = (
+    Shift("early", (14, 15, 16, 17, 18), 16, (Pause(6, 10, 2),)),
+    Shift("middle", (20, 22, 24), 16, (Pause(6, 10, 2),)),
+    Shift("late", (28, 30, 32), 16, (Pause(4, 8, 1),)),
+    Shift("night", (44,), 20, (Pause(6, 12, 2),)),
+    Shift("short", (16, 17, 18, 27, 28), 8),
+)
+
+
+def planned(report: Report) -> None:
+    """A week's shifts by both solvers: CPU seconds, and how far the greedy plan is from the best that can be."""
+    handling, goal = Handling(180.0, 0.8, 40.0, 2.0, 120.0, 0.02, 0), Goal()
+    wanted = [need(3000 * WEEK[day] * SHAPE[slot], handling, goal).roster for day in range(7) for slot in range(SLOTS)]
+    ways = patterns(SHIFTS, 7)
+    began = time.process_time()
+    plain = greedy(wanted, ways)
+    report.figure("staffing.plan.greedy", time.process_time() - began)
+    if installed():
+        began = time.process_time()
+        best = cover(wanted, ways, solver="highs")
+        report.figure("staffing.plan.highs", time.process_time() - began)
+        if best.bound:
+            report.figure("staffing.plan.greedy.ratio_bound", plain.paid / best.bound)
+
+
 def run(json_path: Path | None = None, quick: bool = False) -> int:
     """Measure, print the tables, write the file. `quick`: one week of each town, and no simulation."""
     report = Report("staffing")
@@ -155,6 +182,7 @@ def run(json_path: Path | None = None, quick: bool = False) -> int:
         spent, most = required_cpu()
         report.figure("staffing.required.day", spent)
         rows["required.most_agents"] = most
+        planned(report)
     report.details = {"back_test": rows, "weeks": 1 if quick else WEEKS}
     Console().print(table)
     return report.finish(json_path)
