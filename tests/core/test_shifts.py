@@ -45,7 +45,7 @@ def test_everything_is_covered_and_no_shift_is_too_many(seed: int) -> None:
     luck = random.Random(seed)
     days = 2
     need = [luck.randint(0, 4) + (luck.randint(3, 30) if 16 <= slot % DAY < 44 else 1) for slot in range(days * DAY)]
-    found = greedy(need, patterns([EARLY, LATE, NIGHT], days))
+    found = greedy(need, patterns([EARLY, LATE, NIGHT], days), rounds=40)
     assert found.missing == 0
     assert covered(need, found)
     for place, (pattern, count) in enumerate(found.counts):
@@ -88,7 +88,7 @@ def test_nothing_needed_is_nobody() -> None:
 
 def test_people_rest_and_work_no_more_than_they_may() -> None:
     need = [(2 if slot % DAY < 16 else 9) for slot in range(7 * DAY)]
-    found = greedy(need, patterns([EARLY, LATE, NIGHT], 7))
+    found = greedy(need, patterns([EARLY, LATE, NIGHT], 7), rounds=20)
     rules = Rules(rest=22, days=5, hours=44)
     names = [f"p{number}" for number in range(80)]
     roster = people(found, names, rules)
