@@ -27,7 +27,7 @@ from tests.serving import NUMBERS, Api, Served, children, configuration, naming
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(240)]
 
-SPEECH = Path(__file__).resolve().parents[2] / "controller/demo/audio/ko"
+SPEECH = Path(__file__).resolve().parents[3] / "controller/demo/audio/ko"
 COMPLAINT, PERMIT, YES, NO = "민원", "허가", "네", "아니요"
 
 MENU = f"""

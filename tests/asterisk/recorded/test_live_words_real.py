@@ -32,7 +32,7 @@ from tests.serving import NUMBERS, Api, Served, children, configuration, naming
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(240)]
 
-SPEECH = Path(__file__).resolve().parents[2] / "controller/demo/audio/ko"
+SPEECH = Path(__file__).resolve().parents[3] / "controller/demo/audio/ko"
 APART_S = 0.5
 """So far may a live turn begin or end from that of the transcript after the call (`docs/live-words.md`)."""
 
