@@ -50,7 +50,7 @@ def _gaps(path: Path) -> float:
     leg = np.frombuffer(b"".join(files.read_leg(path, files.CITIZEN)), "<i2")
     pieces = leg[: len(leg) // PIECE * PIECE].reshape(-1, PIECE)
     there = np.flatnonzero(pieces.any(axis=1))
-    return (there[-1] - there[0] + 1 - len(there)) / 50 if len(there) else len(pieces) / 50
+    return float(there[-1] - there[0] + 1 - len(there)) / 50 if len(there) else len(pieces) / 50
 
 
 async def _sealed(made: Stage, call: str) -> dict[str, Any]:

@@ -23,15 +23,15 @@ from controller.build_exchange import DRAIN_S, ExchangePart
 from controller.build_figures import FiguresPart
 from controller.build_recordings import recording_part
 from controller.build_speech import SpeechPart
-from controller.campaign_runner import CampaignRunner
+from controller.campaign_runner import CampaignRunner, told_both
 from controller.config import Settings
-from controller.config_tickets import calendar_notes
 from controller.config_webhooks import hooks_of
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
 from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
+from controller.gone_units import tell
 from controller.inspection_desk import HotlineInspections
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, latest_ended, newest_records
@@ -74,7 +74,6 @@ from pbx.supervision import OverridesRestored
 from recordings.budget import AfterShare
 from recordings.checks import Finding
 from tickets.files import AttachmentFiles
-from tickets.ticket import Ticket
 from tickets.webhook import Hook
 from web.token import TokenError, load_or_make_token
 
@@ -179,14 +178,9 @@ class Hotline:
             store, settings.raw.citizens.follow_up, settings.campaign, self.clock, lambda event: engine.post(event)
         )
 
-        def ticket_moved(ticket: Ticket) -> None:
-            reminders.note(ticket)
-            campaign.note(ticket)
-
-        records.on_ticket, records.on_opened = ticket_moved, reminders.opened
-        records.on_changed = reminders.look_at
-        for note in calendar_notes(settings.tickets, self.clock()):
-            log.warning("%s", note, extra={"action": "calendar.unknown"})
+        records.on_ticket, records.on_opened = told_both(reminders.note, campaign.note), reminders.opened
+        records.on_changed = told_both(reminders.look_at, campaign.look_at)
+        self._run(tell(settings, store, self.clock))
 
         exchange = await self.asterisk.open()
         switchboard = Switchboard(plan)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    func,
     insert,
     or_,
     select,
@@ -33,8 +34,9 @@ from pbx.ids import ActorId, QueueId, TicketNumber
 from tickets.campaign import CampaignRules, left_to_people, overtaken, result
 from tickets.follow_up import FollowUpRules
 from tickets.follow_up_sql import list_due
-from tickets.moves import SYSTEM
+from tickets.moves import SYSTEM, TicketState
 from tickets.sql import get_ticket, move_ticket
+from tickets.tables import tickets
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketPolicy
 
@@ -60,6 +62,15 @@ class Saved:
 
     request: CallbackRequest
     ticket: Ticket | None = None
+
+
+def first_closed(connection: Connection, numbers: Sequence[TicketNumber]) -> float | None:
+    """When the first of these tickets was closed that waits for its follow-up, epoch seconds; None = none."""
+    columns = tickets.c
+    waits = (columns.state == TicketState.RESOLVED.value) & columns.followed_up_at.is_(None)
+    query = select(func.min(columns.resolved_at)).where(columns.number.in_(numbers), waits)
+    found: float | None = connection.execute(query).scalar_one()
+    return found
 
 
 def save_request(connection: Connection, request: CallbackRequest, policy: TicketPolicy) -> Saved:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 from controller import campaign_rows
 from controller.callbacks import NEVER
@@ -18,6 +19,7 @@ from controller.database import StoreError
 from controller.writer import Store
 from pbx.campaign import CampaignRestored, FollowUpsWanted
 from pbx.events import Event
+from pbx.ids import TicketNumber
 from tickets.campaign import CampaignRules
 from tickets.follow_up import FollowUpRules
 from tickets.moves import TicketState
@@ -41,7 +43,7 @@ MINUTE_S = 60.0
 
 
 class CampaignRunner:
-    """`note` is for whoever has moved a ticket; `run` until cancelled."""
+    """`note` is for whoever has moved a ticket, `look_at` for who knows its number alone; `run` until cancelled."""
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class CampaignRunner:
         self._clock, self._post = clock, post
         self._since = 0.0
         self._next = 0.0  #: when to look next, epoch seconds
+        self._asked: set[TicketNumber] = set()  #: may be closed, and nobody has looked yet
         self._changed = asyncio.Event()
 
     def note(self, ticket: Ticket) -> None:
@@ -62,6 +65,11 @@ class CampaignRunner:
         if ticket.state is TicketState.RESOLVED and ticket.resolved_at is not None and ticket.followed_up_at is None:
             self._next = min(self._next, ticket.resolved_at + self._follow_up.delay_s)
             self._changed.set()
+
+    def look_at(self, number: TicketNumber) -> None:
+        """A ticket may have been closed with many others (an incident), or by a peer's message; that is committed."""
+        self._asked.add(number)
+        self._changed.set()
 
     async def restore(self) -> CampaignRestored:
         """What the switchboard must know at the start. Raises `StoreError`."""
@@ -74,7 +82,11 @@ class CampaignRunner:
         """Look whenever something may have come, until cancelled."""
         while True:
             try:
-                await self._look()
+                await self._ask()
+                if self._clock() >= self._next:
+                    await self._look()
+                if self._asked:
+                    continue  # said meanwhile
             except StoreError as error:
                 log.warning("the voice follow-up waits for the database: %s", error, extra={"action": "campaign.wait"})
                 self._next = self._clock() + RETRY_S
@@ -82,6 +94,18 @@ class CampaignRunner:
                 log.exception("the voice follow-up stumbled", extra={"action": "campaign.fault"})
                 self._next = self._clock() + RETRY_S
             await self._wait()
+
+    async def _ask(self) -> None:
+        """When those of which only the number is known have their time."""
+        while self._asked:
+            some = [self._asked.pop() for _ in range(min(len(self._asked), AT_ONCE))]
+            try:
+                at = await self._store.read(campaign_rows.first_closed, some)
+            except StoreError:
+                self._asked.update(some)
+                raise
+            if at is not None:
+                self._next = min(self._next, at + self._follow_up.delay_s)
 
     async def _look(self) -> None:
         now = self._clock()
@@ -100,3 +124,18 @@ class CampaignRunner:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):  # not wait_for: it may swallow the end of this task
                     await self._changed.wait()
+            if self._asked:
+                return
+
+
+Told = TypeVar("Told")
+
+
+def told_both(one: Callable[[Told], None], other: Callable[[Told], None]) -> Callable[[Told], None]:
+    """What tells two who want to hear of the same."""
+
+    def tell(what: Told) -> None:
+        one(what)
+        other(what)
+
+    return tell

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from controller.config_open311 import check_jurisdictions
 from controller.config_plan import PlanReader
 from controller.config_sections import OrganisationSection
 from controller.toml_lines import Path as TomlPath
@@ -39,6 +40,8 @@ def ticket_policy(reader: PlanReader, menus: Mapping[str, Menu] | None) -> Ticke
     usual = reader.tickets()
     tree, classes = _tree(reader), _classes(reader)
     numbers = _numbers(reader, tree, menus) if tree is not None else {}
+    if tree is not None:
+        check_jurisdictions(reader.raw.open311, tree, reader.wrong)
     name = _exchange(reader)
     local = _cities(reader)
     if usual is None or tree is None or classes is None:

@@ -14,6 +14,7 @@ from controller.config_archive import ArchiveSection, KeepSection
 from controller.config_base import Section as Section
 from controller.config_figures import FiguresSection
 from controller.config_inspection import InspectionSection
+from controller.config_open311 import Open311Section as Open311Section
 from controller.config_pause import RecordingPauseSection
 from controller.config_speech import SpeechSection
 from tickets.campaign import USUAL
@@ -317,60 +318,6 @@ class WebSection(Section):
     host: str = "127.0.0.1"
     port: Port = 8012
     proxies: list[str] = Field(default_factory=list)  # addresses before us whose X-Forwarded-For is believed
-
-
-class Open311AttributeSection(Section):
-    """[[open311.services.attributes]]: a question that a service asks besides."""
-
-    code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
-    description: Annotated[str, Field(min_length=1, max_length=200)]
-    datatype: Literal["string", "number", "datetime", "text", "singlevaluelist", "multivaluelist"] = "string"
-    required: bool = False
-    variable: bool = True
-    datatype_description: str = ""
-    values: dict[str, str] = Field(default_factory=dict)  # of the two lists: key -> name
-
-
-class Open311ServiceSection(Section):
-    """[[open311.services]]: a kind of request; without any, the types of tickets are offered."""
-
-    code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    name: Annotated[str, Field(min_length=1, max_length=60)]
-    type: Literal["inquiry", "help", "complaint", "report", "suggestion", "praise"]
-    description: str = ""
-    class_code: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
-    keywords: list[str] = Field(default_factory=list)
-    group: str = ""
-    attributes: list[Open311AttributeSection] = Field(default_factory=list)
-
-
-class Open311Section(Section):
-    """[open311]: the GeoReport v2 endpoint, `docs/open311.md`."""
-
-    enabled: bool = False
-    jurisdiction: str = ""
-    public: bool = False  # whether requests may be read without a key
-    url: str = ""  # of the endpoint as apps see it; default: as they asked for it
-    contact: str = ""
-    key_service: str = ""
-    services: list[Open311ServiceSection] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _one_code_each(self) -> Open311Section:
-        wrong = []
-        codes = [one.code for one in self.services]
-        if len(set(codes)) < len(codes):
-            wrong.append("two services have the same code")
-        for service in self.services:
-            asked = [one.code for one in service.attributes]
-            if len(set(asked)) < len(asked):
-                wrong.append(f"two attributes of {service.code} have the same code")
-            for one in service.attributes:
-                if one.datatype.endswith("valuelist") is not bool(one.values):
-                    wrong.append(f"attribute {one.code}: the two lists, and only they, have values")
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return self
 
 
 class WebhookSection(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.config_sections import Open311Section
+from controller.config_open311 import Open311Section
 from tickets.georeport import TYPES_AS_SERVICES, Attribute, Open311, Service
 from tickets.ticket import TicketType
 
@@ -41,4 +41,5 @@ def open311_of(raw: Open311Section) -> Open311:
         raw.url,
         raw.contact,
         raw.key_service,
+        dict(raw.jurisdictions),
     )

@@ -186,6 +186,8 @@ class HotlineMetrics:
         self._known = frozenset((*queues, OTHER))
         self._by_queue = _QueueMetrics(registry, sorted(self._known))
         self._arrived = Counter("hotline_calls_arrived", "Calls that reached the hotline", registry=registry)
+        broken = "Requests whose client went away in the middle of what he sent"
+        self._broken_off = Counter("hotline_requests_broken_off", broken, registry=registry)
         ended = Counter("hotline_calls_ended", "Calls that are over, by outcome", ("outcome",), registry=registry)
         self._ended = {outcome: ended.labels(outcome.value) for outcome in Outcome}
         self._loop_lag = _Lags("hotline_loop_lag_seconds", "How late the event loop ran")
@@ -216,6 +218,10 @@ class HotlineMetrics:
         self._over[record.call] = facts
         if len(self._over) > self._remember:
             self._over.popitem(last=False)
+
+    def request_broken_off(self) -> None:
+        """A client has gone away in the middle of what he sent."""
+        self._broken_off.inc()
 
     def loop_lag(self, seconds: float) -> None:
         """One measurement of how late the loop ran."""

@@ -11,6 +11,7 @@ from tickets.approvals import ASKS, DECIDES, Approval, ApprovalKind, Outcome, op
 from tickets.clock import pause_ends
 from tickets.deadlines import ClockKind, Redispatch, due
 from tickets.given import Move
+from tickets.marks import concealed
 from tickets.moves import DESIGNATES, Actor, Role, TicketInput, TicketState
 from tickets.organisations import NoWay
 from tickets.shown import sees_caller
@@ -390,6 +391,7 @@ def _redo(do: Doing) -> Ticket:
             answered_by="",
             replied_at=None,
             resolved_at=None,
+            withdrawn_at=None,
             followed_up_at=None,
             contacted=None,
             solved=None,
@@ -414,7 +416,8 @@ def _archive(do: Doing) -> Ticket:
 
 
 def _withdraw(do: Doing) -> Ticket:
-    return replace(_lapsed(do.ticket, do), resolved_at=do.at, pauses=ended(do.ticket.pauses, do.at))
+    pauses = ended(do.ticket.pauses, do.at)
+    return replace(_lapsed(do.ticket, do), resolved_at=do.at, withdrawn_at=do.at, pauses=pauses)
 
 
 def _judge(do: Doing) -> Ticket:
@@ -505,6 +508,7 @@ EFFECTS: Mapping[TicketInput, Callable[[Doing], Ticket]] = MappingProxyType(
         _I.ATTACH: _attach,
         _I.RECOUNT: _recount,
         _I.WITHDRAW: _withdraw,
+        _I.CONCEAL: lambda do: concealed(do.ticket, do.move.change),
     }
 )
 

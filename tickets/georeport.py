@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tickets.moves import OVER, TicketState
+from tickets.organisations import OrganisationTree
 from tickets.texts import TicketRefused
 from tickets.ticket import Ticket, TicketChange, TicketType
 from tickets.units import UnitRegister
@@ -69,7 +70,10 @@ TYPES_AS_SERVICES = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Open311:
-    """What `[open311]` says. `public`: who has no key may read; `url`: where the endpoint is, seen from outside."""
+    """What `[open311]` says. `public`: who has no key may read; `url`: where the endpoint is, seen from outside.
+
+    `jurisdictions`: where several cities are served, whose each jurisdiction is, by the id of the city or province.
+    """
 
     enabled: bool = False
     jurisdiction: str = ""
@@ -78,6 +82,38 @@ class Open311:
     url: str = ""
     contact: str = ""
     key_service: str = ""
+    jurisdictions: Mapping[str, str] = field(default_factory=dict)
+
+    def knows(self, jurisdiction: str) -> bool:
+        """Whether this endpoint answers for `jurisdiction`."""
+        return jurisdiction in self.jurisdictions if self.jurisdictions else jurisdiction == self.jurisdiction
+
+
+class NotYours(Exception):
+    """A key of one city, or of none that there is, for the requests of another."""
+
+
+def city_asked(rules: Open311, jurisdiction: str, unit: str, tree: OrganisationTree) -> str | None:
+    """The city or province whose requests are meant; None = those of the whole installation.
+
+    `jurisdiction`: one that the rules know, or none; `unit`: for whom the key acts, empty = for the whole installation.
+    A key of a city is its jurisdiction. Raises `NotYours`, and `TicketRefused` (missing): several cities, and none is
+    named (the specification: 「This is only required if the endpoint serves multiple jurisdictions」).
+    """
+    own = None
+    if unit and len(tree):
+        own = tree.hotline(unit)
+        if own is None:
+            raise NotYours
+    named = rules.jurisdictions.get(jurisdiction)
+    if own is not None:
+        if named not in (None, own):
+            raise NotYours
+        return own
+    cities = set(rules.jurisdictions.values())
+    if named is None and len(cities) > 1:
+        raise TicketRefused("missing", "jurisdiction_id was not provided.", "jurisdiction_id")
+    return named if named is not None else next(iter(cities), None)
 
 
 class ServiceMissing(TicketRefused):
@@ -126,7 +162,10 @@ def request_of(ticket: Ticket, services: Sequence[Service], units: UnitRegister)
     updated = closed or max(at for name in _INSTANTS if (at := getattr(ticket, name)) is not None)
     unit = units.get(ticket.lead_unit) if ticket.lead_unit else None
     notes = ticket.state.chinese
-    if ticket.state is TicketState.MERGED:
+    withdrawn = over and ticket.withdrawn_at is not None
+    if withdrawn:
+        notes = f"{notes} (已撤回 withdrawn)"
+    elif ticket.state is TicketState.MERGED:
         notes = f"{notes}: {ticket.repeat_of}"
     elif ticket.paused:
         notes = f"{notes} (暂停计时)"
@@ -138,7 +177,7 @@ def request_of(ticket: Ticket, services: Sequence[Service], units: UnitRegister)
         "service_code": service.code if service else (ticket.type.value if ticket.type else None),
         "description": ticket.text[:DESCRIPTION_MAX] or None,
         "agency_responsible": unit.name if unit else None,
-        "service_notice": ticket.reply if over and ticket.reply else None,
+        "service_notice": ticket.reply if over and ticket.reply and not withdrawn else None,
         "requested_datetime": moment(ticket.opened_at),
         "updated_datetime": moment(updated),
         "expected_datetime": moment(ticket.handle_due),

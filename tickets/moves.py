@@ -39,7 +39,7 @@ class TicketInput(enum.Enum):
     AMEND = "amend"  #: 补充: some of its fields are written
     REGISTER = "register"  #: 登记: type and text are filled for the first time
     ANSWER = "answer"  #: 直接答复: the hotline answers it at once (first-contact resolution, 一次解决)
-    CLOSE = "close"  #: 直接办结: there is nothing to hand on and nothing to answer
+    CLOSE = "close"  #: 直接办结: there is nothing to hand on and nothing to answer (a test, a wrong number), and why
     REFER = "refer"  #: 转办: to the unit whose matter it is
     ASSIGN = "assign"  #: 交办: to a unit, with authority
     REDISPATCH = "redispatch"  #: 改派: from one unit to another
@@ -79,6 +79,7 @@ class TicketInput(enum.Enum):
     ATTACH = "attach"  #: 附件: a file belongs to it
     RECOUNT = "recount"  #: 重算时限: the holiday notice on which its deadlines rest has come
     WITHDRAW = "withdraw"  #: 撤回: whoever asked for it wants nothing any more, or has it back
+    CONCEAL = "conceal"  #: 隐去身份: the caller is hidden (匿名, 保密), however far the ticket is
 
     @property
     def chinese(self) -> str:
@@ -135,6 +136,7 @@ _TABLE: dict[TicketInput, tuple[TicketState | None, ...]] = {
     _I.ATTACH: (_O, _R, _D, _N, _P, _NO, _NO, _NO),
     _I.RECOUNT: (_O, _R, _D, _N, _P, _NO, _NO, _NO),
     _I.WITHDRAW: (_V, _V, _V, _V, _V, _NO, _NO, _NO),
+    _I.CONCEAL: (_O, _R, _D, _N, _P, _V, _A, _M),
 }
 
 TICKET_MOVES: Mapping[tuple[TicketState, TicketInput], TicketState | None] = MappingProxyType(
@@ -183,7 +185,7 @@ _DECIDE_EXTENSION = {_I.GRANT_EXTENSION, _I.REFUSE_EXTENSION}
 _DECIDE_HARD_CASE = {_I.GRANT_HARD_CASE, _I.REFUSE_HARD_CASE}
 _DECIDE_PAUSE = {_I.GRANT_PAUSE, _I.REFUSE_PAUSE}
 _DECIDE_OBJECTION = {_I.UPHOLD_OBJECTION, _I.OVERRULE_OBJECTION}
-_TAKE_DOWN = {_I.AMEND, _I.REGISTER, _I.ATTACH, _I.JOIN, _I.LEAVE, _I.MERGE}
+_TAKE_DOWN = {_I.AMEND, _I.REGISTER, _I.ATTACH, _I.JOIN, _I.LEAVE, _I.MERGE, _I.CONCEAL}
 _REVIEW = {_I.ACCEPT_REPLY, _I.REJECT_REPLY}
 
 RIGHTS: Mapping[Role, frozenset[TicketInput]] = MappingProxyType(
@@ -221,7 +223,7 @@ RIGHTS: Mapping[Role, frozenset[TicketInput]] = MappingProxyType(
         ),
         Role.SYSTEM: frozenset(
             {_I.AMEND, _I.REGISTER, _I.ATTACH, _I.JOIN, _I.REMIND, _I.ESCALATE, _I.RESUME, _I.SETTLE}
-            | {_I.FOLLOW_UP, _I.ARCHIVE, _I.RECOUNT, _I.WITHDRAW, _I.REDO, _I.SUPERVISE}
+            | {_I.FOLLOW_UP, _I.ARCHIVE, _I.RECOUNT, _I.WITHDRAW, _I.REDO, _I.SUPERVISE, _I.CONCEAL}
             | {_I.REFER, _I.ADD_UNIT}  # 工单流转: an agent hands his caller's matter over in one click
         ),
         Role.ADMIN: frozenset(TicketInput),
@@ -231,6 +233,10 @@ RIGHTS: Mapping[Role, frozenset[TicketInput]] = MappingProxyType(
 
 MAY_OPEN = frozenset({Role.AGENT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM, Role.ADMIN})
 """Who may take a ticket down (受理)."""
+
+OWN_ONLY: Mapping[Role, frozenset[TicketInput]] = MappingProxyType({Role.AGENT: frozenset({TicketInput.CLOSE})})
+"""What a role does only to tickets that it took down itself: an agent knows that nothing is to be done about the call
+that he has answered; of another's call a dispatcher or a supervisor decides it (首接负责, `domain.md` 3.1 [P35])."""
 
 DESIGNATES = frozenset({Role.SUPERVISOR, Role.LEADER, Role.ADMIN})
 """Who names the unit once a ticket has been dispatched too often (指定承办, 天津办法 draft, `domain.md` 3.1)."""
@@ -309,4 +315,5 @@ _INPUT_WORDS: dict[TicketInput, str] = {
     _I.ATTACH: "附件",
     _I.RECOUNT: "重算时限",
     _I.WITHDRAW: "撤回",
+    _I.CONCEAL: "隐去身份",
 }

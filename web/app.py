@@ -61,6 +61,7 @@ from web.backend import Backend
 from web.described import described
 from web.errors import Handler, errors_middleware
 from web.figures_desk import FiguresDesk
+from web.gone import gone_middleware
 from web.inspection_desk import InspectionDesk
 from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
@@ -301,7 +302,9 @@ def create_app(
     Blocking for a moment: it reads the pages. ValueError for a token too short.
     """
     limits = limits or WebLimits()
-    app = web.Application(middlewares=[errors_middleware, auth_middleware], client_max_size=limits.body_bytes)
+    app = web.Application(
+        middlewares=[errors_middleware, gone_middleware, auth_middleware], client_max_size=limits.body_bytes
+    )
     app[BACKEND] = backend
     app[LIMITS] = limits
     app[CLOCK] = clock

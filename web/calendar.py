@@ -24,6 +24,7 @@ YEARS = range(1949, 2200)
     query={"month": Text(7, pattern=re.compile("(1949|19[5-9][0-9]|20[0-9]{2}|21[0-9]{2})-(0[1-9]|1[0-2])"))},
     gives={
         "month": str,
+        "timezone": str,
         "unknown_years": list[int],
         "days": [{"date": date, "workday": bool, "why": Why, "name": str, "source": str}],
     },
@@ -31,8 +32,9 @@ YEARS = range(1949, 2200)
 async def show_calendar(request: web.Request) -> web.Response:
     """GET /api/calendar?month=YYYY-MM: its days, and the years without a holiday notice that deadlines reach.
 
-    The default is this month. `why` of a day: ``entered`` and ``file`` = the hotline's own, ``published`` = the State
-    Council's notice, ``rule`` = plain weekends and fixed holidays, because nobody knows that year: provisional.
+    The default is this month. `timezone`: the hotline's, in which its days and hours are. `why` of a day: ``entered``
+    and ``file`` = the hotline's own, ``published`` = the State Council's notice, ``rule`` = plain weekends and fixed
+    holidays, because nobody knows that year: provisional.
     """
     policy, now = request.app[BACKEND].desk.policy, request.app[CLOCK]()
     problems = [Problem("?", "unknown_field") for name in request.query if name != "month"]
@@ -55,4 +57,5 @@ async def show_calendar(request: web.Request) -> web.Response:
             shown |= {"why": standing.why.value, "name": standing.name, "source": standing.source}
         days.append(shown)
         day += timedelta(days=1)
-    return answer({"month": month.isoformat()[:7], "unknown_years": list(missing_years(policy, now)), "days": days})
+    found = {"month": month.isoformat()[:7], "timezone": policy.hours.zone, "days": days}
+    return answer({**found, "unknown_years": list(missing_years(policy, now))})

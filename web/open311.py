@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -20,10 +21,12 @@ from tickets.georeport import (
     DESCRIPTION_MAX,
     REQUESTS_MAX,
     SPAN_S,
+    NotYours,
     Open311,
     Service,
     ServiceMissing,
     change_of,
+    city_asked,
     definition_of,
     instant_of,
     listed,
@@ -31,6 +34,7 @@ from tickets.georeport import (
 )
 from tickets.moves import MAY_OPEN, OVER, Actor, TicketState
 from tickets.search import PAGE_MAX, TicketFilter
+from tickets.sight import home_of
 from tickets.ticket import Channel, Ticket
 from web.auth import HOLDERS
 from web.described import described
@@ -97,8 +101,8 @@ def _geo(handler: Handler) -> Handler:
 
 
 def _check_jurisdiction(request: web.Request, given: str) -> None:
-    """It may be left out: this endpoint serves one (the specification, jurisdiction_id)."""
-    if given and given != request.app[OPEN311].jurisdiction:
+    """It may be left out where one is served, or the key says which (`city_asked`)."""
+    if given and not request.app[OPEN311].knows(given):
         raise ApiError(404, "unknown_jurisdiction", [Problem("jurisdiction_id", "unknown_jurisdiction")])
 
 
@@ -112,17 +116,36 @@ async def _holder(request: web.Request, key: str) -> Actor:
     return holder
 
 
-async def _reader(request: web.Request) -> None:
-    if not request.app[OPEN311].public:
-        await _holder(request, request.query.get("api_key", ""))
+async def _reader(request: web.Request) -> str | None:
+    """The city whose requests are asked for, None = the whole installation's. ApiError 400, 403."""
+    key = request.query.get("api_key", "")
+    holder = None if request.app[OPEN311].public and not key else await _holder(request, key)
+    return _city(request, request.query.get("jurisdiction_id", ""), holder)
+
+
+def _city(request: web.Request, jurisdiction: str, holder: Actor | None) -> str | None:
+    tree = _desk(request).policy.organisations
+    try:
+        return city_asked(request.app[OPEN311], jurisdiction, holder.unit if holder is not None else "", tree)
+    except NotYours:
+        raise ApiError(403, "unauthorized", [Problem("api_key", "not_allowed")]) from None
 
 
 def _desk(request: web.Request) -> TicketDesk:
     return request.app[BACKEND].desk
 
 
-def _published(ticket: Ticket | None) -> bool:
-    return ticket is not None and ticket.channel is Channel.OPEN311 and not ticket.confidential
+async def _published(request: web.Request, number: str, city: str | None) -> Ticket | None:
+    """The ticket of a request; None for one that is not shown to who asks for those of `city`."""
+    ticket = await _desk(request).ticket(TicketNumber(number))
+    return ticket if ticket is not None and _shown(request, ticket, city) else None
+
+
+def _shown(request: web.Request, ticket: Ticket, city: str | None) -> bool:
+    if ticket.channel is not Channel.OPEN311 or ticket.confidential:
+        return False
+    policy = _desk(request).policy
+    return city is None or policy.organisations.hotline(home_of(ticket, policy)) == city
 
 
 # ---------------------------------------------------------------- what there is
@@ -209,7 +232,10 @@ async def take_request(request: web.Request) -> web.Response:
         raise ApiError(400, "bad_request", problems)
     holder = await _holder(request, form.get("api_key", "") or request.query.get("api_key", ""))
     _check_jurisdiction(request, form.get("jurisdiction_id", ""))
+    city = _city(request, form.get("jurisdiction_id", "") or request.query.get("jurisdiction_id", ""), holder)
     wanted = change_of(form, answers, request.app[OPEN311].services)
+    if city is not None and not holder.unit:
+        holder = replace(holder, unit=city)  # it is taken down for the city that was named
     ticket = await _desk(request).take(Intake(Channel.OPEN311, request.app[CLOCK]()), wanted, holder)
     row = {"service_request_id": ticket.number, "service_notice": None, "account_id": form.get("account_id") or None}
     return _written(request, "service_requests", [row], "request")
@@ -254,15 +280,15 @@ async def list_requests(request: web.Request) -> web.Response:
     problems = [Problem(name, code) for name, value in given.items() if value and (code := _QUERY[name].problem(value))]
     if problems:
         raise ApiError(400, "bad_request", problems)
-    await _reader(request)
+    city = await _reader(request)
     if numbers := [one.strip() for one in given["service_request_id"].split(",") if one.strip()]:
         if len(numbers) > NUMBERS_MAX or not all(
             one.isascii() and one.isdecimal() and len(one) <= 32 for one in numbers
         ):
             raise ApiError(400, "bad_request", [Problem("service_request_id", "bad_characters")])
-        looked_up = [await _desk(request).ticket(TicketNumber(one)) for one in dict.fromkeys(numbers)]
-        return _requests(request, [one for one in looked_up if one is not None and _published(one)])
-    return _requests(request, await _found(request, given))
+        looked_up = [await _published(request, one, city) for one in dict.fromkeys(numbers)]
+        return _requests(request, [one for one in looked_up if one is not None])
+    return _requests(request, await _found(request, given, city))
 
 
 def _requests(request: web.Request, tickets: Sequence[Ticket]) -> web.Response:
@@ -271,7 +297,7 @@ def _requests(request: web.Request, tickets: Sequence[Ticket]) -> web.Response:
     return _written(request, "service_requests", rows, "request")
 
 
-async def _found(request: web.Request, given: dict[str, str]) -> list[Ticket]:
+async def _found(request: web.Request, given: dict[str, str], city: str | None) -> list[Ticket]:
     since, until = _span(given, request.app[CLOCK]())
     services = request.app[OPEN311].services
     codes = {one.strip() for one in given["service_code"].split(",") if one.strip()}
@@ -288,7 +314,7 @@ async def _found(request: web.Request, given: dict[str, str]) -> list[Ticket]:
         found.extend(
             one
             for one in page.tickets
-            if _published(one) and (not wanted or any(_is_of(one, service) for service in wanted))
+            if _shown(request, one, city) and (not wanted or any(_is_of(one, service) for service in wanted))
         )
         after = page.next
         if after is None:
@@ -329,9 +355,8 @@ def _states(given: str) -> frozenset[TicketState] | None:
 @_geo
 async def show_request(request: web.Request) -> web.Response:
     """GET /open311/v2/requests/NUMBER.xml|json."""
-    await _reader(request)
-    ticket = await _desk(request).ticket(TicketNumber(request.match_info["number"]))
-    if ticket is None or not _published(ticket):
+    ticket = await _published(request, request.match_info["number"], await _reader(request))
+    if ticket is None:
         raise ApiError(404, "unknown_ticket", [Problem("service_request_id", "unknown_ticket")])
     return _requests(request, [ticket])
 
@@ -340,10 +365,9 @@ async def show_request(request: web.Request) -> web.Response:
 @_geo
 async def show_token(request: web.Request) -> web.Response:
     """GET /open311/v2/tokens/TOKEN.xml|json: every request has its number at once, and the number is its token."""
-    await _reader(request)
     token = request.match_info["token"]
-    ticket = await _desk(request).ticket(TicketNumber(token))
-    if ticket is None or not _published(ticket):
+    ticket = await _published(request, token, await _reader(request))
+    if ticket is None:
         raise ApiError(404, "unknown_token", [Problem("token", "unknown_token")])
     return _written(request, "service_requests", [{"service_request_id": ticket.number, "token": token}], "request")
 

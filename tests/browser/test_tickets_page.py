@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from playwright.async_api import expect
 
 from pbx.ids import TicketNumber
 from tests.browser.chromium import chromium, chromium_path
+from tests.browser.test_query_page import WATER_BUREAU
 from tests.doors.test_web_tickets import People
 from tests.fakes.backend import MemoryBackend
 from tests.fakes.desk import NoReminders
 from tests.fakes.website import site
-from tests.ticket_story import BOSS, DESK
+from tests.ticket_story import BOSS, DESK, MONDAY
 from tickets.flow import Intake
 from tickets.given import Move
 from tickets.moves import TicketInput
+from tickets.organisations import OrganisationTree
 from tickets.schedule import Act, Made, Outcome
 from tickets.ticket import Channel, Ticket, TicketChange
 from web.backend import ChangeSignal
@@ -88,3 +91,26 @@ async def test_a_unit_sees_its_tickets_and_each_reminder_as_it_is_made() -> None
         await expect(rows.locator("li.remind")).to_contain_text("催办")
         await expect(rows.locator("li")).to_have_count(2)
     assert complaints == []
+
+
+async def test_times_are_the_hotline_s_and_a_unit_has_its_name() -> None:
+    """Wherever the browser is: a deadline is one of the hotline's working hours."""
+    tree = OrganisationTree([WATER_BUREAU])
+    backend = MemoryBackend(clock=lambda: MONDAY)
+    backend.desk.policy = replace(backend.desk.policy, organisations=tree, units=tree.register())
+    taken = await backend.desk.take(Intake(Channel.WEB, MONDAY), TicketChange(type="help", text="停水"), BOSS)
+    given = await backend.desk.move(taken.number, Move(TicketInput.REFER, unit="water"), DESK)
+    assert given.sign_due == MONDAY + 5.5 * 3600.0, "Monday 09:00 in Shanghai, 4 working hours, the lunch break"
+    shown = {"zh-CN": ("水务局", "2026年11月23日 14:30"), "en-US": ("Water Bureau", "23 Nov 2026, 14:30")}
+    async with site(backend, holders=People(), clock=lambda: MONDAY) as running, chromium() as browser:
+        for locale, (unit, due) in shown.items():
+            context = await browser.new_context(locale=locale, timezone_id="America/New_York")
+            page = await context.new_page()
+            page.set_default_timeout(10_000)
+            await page.goto(running.url("/tickets"))
+            await page.fill("#token", "water-token-0123456789")
+            await page.click("#enter button")
+            cells = page.locator("#list tbody tr td")
+            await expect(cells.nth(2)).to_have_text(unit)
+            await expect(cells.nth(3)).to_have_text(due)
+            await context.close()

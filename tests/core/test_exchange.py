@@ -20,6 +20,7 @@ from tickets.exchange.threads import (
     Thread,
     ThreadState,
     arrive,
+    hear,
     may_say,
     say,
 )
@@ -150,6 +151,21 @@ def test_only_the_sides_own_words_count() -> None:
     ((heard, outcome, after),) = arrive(taker, {}, forged)[1]
     assert (heard, outcome) == (forged, Outcome.REFUSED)
     assert (after.state, after.heard) == (ThreadState.OFFERED, 2)
+
+
+def test_that_a_caller_is_hidden_is_said_and_heard_when_the_talk_is_over() -> None:
+    """As a `progress`, which every peer knows; nothing else is said then, and by the taker not even this."""
+    hide = {"step": "amended", "anonymous": True}
+    for over in (ThreadState.CLOSED, ThreadState.CANCELLED):
+        ours, theirs = (Thread("js", THREAD, mine, over, 1, 3, 3) for mine in (True, False))
+        assert say(ours, Kind.PROGRESS, hide) == replace(ours, said=4)
+        message = replace(OFFER, seq=4, kind=Kind.PROGRESS, body=hide)
+        assert hear(theirs, message) == (replace(theirs, heard=4), Outcome.APPLIED)
+        assert hear(ours, message)[1] is Outcome.LATE
+        assert not may_say(theirs, Kind.PROGRESS, hide)
+        for other in ({"step": "amended", "anonymous": False}, {"step": "reminded", "anonymous": True}):
+            assert not may_say(ours, Kind.PROGRESS, other)
+            assert hear(theirs, replace(message, body=other))[1] is Outcome.LATE
 
 
 def test_one_too_far_ahead_is_refused() -> None:

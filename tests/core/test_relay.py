@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.ticket_story import MONDAY, NUMBER, POLICY, Story, wish
+from tests.ticket_story import DAY, MONDAY, NUMBER, POLICY, Story, wish
 from tickets.approvals import ASKS, DECIDES
 from tickets.exchange.effect import moves_for, refused_file
 from tickets.exchange.messages import Kind, Message, checked_body
 from tickets.exchange.relay import TRAVELS, Say, Talk, told
-from tickets.exchange.threads import Thread, ThreadState
+from tickets.exchange.threads import Thread, ThreadState, say
 from tickets.flow import apply
 from tickets.given import Move
-from tickets.moves import ADMIN, TICKET_MOVES, Actor, Role, TicketInput, TicketState
+from tickets.moves import ADMIN, OVER, TICKET_MOVES, Actor, Role, TicketInput, TicketState
 from tickets.organisations import Organisation, OrganisationTree, OrgKind
 from tickets.texts import TicketRefused
 from tickets.ticket import Attachment, Ticket, TicketChange, TicketMove, TicketPolicy
@@ -168,6 +168,52 @@ def test_a_mark_that_comes_later_hides_there_too_and_no_caller_goes_with_it() ->
     lifted, move = apply(after, Move(I.AMEND, change=TicketChange(confidential=False)), ADMIN, story.at, POLICY)
     for one in told(after, lifted, move, talks_of(after, offerer=True), tree(True)):
         assert all(now.confidential for now, _ in arrived(one.body, there, at=story.at)), "no message unhides a caller"
+
+
+@pytest.mark.parametrize("state", list(T))
+def test_a_mark_travels_at_once_however_far_the_talk_is(state: ThreadState) -> None:
+    """The taker still has the caller's name when he has answered, given it back, or had it taken from him."""
+    talk = Talk(Thread("water", OURS.id, True, state, 1), "water", "lead")
+    here = {T.OFFERED: S.SIGNED, T.RETURNED: S.SIGNED, T.REPLIED: S.REPLIED}.get(state, S.RESOLVED)
+    before = Story().to(here)
+    change = TicketChange(anonymous=True)
+    cause = I.CONCEAL if here is S.RESOLVED else I.AMEND
+    after, move = apply(before, Move(cause, change=change), ADMIN, MONDAY + DAY, POLICY)
+    said = told(before, after, move, [talk], tree(True))
+    bodies = [one.body for one in said if one.kind is Kind.PROGRESS]
+    assert bodies == [{"step": "amended", "anonymous": True}]
+    assert say(talk.thread, Kind.PROGRESS, bodies[0]).state is state
+    again, move = apply(before, Move(I.CONCEAL), ADMIN, MONDAY + DAY, POLICY)
+    (said_,) = [one for one in told(before, again, move, [talk], tree(True)) if one.kind is Kind.PROGRESS]
+    assert said_.body == bodies[0], "without saying which, it is the anonymous mark"
+    echoed = replace(move, actor="exchange:water")
+    assert not [one for one in told(before, again, echoed, [talk], tree(True)) if one.kind is Kind.PROGRESS]
+
+
+@pytest.mark.parametrize("state", list(TicketState))
+def test_a_mark_that_arrives_hides_the_caller_in_every_state(state: TicketState) -> None:
+    ticket = Story().to(state)
+    ((there, move),) = arrived({"step": "amended", "anonymous": True}, ticket)
+    assert (there.anonymous, there.state, there.handle_due) == (True, state, ticket.handle_due)
+    assert move.cause == ("conceal" if state in OVER else "amend")
+    assert arrived({"step": "amended", "anonymous": True}, there) == [], "said again, it changes nothing"
+    assert arrived({"step": "amended", "anonymous": False}, there) == [], "no message unhides a caller"
+    found = arrived({"step": "amended", "address": "别处", "anonymous": True}, ticket)
+    assert found[0][0].anonymous, "with more that a closed ticket does not take"
+    assert (found[0][0].address == "别处") is (state not in OVER)
+
+
+def test_the_mark_hides_and_does_nothing_else() -> None:
+    for change in (TicketChange(title="改"), TicketChange(anonymous=True, caller_name="王女士")):
+        with pytest.raises(TicketRefused, match="nothing else"):
+            apply(Story().to(S.ARCHIVED), Move(I.CONCEAL, change=change), ADMIN, MONDAY + DAY, POLICY)
+    hidden = replace(Story().to(S.ARCHIVED), anonymous=True)
+    with pytest.raises(TicketRefused) as refused:
+        apply(hidden, Move(I.CONCEAL, change=TicketChange(anonymous=False)), ADMIN, MONDAY + DAY, POLICY)
+    assert refused.value.code == "nothing_to_change"
+    both, _ = apply(hidden, Move(I.CONCEAL, change=TicketChange(confidential=True)), ADMIN, MONDAY + DAY, POLICY)
+    assert both.anonymous
+    assert both.confidential
 
 
 def test_a_file_is_named_to_the_other_side_and_not_by_a_hidden_caller() -> None:

@@ -91,6 +91,7 @@ OPEN_INPUTS = {
     S.ARCHIVED: "judge",
     S.MERGED: "judge",
 }
+OPEN_INPUTS = {state: f"{inputs} conceal" for state, inputs in OPEN_INPUTS.items()}
 LEADS_TO = {
     "register": S.REGISTERED,
     "answer": S.RESOLVED,
@@ -167,6 +168,7 @@ ROLES = {
     "judge": "inspector",
     "attach": "agent dispatcher unit supervisor system",
     "recount": "system",
+    "conceal": "agent dispatcher supervisor system",
 }
 
 
@@ -253,6 +255,22 @@ def test_first_contact_resolution_and_closing_need_no_unit() -> None:
     story = Story()
     story.to(S.REGISTERED)
     assert story.do(WANG, I.CLOSE).state is S.RESOLVED
+
+
+def test_who_closes_without_an_answer_says_why_and_an_agent_closes_his_own_only() -> None:
+    story = Story()
+    story.to(S.REGISTERED)
+    for nothing in (None, "", "   "):
+        assert refused(story, WANG, I.CLOSE, reason=nothing) == "missing"
+    assert refused(story, LI, I.CLOSE) == "not_taken_by_you"
+    assert I.CLOSE not in may(story.ticket, LI, POLICY)
+    for actor in (WANG, DESK, BOSS, ADMIN):
+        assert I.CLOSE in may(story.ticket, actor, POLICY)
+    story.do(DESK, I.CLOSE, reason="测试来电")
+    assert (story.ticket.answered_by, story.moves[-1].reason) == ("desk", "测试来电")
+    web, _ = opened(NUMBER, Intake(Channel.WEB, MONDAY), DESK, POLICY)  # nobody's own
+    web, _ = apply(web, wish(I.REGISTER, web), DESK, MONDAY, POLICY)
+    assert I.CLOSE not in may(web, WANG, POLICY)
 
 
 def test_the_clocks_start_at_the_dispatch_and_every_return_counts() -> None:
@@ -628,7 +646,20 @@ def test_what_a_move_does_not_take_is_refused_by_name() -> None:
 
 
 ASIDE = frozenset(
-    {I.AMEND, I.ATTACH, I.JOIN, I.LEAVE, I.SETTLE, I.REMIND, I.ESCALATE, I.SUPERVISE, I.MERGE, I.ADD_UNIT, I.RECOUNT}
+    {
+        I.AMEND,
+        I.ATTACH,
+        I.JOIN,
+        I.LEAVE,
+        I.SETTLE,
+        I.REMIND,
+        I.ESCALATE,
+        I.SUPERVISE,
+        I.MERGE,
+        I.ADD_UNIT,
+        I.RECOUNT,
+        I.CONCEAL,
+    }
 )
 """Inputs that lead nowhere new, or to the end at once: tried seldom, or a random walk would never come far."""
 

@@ -13,7 +13,6 @@ from controller.audit_rows import FIRST_SEAL, check, read, seal_of
 from controller.database import database_url as where
 from controller.database import make_engine
 from controller.records import Records
-from controller.schema import upgrade
 from controller.writer import Store
 from pbx.ids import ActorId, AgentId, QueueId, SkillId
 from pbx.supervision import AuditEntry, QueueOverride, SaveOverrides, SkillOverride
@@ -40,9 +39,8 @@ def entry(number: int, agent: str = "1001") -> AuditEntry:
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    upgrade(database_url)
-    made = make_engine(where(database_url))
+def engine(shaped_url: str) -> Iterator[Engine]:
+    made = make_engine(where(shaped_url))
     yield made
     made.dispose()
 

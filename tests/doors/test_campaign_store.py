@@ -11,12 +11,14 @@ import pytest
 from acd import callback as moves
 from controller import campaign_rows
 from controller.campaign_runner import CampaignRunner
+from controller.event_desk import HotlineEvents
 from controller.records import Operations, Records
 from controller.writer import Store
 from pbx.callback import CallbackKind, CallbackRequest, CallbackState
 from pbx.campaign import CampaignRest, FollowUpsWanted
 from pbx.ids import ActorId, QueueId
-from tests.ticket_story import DAY, MONDAY, POLICY, WANG
+from tests.ticket_story import BOSS, DAY, MONDAY, POLICY, WANG
+from tickets import incidents_sql
 from tickets.campaign import CampaignRules
 from tickets.flow import Intake
 from tickets.follow_up import FollowUpRules, Why
@@ -155,6 +157,40 @@ async def test_the_runner_tells_of_each_ticket_when_its_time_has_come(store: Sto
         await records.move_ticket(ticket.number, Move(TicketInput.ANSWER, text="窗口"), WANG, at=NOW + 0.1)
         found = await asyncio.wait_for(posted.get(), 20)
         assert [one.ticket for one in found.wanted] == [ticket.number]
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_tickets_answered_with_their_incident_are_told_of_at_once(
+    store: Store, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an event, not at the runner's next look: what many were answered with goes not through their own requests."""
+    now = [NOW]
+    posted: asyncio.Queue[FollowUpsWanted] = asyncio.Queue()
+    rules = FollowUpRules(0.5, sample=1.0)
+    runner = CampaignRunner(store, rules, RULES, lambda: now[0], posted.put_nowait)  # type: ignore[arg-type]
+    records.on_ticket, records.on_changed = runner.note, runner.look_at
+    events = HotlineEvents(store, POLICY, lambda: NOW + 0.1, lambda id: None, changed=records.changed)
+    first = await closed(records)  # so that the runner's first look is known to be over
+    wanted = TicketChange(type="help", title="停水", text="全小区停水")
+    numbers = []
+    monkeypatch.setattr(incidents_sql, "AT_ONCE", 2)
+    for place in range(5):  # three transactions of them
+        change = replace(wanted, caller=f"138000{place:05}")
+        numbers.append((await records.take_ticket(Intake(Channel.WEB, NOW), change, WANG)).number)
+    incident = await events.open_incident("停水", numbers, BOSS)
+    running = asyncio.create_task(runner.run())
+    try:
+        async with asyncio.timeout(20.0):
+            assert [one.ticket for one in (await posted.get()).wanted] == [first.number]
+            await saved(records, request(first))
+            now[0] = NOW + 1.0
+            await events.close_incident(incident.id, "已抢修", BOSS)
+            told: set[str] = set()
+            while len(told) < len(numbers):
+                told |= {one.ticket for one in (await posted.get()).wanted}
+        assert told == set(numbers)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -11,6 +11,7 @@ import pytest
 from controller.commands.check import checked, servable
 from controller.config import ConfigError, load
 from controller.config_sections import ExchangeSection
+from controller.open311 import open311_of
 from controller.peers import peers_of
 from pbx.ids import QueueId
 
@@ -131,6 +132,28 @@ def test_a_number_whose_tickets_would_be_nobody_s_is_refused(tmp_path: Path) -> 
     assert load(with_menu(tmp_path, "shared", f'{TWO}city = "js"\n')).tickets.city == "js"
     with pytest.raises(ConfigError, match=r"numbers\[2\].city is missing"):
         load(written(tmp_path, CITIES.replace('city = "zj"\ndirect', "direct")))
+
+
+def test_a_jurisdiction_of_open311_is_a_city_that_is_served_here(tmp_path: Path) -> None:
+    head = "[open311]\nenabled = true\n"
+    good = f'{head}[open311.jurisdictions]\n"cz.gov.cn" = "cz"\n"zj.gov.cn" = "zj"\n{CITIES}'
+    rules = open311_of(load(written(tmp_path, good)).raw.open311)
+    assert rules.jurisdictions == {"cz.gov.cn": "cz", "zj.gov.cn": "zj"}
+    for text, says, line in (
+        ('"cz.gov.cn" = "nj"', "nj is not among", 4),
+        ('"a.cn" = "cz"\n"b.cn" = "cz-water"', "neither a city nor a province", 5),
+        ('"js.gov.cn" = "js"', "served by another installation", 4),
+    ):
+        peer = (
+            f'{CITIES}[exchange]\nname = "us"\n[[exchange.peers]]\nid = "js"\nurl = "https://js.example"\n'
+            'keys = [{ id = "k", file = "k" }]\n'
+        )
+        peer = peer.replace('kind = "province"', 'kind = "province"\npeer = "js"')
+        with pytest.raises(ConfigError, match=says) as refused:
+            load(written(tmp_path, f"{head}[open311.jurisdictions]\n{text}\n{peer}"))
+        assert refused.value.problems[0].line == line
+    with pytest.raises(ConfigError, match="with jurisdictions there is none"):
+        load(written(tmp_path, good.replace("enabled = true", 'enabled = true\njurisdiction = "js.gov.cn"')))
 
 
 def test_without_organisations_everything_is_as_before(tmp_path: Path) -> None:

@@ -54,10 +54,9 @@ def opening(name: str, at: float = 1_795_309_200.0) -> OpenTicket:
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(shaped_url: str) -> Iterator[Engine]:
     """A second way into the same database, its tables made."""
-    upgrade(database_url)
-    made = make_engine(where(database_url))
+    made = make_engine(where(shaped_url))
     yield made
     made.dispose()
 

@@ -183,6 +183,61 @@ async def test_a_rejected_answer_goes_back_and_a_withdrawal_ends_it(province: Pr
     assert (await js.ticket(theirs["number"]))["state"] == "resolved"
 
 
+async def test_a_redo_goes_on_as_a_new_ticket_and_the_old_one_keeps_its_talk(province: Province) -> None:
+    cz, js = province.cz, province.js
+    number = await cz.take(region="cz", caller="13800001111")
+    await cz.do(number, "refer", unit="js", reason="属省级")
+    await province.quiet()
+    (old,) = await arrived(js)
+    await handled(js, old["number"], "js-transport")
+    await province.quiet()
+    await cz.do(number, "accept_reply")
+    await province.quiet()
+    _, before = await js.ask("GET", f"/api/tickets/{old['number']}/exchange")
+    (talk,) = before["threads"]
+    assert (talk["state"], (await js.ticket(old["number"]))["state"]) == ("closed", "archived")
+    await cz.do(number, "redo", reason="又漏了")
+    await province.quiet()
+    new = (await arrived(js, 2))[1]
+    assert new["number"] != old["number"]
+    _, after = await js.ask("GET", f"/api/tickets/{old['number']}/exchange")
+    assert after == before, "what was said about it is said about it"
+    _, goes_on = await js.ask("GET", f"/api/tickets/{new['number']}/exchange")
+    (talk,) = goes_on["threads"]
+    assert talk["state"] == "offered"
+    assert [one["kind"] for one in talk["messages"]].count("offer") == 2
+    await cz.do(number, "conceal")
+    await province.quiet()
+    for one in (old, new):
+        assert (await js.ticket(one["number"]))["anonymous"], "hidden in both: both name the caller"
+
+
+async def test_a_mark_that_comes_when_it_is_over_hides_the_caller_at_all_who_had_it(province: Province) -> None:
+    """匿名 after the answer, with the line cut: it arrives when the line is there again, and counts once."""
+    cz, js, zj, line = province.cz, province.js, province.zj, province.lines["cz-js"]
+    number = await cz.take(region="cz", caller="13800001111")
+    await cz.do(number, "refer", unit="js", reason="属省级")
+    await province.quiet()
+    (above,) = await arrived(js)
+    await js.do(above["number"], "refer", unit="zj")
+    await province.quiet()
+    (across,) = await arrived(zj)
+    assert across["caller"] == "13800001111"
+    await handled(zj, across["number"], "zj-water")
+    await province.quiet()
+    await js.do(above["number"], "accept_reply")
+    await province.quiet()
+    plans = iter(("lose", "hold", "double"))
+    line.plan = lambda: next(plans, "pass")
+    await cz.do(number, "conceal", reason="诉求人来电要求匿名")
+    await province.quiet()
+    for there, ours in ((js, above), (zj, across)):
+        _, moves = await there.ask("GET", f"/api/tickets/{ours['number']}/moves")
+        assert [one["cause"] for one in moves["moves"]].count("conceal") == 1
+        assert (await there.ticket(ours["number"]))["anonymous"]
+    assert line.faults["lose"] == 1
+
+
 async def test_what_is_not_its_matter_is_given_back(province: Province) -> None:
     cz, js = province.cz, province.js
     number = await cz.take(region="cz")

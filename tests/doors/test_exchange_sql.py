@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 
 from controller.database import database_url as where
 from controller.database import make_engine
-from controller.schema import upgrade
 from tests.city_story import CZ_DESK, ORGANISATIONS
 from tests.ticket_story import MONDAY
 from tickets.exchange.inbox import Arrival, Receipt, give_back, history, receive
@@ -21,7 +20,7 @@ from tickets.flow import Intake
 from tickets.given import Move
 from tickets.moves import ADMIN, TicketInput, TicketState
 from tickets.organisations import OrganisationTree
-from tickets.sql import get_ticket, move_ticket, take_ticket
+from tickets.sql import get_ticket, list_moves, move_ticket, take_ticket
 from tickets.texts import TicketRefused
 from tickets.ticket import Channel, TicketChange, TicketPolicy
 
@@ -37,9 +36,8 @@ CANCEL = replace(OFFER, seq=3, kind=Kind.CANCEL, body={"reason": "诉求人撤�
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    upgrade(database_url)
-    made = make_engine(where(database_url))
+def engine(shaped_url: str) -> Iterator[Engine]:
+    made = make_engine(where(shaped_url))
     yield made
     made.dispose()
 
@@ -78,6 +76,44 @@ def test_messages_count_once_and_in_order(engine: Engine) -> None:
         ("progress", "applied"),
         ("cancel", "applied"),
     ]
+
+
+HIDE = replace(OFFER, kind=Kind.PROGRESS, body={"step": "amended", "anonymous": True})
+
+
+def test_a_mark_hides_the_caller_of_a_ticket_that_was_taken_back_and_counts_once(engine: Engine) -> None:
+    post = Post(engine)
+    body = {"part": "lead", "text": "漏水", "type": "help", "caller": "13800001111"}
+    (number,) = post(replace(OFFER, body=body)).tickets
+    hide = replace(HIDE, seq=3)
+    assert post(hide).heard == 1, "it waits for what was said before it"
+    post(replace(CANCEL, seq=2))
+    assert post(hide).doubled
+    with engine.begin() as connection:
+        ticket, moves = get_ticket(connection, number), list_moves(connection, number)
+        (talk,) = history(connection, number)
+    assert ticket is not None
+    assert (ticket.state, ticket.anonymous, ticket.version) == (TicketState.RESOLVED, True, len(moves) - 1)
+    assert [one.cause for one in moves][-2:] == ["withdraw", "conceal"]
+    assert [(one["kind"], one["outcome"], one["note"]) for one in talk["messages"]][-1] == (
+        "progress",
+        "applied",
+        "closed",
+    )
+
+
+def test_a_mark_hides_the_caller_of_the_ticket_that_was_merged_not_only_where_it_goes_on(engine: Engine) -> None:
+    post = Post(engine)
+    (number,) = post(replace(OFFER, body={"part": "lead", "text": "漏水", "type": "help", "caller": "1"})).tickets
+    with engine.begin() as connection:
+        change = TicketChange(type="help", text="漏水", region="cz", caller="13900002222")
+        main = take_ticket(connection, Intake(Channel.WEB, MONDAY), change, ADMIN, POLICY).number
+        move_ticket(connection, number, Move(TicketInput.MERGE, into=main), ADMIN, MONDAY, POLICY)
+    post(replace(HIDE, seq=2))
+    with engine.begin() as connection:
+        merged = get_ticket(connection, number)
+    assert merged is not None
+    assert (merged.state, merged.anonymous) == (TicketState.MERGED, True)
 
 
 def test_a_nonce_counts_once_in_its_time(engine: Engine) -> None:

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Engine, func, select
 
 from controller.database import database_url as where
 from controller.database import make_engine
-from controller.schema import upgrade
 from knowledge import index, sql, tasks_sql
 from knowledge.entry import Content, KnowledgeRefused
 from knowledge.find import Filter, find
@@ -37,9 +36,8 @@ _I, _S = KnowledgeInput, KnowledgeState
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    upgrade(database_url)
-    made = make_engine(where(database_url))
+def engine(shaped_url: str) -> Iterator[Engine]:
+    made = make_engine(where(shaped_url))
     yield made
     made.dispose()
 

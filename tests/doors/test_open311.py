@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pbx.ids import TicketNumber
+from tests.city_story import TREE
 from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import Site, site
 from tests.ticket_story import Story
 from tickets.georeport import TYPES_AS_SERVICES, Attribute, Open311, Service, instant_of, moment
 from tickets.given import Move
 from tickets.moves import ADMIN, Actor, Role, TicketInput
-from tickets.ticket import TicketType
+from tickets.ticket import TicketPolicy, TicketType
 
 pytestmark = pytest.mark.doors
 
 KEY = "an-api-key-of-43-characters-of-base64-0001"
 UNIT_KEY = "an-api-key-of-43-characters-of-base64-0002"
+LOST_KEY = "an-api-key-of-43-characters-of-base64-0003"
 NOW = 1763794800.0  # 2025-11-22T07:00:00Z
 
 SERVICES = (
@@ -334,3 +338,99 @@ def test_instants_are_of_the_w3c_note() -> None:
     assert moment(784041330.4) == "1994-11-05T13:15:30Z"
     assert instant_of("1994-11-05T08:15:30") is None
     assert instant_of("1994-11-05") == 783993600.0
+
+
+# ---------------------------------------------------------------- several cities
+
+HOLDERS = {
+    KEY: Actor("province-app", Role.SYSTEM),
+    UNIT_KEY: Actor("cz-app", Role.SYSTEM, "cz"),
+    LOST_KEY: Actor("gone-app", Role.SYSTEM, "no-such-city"),
+}
+BOTH_CITIES = {"cz.gov.cn": "cz", "zj.gov.cn": "zj"}
+
+
+class CityKeys:
+    """Whose the keys are: of everybody, of one city, of one that there is no more."""
+
+    async def find(self, token: str) -> Actor | None:
+        return HOLDERS.get(token)
+
+
+@asynccontextmanager
+async def two_cities(*, public: bool = True, jurisdictions: Mapping[str, str] = BOTH_CITIES) -> AsyncIterator[Site]:
+    """An installation that serves Changzhou and Zhenjiang."""
+    backend = MemoryBackend(clock=lambda: NOW)
+    backend.desk.policy = TicketPolicy(units=TREE.register(), organisations=TREE)
+    geo = Open311(enabled=True, services=SERVICES, public=public, jurisdictions=jurisdictions)
+    async with site(backend, clock=lambda: NOW, holders=CityKeys(), geo=geo) as running:
+        yield running
+
+
+async def sent(town: Site, key: str, jurisdiction: str = "") -> str:
+    status, rows = await post(town, EXAMPLE | {"api_key": key, "jurisdiction_id": jurisdiction})
+    assert status == 200, rows
+    return str(rows[0]["service_request_id"])
+
+
+async def numbers_of(town: Site, **query: str) -> set[str]:
+    status, rows = await get(town, "requests.json", **query)
+    assert status == 200, rows
+    return {one["service_request_id"] for one in rows}
+
+
+async def test_a_jurisdiction_is_a_city_and_shows_only_its_requests() -> None:
+    async with two_cities() as town:
+        cz, zj = await sent(town, KEY, "cz.gov.cn"), await sent(town, KEY, "zj.gov.cn")
+        assert [town.backend.desk.tickets[TicketNumber(one)].region for one in (cz, zj)] == ["cz", "zj"]
+        assert await numbers_of(town, jurisdiction_id="cz.gov.cn") == {cz}
+        assert await numbers_of(town, jurisdiction_id="zj.gov.cn") == {zj}
+        asked = {"jurisdiction_id": "zj.gov.cn", "service_request_id": f"{cz},{zj}"}
+        assert await numbers_of(town, **asked) == {zj}, "numbers do not lead into another city"
+        for path in (f"requests/{cz}.json", f"tokens/{cz}.json"):
+            assert (await get(town, path, jurisdiction_id="zj.gov.cn"))[0] == 404
+            assert (await get(town, path, jurisdiction_id="cz.gov.cn"))[0] == 200
+        county = replace(town.backend.desk.tickets[TicketNumber(cz)], region="cz-wj")
+        town.backend.desk.tickets[TicketNumber(cz)] = county
+        assert await numbers_of(town, jurisdiction_id="cz.gov.cn") == {cz}, "a county's matter is its city's"
+
+
+async def test_where_several_cities_are_served_one_is_named() -> None:
+    async with two_cities() as town:
+        number = await sent(town, KEY, "cz.gov.cn")
+        for path in ("requests.json", f"requests/{number}.json", f"tokens/{number}.json"):
+            status, told = await get(town, path)
+            assert (status, told[0]["code"]) == (400, 400)
+            assert told[0]["description"].startswith("jurisdiction_id")
+            assert (await get(town, path, jurisdiction_id="no.gov.cn"))[0] == 404
+        assert (await post(town, EXAMPLE | {"jurisdiction_id": ""}))[0] == 400
+        assert (await post(town, EXAMPLE | {"jurisdiction_id": "city.gov"}))[0] == 404
+        assert len(town.backend.desk.tickets) == 1
+        assert (await get(town, "services.json"))[0] == 200, "the services are the same for all"
+    async with two_cities(jurisdictions={"cz.gov.cn": "cz"}) as town:
+        number = await sent(town, KEY)
+        assert await numbers_of(town) == {number}
+        assert town.backend.desk.tickets[TicketNumber(number)].region == "cz"
+
+
+async def test_a_key_of_a_city_opens_that_city_alone() -> None:
+    for jurisdictions in (BOTH_CITIES, {}):
+        async with two_cities(public=False, jurisdictions=jurisdictions) as town:
+            cz = await sent(town, UNIT_KEY)
+            zj = await sent(town, KEY, "zj.gov.cn" if jurisdictions else "")
+            zhenjiang = replace(town.backend.desk.tickets[TicketNumber(zj)], region="zj")
+            town.backend.desk.tickets[TicketNumber(zj)] = zhenjiang
+            assert await numbers_of(town, api_key=UNIT_KEY) == {cz}
+            assert await numbers_of(town, api_key=UNIT_KEY, service_request_id=f"{cz},{zj}") == {cz}
+            for path in (f"requests/{zj}.json", f"tokens/{zj}.json"):
+                assert (await get(town, path, api_key=UNIT_KEY))[0] == 404
+            assert (await get(town, "requests.json", api_key=LOST_KEY))[0] == 403
+            assert (await get(town, "requests.json"))[0] == 400
+            if jurisdictions:
+                zhen = {"api_key": UNIT_KEY, "jurisdiction_id": "zj.gov.cn"}
+                assert (await get(town, "requests.json", **zhen))[0] == 403
+                assert (await post(town, EXAMPLE | zhen))[0] == 403
+                assert await numbers_of(town, api_key=UNIT_KEY, jurisdiction_id="cz.gov.cn") == {cz}
+                assert await numbers_of(town, api_key=KEY, jurisdiction_id="zj.gov.cn") == {zj}
+            else:
+                assert await numbers_of(town, api_key=KEY) == {cz, zj}, "a key of the whole installation"

@@ -11,7 +11,6 @@ from sqlalchemy import Engine
 
 from controller.database import database_url as where
 from controller.database import make_engine
-from controller.schema import upgrade
 from tests.city_story import ORGANISATIONS, TREE
 from tests.fakes.installations import Installation, empty_database
 from tests.ticket_story import MONDAY
@@ -36,9 +35,8 @@ I = TicketInput  # noqa: E741
 
 
 @pytest.fixture
-def engine(database_url: str) -> Any:
-    upgrade(database_url)
-    made = make_engine(where(database_url))
+def engine(shaped_url: str) -> Any:
+    made = make_engine(where(shaped_url))
     yield made
     made.dispose()
 

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, Engine, select
 from benchmarks.repeats import City
 from controller.database import database_url as where
 from controller.database import make_engine
-from controller.schema import upgrade
 from pbx.ids import TicketNumber
 from tests.ticket_story import BOSS, DESK, LEADER, MONDAY, POLICY, QUALITY, WANG, WATER
 from tickets import incident_rows, incidents_sql, term_rows
@@ -27,9 +26,8 @@ pytestmark = pytest.mark.doors
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    upgrade(database_url)
-    made = make_engine(where(database_url))
+def engine(shaped_url: str) -> Iterator[Engine]:
+    made = make_engine(where(shaped_url))
     yield made
     made.dispose()
 

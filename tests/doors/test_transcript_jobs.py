@@ -396,10 +396,9 @@ def test_a_spooled_recording_brings_its_job_along() -> None:
     assert SEAL.adapter.validate_json(SEAL.adapter.dump_json(sealed)) == sealed
 
 
-def test_the_line_is_the_same_over_both_databases(database_url: str) -> None:
+def test_the_line_is_the_same_over_both_databases(shaped_url: str) -> None:
     """Order, bounds and every end of a job, in SQL."""
-    upgrade(database_url)
-    engine = make_engine(where(database_url))
+    engine = make_engine(where(shaped_url))
     with engine.begin() as connection:
         wanted = [("a", "zh", CALL), ("b", "en", CALL), ("c", "zh", ASKED), ("d", "zh", LEFT_OVER), ("e", "zh", CALL)]
         for at, (call, language, priority) in enumerate(wanted):

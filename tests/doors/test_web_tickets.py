@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import logging
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 from pbx.ids import AgentId, TicketNumber
 from tests.fakes.website import TOKEN, Site, site
-from tickets.files import AttachmentFiles
+from tickets.files import AttachmentFiles, Incoming
 from tickets.given import GIVEN
 from tickets.moves import RIGHTS, Actor, Role, TicketInput
 from web.backend import Unavailable
@@ -449,6 +450,46 @@ async def test_files_that_are_not_taken(hotline: Site, tmp_path: Path) -> None:
     _, now = await ask(hotline, "desk", "GET", f"/api/tickets/{ticket['number']}")
     assert now["attachments"] == []
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == [], "what is refused does not stay"
+
+
+async def test_an_upload_that_breaks_off_leaves_nothing_and_is_counted_not_told_as_a_fault(
+    hotline: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, counted, loop = asyncio.Event(), asyncio.Event(), asyncio.get_running_loop()
+    metrics, files = hotline.backend.metrics, AttachmentFiles(tmp_path)
+    count, begin = metrics.request_broken_off, files.begin
+
+    def on_begin() -> Incoming:
+        incoming = begin()
+        loop.call_soon_threadsafe(begun.set)
+        return incoming
+
+    def on_count() -> None:
+        count()
+        counted.set()
+
+    monkeypatch.setattr(files, "begin", on_begin)
+    monkeypatch.setattr(metrics, "request_broken_off", on_count)
+    hotline.backend.desk.files = files
+    ticket = await done(hotline, "desk", await take(hotline), "refer", unit="water")
+    path = f"/api/tickets/{ticket['number']}/attachments?version={ticket['version']}&name=a.jpg"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer water-token-0123456789\r\n"
+    for ending in ("Content-Length: 1000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n64\r\n"):
+        begun.clear()
+        counted.clear()
+        _, writer = await asyncio.open_connection("127.0.0.1", hotline.server.port)
+        writer.write(f"{head}Content-Type: image/jpeg\r\n{ending}".encode() + bytes(100))
+        async with asyncio.timeout(10.0):
+            await begun.wait()
+            writer.transport.abort()
+            await counted.wait()
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+    assert not [one for one in caplog.records if one.exc_info or one.levelno > logging.INFO]
+    assert b"hotline_requests_broken_off_total 2.0" in metrics.render()
+    _, now = await ask(hotline, "desk", "GET", f"/api/tickets/{ticket['number']}")
+    assert (now["attachments"], now["version"]) == ([], ticket["version"])
+    status, after = await send(hotline, "water", ticket, b"whole")
+    assert (status, len(after["attachments"])) == (201, 1), "and the same file is sent again"
 
 
 async def test_a_refused_file_stays_only_where_another_ticket_has_it(hotline: Site, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from tickets.exchange.messages import Kind, Message
 from tickets.exchange.relay import CALLER, Talk, speaker
 from tickets.given import Move
+from tickets.marks import only_marks
 from tickets.moves import OVER, Actor, Role, TicketInput, TicketState
 from tickets.texts import TicketRefused
 from tickets.ticket import Attachment, Ticket, TicketChange, TicketPolicy, TicketType, Urgency, changed
@@ -157,7 +158,10 @@ def _from_offerer(message: Message, ticket: Ticket, at: float, policy: TicketPol
         change = _concern_of(message, policy)
         if "content" in body:
             change = replace(change, text=str(body["content"]))
-        return [[(Move(_I.AMEND, change=change), them)]]
+        ways = [(Move(_I.AMEND, change=change), them)]
+        if (marks := only_marks(change)) is not None:  # these hold of a ticket that is closed, too
+            ways.append((Move(_I.CONCEAL, change=marks), them))
+        return [ways]
     if step == "escalated":
         return [[(Move(_I.ESCALATE, reason=reason), them)]]
     if step == "supervised":

@@ -21,16 +21,16 @@ from tickets.exchange.effect import intake_of, moves_for, supervised
 from tickets.exchange.messages import Kind, Message, MessageRefused, decode, encode
 from tickets.exchange.relay import Talk, offer, speaker
 from tickets.exchange.signing import NotTrusted
-from tickets.exchange.tables import inbox, nonces
+from tickets.exchange.tables import former, inbox, nonces
 from tickets.exchange.tables import outbox as outbox_table
 from tickets.exchange.tables import threads as thread_table
-from tickets.exchange.threads import Outcome, Thread, ThreadState, arrive, hear
+from tickets.exchange.threads import Outcome, Thread, ThreadState, arrive, hear, hides
 from tickets.flow import Intake
 from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput, TicketState
 from tickets.sql import get_ticket, move_ticket, take_ticket
 from tickets.texts import TicketRefused, cleaned
-from tickets.ticket import Channel, Ticket, TicketPolicy
+from tickets.ticket import Channel, Ticket, TicketChange, TicketPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +130,28 @@ def _apply(connection: Connection, message: Message, before: Thread, at: float, 
         again = ticket is not None and before.state in (ThreadState.REPLIED, ThreadState.CLOSED)
         if again and ticket is not None and not _move(connection, message, ticket, talk, at, policy):
             return ""
-        return _take(connection, message, talk, at, policy)
+        return _take(connection, message, talk, before, at, policy)
     if ticket is None:
         return "no_ticket"
+    if hides(message.kind, message.body):
+        _conceal_former(connection, message, at, policy)
     note = _move(connection, message, ticket, talk, at, policy)
     if note and message.kind is Kind.RETURN and talk.part == "lead" and note != "asked_already":
         # Our own rules do not let it be returned: it is offered again, with the reason.
         body = offer(ticket, talk.unit, talk.part, f"{note}: {_REASONS.get(note, '')}".strip(": "))
         out.put(connection, talk.thread, Kind.OFFER, body, at, policy)
     return note
+
+
+def _conceal_former(connection: Connection, message: Message, at: float, policy: TicketPolicy) -> None:
+    """Hide the caller in what this talk was about before, too: those tickets are closed or merged, and name him."""
+    marks = TicketChange(
+        anonymous=message.body.get("anonymous") or None, confidential=message.body.get("confidential") or None
+    )
+    move, them = Move(TicketInput.CONCEAL, change=marks), Actor(speaker(message.sender), Role.SYSTEM)
+    for number in out.former_tickets(connection, message.sender, message.thread):
+        with contextlib.suppress(TicketRefused):  # it is hidden already
+            move_ticket(connection, number, move, them, at, policy)
 
 
 _REASONS = {
@@ -161,7 +174,7 @@ def _move(connection: Connection, message: Message, ticket: Ticket, talk: Talk, 
     return note
 
 
-def _take(connection: Connection, message: Message, talk: Talk, at: float, policy: TicketPolicy) -> str:
+def _take(connection: Connection, message: Message, talk: Talk, before: Thread, at: float, policy: TicketPolicy) -> str:
     """The offered ticket becomes one of ours; what cannot is returned at once, with the reason."""
     actor = Actor(speaker(message.sender), Role.SYSTEM)
     try:
@@ -172,7 +185,7 @@ def _take(connection: Connection, message: Message, talk: Talk, at: float, polic
         out.put(connection, talk.thread, Kind.RETURN, {"reason": note}, at, policy)
         return note
     unit, part = str(message.body.get("unit", "")), str(message.body["part"])
-    out.name_ticket(connection, message.sender, message.thread, ticket.number, unit, part)
+    out.name_ticket(connection, before, ticket.number, unit, part)
     for (move, them), *_ in supervised(message, at):
         with contextlib.suppress(TicketRefused, CalendarError):  # it is taken all the same
             move_ticket(connection, ticket.number, move, them, at, policy)
@@ -220,31 +233,47 @@ def give_back(
 
 
 def history(connection: Connection, number: TicketNumber) -> list[Mapping[str, Any]]:
-    """Everything that was said and heard about a ticket, thread by thread, oldest first."""
-    found: list[Mapping[str, Any]] = []
-    for thread in connection.execute(select(thread_table).where(thread_table.c.ticket == number)):
-        key = (thread.peer, thread.thread)
-        said = [
-            {"said": True, "seq": row.seq, "kind": row.kind, "at": row.made_at, "done_at": row.done_at}
-            | {"tries": row.tries, "error": row.error}
-            for row in connection.execute(
-                select(outbox_table).where(outbox_table.c.peer == key[0], outbox_table.c.thread == key[1])
-            )
-        ]
-        heard = [
-            {"said": False, "seq": row.seq, "kind": row.kind, "at": row.came_at, "outcome": row.outcome}
-            | {"note": row.note}
-            for row in connection.execute(select(inbox).where(inbox.c.peer == key[0], inbox.c.thread == key[1]))
-        ]
-        found.append(
-            {
-                "peer": thread.peer,
-                "thread": thread.thread,
-                "mine": thread.mine,
-                "unit": thread.unit,
-                "part": thread.part,
-                "state": thread.state,
-                "messages": sorted((*said, *heard), key=lambda one: (one["at"], one["seq"])),
-            }
-        )
+    """Everything that was said and heard about a ticket, thread by thread, oldest first.
+
+    Of a talk that has gone on as another ticket (redone after its closing, merged) what was said until then.
+    """
+    now = connection.execute(select(thread_table).where(thread_table.c.ticket == number)).all()
+    found = [_told(connection, row, row.state, None, None) for row in now]
+    gone_on = select(
+        thread_table, former.c.state.label("then"), former.c.said.label("to"), former.c.heard.label("upto")
+    )
+    same = (former.c.peer == thread_table.c.peer) & (former.c.thread == thread_table.c.thread)
+    for row in connection.execute(gone_on.join(former, same).where(former.c.ticket == number)).all():
+        found.append(_told(connection, row, row.then, row.to, row.upto))
     return found
+
+
+def _told(
+    connection: Connection, thread: Any, state: str | None, said_to: int | None, heard_to: int | None
+) -> Mapping[str, Any]:
+    """One talk, up to these numbers of each side; None = all of it."""
+    ours = (outbox_table.c.peer == thread.peer) & (outbox_table.c.thread == thread.thread)
+    theirs = (inbox.c.peer == thread.peer) & (inbox.c.thread == thread.thread)
+    if said_to is not None:
+        ours &= outbox_table.c.seq <= said_to
+    if heard_to is not None:
+        theirs &= inbox.c.seq <= heard_to
+    said = [
+        {"said": True, "seq": row.seq, "kind": row.kind, "at": row.made_at, "done_at": row.done_at}
+        | {"tries": row.tries, "error": row.error}
+        for row in connection.execute(select(outbox_table).where(ours))
+    ]
+    heard = [
+        {"said": False, "seq": row.seq, "kind": row.kind, "at": row.came_at, "outcome": row.outcome}
+        | {"note": row.note}
+        for row in connection.execute(select(inbox).where(theirs))
+    ]
+    return {
+        "peer": thread.peer,
+        "thread": thread.thread,
+        "mine": thread.mine,
+        "unit": thread.unit,
+        "part": thread.part,
+        "state": state,
+        "messages": sorted((*said, *heard), key=lambda one: (one["at"], one["seq"])),
+    }

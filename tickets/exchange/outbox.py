@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from pbx.ids import TicketNumber
 from tickets.exchange.messages import Kind, Message, encode
 from tickets.exchange.relay import Talk, told
-from tickets.exchange.tables import outbox, threads
+from tickets.exchange.tables import former, outbox, threads
 from tickets.exchange.threads import Thread, ThreadState, say
 from tickets.moves import TicketInput
 from tickets.ticket import Ticket, TicketMove, TicketPolicy
@@ -50,6 +50,8 @@ def follow(connection: Connection, before: Ticket, after: Ticket, move: TicketMo
         move.cause == TicketInput.MERGE.value and after.repeat_of is not None
     ):  # who offered it hears of where it goes on
         mine = (threads.c.ticket == after.number) & threads.c.mine.is_(False)
+        for row in connection.execute(select(threads).where(mine)).all():
+            _remember(connection, after.number, _thread(row))
         connection.execute(update(threads).where(mine).values(ticket=after.repeat_of))
 
 
@@ -57,7 +59,7 @@ def put(
     connection: Connection, thread: Thread, kind: Kind, body: Mapping[str, Any], at: float, policy: TicketPolicy
 ) -> Thread:
     """Have something said in a thread. ValueError where it cannot be said now."""
-    after = say(thread, kind)
+    after = say(thread, kind, body)
     message = Message(policy.installation, thread.peer, thread.id, after.said, after.turn, kind, at, body)
     row = {
         "peer": thread.peer,
@@ -132,10 +134,25 @@ def keep(connection: Connection, thread: Thread, at: float) -> None:
     connection.execute(update(threads).where(mine).values(values))
 
 
-def name_ticket(connection: Connection, peer: str, id: str, ticket: TicketNumber, unit: str, part: str) -> None:
-    """The ticket of ours that a talk is about."""
-    mine = (threads.c.peer == peer) & (threads.c.thread == id)
+def name_ticket(connection: Connection, before: Thread, ticket: TicketNumber, unit: str, part: str) -> None:
+    """The ticket of ours that a talk is about from now on; the one of `before` goes on showing what it was."""
+    mine = (threads.c.peer == before.peer) & (threads.c.thread == before.id)
+    old = connection.execute(select(threads.c.ticket).where(mine)).scalar_one()
+    if old is not None and old != ticket:
+        _remember(connection, TicketNumber(old), before)
     connection.execute(update(threads).where(mine).values(ticket=ticket, unit=unit, part=part))
+
+
+def _remember(connection: Connection, ticket: TicketNumber, thread: Thread) -> None:
+    row = {"peer": thread.peer, "thread": thread.id, "ticket": ticket, "said": thread.said, "heard": thread.heard}
+    state = thread.state.value if thread.state is not None else None
+    connection.execute(insert(former), {**row, "state": state})
+
+
+def former_tickets(connection: Connection, peer: str, id: str) -> list[TicketNumber]:
+    """The tickets of ours that a talk was about before it went on as another one."""
+    query = select(former.c.ticket).where(former.c.peer == peer, former.c.thread == id).order_by(former.c.ticket)
+    return [TicketNumber(one) for one in connection.execute(query).scalars()]
 
 
 def _row(connection: Connection, peer: str, id: str) -> Row[Any] | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from tickets.exchange.messages import Kind
 from tickets.exchange.threads import LIVE, Thread, ThreadState
+from tickets.marks import newly
 from tickets.moves import OVER, TicketInput, TicketState
 from tickets.organisations import OrganisationTree
 from tickets.ticket import Ticket, TicketMove
@@ -74,6 +75,7 @@ TRAVELS: Mapping[TicketInput, tuple[str, str]] = MappingProxyType(
         _I.ATTACH: ("attached", "attached"),
         _I.RECOUNT: ("", ""),  # each has its own calendar
         _I.WITHDRAW: ("cancel", "return"),
+        _I.CONCEAL: ("amended", ""),  # whoever has the caller's name hides it too, at once and however far the talk is
     }
 )
 """Which moves travel, and as what. A test holds every row against what is really said."""
@@ -145,6 +147,8 @@ def _offered(
             said += _offer(talk.thread if talk is not None else None, peer, after, unit, part, move)
     for peer, talk in mine.items():
         state = talk.thread.state
+        if state is not ThreadState.OFFERED:
+            said += _hidden(before, after, move, talk, said)
         if state not in LIVE:
             continue
         if after.state is TicketState.RESOLVED and state is ThreadState.REPLIED:
@@ -161,6 +165,15 @@ def _offer(thread: Thread | None, peer: str, ticket: Ticket, unit: str, part: st
     said = [Say(peer, thread, Kind.OFFER, offer(ticket, unit, part, move.reason), unit, part)]
     files = range(len(ticket.attachments))
     return said + [Say(peer, thread, Kind.PROGRESS, _file(ticket, place), unit, part) for place in files]
+
+
+def _hidden(before: Ticket, after: Ticket, move: TicketMove, talk: Talk, said: Sequence[Say]) -> list[Say]:
+    """The marks that now hide the caller, to a taker who works on the ticket no more, but has it still."""
+    marks = newly(before, after)
+    offered = any(one.peer == talk.thread.peer and one.kind is Kind.OFFER for one in said)  # they stand in it
+    if not marks or offered or talk.thread.state is None or move.actor == speaker(talk.thread.peer):
+        return []
+    return [Say(talk.thread.peer, talk.thread, Kind.PROGRESS, {"step": "amended", **marks})]
 
 
 _ALWAYS = frozenset({_I.ATTACH.value})

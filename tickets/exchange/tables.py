@@ -55,6 +55,19 @@ inbox = Table(
     PrimaryKeyConstraint("peer", "thread", "seq", name="pk_exchange_inbox"),
 )
 
+former = Table(
+    "exchange_former",
+    metadata,
+    Column("peer", Text, nullable=False),
+    Column("thread", Text, nullable=False),
+    Column("ticket", Text, nullable=False),  # which the talk was about until it went on as another one: redone, merged
+    Column("state", Text),  # of the talk then
+    Column("said", Integer, nullable=False),  # up to here
+    Column("heard", Integer, nullable=False),
+    PrimaryKeyConstraint("peer", "thread", "ticket", name="pk_exchange_former"),
+    Index("ix_exchange_former_ticket", "ticket"),
+)
+
 nonces = Table(
     "exchange_nonces",
     metadata,

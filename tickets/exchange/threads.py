@@ -12,6 +12,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from tickets.exchange.messages import Kind, Message
 
@@ -41,6 +42,19 @@ THREAD_MOVES: Mapping[tuple[ThreadState | None, Kind], ThreadState | None] = Map
 )
 """Every cell: the next state, or None for what cannot be said then."""
 
+ENDED = frozenset({_S.CLOSED, _S.CANCELLED})
+"""States in which nothing is said any more but that a caller is to be hidden, and a new offer."""
+
+
+def hides(kind: Kind, body: Mapping[str, Any]) -> bool:
+    """Whether it says that a caller is to be hidden (匿名, 保密): that holds however far the talk is.
+
+    It is a `progress` as older peers know it: to them it is late, or what their ticket's rules refuse.
+    """
+    marked = body.get("anonymous") is True or body.get("confidential") is True
+    return kind is Kind.PROGRESS and body.get("step") == "amended" and marked
+
+
 OFFERER_SAYS = frozenset({Kind.OFFER, Kind.PROGRESS, Kind.CLOSE, Kind.CANCEL})
 TAKER_SAYS = frozenset({Kind.PROGRESS, Kind.RETURN, Kind.REPLY})
 
@@ -56,6 +70,9 @@ class Outcome(enum.Enum):
     REFUSED = "refused"  #: it is not for this side to say
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Thread:
     """One side of a talk. `mine`: whether we offered the ticket. `said` and `heard`: the last numbers of each side."""
@@ -69,18 +86,25 @@ class Thread:
     heard: int = 0
 
 
-def may_say(thread: Thread, kind: Kind) -> bool:
+def may_say(thread: Thread, kind: Kind, body: Mapping[str, Any] = _NOTHING) -> bool:
     """Whether we can say this now."""
     allowed = OFFERER_SAYS if thread.mine else TAKER_SAYS
-    return kind in allowed and THREAD_MOVES[thread.state, kind] is not None
+    return kind in allowed and _after(thread, thread.mine, kind, body) is not None
 
 
-def say(thread: Thread, kind: Kind) -> Thread:
+def say(thread: Thread, kind: Kind, body: Mapping[str, Any] = _NOTHING) -> Thread:
     """The thread after we said `kind`, as number ``said`` of turn ``turn``. Raises ValueError unless `may_say`."""
-    if not may_say(thread, kind):
+    if not may_say(thread, kind, body):
         raise ValueError(f"{kind.value} cannot be said now")
-    state = THREAD_MOVES[thread.state, kind]
+    state = _after(thread, thread.mine, kind, body)
     return replace(thread, state=state, turn=thread.turn + (kind is Kind.OFFER), said=thread.said + 1)
+
+
+def _after(thread: Thread, offerer: bool, kind: Kind, body: Mapping[str, Any]) -> ThreadState | None:
+    """The state after `kind`, said by the offerer or else by the taker; None where it cannot be said now."""
+    if offerer and thread.state in ENDED and hides(kind, body):
+        return thread.state
+    return THREAD_MOVES[thread.state, kind]
 
 
 def hear(thread: Thread, message: Message) -> tuple[Thread, Outcome]:
@@ -94,7 +118,7 @@ def hear(thread: Thread, message: Message) -> tuple[Thread, Outcome]:
         if message.turn != thread.turn + 1 or THREAD_MOVES[thread.state, Kind.OFFER] is None:
             return after, Outcome.REFUSED
         return replace(after, state=_S.OFFERED, turn=message.turn), Outcome.APPLIED
-    state = THREAD_MOVES[thread.state, message.kind]
+    state = _after(thread, not thread.mine, message.kind, message.body)
     if message.turn != thread.turn or state is None:
         return after, Outcome.LATE
     return replace(after, state=state), Outcome.APPLIED

@@ -2,13 +2,36 @@
 // The stream is read with fetch, because EventSource cannot send a token. All that comes is put in as text.
 
 const field = (id) => document.getElementById(id);
-const when = (seconds) => (seconds ? new Date(seconds * 1000).toLocaleString() : "");
 const ACTS = { soon: "临期 / due soon", remind: "催办 / reminded", escalate: "提级 / escalated" };
 const RETRY_MS = 2000;
 
 const seen = new Map(); // of each ticket the numbers of the reminders that are shown
 let token = "";
 let last = null;
+let clock = null; // writes times as they are at the hotline, wherever the browser is
+let units = new Map(); // id -> name
+
+const language = remembered() ?? (navigator.language.toLowerCase().startsWith("en") ? "en" : "zh");
+
+function remembered() {
+  try {
+    const kept = localStorage.getItem("hotline.language");
+    return ["zh", "en"].includes(kept) ? kept : null;
+  } catch {
+    return null; // storage may be forbidden; the page works without
+  }
+}
+
+const when = (seconds) => (seconds ? clock.format(seconds * 1000) : "");
+
+// The hotline's time zone, and what its units are called.
+async function learn() {
+  const { timezone } = await (await ask("/api/calendar")).json();
+  const { organisations } = await (await ask("/api/organisations")).json();
+  const style = { dateStyle: "medium", timeStyle: "short", hourCycle: "h23", timeZone: timezone };
+  clock = new Intl.DateTimeFormat(language === "en" ? "en-GB" : "zh-CN", style);
+  units = new Map(organisations.map((one) => [one.id, (language === "en" && one.name_en) || one.name]));
+}
 
 function say(text) {
   field("message").textContent = text;
@@ -36,7 +59,7 @@ function row(ticket) {
   const line = document.createElement("tr");
   line.dataset.ticket = ticket.number;
   const due = ticket.state === "dispatched" ? ticket.sign_due : ticket.handle_due;
-  for (const text of [ticket.number, ticket.title || ticket.text.slice(0, 60), ticket.lead_unit ?? "", when(due)]) {
+  for (const text of [ticket.number, ticket.title || ticket.text.slice(0, 60), units.get(ticket.lead_unit) ?? ticket.lead_unit ?? "", when(due)]) {
     line.insertCell().textContent = text;
   }
   line.insertCell().append(document.createElement("ul"));
@@ -77,6 +100,7 @@ async function take(event) {
 
 async function follow() {
   const answer = await ask("/api/reminders/live", last === null ? {} : { "Last-Event-ID": last });
+  await learn();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   await list(); // after the stream has begun: nothing falls between the two
   say("");
