@@ -16,7 +16,7 @@ from controller.config import Settings
 from controller.config_figures import FiguresPlan
 from controller.figure_facts import Cities, Scope, collect
 from metrics.definitions.catalogue import measure
-from metrics.definitions.fold import Difference, differences, evaluate
+from metrics.definitions.fold import Difference, Fold, differences
 from metrics.definitions.measure import Measure, Value
 from metrics.definitions.rows import Facts
 from metrics.period import Period
@@ -67,8 +67,8 @@ class Figures:
 
     def values(self, connection: Connection, asked: Asked) -> list[Value]:
         """The figures, in the order asked. Raises `FigureRefused`, `UnknownMeasure`."""
-        facts = self.facts(connection, asked)
-        return [evaluate(self.measure(name), facts) for name in asked.names]
+        fold = Fold(self.facts(connection, asked))
+        return [fold.evaluate(self.measure(name)) for name in asked.names]
 
     def differences(self, connection: Connection, asked: Asked) -> list[Difference]:
         """The rows that the two definitions asked for count otherwise. Raises `NotComparable` too."""
