@@ -101,7 +101,7 @@ def fold(url: str) -> dict[str, float]:
 
 
 def live_cost(calls: int = 3000) -> float:
-    """Seconds of the processor for figures in the course of one call: its record at each stage, its agent's intervals."""
+    """Seconds of the processor for figures in the course of one call: its record at each stage, the intervals."""
     pick = random.Random(2)
     tally, shifts = Tally(), Shifts()
     day = [made(number, DAY + number, pick) for number in range(calls)]
