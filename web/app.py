@@ -63,6 +63,7 @@ from web.errors import Handler, errors_middleware
 from web.figures_desk import FiguresDesk
 from web.gone import gone_middleware
 from web.inspection_desk import InspectionDesk
+from web.inspection_guard import INSPECTIONS
 from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
 from web.live_words_desk import LiveWordsDesk
@@ -310,7 +311,7 @@ def create_app(
     app[CLOCK] = clock
     app[PROXIES] = frozenset(proxies)
     app[KNOWLEDGE] = knowledge_desk
-    app[inspections.INSPECTIONS] = inspection_desk
+    app[INSPECTIONS] = inspection_desk
     app[live_words.LIVE_WORDS] = live_words_desk
     app[figures.FIGURES] = figures_desk
     app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
