@@ -263,7 +263,6 @@ class Hotline:
             clock=self.clock,
             own_sounds=own_sounds,
         )
-
         measured = await FiguresPart.open(settings, store, house, self.clock)
         voices = Voices(house, exchange.door.perform, self.clock) if settings.raw.recording.voices else None
 
