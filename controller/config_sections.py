@@ -225,7 +225,7 @@ class RecordingSection(Section):
     consent_required: bool = True
     start: Literal["answer", "after_consent"] = "after_consent"
     keep_days: Annotated[int, Field(ge=1)] = 1095
-    transcript_keep_days: Annotated[int, Field(ge=1)] = 1095
+    transcript_keep_days: Annotated[int, Field(ge=1)] | None = None  # as long as the recording
     keep: list[KeepSection] = Field(default_factory=list)
     archive: ArchiveSection | None = None
     pause: RecordingPauseSection = Field(default_factory=RecordingPauseSection)
