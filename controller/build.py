@@ -53,7 +53,7 @@ from controller.records import Operations, Records
 from controller.reminder_desk import HotlineReminders
 from controller.reminders import Reminders
 from controller.schema import upgrade
-from controller.shifts import SAVE_INTERVAL
+from controller.staffing_desk import StaffingProcess
 from controller.start_errors import StartError, plain, reason
 from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
@@ -168,7 +168,7 @@ class Hotline:
         store = Store(
             settings.database_url,
             spool=data / "spool.jsonl",
-            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK, SAVE_INTERVAL),
+            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK, FiguresPart.operation),
             before_commit=journal.flush,
         )
         await store.start()
@@ -375,6 +375,7 @@ class Hotline:
             live_words_desk=live_words if live_words.on else None,
             transcript_jobs_desk=speech.desk(transcripts),
             figures_desk=measured.desk(),
+            staffing_desk=StaffingProcess(settings),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s
             ),

@@ -17,6 +17,7 @@ from controller.config_inspection import InspectionSection
 from controller.config_open311 import Open311Section as Open311Section
 from controller.config_pause import RecordingPauseSection
 from controller.config_speech import SpeechSection
+from controller.config_staffing import StaffingSection
 from tickets.campaign import USUAL
 from tickets.follow_up import FollowUpRules
 from tickets.query_guard import QueryRules
@@ -168,8 +169,9 @@ def _usual_reasons() -> list[str | ReasonSection]:
 
 
 SupervisorRight = Literal[
-    "listen", "whisper", "barge", "force", "release", "move", "skills", "notice", "follow_up", "record", "audit"
-]
+    "listen", "whisper", "barge", "force", "release", "move", "skills", "notice", "follow_up", "record", "staffing",
+    "audit",
+]  # fmt: skip
 
 
 class SupervisorSection(Section):
@@ -567,3 +569,4 @@ class HotlineFile(Section):
     exchange: ExchangeSection = Field(default_factory=ExchangeSection)
     inspection: InspectionSection = Field(default_factory=InspectionSection)
     figures: FiguresSection = Field(default_factory=FiguresSection)
+    staffing: StaffingSection = Field(default_factory=StaffingSection)

@@ -47,6 +47,7 @@ from web import (
     reminders,
     repeats,
     scrape,
+    staffing,
     static,
     supervise,
     ticket_files,
@@ -69,6 +70,7 @@ from web.knowledge_backend import KnowledgeBackend
 from web.live_words_desk import LiveWordsDesk
 from web.rate import RateLimit, RateRules
 from web.shape import answer
+from web.staffing_desk import StaffingDesk
 from web.transcript_jobs_desk import TranscriptJobsDesk
 from web.wire import Runner
 
@@ -237,6 +239,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
         *((*row, Access.TICKETS) for row in figures.ROUTES),
         *((*row, Access.TICKETS) for row in inspections.ROUTES),
+        *((*row, Access.SUPERVISOR) for row in staffing.ROUTES),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
 
@@ -296,6 +299,7 @@ def create_app(
     inspection_desk: InspectionDesk | None = None,
     transcript_jobs_desk: TranscriptJobsDesk | None = None,
     figures_desk: FiguresDesk | None = None,
+    staffing_desk: StaffingDesk | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -315,6 +319,7 @@ def create_app(
     app[live_words.LIVE_WORDS] = live_words_desk
     app[figures.FIGURES] = figures_desk
     app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
+    app[staffing.STAFFING] = staffing_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()
