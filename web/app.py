@@ -28,6 +28,7 @@ from web import (
     calls,
     campaign,
     exchange,
+    figures,
     follow_ups,
     holds,
     inspections,
@@ -61,6 +62,7 @@ from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, 
 from web.backend import Backend
 from web.described import described
 from web.errors import Handler, errors_middleware
+from web.figures_desk import FiguresDesk
 from web.gone import gone_middleware
 from web.inspection_desk import InspectionDesk
 from web.inspection_guard import INSPECTIONS
@@ -236,6 +238,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/knowledge", knowledge_page.show_page, Access.OPEN),
         ("PUT", "/api/exchange/files/{digest:[0-9a-f]{64}}", exchange.take_piece, Access.KEY),  # so is this
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
+        *((*row, Access.TICKETS) for row in figures.ROUTES),
         *((*row, Access.TICKETS) for row in inspections.ROUTES),
         *((*row, Access.SUPERVISOR) for row in staffing.ROUTES),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
@@ -296,6 +299,7 @@ def create_app(
     public_rate: RateRules | None = None,
     inspection_desk: InspectionDesk | None = None,
     transcript_jobs_desk: TranscriptJobsDesk | None = None,
+    figures_desk: FiguresDesk | None = None,
     staffing_desk: StaffingDesk | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
@@ -314,6 +318,7 @@ def create_app(
     app[KNOWLEDGE] = knowledge_desk
     app[INSPECTIONS] = inspection_desk
     app[live_words.LIVE_WORDS] = live_words_desk
+    app[figures.FIGURES] = figures_desk
     app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
     app[staffing.STAFFING] = staffing_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
