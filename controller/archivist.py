@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection
 
-import metrics.sql as call_rows
 from agents.rights import SYSTEM
-from controller import audit_rows
+from controller import audit_rows, day_rows
 from controller.database import StoreError
 from controller.spool import Operation
 from controller.writer import Store
@@ -119,7 +118,7 @@ def _begin(connection: Connection, asked: tuple[KeepPolicy, RecordingRow, float]
 def _erase(connection: Connection, erased: _Erased) -> None:
     rows.record_erasure(connection, erased.erasure)
     forget_recording(connection, erased.erasure.call)
-    call_rows.no_recording(connection, erased.erasure.call)
+    day_rows.no_recording(connection, erased.erasure.call)
     erase_inspections(connection, erased.erasure.call)
     audit_rows.append(connection, erased.entry)
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import importlib
 import logging
-import os
 import socket
 from collections.abc import Callable
 from datetime import datetime
@@ -21,6 +20,7 @@ from zoneinfo import ZoneInfo
 from controller.asterisk import ExchangeError
 from controller.backend import HotlineBackend
 from controller.build_exchange import DRAIN_S, ExchangePart
+from controller.build_figures import FiguresPart
 from controller.build_recordings import recording_part
 from controller.build_speech import SpeechPart
 from controller.campaign_runner import CampaignRunner, told_both
@@ -35,7 +35,7 @@ from controller.favours import remember_s, remembered
 from controller.inspection_desk import HotlineInspections
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, latest_ended, newest_records
-from controller.lease import DatabaseLease, FileLease, LeaseLost
+from controller.lease import DatabaseLease, FileLease, LeaseLost, write_text
 from controller.lessons import CALLS_READ, lessons
 from controller.live_part import LivePart
 from controller.open311 import open311_of
@@ -52,6 +52,7 @@ from controller.records import Operations, Records
 from controller.reminder_desk import HotlineReminders
 from controller.reminders import Reminders
 from controller.schema import upgrade
+from controller.shifts import SAVE_INTERVAL
 from controller.start_errors import StartError, plain, reason
 from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
@@ -165,7 +166,7 @@ class Hotline:
         store = Store(
             settings.database_url,
             spool=data / "spool.jsonl",
-            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK),
+            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK, SAVE_INTERVAL),
             before_commit=journal.flush,
         )
         await store.start()
@@ -260,9 +261,12 @@ class Hotline:
             own_sounds=own_sounds,
         )
 
+        measured = await FiguresPart.open(settings, store, house, self.clock)
+
         def stepped(event: Event) -> None:
             backend.stepped(event)
             live_words.stepped(event)
+            measured.stepped()
 
         engine = Engine(switchboard, journal, performer.perform, self.clock, stepped)
         performer.post = engine.post
@@ -319,6 +323,7 @@ class Hotline:
         self._run(transcripts.run())
         self._run(live_words.run())
         self._stack.push_async_callback(performer.close, DRAIN_S)
+        self._stack.callback(measured.close)
         self._run(engine.run())
         self._run(reminders.run())
         self.progress("exchange: log in")
@@ -331,6 +336,7 @@ class Hotline:
         # Not before: callers are served without it, and it makes only their estimates better.
         engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
         self._run(kept.archivist.run())
+        self._run(measured.run())
         self._run(watch_loop(metrics))
         self._run(watch.run())
         if plan.campaign.on:
@@ -382,7 +388,7 @@ class Hotline:
                     extra={"action": "queue.unserved"},
                 )
         self._stack.callback((data / "web-address").unlink, missing_ok=True)
-        _write(data / "web-address", server.url + "\n")
+        write_text(data / "web-address", server.url + "\n")
 
     def _hooks(self) -> dict[str, Hook]:
         try:
@@ -484,11 +490,3 @@ class Hotline:
         await exchange.start()
         self._stack.push_async_callback(exchange.stop)
         return exchange
-
-
-def _write(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write(text)
-    part.replace(file)

@@ -12,6 +12,7 @@ from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
 from controller.config_archive import ArchiveSection, KeepSection
 from controller.config_base import Section as Section
+from controller.config_figures import FiguresSection
 from controller.config_inspection import InspectionSection
 from controller.config_open311 import Open311Section as Open311Section
 from controller.config_pause import RecordingPauseSection
@@ -564,3 +565,4 @@ class HotlineFile(Section):
     organisations: list[OrganisationSection] = Field(default_factory=list)
     exchange: ExchangeSection = Field(default_factory=ExchangeSection)
     inspection: InspectionSection = Field(default_factory=InspectionSection)
+    figures: FiguresSection = Field(default_factory=FiguresSection)

@@ -23,6 +23,7 @@ import acd.sql
 import knowledge.index
 import knowledge.sql  # noqa: F401 - its tables join those of the room
 import knowledge.tasks_sql  # noqa: F401 - its tables join those of the room
+import metrics.intervals_sql
 import metrics.sql
 import recordings.archive.sql  # its tables join those of the room
 import recordings.checks_sql  # and so do these
@@ -33,7 +34,7 @@ import tickets.exchange.tables
 import tickets.incidents_sql  # its tables and those of the terms join the others of the room
 import tickets.ownership_sql
 import tickets.sql
-from controller import audit_rows, campaign_rows, desk_notice_rows, import_rows, notice_rows, override_rows
+from controller import audit_rows, campaign_rows, day_rows, desk_notice_rows, import_rows, notice_rows, override_rows
 
 if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
     import psycopg
@@ -42,6 +43,8 @@ METADATAS: tuple[MetaData, ...] = (
     acd.sql.metadata,
     acd.callback_sql.metadata,
     metrics.sql.metadata,
+    metrics.intervals_sql.metadata,
+    day_rows.metadata,
     recordings.sql.metadata,
     tickets.sql.metadata,
     knowledge.index.metadata,  # its entries and tasks are in it too

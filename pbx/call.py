@@ -350,4 +350,5 @@ class CallRecord:
     message: VoiceMessage | None = None  #: 留言
     consent: Consent | None = None  #: None = he was not given the recording notice
     pauses: tuple[RecordingPause, ...] = ()  #: of the recording
+    scored_at: float | None = None  #: when he said how satisfied he is; None where nobody saw it
     live_words: str = ""  #: a `pbx.live_words.LiveMark`; empty: nobody heard it while it was talked
