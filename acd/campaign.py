@@ -91,7 +91,7 @@ class Figures:
     """What the campaign has reached. Counted in tickets, but for `attempts`.
 
     `reached`: somebody, or a machine, has answered at least once; `answered`: he has given a score, whose mean is
-    `mean_score` (1 to 5; None = nobody has); `satisfied`: 3 and more; `for_people`: given up, or he wanted an agent and
+    `mean_score` (1 to 5; None = nobody has); `satisfied`: a good one; `for_people`: given up, or he wanted an agent and
     none talked with him.
     """
 
@@ -109,11 +109,12 @@ class Figures:
 
 
 _PICKED_UP = frozenset({"answered", "hung_up", "silent"})
-_SATISFIED_FROM = 3
 
 
-def figures(requests: Iterable[CallbackRequest]) -> Figures:
-    """The figures of these requests."""
+def figures(requests: Iterable[CallbackRequest], dissatisfied_to: int) -> Figures:
+    """The figures of these requests. Scores up to `dissatisfied_to` count as dissatisfied, as in the tickets' own rule
+    (`FollowUpRules`), whose the number is.
+    """
     every = list(requests)
     states = [one.state for one in every]
     scores = [int(one.answer) for one in every if one.answer.isdecimal()]
@@ -125,7 +126,7 @@ def figures(requests: Iterable[CallbackRequest]) -> Figures:
         reached=sum(any(attempt.outcome in _PICKED_UP for attempt in one.attempts) for one in every),
         answered=len(scores),
         mean_score=sum(scores) / len(scores) if scores else None,
-        satisfied=sum(score >= _SATISFIED_FROM for score in scores),
+        satisfied=sum(score > dissatisfied_to for score in scores),
         with_agent=sum(one.state is CallbackState.DONE and one.answer == "agent" for one in every),
         for_people=states.count(CallbackState.GIVEN_UP),
         cancelled=states.count(CallbackState.CANCELLED),

@@ -25,13 +25,13 @@ from controller.build_recordings import recording_part
 from controller.build_speech import SpeechPart
 from controller.campaign_runner import CampaignRunner, told_both
 from controller.config import Settings
-from controller.config_tickets import calendar_notes
 from controller.config_webhooks import hooks_of
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
 from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
+from controller.gone_units import tell
 from controller.inspection_desk import HotlineInspections
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, latest_ended, newest_records
@@ -180,8 +180,7 @@ class Hotline:
 
         records.on_ticket, records.on_opened = told_both(reminders.note, campaign.note), reminders.opened
         records.on_changed = told_both(reminders.look_at, campaign.look_at)
-        for note in calendar_notes(settings.tickets, self.clock()):
-            log.warning("%s", note, extra={"action": "calendar.unknown"})
+        self._run(tell(settings, store, self.clock))
 
         exchange = await self.asterisk.open()
         switchboard = Switchboard(plan)

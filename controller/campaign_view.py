@@ -8,6 +8,7 @@ from controller.house import House
 from controller.records import Records
 from controller.ticket_desk import from_store
 from pbx.callback import CallbackKind, CallbackRequest, CallbackState
+from tickets.follow_up import FollowUpRules
 from web.campaign_view import AskedTicket, CampaignView
 
 
@@ -23,7 +24,7 @@ async def campaign_view(house: House, records: Records, since: float, until: flo
         rest.at if rest.by else None,
         opens_at <= now,
         opens_at,
-        figures(requests),
+        figures(requests, FollowUpRules().dissatisfied_to),
         tuple(_asked(one) for one in requests),
     )
 

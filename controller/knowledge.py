@@ -132,6 +132,10 @@ class KnowledgeDesk:
         above = tree.hotline(org)
         return tree.served(above) if above is not None else None
 
+    def registered(self) -> frozenset[str] | None:
+        """The units of the register."""
+        return frozenset(unit.id for unit in self._tickets.units) if len(self._tickets.organisations) else None
+
     async def search(self, wanted: Wanted) -> Sequence[Entry]:
         """The best entries."""
         regions = regions_of(wanted.region) if wanted.region else ()
@@ -142,7 +146,12 @@ class KnowledgeDesk:
         self, states: Sequence[KnowledgeState], unit: str, after: int, limit: int, served: frozenset[str] | None = None
     ) -> Sequence[Entry]:
         """Entries by number."""
-        return await self._read(sql.list_entries, states=states, unit=unit, after=after, limit=limit, served=served)
+        return await self._read(sql.list_entries, states=states, unit=unit, after=after, limit=limit,
+                                served=served, registered=self._also(served))  # fmt: skip
+
+    def _also(self, served: frozenset[str] | None) -> frozenset[str] | None:
+        """`registered`, for who answers for any unit: what units have left behind is his to give to another."""
+        return self.registered() if served else None
 
     async def entry(self, no: int) -> tuple[Sequence[Entry], Sequence[KnowledgeMove]]:
         """One entry, whole."""
@@ -250,7 +259,8 @@ class KnowledgeDesk:
         self, unit: str, state: TaskState | None, after: int, limit: int, served: frozenset[str] | None = None
     ) -> Sequence[Task]:
         """Questions by number."""
-        return await self._read(tasks_sql.list_tasks, unit=unit, state=state, after=after, limit=limit, served=served)
+        return await self._read(tasks_sql.list_tasks, unit=unit, state=state, after=after, limit=limit,
+                                served=served, registered=self._also(served))  # fmt: skip
 
     async def task(self, no: int) -> tuple[Task, Sequence[TaskMove]]:
         """One question, whole."""
@@ -303,7 +313,8 @@ class KnowledgeDesk:
     ) -> bytes:
         """Entries as a file."""
         wanted = states or (KnowledgeState.PUBLISHED,)
-        found = await self._read(sql.list_entries, states=wanted, unit=unit, limit=MOST_LISTED, served=served)
+        found = await self._read(sql.list_entries, states=wanted, unit=unit, limit=MOST_LISTED,
+                                 served=served, registered=self._also(served))  # fmt: skip
         return await _converted(format, sheet.written, found, format)
 
     async def take_in(self, format: Format, data: bytes, actor: Editor, submit: bool, anew: bool) -> Imported:

@@ -424,9 +424,7 @@ class Records:
         numbered = [(row[0], row) for row in rows]
         return await in_pieces(self._store, wanted, numbered, work, lambda: intake.at, anew=anew, written=written)
 
-    def close_ticket(
-        self, number: TicketNumber, actor: Actor, *, at: float, reason: str = ""
-    ) -> asyncio.Future[Ticket]:
+    def close_ticket(self, number: TicketNumber, actor: Actor, *, at: float, reason: str) -> asyncio.Future[Ticket]:
         """Close a ticket that no unit has; gives it after the commit. Raises `TicketRefused`, `StoreError`."""
         return self._watched(self._store.submit(self._do.close_ticket, _Close(number, actor, at, reason)))
 

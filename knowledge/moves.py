@@ -88,13 +88,15 @@ class Editor:
     """Who acts: his id, his role, and his unit where the role is of one.
 
     `served`: the units whose entries and questions his hotline answers for; None = those of all, as where there is one
-    hotline. What is published is for everybody.
+    hotline. What is published is for everybody. `registered`: the units that there are; what one that is gone has left
+    behind any hotline's people give to a unit of theirs.
     """
 
     id: str
     role: Role
     unit: str = ""
     served: frozenset[str] | None = None
+    registered: frozenset[str] | None = None
 
 
 SYSTEM = Editor("system", Role.SYSTEM)
@@ -141,8 +143,12 @@ def moved(state: KnowledgeState, cause: KnowledgeInput) -> KnowledgeState:
 
 
 def require_served(actor: Editor, unit: str) -> None:
-    """Raise `KnowledgeRefused` (not_your_unit) where another hotline answers for `unit`: each city keeps its own."""
-    if actor.served is not None and unit not in actor.served:
+    """Raise `KnowledgeRefused` (not_your_unit) where another hotline answers for `unit`: each city keeps its own.
+
+    For a unit that is gone nobody answers, and somebody must.
+    """
+    gone = bool(unit) and actor.registered is not None and unit not in actor.registered
+    if actor.served is not None and unit not in actor.served and not gone:
         raise KnowledgeRefused("not_your_unit", "Another hotline answers for this unit.")
 
 

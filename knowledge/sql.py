@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Double,
     ForeignKeyConstraint,
@@ -24,11 +25,14 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    and_,
     bindparam,
     func,
     insert,
+    not_,
     or_,
     select,
+    true,
     update,
 )
 
@@ -431,21 +435,35 @@ def list_entries(
     after: int = 0,
     limit: int = 100,
     served: frozenset[str] | None = None,
+    registered: frozenset[str] | None = None,
 ) -> list[Entry]:
     """Entries numbered above `after`, by number, each in its latest version.
 
     With `states` those of which a version is in one of them, in that version: a published one while its successor is
-    written is there as published, and as draft. Where units are `served`, of all others what is published only.
+    written is there as published, and as draft. Where units are `served`, of all others what is published only, but for
+    those that are not `registered` (any more), where these are named.
     """
     query = _WITH_ENTRY.where(entries.c.no > after)
     wanted = [state.value for state in states]
-    query = query.where(versions.c.state.in_(wanted) if wanted else versions.c.version == entries.c.latest)
+    shown = versions.c.state.in_(wanted) if wanted else versions.c.version == entries.c.latest
     if unit:
         query = query.where(versions.c.unit == unit)
     if served is not None:
-        query = query.where(or_(versions.c.unit.in_(served), versions.c.state == _S.PUBLISHED.value))
+        mine = of_units(versions.c.unit, served, registered)
+        public = versions.c.state == _S.PUBLISHED.value
+        shown = or_(and_(mine, shown), and_(not_(mine), public, shown if wanted else true()))
+    query = query.where(shown)
     query = query.order_by(entries.c.no, versions.c.version).limit(limit)
     return [entry_of(row) for row in connection.execute(query)]
+
+
+def of_units(
+    column: ColumnElement[str], served: frozenset[str], registered: frozenset[str] | None
+) -> ColumnElement[bool]:
+    """Whether a row's unit is one of the `served`, or none of the `registered`, where these are named."""
+    if registered is None:
+        return column.in_(served)
+    return or_(column.in_(served), and_(column != "", column.not_in(registered)))
 
 
 def served_entries(connection: Connection, unit: str = "", numbers: Iterable[int] | None = None) -> list[Entry]:

@@ -29,7 +29,7 @@ from knowledge import index, sql
 from knowledge.entry import Content, KnowledgeRefused, changed, checked
 from knowledge.index import metadata
 from knowledge.moves import SYSTEM, Editor, KnowledgeState, require_served
-from knowledge.sql import Policy
+from knowledge.sql import Policy, of_units
 from knowledge.tasks import Task, TaskInput, TaskMove, TaskState, require_task_right, task_moved
 from knowledge.version import Entry
 from pbx.terms import normalised
@@ -211,13 +211,16 @@ def list_tasks(
     after: int = 0,
     limit: int = 100,
     served: frozenset[str] | None = None,
+    registered: frozenset[str] | None = None,
 ) -> list[Task]:
-    """Tasks numbered above `after`, by number; those of the units `served` where they are named."""
+    """Tasks numbered above `after`, by number; those of the units `served` where they are named, and of all that are
+    not `registered` (any more), where these are.
+    """
     query = select(tasks).where(tasks.c.no > after).order_by(tasks.c.no).limit(limit)
     if unit:
         query = query.where(tasks.c.unit == unit)
     if served is not None:
-        query = query.where(tasks.c.unit.in_(served))
+        query = query.where(of_units(tasks.c.unit, served, registered))
     if state is not None:
         query = query.where(tasks.c.state == state.value)
     return [_task(row) for row in connection.execute(query)]

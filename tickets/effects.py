@@ -391,6 +391,7 @@ def _redo(do: Doing) -> Ticket:
             answered_by="",
             replied_at=None,
             resolved_at=None,
+            withdrawn_at=None,
             followed_up_at=None,
             contacted=None,
             solved=None,
@@ -415,7 +416,8 @@ def _archive(do: Doing) -> Ticket:
 
 
 def _withdraw(do: Doing) -> Ticket:
-    return replace(_lapsed(do.ticket, do), resolved_at=do.at, pauses=ended(do.ticket.pauses, do.at))
+    pauses = ended(do.ticket.pauses, do.at)
+    return replace(_lapsed(do.ticket, do), resolved_at=do.at, withdrawn_at=do.at, pauses=pauses)
 
 
 def _judge(do: Doing) -> Ticket:

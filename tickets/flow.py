@@ -16,7 +16,7 @@ from tickets.approvals import ASKS, DECIDES
 from tickets.effects import EFFECTS, Doing, decidable, redoable
 from tickets.given import Move, checked
 from tickets.log import changes, plain
-from tickets.moves import MAY_OPEN, REFUSALS, RIGHTS, TICKET_MOVES, Actor, Role, TicketInput, TicketState
+from tickets.moves import MAY_OPEN, OWN_ONLY, REFUSALS, RIGHTS, TICKET_MOVES, Actor, Role, TicketInput, TicketState
 from tickets.shown import part_for, reviews, sees_ticket
 from tickets.sight import Part, home_of, own_side
 from tickets.texts import TicketRefused
@@ -205,6 +205,8 @@ def allow(ticket: Ticket, move: Move, actor: Actor, policy: TicketPolicy) -> Non
         raise TicketRefused("unknown_ticket", "There is no ticket of this number.")
     if cause not in RIGHTS[actor.role]:
         raise TicketRefused("not_allowed", "This is not the right of your role.")
+    if cause in OWN_ONLY.get(actor.role, ()) and actor.id != ticket.agent:
+        raise TicketRefused("not_taken_by_you", "Somebody else took this ticket down; a dispatcher decides this.")
     if actor.role is Role.UNIT:
         if actor.unit not in policy.units:
             raise TicketRefused("unit_gone", "Your handling unit is not in the register any more.")

@@ -34,7 +34,7 @@ class FollowUpRules:
     delay_s: float = 86_400.0
     within_s: float = 14 * 86_400.0
     sample: float = 0.2
-    dissatisfied_to: int = 2  #: scores up to this one, of 1 to 5
+    dissatisfied_to: int = 2  #: scores up to this one, of 1 to 5; the campaign's figures count by it too
     exempt: frozenset[TicketType] = frozenset({TicketType.PRAISE})
 
     def __post_init__(self) -> None:
@@ -89,6 +89,8 @@ def due(ticket: Ticket, rules: FollowUpRules, now: float) -> Why | None:
     """
     if ticket.state is not TicketState.RESOLVED or ticket.resolved_at is None or not ticket.caller:
         return None
+    if ticket.withdrawn_at is not None:
+        return None  # nothing was done of which he could be satisfied
     if told_voice(ticket) and ticket.followed_up_at is not None:
         return Why.DISSATISFIED if now - ticket.followed_up_at <= rules.within_s else None
     if ticket.followed_up_at is not None or not rules.delay_s <= now - ticket.resolved_at <= rules.within_s:

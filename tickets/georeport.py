@@ -162,7 +162,10 @@ def request_of(ticket: Ticket, services: Sequence[Service], units: UnitRegister)
     updated = closed or max(at for name in _INSTANTS if (at := getattr(ticket, name)) is not None)
     unit = units.get(ticket.lead_unit) if ticket.lead_unit else None
     notes = ticket.state.chinese
-    if ticket.state is TicketState.MERGED:
+    withdrawn = over and ticket.withdrawn_at is not None
+    if withdrawn:
+        notes = f"{notes} (已撤回 withdrawn)"
+    elif ticket.state is TicketState.MERGED:
         notes = f"{notes}: {ticket.repeat_of}"
     elif ticket.paused:
         notes = f"{notes} (暂停计时)"
@@ -174,7 +177,7 @@ def request_of(ticket: Ticket, services: Sequence[Service], units: UnitRegister)
         "service_code": service.code if service else (ticket.type.value if ticket.type else None),
         "description": ticket.text[:DESCRIPTION_MAX] or None,
         "agency_responsible": unit.name if unit else None,
-        "service_notice": ticket.reply if over and ticket.reply else None,
+        "service_notice": ticket.reply if over and ticket.reply and not withdrawn else None,
         "requested_datetime": moment(ticket.opened_at),
         "updated_datetime": moment(updated),
         "expected_datetime": moment(ticket.handle_due),

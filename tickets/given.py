@@ -52,7 +52,7 @@ GIVEN: Mapping[TicketInput, tuple[frozenset[str], frozenset[str]]] = MappingProx
         _I.AMEND: _given("change", ""),
         _I.REGISTER: _given("change", ""),
         _I.ANSWER: _given("text"),
-        _I.CLOSE: _NOTHING,
+        _I.CLOSE: _REASON,
         _I.REFER: _given("unit", "reason co_units"),
         _I.ASSIGN: _given("unit", "reason co_units"),
         _I.REDISPATCH: _given("unit reason", "co_units"),

@@ -39,7 +39,7 @@ class TicketInput(enum.Enum):
     AMEND = "amend"  #: 补充: some of its fields are written
     REGISTER = "register"  #: 登记: type and text are filled for the first time
     ANSWER = "answer"  #: 直接答复: the hotline answers it at once (first-contact resolution, 一次解决)
-    CLOSE = "close"  #: 直接办结: there is nothing to hand on and nothing to answer
+    CLOSE = "close"  #: 直接办结: there is nothing to hand on and nothing to answer (a test, a wrong number), and why
     REFER = "refer"  #: 转办: to the unit whose matter it is
     ASSIGN = "assign"  #: 交办: to a unit, with authority
     REDISPATCH = "redispatch"  #: 改派: from one unit to another
@@ -233,6 +233,10 @@ RIGHTS: Mapping[Role, frozenset[TicketInput]] = MappingProxyType(
 
 MAY_OPEN = frozenset({Role.AGENT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM, Role.ADMIN})
 """Who may take a ticket down (受理)."""
+
+OWN_ONLY: Mapping[Role, frozenset[TicketInput]] = MappingProxyType({Role.AGENT: frozenset({TicketInput.CLOSE})})
+"""What a role does only to tickets that it took down itself: an agent knows that nothing is to be done about the call
+that he has answered; of another's call a dispatcher or a supervisor decides it (首接负责, `domain.md` 3.1 [P35])."""
 
 DESIGNATES = frozenset({Role.SUPERVISOR, Role.LEADER, Role.ADMIN})
 """Who names the unit once a ticket has been dispatched too often (指定承办, 天津办法 draft, `domain.md` 3.1)."""

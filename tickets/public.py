@@ -30,12 +30,16 @@ STATUS = {
 }
 """How a ticket stands, in one word for citizens; the prompt ``query-WORD`` says it."""
 
+WITHDRAWN = "withdrawn"
+"""How one stands that is over and was withdrawn: it was neither handled to its end nor answered."""
+
 WORDS = {
     "accepted": ("已受理，正在安排承办单位", "Received; a department is being chosen"),
     "dispatched": ("已派给承办单位，等待签收", "Sent to a department, which has not confirmed it yet"),
     "handling": ("办理中", "Being handled"),
     "replied": ("承办单位已答复，正在审核", "The department has replied; the hotline is checking the reply"),
     "resolved": ("已办结", "Closed"),
+    WITHDRAWN: ("已撤回，不再办理", "Withdrawn; it is not handled any further"),
     "merged": ("已与相同事项的工单合并办理", "Handled together with another ticket about the same matter"),
 }
 """The words in Chinese and English."""
@@ -50,7 +54,8 @@ _STEPS = {
     TicketInput.GRANT_EXTENSION.value: ("延期", "More time given"),
     TicketInput.ACCEPT_REPLY.value: ("办结", "Closed"),
     TicketInput.ANSWER.value: ("答复办结", "Answered and closed"),
-    TicketInput.CLOSE.value: ("办结", "Closed"),
+    TicketInput.CLOSE.value: ("直接办结", "Closed; there was nothing to hand on"),
+    TicketInput.WITHDRAW.value: ("撤回", "Withdrawn"),
     TicketInput.SETTLE.value: ("统一答复办结", "Answered together with others about the same event"),
     TicketInput.REDO.value: ("重办", "To be handled again"),
     TicketInput.MERGE.value: ("并单", "Merged with another ticket"),
@@ -125,6 +130,12 @@ def _named(policy: TicketPolicy, unit: object) -> tuple[str, str]:
     return found.name, (known.name_en if known is not None else "") or found.name
 
 
+def status_of(ticket: Ticket) -> str:
+    """How it stands, in one of the words of `WORDS`."""
+    status = STATUS[ticket.state]
+    return WITHDRAWN if status == "resolved" and ticket.withdrawn_at is not None else status
+
+
 def public_view(
     ticket: Ticket,
     moves: Sequence[TicketMove],
@@ -143,11 +154,11 @@ def public_view(
     if main is not None:
         merged_at = max((move.at for move in moves if move.cause == TicketInput.MERGE.value), default=0.0)
         steps += tuple(step for step in _steps(main_moves, policy) if step.at > merged_at)
-    status = STATUS[on.state]
+    status = status_of(on)
     zh, en = WORDS[status]
     if main is not None:
         zh, en = f"{WORDS['merged'][0]}; {zh}", f"{WORDS['merged'][1]}; {en}"
-    over = status in ("resolved", "merged")
+    over = status in ("resolved", WITHDRAWN, "merged")
     others = (
         main is not None
         and main.caller != ticket.caller

@@ -23,6 +23,11 @@ class Part(enum.Enum):
     CO = "co"  #: 协办: the matter and its own side
 
 
+def gone(org: str, policy: TicketPolicy) -> bool:
+    """Whether there is no such organisation (any more): its name stands in the register no longer."""
+    return org not in policy.units and org not in policy.organisations
+
+
 def home_of(ticket: Ticket, policy: TicketPolicy) -> str:
     """Whose ticket it is: the region that it names, else the city whose call it was; empty = nobody's."""
     known = ticket.region in policy.organisations

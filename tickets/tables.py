@@ -72,6 +72,7 @@ tickets = Table(
     Column("answered_by", Text, nullable=False),
     Column("replied_at", Double),
     Column("resolved_at", Double),
+    Column("withdrawn_at", Double),
     Column("archived_at", Double),
     Column("followed_up_at", Double),
     Column("contacted", Boolean),

@@ -157,6 +157,7 @@ class Ticket:
     answered_by: str = ""
     replied_at: float | None = None
     resolved_at: float | None = None
+    withdrawn_at: float | None = None  #: 撤回: it is over because nobody wants it any more; nothing was answered
     archived_at: float | None = None
     # followed up
     followed_up_at: float | None = None  #: 回访

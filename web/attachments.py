@@ -14,13 +14,14 @@ from tickets.given import Move
 from tickets.moves import Actor, Role, TicketInput
 from tickets.texts import TicketRefused
 from tickets.ticket import ATTACHMENT_KINDS, Attachment
+from web.acting import acting_fields
 from web.auth import HOLDER
 from web.backend import NotFound
 from web.described import described
 from web.errors import ApiError, Problem
 from web.fields import Field, Text, Whole, read_query
 from web.keys import BACKEND
-from web.tickets import TICKET_TO_MOVE, acting_fields, actor_of, conflict_answer, one_answer, seen
+from web.tickets import TICKET_TO_MOVE, actor_of, conflict_answer, one_answer, seen
 
 _CHUNK = 256 * 1024
 

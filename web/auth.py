@@ -23,7 +23,9 @@ from pbx.ids import ActorId
 from tickets.moves import ADMIN as TICKET_ADMIN
 from tickets.moves import Actor as TicketActor
 from tickets.moves import Role
+from tickets.sight import gone
 from web.errors import ApiError, Handler
+from web.keys import BACKEND
 from web.token import SHORTEST_TOKEN
 
 
@@ -171,11 +173,19 @@ ACTOR: web.RequestKey[ActorId | None] = web.RequestKey("actor", object)  # type:
 """Who asks, by his token; None for somebody without one."""
 
 
+_OF_HOLDERS = frozenset({Access.INTAKE, Access.TICKETS, Access.TALK})
+"""What opens to access tokens, for the organisation that each names."""
+
+
 async def still_admitted(request: web.Request) -> bool:
     """Whether who began this request would be let in now: for answers that last, since tokens are taken away."""
     if request.app[GUARD].bearer(request) is not None:  # the configuration's, which changes with a restart
         return True
     return await request.app[HOLDERS].find(_token(request)) == request[HOLDER]
+
+
+def _gone(holder: TicketActor, request: web.Request) -> bool:
+    return bool(holder.unit) and gone(holder.unit, request.app[BACKEND].desk.policy)
 
 
 @web.middleware
@@ -190,5 +200,7 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
         if actor is None and (given := _token(request)):
             holder = await request.app[HOLDERS].find(given)
         request[ACTOR] = guard.check(request, access, actor, holder)
+        if holder is not None and access in _OF_HOLDERS and _gone(holder, request):
+            raise ApiError(403, "unit_gone")  # whatever he asks for would be empty or not there: he is told why
         request[HOLDER] = holder or TICKET_ADMIN  # read only behind INTAKE and TICKETS, which let nobody else pass
     return await handler(request)

@@ -19,6 +19,7 @@ from tickets.ticket import TicketType, Urgency
 from web.backend import NotFound, Refused, Unavailable
 from web.inspection_words import MESSAGES as _INSPECTION
 from web.recording_words import MESSAGES as RECORDINGS
+from web.ticket_words import MESSAGES as TICKETS
 
 log = logging.getLogger(__name__)
 
@@ -120,11 +121,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "merged": ("工单已并入另一工单, 请在该工单办理", "the ticket has been merged into another; go on there"),
     "not_your_ticket": ("贵单位不是该工单的主办或协办单位", "your unit neither leads nor co-handles this ticket"),
     "not_lead": ("仅主办单位可以进行此操作", "only the unit that leads the ticket may do this"),
-    "unit_gone": ("贵单位已不在承办单位名录中", "your handling unit is not in the register any more"),
-    "own_ticket": (
-        "不得审核、评价本单位或本人办理的工单",
-        "nobody reviews or judges what he or his own unit has handled",
-    ),
+    **TICKETS,
     "own_request": ("不得审批、复核本人或本单位的申请", "nobody decides or judges what he or his unit has asked for"),
     "nothing_asked": ("没有待审核的此类申请", "there is no such request that waits for a decision"),
     "asked_already": ("已有同类申请待审核", "such a request waits for a decision already"),
@@ -425,7 +422,7 @@ _FIELD_AT_FAULT = {
 
 _NO_RIGHT = frozenset(
     {"not_allowed", "not_your_queue", "not_your_unit", "not_all_yours", "not_your_review", "another_hotlines"}
-    | {"own_entry"}
+    | {"own_entry", "not_taken_by_you", "unit_gone"}
 )
 
 

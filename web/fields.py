@@ -31,12 +31,15 @@ _WITH_A_WORD = rf"^[^{_NOT_TYPED}]*[^{_NOT_TYPED}{_BLANK}][^{_NOT_TYPED}]*$"
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text field: at most `longest` characters, matching `pattern` where one is given."""
+    """A text field: at most `longest` characters, matching `pattern` where one is given; `told`: its meaning in the API
+    document, where the name alone does not say it.
+    """
 
     longest: int
     required: bool = False
     may_be_empty: bool = False
     pattern: re.Pattern[str] | None = None
+    told: str = ""
 
     def schema(self) -> dict[str, Any]:
         """The field in JSON Schema (2020-12), for the API document."""
@@ -47,7 +50,7 @@ class Text:
             found["pattern"] = f"^(?:{self.pattern.pattern})$"
         else:
             found["pattern"] = rf"^[^{_NOT_TYPED}]*$" if self.may_be_empty else _WITH_A_WORD
-        return found
+        return found | ({"description": self.told} if self.told else {})
 
     def problem(self, value: object) -> str:
         """The code of what is wrong with `value`; empty when nothing is."""
@@ -66,15 +69,16 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A field that holds one of a few words; `code` is told for every other one, with the words."""
+    """A field that holds one of a few words; `code` is told for every other one, with the words. `told`: as `Text`."""
 
     values: tuple[str, ...]
     required: bool = False
     code: str = "not_one_of"
+    told: str = ""
 
     def schema(self) -> dict[str, Any]:
         """The field in JSON Schema."""
-        return {"type": "string", "enum": list(self.values)}
+        return {"type": "string", "enum": list(self.values)} | ({"description": self.told} if self.told else {})
 
     def problem(self, value: object) -> str:
         """The code of what is wrong with `value`; empty when nothing is."""

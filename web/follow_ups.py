@@ -11,6 +11,7 @@ from tickets.follow_up import Why
 from tickets.moves import ADMIN, RIGHTS, Actor, Role, TicketInput, TicketState
 from tickets.shown import sees_caller
 from tickets.ticket import TicketType
+from web.acting import acting
 from web.auth import HOLDER
 from web.backend import Refused
 from web.described import described
@@ -18,7 +19,7 @@ from web.errors import ApiError, Problem, refusal
 from web.fields import Field, Text, read_body
 from web.keys import BACKEND, LIMITS, WebLimits
 from web.shape import answer
-from web.tickets import acting, actor_of, seen
+from web.tickets import actor_of, seen
 
 LONGEST = 500
 """So many are listed at most; there are more when these are done."""
@@ -82,8 +83,14 @@ async def list_follow_ups(request: web.Request) -> web.Response:
 def _call_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
     fields = acting(own)
     if own.role is not Role.AGENT:
-        fields["agent"] = Text(32, required=True, pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"))
+        fields["agent"] = Text(32, pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"), told=_WHOSE_PHONE)
     return fields
+
+
+_WHOSE_PHONE = (
+    "The agent whose phone rings; needed with every token but an agent's own, which calls from his own desk and may "
+    "not give it."
+)
 
 
 @described(body=_call_fields, gives={"ok": bool, "ticket": TicketNumber})
@@ -96,7 +103,9 @@ async def call(request: web.Request) -> web.Response:
     _may(request)
     own = request[HOLDER]
     body = await read_body(request, _call_fields(request.app[LIMITS], own))
-    agent = own.id if own.role is Role.AGENT else body["agent"]
+    agent = own.id if own.role is Role.AGENT else body.get("agent")
+    if agent is None:
+        raise ApiError(400, "bad_request", [Problem("agent", "missing")])
     actor_of(request, body)
     if not request.app[BACKEND].desk.knows_agent(agent):
         raise ApiError(404, "unknown_agent", [Problem("agent", "unknown_agent")])

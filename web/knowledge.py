@@ -2,7 +2,7 @@
 
 A bearer of an access token acts as himself; the hotline's own token speaks for whom it names (``by``, ``by_role``,
 ``by_unit``). What each role may do stands in `knowledge.moves` and `knowledge.tasks`; a unit sees its own drafts and
-questions, and what is published.
+questions, and what is published; an agent what is published.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ from web.knowledge_fields import (
     actor_of,
     content_of,
     desk,
+    drafts_of,
     entry_no,
+    of_others,
     own_unit,
     served,
     shown,
@@ -110,11 +112,14 @@ async def search(request: web.Request) -> web.Response:
 
 @described(query={**STATES, **UNIT, **_PAGE}, gives={"entries": [ENTRY]}, refuses=(404,))
 async def list_entries(request: web.Request) -> web.Response:
-    """GET /api/knowledge/entries?state=&unit=&after=&limit=: by number, those above ``after``."""
+    """GET /api/knowledge/entries?state=&unit=&after=&limit=: by number, those above ``after``.
+
+    Drafts and reviews are shown to who writes or decides for the unit; everybody sees what is published.
+    """
     values = read_query(request)
     states = states_of(values.get("state", ""))
     after, limit = values.get("after", 0), values.get("limit", 100)
-    found = await desk(request).entries(states, _unit(request, values), after, limit, served(request))
+    found = await desk(request).entries(states, _unit(request, values), after, limit, drafts_of(request))
     return answer({"entries": [shown(one) for one in found]})
 
 
@@ -122,16 +127,19 @@ async def list_entries(request: web.Request) -> web.Response:
     gives=Either(
         (
             {**ENTRY, "versions": [ENTRY], "moves": list[KnowledgeMove]},
-            {"id": str, "version": int, **shape_of(Content)},  # another unit's
+            {"id": str, "version": int, **shape_of(Content)},  # another unit's, or an agent asks
         )
     )
 )
 async def show_entry(request: web.Request) -> web.Response:
-    """GET /api/knowledge/entries/ID: its latest version, all versions, everything that was done to it."""
+    """GET /api/knowledge/entries/ID: its latest version, all versions, everything that was done to it.
+
+    Whose drafts are not for the bearer (an agent, another unit) sees the published text; 404 where there is none.
+    """
     versions, moves = await desk(request).entry(entry_no(request))
-    unit, mine = own_unit(request), served(request)
+    unit, mine = own_unit(request), drafts_of(request)
     of = {one.content.unit for one in versions}
-    if (unit and unit not in of) or (mine is not None and not mine & of):
+    if (unit and unit not in of) or of_others(request, of, mine):
         public = [one for one in versions if one.state is KnowledgeState.PUBLISHED]
         if not public:
             raise NotFound("entry")
@@ -257,8 +265,7 @@ async def list_tasks(request: web.Request) -> web.Response:
 async def show_task(request: web.Request) -> web.Response:
     """GET /api/knowledge/tasks/ID."""
     task, moves = await desk(request).task(entry_no(request))
-    mine = served(request)
-    if own_unit(request) not in ("", task.unit) or (mine is not None and task.unit not in mine):
+    if own_unit(request) not in ("", task.unit) or of_others(request, {task.unit}, served(request)):
         raise NotFound("task")
     return answer({**shown_task(task), "moves": list(moves)})
 
@@ -320,7 +327,7 @@ async def export(request: web.Request) -> web.Response:
     values = read_query(request)
     format = _format_of(values)
     states = states_of(values.get("state", ""))
-    data = await desk(request).export(format, states, _unit(request, values), served(request))
+    data = await desk(request).export(format, states, _unit(request, values), drafts_of(request))
     headers = {"Content-Type": kind_of(format), "Content-Disposition": f'attachment; filename="{name_of(format)}"'}
     return web.Response(body=data, headers=headers)
 

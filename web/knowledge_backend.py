@@ -85,6 +85,10 @@ class KnowledgeBackend(Protocol):
         """The units for which the hotline of `org` answers; None = all, as where no tree of organisations is known."""
         ...
 
+    def registered(self) -> frozenset[str] | None:
+        """The units that there are; None = nobody knows, as where no tree of organisations is known."""
+        ...
+
     async def search(self, wanted: Wanted) -> Sequence[Entry]:
         """The published and valid entries that answer best, the best first."""
         ...

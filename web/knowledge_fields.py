@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import Any
@@ -15,6 +15,7 @@ from knowledge.moves import Editor, KnowledgeState, Role
 from knowledge.tasks import Task
 from knowledge.version import Entry
 from tickets.moves import Role as TicketRole
+from web.acting import REFUSED
 from web.auth import HOLDER
 from web.described import Shape
 from web.errors import ApiError, Problem
@@ -41,11 +42,13 @@ _ROLES = {
 _ACTORS = tuple(role.value for role in Role if role is not Role.SYSTEM)
 
 ACTING: dict[str, Field] = {
-    "by": Text(longest=64, required=True, pattern=_NAME),
-    "by_role": Text(longest=16, required=True),
-    "by_unit": Text(longest=64, pattern=_NAME),
+    "by": Text(64, pattern=_NAME, told=f"The id of who acts; needed with the hotline's own token. {REFUSED}"),
+    "by_role": Text(16, told=f"In what part: {', '.join(_ACTORS)}; needed with the hotline's own token. {REFUSED}"),
+    "by_unit": Text(64, pattern=_NAME, told=f"His unit, with the part `unit`. {REFUSED}"),
 }
-"""The fields by which the hotline's own token speaks for somebody, as its pages and gateways do; nobody else may."""
+"""The fields by which the hotline's own token speaks for somebody, as its pages and gateways do; nobody else may.
+
+Not `required`, as it hangs on the token whether they are: `actor_of` asks for them."""
 
 CONTENT_FIELDS: dict[str, Field] = {
     "question": Text(longest=_RULES.question_max),
@@ -109,7 +112,8 @@ def acting(request: web.Request) -> dict[str, Field]:
 
 
 def actor_of(request: web.Request, values: Mapping[str, Any]) -> Editor:
-    """Who acts. ApiError 422 for an unknown role, 403 for a bearer who has no part in the knowledge base.
+    """Who acts. ApiError 400 where the hotline's own token does not say for whom it speaks, 422 for an unknown role,
+    403 for a bearer who has no part in the knowledge base.
 
     Nobody passes for the hotline itself.
     """
@@ -117,7 +121,9 @@ def actor_of(request: web.Request, values: Mapping[str, Any]) -> Editor:
     if own.role is not TicketRole.ADMIN:
         if own.role not in _ROLES:
             raise ApiError(403, "not_allowed")
-        return Editor(own.id, _ROLES[own.role], own.unit, served(request))
+        return Editor(own.id, _ROLES[own.role], own.unit, served(request), desk(request).registered())
+    if missing := [Problem(name, "missing") for name in ("by", "by_role") if name not in values]:
+        raise ApiError(400, "bad_request", missing)
     try:
         role = Role(values["by_role"])
     except ValueError:
@@ -125,7 +131,7 @@ def actor_of(request: web.Request, values: Mapping[str, Any]) -> Editor:
     if role is Role.SYSTEM:
         raise ApiError(422, "unknown_role", [Problem("by_role", "unknown_role", _ACTORS)])
     unit = values.get("by_unit", "")
-    return Editor(values["by"], role, unit, desk(request).served_by(unit))
+    return Editor(values["by"], role, unit, desk(request).served_by(unit), desk(request).registered())
 
 
 def own_unit(request: web.Request) -> str:
@@ -138,6 +144,25 @@ def served(request: web.Request) -> frozenset[str] | None:
     """The units for which the bearer's hotline answers: of others he sees what is published; None = all."""
     own = request[HOLDER]
     return None if own.role is TicketRole.ADMIN else desk(request).served_by(own.unit)
+
+
+def drafts_of(request: web.Request) -> frozenset[str] | None:
+    """The units whose drafts, reviews and earlier versions the bearer sees, of others what is published; None = all.
+
+    They are for who writes and who decides: an agent tells citizens what is published, and must not read out what
+    nobody has approved.
+    """
+    return frozenset() if request[HOLDER].role is TicketRole.AGENT else served(request)
+
+
+def of_others(request: web.Request, units: Collection[str], mine: frozenset[str] | None) -> bool:
+    """Whether all the `units` are another hotline's than that which answers for `mine`; one that is gone is nobody's,
+    and what it has left behind is for every hotline's people.
+    """
+    if mine is None or mine & frozenset(units):
+        return False
+    registered = desk(request).registered() if mine and not own_unit(request) else None
+    return registered is None or all(not unit or unit in registered for unit in units)
 
 
 def content_of(values: Mapping[str, Any]) -> dict[str, Any]:

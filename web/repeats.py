@@ -15,6 +15,7 @@ from tickets.repeats import Draft, Likeness
 from tickets.repeats_found import Found
 from tickets.shown import sees_caller, sees_ticket
 from tickets.ticket import Ticket
+from web.acting import acting
 from web.auth import HOLDER
 from web.backend import NotFound
 from web.described import described
@@ -24,7 +25,7 @@ from web.fields import WINDOW, Field, Names, Number, Text, read_body, read_windo
 from web.keys import BACKEND, CLOCK, LIMITS, WebLimits
 from web.schema import shape_of
 from web.shape import answer
-from web.tickets import acting, actor_of, seen
+from web.tickets import actor_of, seen
 
 _NUMBER = re.compile(r"[0-9]{1,32}")
 _CODE = re.compile(r"[A-Za-z0-9._-]*")

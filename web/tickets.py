@@ -25,6 +25,7 @@ from tickets.shown import knows_caller, sees_ticket, shown, shown_moves
 from tickets.sight import Part
 from tickets.ticket import PRIVATE, Channel, Ticket, TicketChange, TicketMove, TicketPolicy, TicketType, Urgency
 from tickets.times import Standing, standing
+from web.acting import ROLES, acting, named_agent
 from web.auth import HOLDER
 from web.backend import NotFound
 from web.described import described
@@ -79,20 +80,6 @@ TICKET_TO_MOVE = {**TICKET, "may": list[TicketInput]}
 """The same, with what the bearer can do to it now."""
 
 
-def acting(own: Actor) -> dict[str, Field]:
-    """The fields by which the hotline's own token speaks for somebody; nobody else may."""
-    return dict(acting_fields()) if own.role is Role.ADMIN else {}
-
-
-_ROLES = tuple(role.value for role in Role)
-
-
-def acting_fields() -> dict[str, Field]:
-    """For whom: his id, his role, his unit."""
-    role = Choice(_ROLES, code="unknown_role")
-    return {"by": Text(32, pattern=_NAME), "by_role": role, "by_unit": Text(64, pattern=_NAME)}
-
-
 def actor_of(request: web.Request, body: dict[str, Any]) -> Actor:
     """Who acts. ApiError 400 for a role that there is not, 404 for an agent whom nobody knows."""
     own = request[HOLDER]
@@ -106,7 +93,7 @@ def actor_of(request: web.Request, body: dict[str, Any]) -> Actor:
     try:
         found = Actor(id or "", Role(role), unit)
     except ValueError:
-        raise ApiError(400, "bad_request", [Problem("by_role", "unknown_role", _ROLES)]) from None
+        raise ApiError(400, "bad_request", [Problem("by_role", "unknown_role", ROLES)]) from None
     if not found.id or found.role is Role.ADMIN and found.id != ADMIN.id:
         raise ApiError(400, "bad_request", [Problem("by", "missing")])
     if found.role is Role.AGENT and not _desk(request).knows_agent(found.id):
@@ -387,15 +374,13 @@ _TAKEN_BY = tuple(
 
 
 def _take_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
-    fields: dict[str, Field] = {
+    return {
         **_about(limits),
         "channel": Choice(_TAKEN_BY, code="unknown_channel"),
         "language": Text(8, pattern=re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")),
         **acting(own),
+        **named_agent(own),
     }
-    if own.role is Role.ADMIN:
-        fields["agent"] = Text(32, pattern=_NAME)
-    return fields
 
 
 @described(body=_take_fields, gives=TICKET_TO_MOVE, status=201)
@@ -422,15 +407,12 @@ def _change(body: dict[str, Any]) -> TicketChange:
 
 
 def _change_fields(limits: WebLimits, own: Actor = ADMIN) -> dict[str, Field]:
-    fields: dict[str, Field] = {**_about(limits), "version": Whole(0, 10**9)}
-    if own.role is Role.ADMIN:
-        fields["agent"] = Text(longest=32, required=True, pattern=_NAME)
-    return fields
+    return {**_about(limits), "version": Whole(0, 10**9), **named_agent(own)}
 
 
 @described(body=_change_fields, gives=TICKET_TO_MOVE)
 async def change_ticket(request: web.Request) -> web.Response:
-    """PATCH /api/tickets/{number} with any of the ticket's fields; with the hotline's token, the ``agent`` who does.
+    """PATCH /api/tickets/{number} with any of the ticket's fields; the hotline's own token may name the ``agent``.
 
     ``version`` is the one that the person saw; without it the change is made to the ticket as it is. Answers with the
     ticket as stored, after its commit.

@@ -29,6 +29,7 @@ from recordings.transcript import FORMAT, SPEAKERS, Turn
 from tickets.moves import ADMIN as TICKET_ADMIN
 from tickets.moves import Actor, Role
 from tickets.shown import HEARS
+from web.acting import acting
 from web.auth import HOLDER
 from web.backend import Refused
 from web.described import described
@@ -37,7 +38,7 @@ from web.fields import Choice, Field, Instant, Text, Whole, instant, read_body, 
 from web.keys import BACKEND, CLOCK
 from web.recordings import call_of, note_hearing
 from web.shape import answer, dumps
-from web.tickets import acting, actor_of
+from web.tickets import actor_of
 from web.transcript_desk import TranscriptDesk, TranscriptView, TurnConflict, TurnView
 
 MOST_TURNS = 2000

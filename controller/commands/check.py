@@ -12,6 +12,7 @@ from controller.config import ConfigError, Settings, load
 from controller.config_faults import Problem, read_text
 from controller.config_secrets import secret_faults
 from controller.config_tickets import calendar_notes
+from controller.gone_units import check_notes
 from controller.notices import KEY
 from controller.toml_lines import scan
 
@@ -28,7 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
     )
     for note in (*key_notes(settings), *skill_notes(settings)):
         print(note)
-    for note in calendar_notes(settings.tickets, time.time()):
+    for note in (*calendar_notes(settings.tickets, time.time()), *check_notes(settings)):
         print(f"note: {note}")
     return 0
 

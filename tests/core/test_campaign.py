@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acd.campaign import Attempts, Pace, may_place, next_of
+from acd.campaign import Attempts, Pace, figures, may_place, next_of
 from controller.callbacks import NEVER
 from controller.plan import CallbackPlan, CampaignPlan
 from ivr.follow_up import ASKING, MOVES, REPEATS, SCORES, Dialogue, Press, Stage, pressed, question
@@ -732,3 +732,15 @@ def test_never_twice_for_one_attempt_and_nothing_lost(deeds: list[tuple[int, int
         assert (id in house.house.callbacks) == (one.state in (CallbackState.WAITING, CallbackState.DIALLING))
         assert len(one.attempts) <= 2
         assert QueueId(one.queue) == GENERAL
+
+
+@pytest.mark.parametrize("dissatisfied_to", range(5))
+def test_who_counts_as_satisfied_is_said_by_the_tickets_rule_alone(dissatisfied_to: int) -> None:
+    """The campaign's figures and the moves in its tickets agree wherever the line is drawn."""
+    rules = FollowUpRules(dissatisfied_to=dissatisfied_to)
+    asked = [
+        CallbackRequest(f"fu{score}r0", "13800001111", QueueId("general"), 0.0, 0.0, answer=str(score), why="late")
+        for score in range(1, 6)
+    ]
+    written = sum(result(score, rules).satisfied is True for score in range(1, 6))
+    assert figures(asked, rules.dissatisfied_to).satisfied == written == 5 - dissatisfied_to

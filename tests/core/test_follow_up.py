@@ -64,3 +64,14 @@ def test_rules_that_make_no_sense_are_refused() -> None:
     for wrong in ({"sample": 1.1}, {"sample": -0.1}, {"delay_s": 10.0, "within_s": 5.0}, {"delay_s": -1.0}):
         with pytest.raises(ValueError, match="sample"):
             FollowUpRules(**wrong)
+
+
+def test_nobody_is_asked_how_satisfied_he_is_with_what_was_withdrawn() -> None:
+    for satisfaction in (None, 1):
+        story = Story()
+        story.to(S.SIGNED)
+        ticket = replace(story.do(BOSS, I.WITHDRAW, reason="诉求人撤回"), satisfaction=satisfaction)
+        assert ticket.resolved_at is not None
+        later = ticket.resolved_at + 2 * DAY
+        assert due(ticket, ALL, later) is None
+        assert due(replace(ticket, withdrawn_at=None), ALL, later) is not None, "the same one, had it been answered"

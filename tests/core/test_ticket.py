@@ -38,7 +38,7 @@ def ticket(state: TicketState = S.OPENED) -> Ticket:
     if state is not S.OPENED:
         made, _ = change(made, TicketChange("help", "标题", "内容"))
     if state is S.RESOLVED:
-        made, _ = apply(made, Move(I.CLOSE), WANG, MONDAY, POLICY)
+        made, _ = apply(made, Move(I.CLOSE, reason="测试来电"), WANG, MONDAY, POLICY)
     return made
 
 

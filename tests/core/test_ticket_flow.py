@@ -257,6 +257,22 @@ def test_first_contact_resolution_and_closing_need_no_unit() -> None:
     assert story.do(WANG, I.CLOSE).state is S.RESOLVED
 
 
+def test_who_closes_without_an_answer_says_why_and_an_agent_closes_his_own_only() -> None:
+    story = Story()
+    story.to(S.REGISTERED)
+    for nothing in (None, "", "   "):
+        assert refused(story, WANG, I.CLOSE, reason=nothing) == "missing"
+    assert refused(story, LI, I.CLOSE) == "not_taken_by_you"
+    assert I.CLOSE not in may(story.ticket, LI, POLICY)
+    for actor in (WANG, DESK, BOSS, ADMIN):
+        assert I.CLOSE in may(story.ticket, actor, POLICY)
+    story.do(DESK, I.CLOSE, reason="测试来电")
+    assert (story.ticket.answered_by, story.moves[-1].reason) == ("desk", "测试来电")
+    web, _ = opened(NUMBER, Intake(Channel.WEB, MONDAY), DESK, POLICY)  # nobody's own
+    web, _ = apply(web, wish(I.REGISTER, web), DESK, MONDAY, POLICY)
+    assert I.CLOSE not in may(web, WANG, POLICY)
+
+
 def test_the_clocks_start_at_the_dispatch_and_every_return_counts() -> None:
     story = Story()
     story.to(S.REGISTERED)

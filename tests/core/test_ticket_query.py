@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from controller.public_desk import _SAID
+from ivr.menu import QUERY_PROMPTS
 from ivr.prompts import say_number
 from pbx import events as event
 from pbx.call import CallState
@@ -13,8 +15,9 @@ from pbx.commands import Ask, Command, HangUp, Play, QueryTicket
 from pbx.events import KeyStatus, TicketQueried
 from tests.builders import ONE, Hall, none, only, row
 from tests.ticket_story import BOSS, DESK, POLICY, WATER, I, S, Story
+from tickets.georeport import TYPES_AS_SERVICES, request_of
 from tickets.organisations import Organisation, OrganisationTree, OrgKind
-from tickets.public import STATUS, WORDS, code_of, proved, public_view
+from tickets.public import STATUS, WITHDRAWN, WORDS, code_of, proved, public_view
 from tickets.query_guard import QueryGuard, QueryRules
 from tickets.units import UnitRegister
 
@@ -151,7 +154,39 @@ def test_a_lost_command_is_given_again_and_a_restart_asks_anew() -> None:
 
 def test_every_state_has_a_word_in_both_languages() -> None:
     assert set(STATUS) == set(S)
-    assert set(STATUS.values()) == set(WORDS)
+    assert {*STATUS.values(), WITHDRAWN} == set(WORDS)
+    assert {f"query-{_SAID.get(word, word)}" for word in WORDS} <= set(QUERY_PROMPTS), "each can be said by telephone"
+
+
+@pytest.mark.parametrize("state", [S.OPENED, S.REGISTERED, S.DISPATCHED, S.SIGNED, S.REPLIED])
+def test_a_withdrawn_ticket_is_shown_as_that_and_never_as_one_that_was_answered(state: S) -> None:
+    story = Story()
+    story.to(state)
+    ticket = story.do(BOSS, I.WITHDRAW, reason="诉求人来电撤回")
+    for archived in (False, True):
+        if archived:
+            ticket = story.do(DESK, I.ARCHIVE)
+        seen = public_view(ticket, story.moves, "code", POLICY)
+        assert (seen.status, seen.zh, seen.reply, seen.due) == ("withdrawn", "已撤回，不再办理", "", None), state
+        assert [one.zh for one in seen.steps][-1 - archived] == "撤回"
+        assert "办结" not in seen.zh + "".join(one.zh for one in seen.steps)
+        assert story.moves[-1 - archived].reason not in repr(seen), "why is between hotline and caller"
+        told = request_of(ticket, TYPES_AS_SERVICES, POLICY.units)
+        assert (told["status"], told["service_notice"]) == ("closed", None)
+        assert "撤回" in str(told["status_notes"])
+
+
+def test_one_that_is_handled_again_after_a_withdrawal_is_withdrawn_no_more() -> None:
+    story = Story()
+    story.to(S.SIGNED)
+    story.do(BOSS, I.WITHDRAW, reason="诉求人来电撤回")
+    again = story.do(BOSS, I.REDO, reason="诉求人又来电")
+    assert again.withdrawn_at is None
+    assert public_view(again, story.moves, "code", POLICY).status == "dispatched"
+    story.do(WATER, I.SIGN)
+    story.do(WATER, I.REPLY)
+    seen = public_view(story.do(DESK, I.ACCEPT_REPLY), story.moves, "code", POLICY)
+    assert (seen.status, seen.reply) == ("resolved", "已修复")
 
 
 def test_two_proofs_and_what_hides_him() -> None:

@@ -101,7 +101,7 @@ async def test_what_the_rules_refuse_leaves_the_ticket_as_it_was(records: Record
     assert ticket is not None
     assert (ticket.state, ticket.text, ticket.version) == (TicketState.OPENED, "", 0)
     await records.change_ticket(number, TicketChange(type="help", text="x"), WANG, at=MONDAY)
-    await records.close_ticket(number, WANG, at=MONDAY)
+    await records.close_ticket(number, WANG, at=MONDAY, reason="测试来电")
     with pytest.raises(TicketRefused) as refused:
         await records.hand_over(handing())
     assert refused.value.code == "closed"

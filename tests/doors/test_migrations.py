@@ -112,6 +112,41 @@ def test_tickets_of_before_the_flow_are_kept(database_url: str) -> None:
     assert (after.version, after.state) == (1, TicketState.REGISTERED)
 
 
+def test_tickets_that_were_withdrawn_before_say_so(database_url: str) -> None:
+    """0024 finds them by the move that ended them last: one that was handled again and answered is not among them."""
+    upgrade_to(database_url, "0023")
+    back = (("signed", "resolved", "withdraw"), ("resolved", "dispatched", "redo"))
+    ways = {
+        "1": back[:1],
+        "2": (("replied", "resolved", "accept_reply"),),
+        "3": (*back[:1], ("resolved", "resolved", "escalate")),
+        "4": (*back, ("replied", "resolved", "settle")),
+        "5": back,
+        "6": (("opened", "resolved", "withdraw"), ("resolved", "archived", "archive")),
+    }
+    texts = "caller dialled language queue agent caller_name caller_region class_code title text address region reply"
+    row = dict.fromkeys((*texts.split(), "answered_by"), "''") | {"channel": "'web'", "urgency": "'normal'"}
+    row |= dict.fromkeys(("co_units", "pauses", "attachments"), "'[]'")
+    row |= dict.fromkeys(("anonymous", "confidential", "designated", "provisional", "hard_case", "transcript"), "false")
+    row |= dict.fromkeys(("dispatch_count", "return_count", "remind_count", "escalation", "redo_count"), "0")
+    row |= dict.fromkeys(("opened_at", "sign_due", "handle_due", "version", "requests"), "1") | {"resolved_at": "9"}
+    for number, moves in ways.items():
+        values = {**row, "number": f"'{number}'", "state": f"'{moves[-1][1]}'"}
+        _execute(database_url, f"INSERT INTO tickets ({', '.join(values)}) VALUES ({', '.join(values.values())})")
+        for seq, (before, after, cause) in enumerate(moves, start=1):
+            _execute(
+                database_url,
+                "INSERT INTO ticket_moves (ticket, seq, before, after, cause, actor, at, reason, unit, details) VALUES "
+                f"('{number}', {seq}, '{before}', '{after}', '{cause}', 'boss', 9, '', '', '{{}}')",
+            )
+    upgrade(database_url)
+    engine = make_engine(where(database_url))
+    with engine.begin() as connection:
+        found = {str(one.number): one.withdrawn_at for one in list_tickets(connection, 0.0, 10.0)}
+    engine.dispose()
+    assert found == {"1": 9.0, "2": None, "3": 9.0, "4": None, "5": None, "6": 9.0}
+
+
 def upgrade_to(url: str, revision: str) -> None:
     """Bring an empty database to an older revision."""
     prepare_place(where(url))

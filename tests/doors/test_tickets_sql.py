@@ -98,7 +98,7 @@ async def test_the_way_of_a_ticket_is_kept_move_by_move(records: Records) -> Non
     changed = await records.change_ticket(number, TicketChange(type="complaint"), LI, at=1004.0)
     assert (changed.type, changed.text, changed.state) == (TicketType.COMPLAINT, "停水 💧", TicketState.REGISTERED)
     assert changed == await records.ticket(number)
-    closed = await records.close_ticket(number, Actor("1003", Role.AGENT), at=1005.0, reason="repaired")
+    closed = await records.close_ticket(number, Actor("1003", Role.DISPATCHER), at=1005.0, reason="repaired")
     assert closed == await records.ticket(number)
     opened, registered = TicketState.OPENED, TicketState.REGISTERED
     assert [
@@ -125,7 +125,7 @@ async def test_a_refused_change_leaves_no_trace(records: Records) -> None:
             await records.change_ticket(number, change, WANG, at=1.0)
         assert error.value.code == code
     with pytest.raises(TicketRefused) as error:
-        await records.close_ticket(number, WANG, at=1.0)
+        await records.close_ticket(number, WANG, at=1.0, reason="测试来电")
     assert error.value.code == "not_registered"
     with pytest.raises(TicketRefused) as error:
         await records.change_ticket(TicketNumber("1"), TicketChange(), WANG, at=1.0)
@@ -137,7 +137,7 @@ async def test_a_refused_change_leaves_no_trace(records: Records) -> None:
 async def test_satisfaction_is_stored_even_after_the_end(records: Records) -> None:
     number = await records.open_ticket(opening("a"))
     await records.change_ticket(number, TicketChange(type="help", text="x"), WANG, at=1.0)
-    await records.close_ticket(number, WANG, at=2.0)
+    await records.close_ticket(number, WANG, at=2.0, reason="测试来电")
     records.score_ticket(CallId("a"), 5)
     records.score_ticket(CallId("nobody"), 1)
     await records.open_ticket(opening("b"))

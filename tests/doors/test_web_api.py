@@ -228,7 +228,6 @@ async def test_all_problems_of_a_body_are_named_at_once(hotline: Site) -> None:
         "type": "not_text",
         "title": "too_long",
         "text": "bad_characters",
-        "agent": "missing",
     }
     assert all(problem["message"]["zh"] and problem["message"]["en"] for problem in answer["problems"])
     assert hotline.backend.requests == []

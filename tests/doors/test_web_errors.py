@@ -16,9 +16,9 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from pbx.ids import ActorId
+from pbx.ids import ActorId, AgentId
 from tests.doors.test_openapi import filled, routes_of, town
-from tests.doors.test_web_tickets import People
+from tests.doors.test_web_tickets import PEOPLE, People
 from tests.fakes.website import TOKEN, Site, site
 from web.auth import Access
 from web.openapi import DOCUMENT, Route
@@ -184,6 +184,44 @@ async def test_ten_megabytes_of_a_citizens_words_are_refused_and_ten_thousand_le
     assert await sent(hotline, "/api/tickets", "application/json", much) == (413, "body_too_large")
     status, told = await hotline.json("POST", "/api/tickets", {"type": "help", "text": "水" * 10_000})
     assert status == 201
+
+
+async def test_no_token_is_refused_a_field_that_the_document_demands_of_everybody(hotline: Site) -> None:
+    """What only the hotline's own token may give is optional in the document, and says so."""
+    limits = hotline.server.runner.app[DOCUMENT]._limits  # type: ignore[union-attr]
+    told = []
+    for route in routes_of(hotline):
+        if route.access not in (Access.INTAKE, Access.TICKETS, Access.TALK):
+            continue
+        body = route.described.fields(limits)
+        demanded = {name for name, field in body.items() if field.required}
+        asked = {name: "x" for name, field in route.described.query.items() if field.required}
+        for person in PEOPLE:
+            headers = {"Authorization": f"Bearer {person}-token-0123456789"}
+            more = {"json": dict.fromkeys(demanded, 0)} if "application/json" in route.described.takes else {}
+            url = hotline.url(filled(route.canonical))
+            async with hotline.session.request(route.method, url, params=asked, headers=headers, **more) as answer:
+                if answer.status == 400:
+                    problems = (await answer.json()).get("problems", [])
+                    wrong = {one["field"] for one in problems if one["code"] == "unknown_field"}
+                    assert not wrong & (demanded | set(asked)), (person, route.method, route.canonical)
+        fields = {**body, **route.described.query}
+        spoken_for = {"by", "by_role", "by_unit"} & set(fields) if "by_role" in fields else set()
+        for name in spoken_for | ({"agent"} & set(body) if route.canonical == "/api/tickets/{number}" else set()):
+            assert "may not give it" in fields[name].schema()["description"], (name, route.canonical)
+            told.append(route.canonical)
+    assert {"/api/tickets/{number}", "/api/knowledge/entries", "/api/knowledge/import"} <= set(told)
+
+
+async def test_who_bears_the_hotlines_own_token_acts_for_it_or_for_whom_he_names(hotline: Site) -> None:
+    await hotline.backend.ready(AgentId("1001"))
+    _, made = await hotline.json("POST", "/api/tickets", {"type": "help", "text": "家里停水了", "agent": "1001"})
+    path = f"/api/tickets/{made['number']}"
+    for body in ({"title": "停水"}, {"title": "停水了", "agent": "1001"}):
+        assert (await hotline.json("PATCH", path, body))[0] == 200
+    _, told = await hotline.json("GET", f"{path}/moves")
+    by = [(one["actor"], one["role"]) for one in told["moves"] if one["cause"] == "amend"]
+    assert by == [("admin", "admin"), ("1001", "agent")]
 
 
 STRANGE = ("\ud800", "a\x00b", 10**30, {"a": [{}]}, ["x\x00"])

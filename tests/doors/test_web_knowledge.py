@@ -28,6 +28,7 @@ from knowledge.sheet import Format
 from knowledge.sql import Policy
 from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId
+from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
 from tests.ticket_story import WANG
 from tickets.given import Move
@@ -174,6 +175,7 @@ WRONG: list[tuple[str, str, object, int, str]] = [
     ("GET", "/tasks?state=x", None, 400, "bad_request"),
     ("GET", "/export?format=pdf", None, 400, "bad_request"),
     ("POST", "/entries", ENTRY, 400, "bad_request"),
+    ("POST", "/entries", ENTRY | {"by": "zhang"}, 400, "bad_request"),
     ("POST", "/entries", ENTRY | UNIT | {"by_role": "system"}, 422, "unknown_role"),
     ("POST", "/entries", ENTRY | UNIT | {"by_role": "king"}, 422, "unknown_role"),
     ("POST", "/entries", ENTRY | UNIT | {"valid_to": "2026-02-30"}, 422, "bad_request"),
@@ -249,19 +251,108 @@ async def test_a_closed_inquiry_becomes_a_draft_once(hotline: Site, records: Rec
     assert (await hotline.json("POST", f"{BASE}/from-ticket", wish))[1]["error"] == "taken_already"
 
 
+def beside(tickets: TicketPolicy) -> MemoryBackend:
+    """The rest of a hotline, with the same units."""
+    backend = MemoryBackend()
+    backend.desk.policy = tickets
+    return backend
+
+
 class Bearers:
-    """Access tokens of a unit's clerk, a dispatcher and a supervisor."""
+    """Access tokens of a unit's clerk, a dispatcher, a supervisor and an agent."""
 
     async def find(self, token: str) -> Actor | None:
         return {
             "clerk-of-the-police-123456": Actor("zhang", Role.UNIT, "police"),
             "a-dispatcher-token-1234567": Actor("zhao", Role.DISPATCHER),
             "a-supervisor-token-1234567": Actor("li", Role.SUPERVISOR),
+            "the-token-of-an-agent-1234": Actor("1001", Role.AGENT),
         }.get(token)
 
 
-async def test_who_bears_an_access_token_acts_as_himself_and_a_unit_sees_its_own(desk: KnowledgeDesk) -> None:
-    async with site(knowledge_desk=desk, holders=Bearers()) as running:
+async def test_an_agent_reads_what_is_published_and_no_draft(desk: KnowledgeDesk, tickets: TicketPolicy) -> None:
+    """Nobody may read out to a citizen what nobody has approved, also while the next version is written."""
+    async with site(beside(tickets), knowledge_desk=desk, holders=Bearers()) as running:
+        agent = {"Authorization": "Bearer the-token-of-an-agent-1234"}
+
+        async def seen(path: str) -> tuple[int, Any]:
+            return await running.json("GET", f"{BASE}/{path}", headers=agent)
+
+        _, draft = await running.json("POST", f"{BASE}/entries", ENTRY | UNIT | {"question": "草稿里的问题"})
+        served = await publish(running)
+        _, next_one = await running.json("POST", f"{BASE}/entries/{served}/revise", UNIT | {"answer": "未经审核的答复"})
+        assert next_one["state"] == "draft"
+        for path in ("", "?state=draft", "?state=draft,published", "?unit=police", "?unit=police&state=draft"):
+            status, told = await seen(f"entries{path}")
+            ids = [(one["id"], one["version"], one["answer"]) for one in told["entries"]]
+            assert status == 200
+            assert ids == ([] if path.endswith("=draft") else [(served, 1, ENTRY["answer"])]), path
+        assert (await seen(f"entries/{draft['id']}"))[1]["error"] == "unknown_entry"
+        status, whole = await seen(f"entries/{served}")
+        assert (status, whole["answer"], whole["version"]) == (200, ENTRY["answer"], 1)
+        assert not {"versions", "moves", "written_by"} & set(whole)
+        for state in ("", "draft"):
+            address = running.url(f"{BASE}/export?format=csv&state={state}")
+            async with running.session.get(address, headers=agent) as answer:
+                text = await answer.text()
+                assert ("未经审核" in text, "草稿里" in text) == (False, False)
+        for token in ("a-dispatcher-token-1234567", "a-supervisor-token-1234567"):  # who writes, and who decides
+            headers = {"Authorization": f"Bearer {token}"}
+            _, told = await running.json("GET", f"{BASE}/entries?state=draft", headers=headers)
+            assert {one["id"] for one in told["entries"]} == {draft["id"], served}
+
+
+async def test_what_a_unit_that_is_gone_has_left_behind_a_city_gives_to_another(store: Store, clock: Clock) -> None:
+    city, unit = OrgKind.CITY, OrgKind.UNIT
+    kept = [org("nj", city, None), org("nj-new", unit, "nj"), org("cz", city, None), org("cz-water", unit, "cz")]
+
+    def hotline(*more: Organisation) -> tuple[MemoryBackend, KnowledgeDesk]:
+        tree = OrganisationTree([*kept, *more])
+        policy = TicketPolicy(units=tree.register(), organisations=tree)
+        return beside(policy), KnowledgeDesk(store, KnowledgePlan(), policy, clock)
+
+    nj, judge, cz = (
+        {"headers": {"Authorization": f"Bearer {who}......................."}}
+        for who in ("njd.dispatcher.nj", "njs.supervisor.nj", "czd.dispatcher.cz")
+    )
+    backend, desk = hotline(org("nj-old", unit, "nj"))
+    async with site(backend, knowledge_desk=desk, holders=TwoCities()) as running:
+        old = ENTRY | {"unit": "nj-old"}
+        _, draft = await running.json("POST", f"{BASE}/entries", old, **nj)
+        _, open_one = await running.json("POST", f"{BASE}/entries", old | {"question": "怎么办证"}, **nj)
+        path = f"{BASE}/entries/{open_one['id']}"
+        assert (await running.json("POST", f"{path}/submit", {}, **nj))[0] == 200
+        assert (await running.json("POST", f"{path}/publish", {}, **judge))[0] == 200
+        _, task = await running.json("POST", f"{BASE}/tasks", {"question": "问", "unit": "nj-old"}, **nj)
+        assert (await running.json("GET", f"{BASE}/entries/{draft['id']}", **cz))[0] == 404
+    backend, desk = hotline()
+    async with site(backend, knowledge_desk=desk, holders=TwoCities()) as running:
+        _, told = await running.json("GET", f"{BASE}/entries?state=draft", **nj)
+        assert [one["id"] for one in told["entries"]] == [draft["id"]]
+        _, told = await running.json("GET", f"{BASE}/tasks", **nj)
+        assert [one["id"] for one in told["tasks"]] == [task["id"]]
+        status, seen = await running.json("GET", f"{BASE}/entries/{draft['id']}", **nj)
+        assert (status, len(seen["versions"])) == (200, 1)
+        given = {"unit": "nj-new", "revision": seen["revision"]}
+        status, told = await running.json("PATCH", f"{BASE}/entries/{draft['id']}", given, **nj)
+        assert (status, told["unit"]) == (200, "nj-new")
+        status, told = await running.json("POST", f"{path}/revise", {"unit": "nj-new"}, **nj)
+        assert (status, told["unit"], told["version"]) == (201, "nj-new", 2)
+        assert (await running.json("POST", f"{path}/submit", {}, **nj))[0] == 200
+        assert (await running.json("POST", f"{path}/publish", {}, **judge))[0] == 200
+        wish = {"unit": "nj-new", "reason": "单位已撤并"}
+        status, told = await running.json("POST", f"{BASE}/tasks/{task['id']}/assign", wish, **nj)
+        assert (status, told["unit"]) == (200, "nj-new")
+        for address in (f"{BASE}/entries/{draft['id']}", f"{BASE}/tasks/{task['id']}"):
+            assert (await running.json("GET", address, **cz))[0] == 404, "it is theirs again, and nobody else's"
+        status, told = await running.json("PATCH", f"{BASE}/entries/{draft['id']}", {"unit": "cz-water"}, **cz)
+        assert (status, told["error"]) == (403, "not_your_unit")
+
+
+async def test_who_bears_an_access_token_acts_as_himself_and_a_unit_sees_its_own(
+    desk: KnowledgeDesk, tickets: TicketPolicy
+) -> None:
+    async with site(beside(tickets), knowledge_desk=desk, holders=Bearers()) as running:
 
         async def asked(token: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
             bearer = {"headers": {"Authorization": f"Bearer {token}"}}
@@ -327,10 +418,11 @@ async def test_each_city_works_on_its_own_entries_and_all_read_what_is_published
     tree = OrganisationTree(
         [org("nj", city, None), org("nj-water", unit, "nj"), org("cz", city, None), org("cz-water", unit, "cz")]
     )
-    desk = KnowledgeDesk(store, KnowledgePlan(), TicketPolicy(units=tree.register(), organisations=tree), clock)
+    policy = TicketPolicy(units=tree.register(), organisations=tree)
+    desk = KnowledgeDesk(store, KnowledgePlan(), policy, clock)
     mine, other = "njd.dispatcher.nj.......................", "czd.dispatcher.cz......................."
     judge, clerk = "njs.supervisor.nj.......................", "czu.unit.cz-water......................."
-    async with site(knowledge_desk=desk, holders=TwoCities()) as running:
+    async with site(beside(policy), knowledge_desk=desk, holders=TwoCities()) as running:
 
         async def asked(token: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
             bearer = {"headers": {"Authorization": f"Bearer {token}"}}

@@ -333,7 +333,7 @@ class MemoryBackend:
         self._check_store()
         asked = CallbackRequest("fu1r0", "13800001111", QueueId("general"), since, since, ticket="1", why="late")
         tickets = (AskedTicket("1", 0, "late", asked.queue, "waiting", "", since, None, None, ()),)
-        return CampaignView(True, "", None, True, since, figures([asked]), tickets)
+        return CampaignView(True, "", None, True, since, figures([asked], 2), tickets)
 
     async def incident_notices(self, since: float, until: float) -> Sequence[Incident]:
         self._check_store()

@@ -109,7 +109,8 @@ function showTicket() {
   const late = ticket.due !== null && ticket.due * 1000 < Date.now();
   put("due", ticket.due === null ? "" : when(ticket.due) + (late ? ` · ${text("overdue")}` : ""));
   $("due").classList.toggle("late", late);
-  put("resolved", ticket.resolved_at === null ? "" : when(ticket.resolved_at));
+  const done = ticket.resolved_at !== null && ticket.status !== "withdrawn"; // its steps say when it was withdrawn
+  put("resolved", done ? when(ticket.resolved_at) : "");
   put("reply", ticket.reply);
   put("matter", [ticket.title, ticket.text].filter(Boolean).join("\n"));
   $("steps").replaceChildren(...ticket.steps.map((step) => item([
