@@ -367,6 +367,7 @@ class Hotline:
             inspection_desk=inspections,
             live_words_desk=live_words if live_words.on else None,
             transcript_jobs_desk=speech.desk(transcripts),
+            figures_desk=measured.desk(),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s
             ),

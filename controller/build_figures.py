@@ -20,6 +20,7 @@ from controller.journal_file import last_step
 from controller.shifts import SAVE_INTERVAL, ShiftKeeper
 from controller.writer import Store
 from metrics.intervals_sql import open_intervals
+from web.figures_desk import FiguresDesk
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,12 @@ class FiguresPart:
         still_open = await store.read(open_intervals)
         keeper = ShiftKeeper(house, lambda one: store.put(SAVE_INTERVAL, one), still_open, alive_until)
         return cls(settings, clock, keeper, store)
+
+    def desk(self) -> FiguresDesk:
+        """Figures for the pages."""
+        from controller.figures_desk import HotlineFigures  # with the pages: callers do not wait for it
+
+        return HotlineFigures(self._store, self._settings, self._clock)
 
     async def run(self) -> None:
         """Close each day that is over, when its hour has come; until cancelled."""
@@ -84,12 +91,12 @@ class FiguresPart:
 
     async def close_day(self, day: date) -> None:
         """Close one day in a process of its own that gives way to everything. Raises `StoreError`, OSError."""
-        from controller.days import DayRefused
+        from controller.days import DayRefused, Place
         from controller.days import close as close_one
 
         pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=give_way)
         try:
-            work = pool.submit(close_one, self._settings, day, self._clock(), "by itself")
+            work = pool.submit(close_one, Place.of(self._settings), day, self._clock(), "by itself")
             sealed = await asyncio.wrap_future(work)
             log.info("the day %s is closed; seal %s", day, sealed.seal, extra={"action": "day.closed"})
         except DayRefused as error:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
@@ -43,7 +42,7 @@ class FiguresPlan:
     """What [figures] means. `close_at`: seconds after local midnight, None = days are closed by command alone."""
 
     close_at: int | None = None
-    targets: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    targets: Mapping[str, float] = field(default_factory=dict)
     seats: int = 0
     agents: frozenset[str] = frozenset()
     opens_s: int = 0
@@ -108,6 +107,6 @@ def figures_plan(raw: HotlineFile, wrong: Callable[[TomlPath, str], None] = lamb
         if agent not in known:
             wrong(("figures", "internet", "agents"), f"there is no agent {agent}")
     return FiguresPlan(
-        close_at, MappingProxyType(targets), section.internet.seats, frozenset(section.internet.agents), opens or 0,
+        close_at, targets, section.internet.seats, frozenset(section.internet.agents), opens or 0,
         closes or 86_400,
     )  # fmt: skip

@@ -35,6 +35,20 @@ FOLDER = "closed"
 AT_ONCE = 2000
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a hotline's days are: its data folder, its database, and by what its figures are made. Picklable."""
+
+    data: Path
+    database_url: str
+    figures: Figures
+
+    @staticmethod
+    def of(settings: Settings) -> Place:
+        """Of a configuration."""
+        return Place(settings.data, settings.database_url, Figures.of(settings))
+
+
 class DayRefused(Exception):
     """A day cannot be closed; `code` is stable, `zh` and `en` say why."""
 
@@ -67,27 +81,27 @@ class Verdict:
     corrections: tuple[Correction, ...]
 
 
-def _engine(settings: Settings, *, read_only: bool) -> Engine:
-    return make_engine(database_url(settings.database_url), read_only=read_only)
+def _engine(place: Place, *, read_only: bool) -> Engine:
+    return make_engine(database_url(place.database_url), read_only=read_only)
 
 
 # ---------------------------------------------------------------- closing
 
 
-def close(settings: Settings, day: date, now: float, closed_by: str) -> Sealed:
+def close(place: Place, day: date, now: float, closed_by: str) -> Sealed:
     """Close a local day. Raises `DayRefused`, `StoreError`, OSError. Blocks: seconds for a province's day."""
-    zone = ZoneInfo(settings.plan.timezone)
+    zone = ZoneInfo(place.figures.timezone)
     period = of_day(day, zone)
     if period.until > now:
         raise DayRefused("not_over", f"{day} 尚未结束", f"{day} is not over yet")
-    where = database_url(settings.database_url)
-    engine = _engine(settings, read_only=False)
+    where = database_url(place.database_url)
+    engine = _engine(place, read_only=False)
     try:
         with plainly(where), engine.begin() as connection:
             if _closing(connection, day.isoformat()) is not None:
                 raise DayRefused("closed_already", f"{day} 已封存", f"{day} is closed already")
             day_rows.watch(connection, day.isoformat(), period.since, period.until)
-        closing = _sealed(settings, day, period, now, closed_by)
+        closing = _sealed(place, day, period, now, closed_by)
         with plainly(where), engine.begin() as connection:
             if _closing(connection, day.isoformat()) is not None:
                 raise DayRefused("closed_already", f"{day} 已封存", f"{day} is closed already")
@@ -96,11 +110,11 @@ def close(settings: Settings, day: date, now: float, closed_by: str) -> Sealed:
         engine.dispose()
 
 
-def _sealed(settings: Settings, day: date, period: Period, now: float, closed_by: str) -> Closing:
+def _sealed(place: Place, day: date, period: Period, now: float, closed_by: str) -> Closing:
     """The closing, from one snapshot of the store beside which its writer goes on."""
-    files = list(chained(files_of(settings.data / "journal", day.strftime("%Y%m%d"))))
-    where = database_url(settings.database_url)
-    engine = _engine(settings, read_only=True)
+    files = list(chained(files_of(place.data / "journal", day.strftime("%Y%m%d"))))
+    where = database_url(place.database_url)
+    engine = _engine(place, read_only=True)
     if where.get_backend_name() == "postgresql":
         engine = engine.execution_options(isolation_level="REPEATABLE READ")
     try:
@@ -109,12 +123,12 @@ def _sealed(settings: Settings, day: date, period: Period, now: float, closed_by
             found = Digests(
                 {one.name: one.lines for one in files}, _calls(connection, period), _intervals(connection, period)
             )
-            figures = _figures(connection, settings, period, now)
+            figures = _figures(connection, place, period, now)
     finally:
         engine.dispose()
     return Closing(
         day=day.isoformat(),
-        zone=settings.plan.timezone,
+        zone=place.figures.timezone,
         since=period.since,
         until=period.until,
         closed_at=now,
@@ -124,7 +138,7 @@ def _sealed(settings: Settings, day: date, period: Period, now: float, closed_by
         calls=len(found.calls),
         intervals=len(found.intervals),
         corrections=corrections,
-        digests=write(digests_file(settings.data, day.isoformat()), found),
+        digests=write(digests_file(place.data, day.isoformat()), found),
         figures=figures,
     )
 
@@ -162,10 +176,9 @@ def _intervals(connection: Connection, period: Period) -> dict[str, str]:
     return found
 
 
-def _figures(connection: Connection, settings: Settings, period: Period, now: float) -> dict[str, object]:
+def _figures(connection: Connection, place: Place, period: Period, now: float) -> dict[str, object]:
     names = tuple(catalogue())
-    made = Figures(settings.tickets, settings.figures, settings.plan.timezone)
-    values = made.values(connection, Asked(names, period, now=now))
+    values = place.figures.values(connection, Asked(names, period, now=now))
     return {
         one.measure: {"value": one.value, "numerator": one.numerator, "denominator": one.denominator} for one in values
     }
@@ -174,10 +187,10 @@ def _figures(connection: Connection, settings: Settings, period: Period, now: fl
 # ---------------------------------------------------------------- checking
 
 
-def check(settings: Settings, day: date) -> Verdict | None:
+def check(place: Place, day: date) -> Verdict | None:
     """Hold a closed day against what was sealed; None for one that is not closed. Raises `StoreError`, OSError."""
-    where = database_url(settings.database_url)
-    engine = _engine(settings, read_only=True)
+    where = database_url(place.database_url)
+    engine = _engine(place, read_only=True)
     try:
         with plainly(where), engine.begin() as connection:
             closings = day_rows.list_closings(connection)
@@ -191,7 +204,7 @@ def check(settings: Settings, day: date) -> Verdict | None:
                 if isinstance(one.row, Correction) and one.row.day == mine.row.day and one.seq > mine.row.corrections
             ]
             findings = [*_seals("closing", closings), *_seals("correction", corrections)]
-            findings += _check_rows(connection, settings, mine.row, later)
+            findings += _check_rows(connection, place, mine.row, later)
         return Verdict(mine.row, mine.seal, tuple(findings), tuple(later))
     finally:
         engine.dispose()
@@ -219,40 +232,40 @@ def _seals(what: str, rows: Sequence[Sealed]) -> list[Finding]:
 
 
 def _check_rows(
-    connection: Connection, settings: Settings, closing: Closing, corrections: Sequence[Correction]
+    connection: Connection, place: Place, closing: Closing, corrections: Sequence[Correction]
 ) -> list[Finding]:
     try:
-        sealed, sha = read(digests_file(settings.data, closing.day))
+        sealed, sha = read(digests_file(place.data, closing.day))
     except (OSError, ValueError):
         lost = Finding("closing", closing.day, "摘要文件缺失或损坏", "its file of digests is missing or damaged")
-        return [lost, *_heads_only(settings, closing)]
+        return [lost, *_heads_only(place, closing)]
     if sha != closing.digests:
         changed = Finding("closing", closing.day, "摘要文件已被改动", "its file of digests was changed")
-        return [changed, *_heads_only(settings, closing)]
+        return [changed, *_heads_only(place, closing)]
     period = Period(closing.since, closing.until)
     return [
-        *_journal(settings, closing, sealed),
+        *_journal(place, closing, sealed),
         *_check_calls(sealed.calls, _calls(connection, period), corrections),
         *_check_intervals(sealed.intervals, _intervals(connection, period), closing),
     ]
 
 
-def _heads_only(settings: Settings, closing: Closing) -> list[Finding]:
+def _heads_only(place: Place, closing: Closing) -> list[Finding]:
     """Without digests it can still be said from which file on the journal is not as it was."""
-    now = {one.name: one.head for one in chained(_files(settings, closing))}
+    now = {one.name: one.head for one in chained(_files(place, closing))}
     wrong = next((one["name"] for one in closing.files if now.get(one["name"]) != one["head"]), None)
     if wrong is None:
         return []
     return [Finding("journal", wrong, "自此文件起与封存时不同", "from this file on not as it was sealed")]
 
 
-def _files(settings: Settings, closing: Closing) -> list[Path]:
-    return files_of(settings.data / "journal", closing.day.replace("-", ""))
+def _files(place: Place, closing: Closing) -> list[Path]:
+    return files_of(place.data / "journal", closing.day.replace("-", ""))
 
 
-def _journal(settings: Settings, closing: Closing, sealed: Digests) -> list[Finding]:
+def _journal(place: Place, closing: Closing, sealed: Digests) -> list[Finding]:
     found = []
-    now = list(chained(_files(settings, closing)))
+    now = list(chained(_files(place, closing)))
     there = {one.name: one for one in now}
     for name, lines in sealed.files.items():
         if name not in there:
@@ -263,9 +276,9 @@ def _journal(settings: Settings, closing: Closing, sealed: Digests) -> list[Find
             many = f"{one.count} lines were" if one.count > 1 else "a line was"
             text = f"{one.count} {zh}", f"{many} {one.what} here"
             found.append(Finding("journal", f"{name}:{one.line}", *text))
-    for one in now:
-        if one.name not in sealed.files:
-            found.append(Finding("journal", one.name, "封存后出现的文件", "a file that came after the closing"))
+    for file in now:
+        if file.name not in sealed.files:
+            found.append(Finding("journal", file.name, "封存后出现的文件", "a file that came after the closing"))
     if not found and now and now[-1].head != closing.chain:
         found.append(Finding("journal", closing.day, "哈希链不符", "the chain does not end as it was sealed"))
     return found

@@ -6,8 +6,8 @@ reports all ask here. Functions run inside the caller's transaction, in any thre
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -32,6 +32,30 @@ from tickets.ticket import TicketPolicy
 
 TICKET_AFTER_S = DAY_S
 """The ticket of a period's call is looked for up to a day after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cities:
+    """Whose a call or ticket is; what of `tickets.ticket.TicketPolicy` that needs, and nothing else. Picklable."""
+
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    queues: Mapping[str, str] = field(default_factory=dict)
+    city: str = ""
+    organisations: frozenset[str] = frozenset()
+
+    @staticmethod
+    def of(policy: TicketPolicy) -> Cities:
+        """By these rules."""
+        known = frozenset(one.id for one in policy.organisations)
+        return Cities(dict(policy.numbers), dict(policy.queues), policy.city, known)
+
+    def city_of(self, dialled: str, queue: str) -> str:
+        """Whose a call is, as `TicketPolicy.city_of`."""
+        return self.queues.get(queue) or self.numbers.get(dialled) or self.city
+
+    def home(self, region: str, dialled: str, queue: str) -> str:
+        """Whose a ticket is, as `tickets.sight.home_of`."""
+        return region if region in self.organisations else self.city_of(dialled, queue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +84,7 @@ def collect(
     since: float,
     until: float,
     *,
-    policy: TicketPolicy,
+    cities: Cities,
     now: float,
     scope: Scope | None = None,
     internet: InternetSeats | None = None,
@@ -72,17 +96,17 @@ def collect(
     facts = Facts(since, until, internet=internet, schedule=schedule)
     if Subject.TICKETS in subjects:
         early = since - max(REPEAT_DAYS) * DAY_S
-        known = _tickets(connection, tickets.c.opened_at, early, until, policy, now)
+        known = _tickets(connection, tickets.c.opened_at, early, until, cities, now)
         before = with_repeats(known)
         mine = [one for one in known if one.opened_at >= since and scope.has(one.queue, one.city)]
         facts = replace(facts, tickets=[replace(one, before_s=before.get(one.number)) for one in mine])
     if Subject.FOLLOW_UPS in subjects:
-        found = _tickets(connection, tickets.c.followed_up_at, since, until, policy, now)
+        found = _tickets(connection, tickets.c.followed_up_at, since, until, cities, now)
         facts = replace(facts, follow_ups=[one for one in found if scope.has(one.queue, one.city)])
     if Subject.DECISIONS in subjects:
-        facts = replace(facts, decisions=_decisions(connection, since, until, policy, scope))
+        facts = replace(facts, decisions=_decisions(connection, since, until, cities, scope))
     if Subject.CALLS in subjects:
-        facts = replace(facts, calls=_calls(connection, wanted, since, until, policy, now, scope))
+        facts = replace(facts, calls=_calls(connection, wanted, since, until, cities, now, scope))
     if Subject.AGENTS in subjects:
         time = list_intervals(connection, since, until)
         if scope.agents is not None:
@@ -97,16 +121,16 @@ def values(facts: Facts, measures: Iterable[Measure]) -> dict[str, Value]:
 
 
 def _calls(
-    connection: Connection, measures: list[Measure], since: float, until: float, policy: TicketPolicy, now: float,
+    connection: Connection, measures: list[Measure], since: float, until: float, cities: Cities, now: float,
     scope: Scope,
 ) -> list[CallRow]:  # fmt: skip
     early = since - look_back_s(measures)
     named = any(one.name.startswith("fcr.") for one in measures)
-    opened = _tickets(connection, tickets.c.opened_at, early, until + TICKET_AFTER_S, policy, now) if named else []
+    opened = _tickets(connection, tickets.c.opened_at, early, until + TICKET_AFTER_S, cities, now) if named else []
     theirs = tickets_by_call(opened)
     rows = []
     for one in list_instants(connection, early, until):
-        city = policy.city_of(one.dialled, str(one.queue or ""))
+        city = cities.city_of(one.dialled, str(one.queue or ""))
         if scope.has(str(one.queue or ""), city, one.dialled):
             rows.append(CallRow(one, theirs.get(one.call), city))
     return rows
@@ -120,32 +144,25 @@ _TICKET_COLUMNS = (
 
 
 def _tickets(
-    connection: Connection, by: Any, since: float, until: float, policy: TicketPolicy, now: float
+    connection: Connection, by: Any, since: float, until: float, cities: Cities, now: float
 ) -> list[TicketRow]:
     """Those of which the instant `by` lies in [since, until), in the order of their opening."""
     wanted = select(*(tickets.c[name] for name in _TICKET_COLUMNS)).where(by >= since, by < until)
     found = connection.execute(wanted.order_by(tickets.c.opened_at, tickets.c.number))
-    return [_ticket(row, policy, now) for row in found]
+    return [_ticket(row, cities, now) for row in found]
 
 
-def _home(region: str, dialled: str, queue: str, policy: TicketPolicy) -> str:
-    """Whose a ticket is: as `tickets.sight.home_of`."""
-    return region if region in policy.organisations else policy.city_of(dialled, queue)
-
-
-def _ticket(row: Row[Any], policy: TicketPolicy, now: float) -> TicketRow:
+def _ticket(row: Row[Any], cities: Cities, now: float) -> TicketRow:
     paused = bool(row.pauses) and row.pauses[-1].get("until") is None
     return TicketRow(
         row.number, row.call, row.caller, row.class_code, row.queue,
-        _home(row.region, row.dialled, row.queue, policy), row.lead_unit or "", row.opened_at, row.first_dispatched_at,
+        cities.home(row.region, row.dialled, row.queue), row.lead_unit or "", row.opened_at, row.first_dispatched_at,
         row.signed_at, row.sign_due, row.handle_due, row.resolved_at, paused, row.state == "merged", row.return_count,
         row.dispatch_count, row.followed_up_at, row.contacted, row.solved, row.satisfied, now,
     )  # fmt: skip
 
 
-def _decisions(
-    connection: Connection, since: float, until: float, policy: TicketPolicy, scope: Scope
-) -> list[DecisionRow]:
+def _decisions(connection: Connection, since: float, until: float, cities: Cities, scope: Scope) -> list[DecisionRow]:
     columns = (approvals.c[name] for name in ("ticket", "seq", "kind", "decided_at", "right"))
     whose = (tickets.c.region, tickets.c.dialled, tickets.c.queue)
     wanted = (
@@ -158,7 +175,7 @@ def _decisions(
     rows = [
         DecisionRow(
             row.ticket, row.seq, row.kind, row.decided_at, row.right,
-            _home(row.region, row.dialled, row.queue, policy), row.queue,
+            cities.home(row.region, row.dialled, row.queue), row.queue,
         )
         for row in connection.execute(wanted)
     ]  # fmt: skip

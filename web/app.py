@@ -28,6 +28,7 @@ from web import (
     calls,
     campaign,
     exchange,
+    figures,
     follow_ups,
     holds,
     inspections,
@@ -59,6 +60,7 @@ from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, 
 from web.backend import Backend
 from web.described import described
 from web.errors import Handler, errors_middleware
+from web.figures_desk import FiguresDesk
 from web.gone import gone_middleware
 from web.inspection_desk import InspectionDesk
 from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
@@ -232,6 +234,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/knowledge", knowledge_page.show_page, Access.OPEN),
         ("PUT", "/api/exchange/files/{digest:[0-9a-f]{64}}", exchange.take_piece, Access.KEY),  # so is this
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
+        *((*row, Access.TICKETS) for row in figures.ROUTES),
         *((*row, Access.TICKETS) for row in inspections.ROUTES),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
@@ -291,6 +294,7 @@ def create_app(
     public_rate: RateRules | None = None,
     inspection_desk: InspectionDesk | None = None,
     transcript_jobs_desk: TranscriptJobsDesk | None = None,
+    figures_desk: FiguresDesk | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -308,6 +312,7 @@ def create_app(
     app[KNOWLEDGE] = knowledge_desk
     app[inspections.INSPECTIONS] = inspection_desk
     app[live_words.LIVE_WORDS] = live_words_desk
+    app[figures.FIGURES] = figures_desk
     app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)

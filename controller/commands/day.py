@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from datetime import date, datetime
+from time import time as clock
 from zoneinfo import ZoneInfo
 
 from controller.commands.check import checked
 from controller.config import Settings
 from controller.database import StoreError, database_url, make_engine, plainly
 from controller.day_rows import Closing, list_closings
-from controller.days import DayRefused, Verdict, as_json, check, close
+from controller.days import DayRefused, Place, Verdict, as_json, check, close
 from controller.schema import current, require_head
 from metrics.period import TEXTS, FigureRefused
 from metrics.period import day as day_named
@@ -33,9 +33,9 @@ def main(arguments: argparse.Namespace) -> int:
             return _list(settings, zone, as_json_text=arguments.json)
         if arguments.day is None:
             return _wrong(f"请给出日期: hotline day {arguments.action} 2026-11-22", "a day is needed")
-        day = day_named(arguments.day, zone, time.time())
+        day = day_named(arguments.day, zone, clock())
         if arguments.action == "close":
-            sealed = close(settings, day, time.time(), "command")
+            sealed = close(Place.of(settings), day, clock(), "command")
             print(f"{day} 已封存 / is closed; seal {sealed.seal}")
             return 0
         return _verify(settings, day, as_json_text=arguments.json)
@@ -80,7 +80,7 @@ def _list(settings: Settings, zone: ZoneInfo, *, as_json_text: bool) -> int:
 
 
 def _verify(settings: Settings, day: date, *, as_json_text: bool) -> int:
-    verdict = check(settings, day)
+    verdict = check(Place.of(settings), day)
     if verdict is None:
         return _wrong(f"{day} 未封存", f"{day} is not closed")
     if as_json_text:
@@ -109,7 +109,7 @@ def sealed_faults(settings: Settings, asked: Sequence[str], zone: str) -> Verdic
     if len(asked) != 1 or current(settings.database_url) is None:
         return None
     try:
-        day = day_named(asked[0], ZoneInfo(zone), time.time())
+        day = day_named(asked[0], ZoneInfo(zone), clock())
     except FigureRefused:
         return None
-    return check(settings, day)
+    return check(Place.of(settings), day)

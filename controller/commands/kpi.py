@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from time import time as clock
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -18,12 +20,13 @@ from controller.commands.check import checked
 from controller.config import Settings
 from controller.database import StoreError, database_url, make_engine, plainly
 from controller.figure_facts import Scope
-from controller.figures import Asked, Figures, difference_json, measure_json, met, value_json, written
-from controller.schema import current, require_head
+from controller.figures import Asked, Figures, written
+from controller.schema import require_head
 from metrics.definitions.catalogue import UnknownMeasure, catalogue
 from metrics.definitions.fold import HOW, Difference, NotComparable
 from metrics.definitions.measure import Measure, Value
 from metrics.period import TEXTS, FigureRefused, Period, period_of
+from web.figure_json import measure_json, met, value_json
 
 T = TypeVar("T")
 
@@ -64,7 +67,7 @@ def _wrong(zh: str, en: str) -> int:
 
 
 def _figures(settings: Settings) -> Figures:
-    return Figures(settings.tickets, settings.figures, settings.plan.timezone)
+    return Figures.of(settings)
 
 
 def _asked(settings: Settings, arguments: argparse.Namespace, names: tuple[str, ...]) -> Asked:
@@ -72,7 +75,7 @@ def _asked(settings: Settings, arguments: argparse.Namespace, names: tuple[str, 
     known = _figures(settings)
     for name in names:
         known.measure(name)
-    now, zone = time.time(), ZoneInfo(settings.plan.timezone)
+    now, zone = clock(), ZoneInfo(settings.plan.timezone)
     period = period_of(zone, now, on=arguments.day, since=arguments.since, until=arguments.until)
     queue = arguments.queue
     if queue is not None and queue not in settings.plan.queues:
@@ -88,7 +91,7 @@ class _UnknownQueue(StoreError):
 def _read(settings: Settings, query: Callable[[Connection], T]) -> T:
     """Raises `StoreError`."""
     where = database_url(settings.database_url)
-    if current(settings.database_url) is None:
+    if where.get_backend_name() == "sqlite" and not Path(where.database or "").exists():
         raise StoreError("empty", "没有数据: 热线尚未运行 / there is no database yet: the hotline has not run")
     engine = make_engine(where, read_only=True)
     try:
@@ -120,8 +123,10 @@ def _one(settings: Settings, arguments: argparse.Namespace, name: str) -> int:
     figures = _figures(settings)
     measure, value = figures.measure(name), _read(settings, lambda connection: figures.values(connection, asked))[0]
     if arguments.json:
-        found = {"definition": measure_json(measure), **_period(asked, settings)}
-        print(json.dumps(found | value_json(measure, value, calls=arguments.calls), ensure_ascii=False, indent=1))
+        found = {"definition": measure_json(measure), **_period(asked, settings), **value_json(measure, value)}
+        if arguments.calls:
+            found |= {"numerator_ids": value.numerator_ids, "denominator_ids": value.denominator_ids}
+        print(json.dumps(found, ensure_ascii=False, indent=1))
         return 0
     zone = ZoneInfo(settings.plan.timezone)
     print(f"{measure.name}  {measure.title_zh} / {measure.title_en}")
@@ -178,10 +183,10 @@ def _diff(settings: Settings, arguments: argparse.Namespace, names: list[str]) -
         )
     if arguments.json:
         sides = {
-            side: {"definition": measure_json(measure), **value_json(measure, value, calls=False)}
+            side: {"definition": measure_json(measure), **value_json(measure, value)}
             for side, measure, value in zip("ab", (one, other), values, strict=True)
         }
-        whole = {**_period(asked, settings), **sides, "differences": difference_json(found)}
+        whole = {**_period(asked, settings), **sides, "differences": [asdict(one) for one in found]}
         print(json.dumps(whole, ensure_ascii=False, indent=1))
         return 0
     zone = ZoneInfo(settings.plan.timezone)

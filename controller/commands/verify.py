@@ -76,7 +76,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(json.dumps(whole, ensure_ascii=False, indent=1))
     else:
         show(found, strict=arguments.strict)
-    if found.damaged:
+    if found.damaged and not changed:
         return 2
     return 1 if changed or found.report.broken(strict=arguments.strict) else 0
 

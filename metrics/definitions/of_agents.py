@@ -5,7 +5,8 @@ A state that lasts over an end of the period counts with its part inside; one th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from metrics.definitions.measure import Kind, Measure, Subject
 from metrics.intervals import AT_CALLS, TAKES_CALLS, AgentInterval
@@ -20,8 +21,8 @@ def _share(
     formula_zh: str,
     formula_en: str,
     source: str,
-    counts: object,
-    succeeds: object,
+    counts: Callable[[Any], bool],
+    succeeds: Callable[[Any], bool],
     target: float | None = None,
 ) -> Measure:
     return Measure(
@@ -35,7 +36,7 @@ def _share(
         formula_en,
         source,
         counts,
-        succeeds,  # type: ignore[arg-type]
+        succeeds,
         target=target,
     )
 

@@ -6,7 +6,8 @@ those that arrived in it; a call that lasts over midnight belongs whole to the d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from metrics.definitions.measure import Kind, Measure, Subject
 from metrics.definitions.rows import CallRow
@@ -93,8 +94,8 @@ def _ratio(
     formula_zh: str,
     formula_en: str,
     source: str,
-    counts: object,
-    succeeds: object,
+    counts: Callable[[Any], bool],
+    succeeds: Callable[[Any], bool],
     target: float | None = None,
     better: str = "higher",
 ) -> Measure:
@@ -109,7 +110,7 @@ def _ratio(
         formula_en,
         source,
         counts,
-        succeeds,  # type: ignore[arg-type]
+        succeeds,
         target=target,
         better=better,
     )
@@ -213,7 +214,15 @@ def _handled(row: CallRow) -> float | None:
 def durations() -> Iterator[Measure]:
     """Waits and handling: means, and percentiles of the wait."""
 
-    def mean(name: str, zh: str, en: str, formula_zh: str, formula_en: str, source: str, amount: object) -> Measure:
+    def mean(
+        name: str,
+        zh: str,
+        en: str,
+        formula_zh: str,
+        formula_en: str,
+        source: str,
+        amount: Callable[[Any], float | None],
+    ) -> Measure:
         return Measure(
             name,
             Subject.CALLS,
@@ -226,7 +235,7 @@ def durations() -> Iterator[Measure]:
             source,
             _answered,
             amount=amount,
-            better="lower",  # type: ignore[arg-type]
+            better="lower",
         )
 
     yield mean(

@@ -2,8 +2,8 @@
 
 GB/T 33358-2016 asks for a connect rate of 95 % 「over any continuous 24 h」. A window is [t, t + 24 h) for any real t;
 of a period all windows count that *end* in it, so that those of one day are its running 24 hours, the day before
-in them. What stands in a window changes only where t passes an arrival, or t + 24 h does. Between two such instants it is the
-same, so that looking at each of them, and at both ends, is looking at all.
+in them. What stands in a window changes only where t passes an arrival, or t + 24 h does. Between two such instants it
+is the same, so that looking at each of them, and at both ends, is looking at all.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def worst(
         while right < len(times) and times[right] < begin + length:
             right += 1
         count = right - left
-        good = total[right] - total[left]
-        if count and (found is None or good * found[1] < found[0] * count):
-            found = good, count, begin
+        answered = total[right] - total[left]
+        if count and (found is None or answered * found[1] < found[0] * count):
+            found = answered, count, begin
     if found is None:
         return None
     return Worst(found[2] / 1000.0, (found[2] + length) / 1000.0, found[0], found[1])

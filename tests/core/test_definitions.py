@@ -44,16 +44,23 @@ def answered(number: int, at: float, wait: float, *, menu: float = 0.0, talk: fl
     queued = START + at + menu
     joined = queued + wait
     return call(
-        number, at, menu_done_at=queued if menu else None, queue=QueueId("general"), queued_at=queued, joined_at=joined,
-        released_at=joined + talk, ended_at=joined + talk + 5, outcome=Outcome.ANSWERED,
-    )  # fmt: skip
+        number,
+        at,
+        menu_done_at=queued if menu else None,
+        queue=QueueId("general"),
+        queued_at=queued,
+        joined_at=joined,
+        released_at=joined + talk,
+        ended_at=joined + talk + 5,
+        outcome=Outcome.ANSWERED,
+    )
 
 
 def lost(number: int, at: float, wait: float) -> CallRecord:
     queued = START + at
     return call(
         number, at, queue=QueueId("general"), queued_at=queued, ended_at=queued + wait, outcome=Outcome.ABANDONED
-    )  # fmt: skip
+    )
 
 
 def facts(records: list[CallRecord], intervals: list[AgentInterval] | None = None) -> Facts:
@@ -74,13 +81,22 @@ def anything(seed: int) -> list[CallRecord]:
         talked = pick.random() < 0.6
         found.append(
             CallRecord(
-                CallId(f"c-{number}"), ChannelName("x"), "12345", "138", arrived, menu_done_at=menu,
-                queue=QueueId(pick.choice(["general", "english"])) if queued else None, queued_at=queued,
-                joined_at=joined if talked else None, released_at=joined + 60 if talked else None, outcome=outcome,
-                ended_at=joined + 70 if pick.random() < 0.95 else None, in_net=pick.random() < 0.1,
+                CallId(f"c-{number}"),
+                ChannelName("x"),
+                "12345",
+                "138",
+                arrived,
+                menu_done_at=menu,
+                queue=QueueId(pick.choice(["general", "english"])) if queued else None,
+                queued_at=queued,
+                joined_at=joined if talked else None,
+                released_at=joined + 60 if talked else None,
+                outcome=outcome,
+                ended_at=joined + 70 if pick.random() < 0.95 else None,
+                in_net=pick.random() < 0.1,
                 direction="inbound" if pick.random() < 0.95 else "outbound",
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -114,11 +130,18 @@ def test_a_rate_names_the_calls_in_both() -> None:
 def test_clock_and_denominator_are_in_the_name() -> None:
     found = facts([answered(1, 0, 10, menu=12), answered(2, 10, 18), lost(3, 20, 3), lost(4, 30, 40)])
     expected = {
-        "sl15.offered.v1": (1, 4), "sl15.answered.v1": (1, 2), "sl15.offered_no_short_abandon.v1": (1, 3),
-        "sl15.from_arrival.v1": (0, 4), "sl20.answered.v1": (2, 2), "sl30.from_arrival.v1": (2, 4),
-        "sl15.answered.from_menu.v1": (1, 2), "connect.v1": (2, 4), "loss.v1": (2, 4), "abandon.v1": (2, 4),
+        "sl15.offered.v1": (1, 4),
+        "sl15.answered.v1": (1, 2),
+        "sl15.offered_no_short_abandon.v1": (1, 3),
+        "sl15.from_arrival.v1": (0, 4),
+        "sl20.answered.v1": (2, 2),
+        "sl30.from_arrival.v1": (2, 4),
+        "sl15.answered.from_menu.v1": (1, 2),
+        "connect.v1": (2, 4),
+        "loss.v1": (2, 4),
+        "abandon.v1": (2, 4),
         "human_connect.v1": (2, 4),
-    }  # fmt: skip
+    }
     for name, counts in expected.items():
         value = evaluate(measure(name), found)
         assert (value.numerator, value.denominator) == counts, name
@@ -127,7 +150,10 @@ def test_clock_and_denominator_are_in_the_name() -> None:
 def test_waits_and_handling() -> None:
     records = [answered(number, number * 100, float(number), talk=60.0) for number in range(1, 11)]
     held = replace(records[0], holds=(HoldSpan(AgentId("1001"), START + 105, START + 125),))
-    worked = [AgentInterval(AgentId("1001"), START + 161 + n, "wrap_up", "", CallId(f"c-{n}"), START + 181 + n) for n in (1, 2)]  # fmt: skip
+    worked = [
+        AgentInterval(AgentId("1001"), START + 161 + n, "wrap_up", "", CallId(f"c-{n}"), START + 181 + n)
+        for n in (1, 2)
+    ]
     found = facts([held, *records[1:]], worked)
     assert evaluate(measure("wait.v1"), found).value == 5.5
     assert evaluate(measure("wait.p90.v1"), found).value == 9.0
@@ -189,9 +215,29 @@ def test_the_worst_24_hours_may_begin_the_day_before() -> None:
 
 def ticket(number: int, **more: object) -> TicketRow:
     row = TicketRow(
-        f"2026112200{number:03d}", None, "138", "01", "general", "", "", START, None, None, START + 100, START + 1000,
-        None, False, False, 0, 0, None, None, None, None, START + 5000,
-    )  # fmt: skip
+        f"2026112200{number:03d}",
+        None,
+        "138",
+        "01",
+        "general",
+        "",
+        "",
+        START,
+        None,
+        None,
+        START + 100,
+        START + 1000,
+        None,
+        False,
+        False,
+        0,
+        0,
+        None,
+        None,
+        None,
+        None,
+        START + 5000,
+    )
     return replace(row, **more)  # type: ignore[arg-type]
 
 
@@ -207,20 +253,29 @@ def test_tickets_in_time_are_judged_at_the_instant_of_asking() -> None:
         ticket(7, merged=True),
     ]
     made = Facts(START, START + LENGTH_S, tickets=rows)
-    counts = {name: (value.numerator, value.denominator) for name in (
-        "sign_in_time.v1", "close_in_time.v1", "fcr.resolved.v1", "dispatch_accuracy.v1"
-    ) for value in [evaluate(measure(name), made)]}  # fmt: skip
+    counts = {
+        name: (value.numerator, value.denominator)
+        for name in ("sign_in_time.v1", "close_in_time.v1", "fcr.resolved.v1", "dispatch_accuracy.v1")
+        for value in [evaluate(measure(name), made)]
+    }
     assert counts == {
-        "sign_in_time.v1": (2, 4), "close_in_time.v1": (2, 4), "fcr.resolved.v1": (1, 3), "dispatch_accuracy.v1": (4, 5)
-    }  # fmt: skip
+        "sign_in_time.v1": (2, 4),
+        "close_in_time.v1": (2, 4),
+        "fcr.resolved.v1": (1, 3),
+        "dispatch_accuracy.v1": (4, 5),
+    }
 
 
 def test_repeats_are_of_the_same_number_and_class_within_days() -> None:
     day = 86_400.0
     rows = [
-        ticket(1, opened_at=START - 10 * day), ticket(2, opened_at=START), ticket(3, opened_at=START + 1, class_code="02"),
-        ticket(4, opened_at=START + 2, caller="139"), ticket(5, opened_at=START + 3), ticket(6, opened_at=START + 4, caller=""),
-    ]  # fmt: skip
+        ticket(1, opened_at=START - 10 * day),
+        ticket(2, opened_at=START),
+        ticket(3, opened_at=START + 1, class_code="02"),
+        ticket(4, opened_at=START + 2, caller="139"),
+        ticket(5, opened_at=START + 3),
+        ticket(6, opened_at=START + 4, caller=""),
+    ]
     before = with_repeats(rows)
     made = Facts(START, START + day, tickets=[replace(one, before_s=before.get(one.number)) for one in rows[1:]])
     week, month = (evaluate(measure(name), made) for name in ("repeat7d.v1", "repeat30d.v1"))
@@ -243,9 +298,11 @@ def test_follow_ups_and_decisions_count_those_who_said_something() -> None:
 def test_shares_of_time_are_cut_at_the_period() -> None:
     a, b = AgentId("1001"), AgentId("1002")
     time = [
-        AgentInterval(a, START - 100, "ready", ended_at=START + 100), AgentInterval(a, START + 100, "talking", ended_at=START + 200),
-        AgentInterval(a, START + 200, "not_ready", "break", ended_at=START + 300), AgentInterval(b, START + 300, "wrap_up"),
-    ]  # fmt: skip
+        AgentInterval(a, START - 100, "ready", ended_at=START + 100),
+        AgentInterval(a, START + 100, "talking", ended_at=START + 200),
+        AgentInterval(a, START + 200, "not_ready", "break", ended_at=START + 300),
+        AgentInterval(b, START + 300, "wrap_up"),
+    ]
     made = Facts(START, START + 400, intervals=time, schedule=[ScheduledSpan("1001", START + 50, START + 250)])
     occupancy = evaluate(measure("occupancy.v1"), made)
     assert (occupancy.numerator, occupancy.denominator) == (200.0, 300.0)

@@ -163,6 +163,9 @@ TICKETS = [
     ("GET", "/api/tickets/2026112200001/units"),
     ("GET", "/api/tickets/2026112200001/exchange"),
     ("POST", "/api/tickets/2026112200001/give-back"),
+    ("GET", "/api/kpi"),
+    ("GET", "/api/kpi/diff"),
+    ("GET", "/api/kpi/connect.v1"),
     ("GET", "/api/ownership"),
     ("POST", "/api/ownership"),
     ("GET", "/api/ownership/suggest"),
@@ -266,7 +269,7 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
             found[asked].add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
     for asked, paths in named.items():
         ids = r"/(hotline-[^/]+|1001|cb1|n1|i1|2026112200001|general|77|K000001|Q000001|submit|appeal|h-[0-9a-f]+"
-        ids += r"|[0-9a-f]{20}|1$)"
+        ids += r"|[0-9a-f]{20}|1$|connect\.v1)"
         assert found[asked] == {(method, re.sub(ids, "/*", path)) for method, path in paths}
 
 
