@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from controller.alert_rows import NOTE as NOTE_ALERT
 from controller.asterisk import ExchangeError
 from controller.backend import HotlineBackend
+from controller.build_alerts import AlertsPart
 from controller.build_exchange import DRAIN_S, ExchangePart
 from controller.build_figures import FiguresPart
 from controller.build_recordings import recording_part
@@ -166,7 +168,7 @@ class Hotline:
         store = Store(
             settings.database_url,
             spool=data / "spool.jsonl",
-            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK, SAVE_INTERVAL),
+            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK, SAVE_INTERVAL, NOTE_ALERT),
             before_commit=journal.flush,
         )
         await store.start()
@@ -261,6 +263,8 @@ class Hotline:
         )
 
         measured = await FiguresPart.open(settings, store, house, self.clock)
+        watched = AlertsPart(settings, store, house, self.clock, transcripts.backlog)
+        watched.feed(performer, measured.shifts, backend)
 
         def stepped(event: Event) -> None:
             backend.stepped(event)
@@ -340,7 +344,10 @@ class Hotline:
         self._run(watch.run())
         if plan.campaign.on:
             self._run(campaign.run())
-        if hooks := self._hooks():
+        hooks = self._hooks()
+        self._run(watched.keeper.run())
+        self._run(watched.send(hooks))
+        if hooks:
             told = await asyncio.to_thread(importlib.import_module, "controller.webhooks")
             self._run(told.Webhooks(hooks, records, self.clock).run())
         self._stack.push_async_callback(self.asterisk.end_calls, exchange.door, engine)
@@ -368,6 +375,7 @@ class Hotline:
             live_words_desk=live_words if live_words.on else None,
             transcript_jobs_desk=speech.desk(transcripts),
             figures_desk=measured.desk(),
+            alerts_desk=watched.keeper,
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s
             ),

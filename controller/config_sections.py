@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
+from controller.config_alerts import AlertsSection
 from controller.config_archive import ArchiveSection, KeepSection
 from controller.config_base import Section as Section
 from controller.config_figures import FiguresSection
@@ -566,3 +567,4 @@ class HotlineFile(Section):
     exchange: ExchangeSection = Field(default_factory=ExchangeSection)
     inspection: InspectionSection = Field(default_factory=InspectionSection)
     figures: FiguresSection = Field(default_factory=FiguresSection)
+    alerts: AlertsSection = Field(default_factory=AlertsSection)

@@ -218,9 +218,7 @@ class Alerts:
         found = [watch.alert for watch in self._watches.values() if watch.alert is not None]
         return sorted(found, key=lambda one: (one.severity is not Severity.CRITICAL, one.raised_at, one.id))
 
-    def look(
-        self, now: float, readings: Mapping[str, Mapping[Group, Reading] | None]
-    ) -> list[tuple[Change, Alert]]:
+    def look(self, now: float, readings: Mapping[str, Mapping[Group, Reading] | None]) -> list[tuple[Change, Alert]]:
         """What changes by the readings of each rule; None (or a rule left out) = not known now, nothing changes."""
         step = 0.0 if self._looked_at is None else min(max(0.0, now - self._looked_at), LONGEST_STEP_S)
         self._looked_at = now

@@ -7,8 +7,8 @@ comes to be known moves them by one. So a late fact is put where it belongs, a c
 back, and every figure is exact to the millisecond, which rings of buckets are not (a window of 15 minutes over buckets
 of a minute is one of 14 to 16). The price is the memory of the calls of the longest window: 150 000 take some 100 MB.
 
-Kept are shares and means (`Kind.RATIO`, `Kind.MEAN`) over calls: sums of whole numbers, amounts in milliseconds, so that
-nothing is lost however often a call goes in and out.
+Kept are shares and means (`Kind.RATIO`, `Kind.MEAN`) over calls: sums of whole numbers, amounts in milliseconds, so
+that nothing is lost however often a call goes in and out.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def _key(entry: _Entry) -> tuple[float, str]:
 
 
 class LiveFigures:
-    """The figures of now. `put` a call whenever more is known of it; ask with `now`. ValueError, `NotLive` when made."""
+    """The figures of now. `put` a call whenever more is known of it; ask with `now`. Made, raises `NotLive`."""
 
     def __init__(self, measures: Iterable[Measure], windows: Sequence[Window]) -> None:
         self.measures = tuple(measures)
@@ -248,7 +248,7 @@ class LiveFigures:
             self._lines[group].put(entry, -1)
 
     def _adds(self, row: CallRow) -> tuple[tuple[int, int], ...]:
-        """What the call adds: of each definition to the place of its numerator, and to the one after, the denominator."""
+        """What the call adds: of each definition to its numerator's place, and to the next, its denominator's."""
         adds: list[tuple[int, int]] = []
         for place, one in enumerate(self.measures):
             if not one.counts(row):

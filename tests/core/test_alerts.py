@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 from metrics.alerts import GAUGES, Alert, Alerts, BadRule, Change, NoSuchAlert, Reading, Rule, Severity, rule_of
 from metrics.definitions.catalogue import measure
 from metrics.live import WHOLE, Group, LiveFigures, usual_windows
-from zoneinfo import ZoneInfo
 
 pytestmark = pytest.mark.core
 
@@ -23,7 +23,9 @@ RATE = {
 }  # fmt: skip
 
 
-def look(alerts: Alerts, now: float, value: float | None, count: int | None = 100, group: Group = WHOLE) -> list[Change]:
+def look(
+    alerts: Alerts, now: float, value: float | None, count: int | None = 100, group: Group = WHOLE
+) -> list[Change]:
     """What one reading of the only rule changes."""
     (name,) = alerts.rules
     return [change for change, _ in alerts.look(now, {name: {group: Reading(value, count)}})]
@@ -110,7 +112,9 @@ def test_each_city_has_its_own_state_and_a_rule_may_name_some() -> None:
     alerts = Alerts([rule])
     cities = {name: Group("city", name) for name in ("nanjing", "suzhou", "wuxi")}
     rows = {cities["nanjing"]: Reading(0.5, 50), cities["suzhou"]: Reading(0.97, 50), cities["wuxi"]: Reading(0.1, 50)}
-    assert [(change, one.group.name) for change, one in alerts.look(0.0, {"rate": rows})] == [(Change.RAISED, "nanjing")]
+    assert [(change, one.group.name) for change, one in alerts.look(0.0, {"rate": rows})] == [
+        (Change.RAISED, "nanjing")
+    ]
     rows = {cities["nanjing"]: Reading(0.5, 50), cities["suzhou"]: Reading(0.5, 50)}
     assert [(change, one.group.name) for change, one in alerts.look(9.0, {"rate": rows})] == [(Change.RAISED, "suzhou")]
 
@@ -128,7 +132,9 @@ def test_acknowledged_once_and_only_while_it_stands() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.integers(-100, 400), st.sampled_from([None, 0.5, 0.89, 0.9, 0.92, 0.93, 1.0])), max_size=60))
+@given(
+    st.lists(st.tuples(st.integers(-100, 400), st.sampled_from([None, 0.5, 0.89, 0.9, 0.92, 0.93, 1.0])), max_size=60)
+)
 def test_raised_and_cleared_take_turns(looks: list[tuple[int, float | None]]) -> None:
     """Whatever is read and whatever the clock does: never raised twice, never cleared twice; what stands is shown."""
     alerts, now, stands = Alerts([rule_of(RATE)]), 10_000.0, False
@@ -170,7 +176,7 @@ def test_the_rules_that_come_with_the_program() -> None:
     assert len({one.name for one in rules}) == len(rules)
     figures = LiveFigures((), usual_windows(ZoneInfo("Asia/Shanghai")))
     for one in rules:
-        assert one.zh and one.en and one.source
+        assert all((one.zh, one.en, one.source))
         if one.measure not in GAUGES:
             assert measure(one.measure).kind.value in ("ratio", "mean")
             assert one.window in {window.name for window in figures.windows}
@@ -181,7 +187,9 @@ def test_the_rules_that_come_with_the_program() -> None:
 
 
 def test_the_gravest_and_oldest_comes_first() -> None:
-    rules = [rule_of({**RATE, "name": n, "for_s": 0.0, "severity": s}) for n, s in (("a", "warning"), ("b", "critical"))]
+    rules = [
+        rule_of({**RATE, "name": n, "for_s": 0.0, "severity": s}) for n, s in (("a", "warning"), ("b", "critical"))
+    ]
     alerts = Alerts(rules)
     alerts.look(1.0, {"a": {WHOLE: Reading(0.1, 50)}})
     alerts.look(2.0, {"b": {WHOLE: Reading(0.1, 50)}})

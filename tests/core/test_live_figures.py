@@ -151,7 +151,12 @@ def test_a_province_day_costs_far_less_than_the_goal() -> None:
     count, began = 3000, time.process_time()
     for n in range(count):
         at = MIDNIGHT + n * 0.6
-        groups = [Group("queue", f"q{n % 20}"), Group("city", f"c{n % 14}"), Group("number", "12345"), Group("team", "a")]
+        groups = [
+            Group("queue", f"q{n % 20}"),
+            Group("city", f"c{n % 14}"),
+            Group("number", "12345"),
+            Group("team", "a"),
+        ]
         figures.put(call(f"x{n}", at, outcome=None), groups)
         figures.put(call(f"x{n}", at), groups)
         figures.put(call(f"x{n}", at, wrap_up=10.0, score=5), groups)

@@ -1,0 +1,75 @@
+"""Live figures and alerts as a part of a serving hotline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from zoneinfo import ZoneInfo
+
+from controller.alert_keeper import AlertKeeper
+from controller.backend import HotlineBackend
+from controller.config import Settings
+from controller.config_alerts import mail_password
+from controller.house import House
+from controller.live_board import LiveBoard
+from controller.performer import Performer
+from controller.shifts import ShiftKeeper
+from controller.start_errors import StartError
+from controller.writer import Store
+from tickets.webhook import Hook
+
+
+class AlertsPart:
+    """`board` is told of calls and intervals from the first on; `keeper` and `sender` run once people are served."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        house: House,
+        clock: Callable[[], float],
+        transcripts: Callable[[], Awaitable[tuple[int, float | None]]],
+    ) -> None:
+        from metrics.definitions.catalogue import measure
+
+        plan, policy = settings.alerts, settings.tickets
+        self._settings, self._store, self._clock = settings, store, clock
+        self._zone = ZoneInfo(settings.plan.timezone)
+        measures = [measure(name) for name in plan.definitions]
+        self.board = LiveBoard(measures, self._zone, plan.shifts, policy.city_of, plan.teams)
+        self.keeper = AlertKeeper(
+            plan, self.board, house, policy, store, clock,
+            transcripts=transcripts if settings.raw.speech.transcribe else None,
+        )  # fmt: skip
+
+    def feed(self, performer: Performer, shifts: ShiftKeeper, backend: HotlineBackend) -> None:
+        """Be told of calls and intervals from now on, and tell the pages. Raises `StartError`."""
+        performer.on_record, shifts.on_interval = self.board.record, self.board.interval
+        self.keeper.on_change = backend.touch
+        self._password()
+
+    async def send(self, hooks: Mapping[str, Hook]) -> None:
+        """Tell the receivers until cancelled."""
+        plan, section = self._settings.alerts, self._settings.raw.alerts.mail
+        if not plan.receivers:
+            return
+        # Only where somebody is told: its libraries take long to load.
+        from controller.alert_sender import AlertSender, Words
+
+        password = await asyncio.to_thread(self._password)
+        keeper = self.keeper
+        words = Words(keeper.said, keeper.city, {one.name: one for one in plan.rules}, self._zone)
+        receivers = {one.id: one for one in plan.receivers}
+        await AlertSender(receivers, hooks, section, password, self._store, words, self._clock).run()
+
+    def _password(self) -> str:
+        """The mail server's. Raises `StartError`."""
+        section = self._settings.raw.alerts.mail
+        if section is None:
+            return ""
+        try:
+            return mail_password(section, self._settings.file.parent)
+        except OSError as error:
+            raise StartError(f"[alerts.mail] password_file cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise StartError(f"[alerts.mail] {error}") from error
