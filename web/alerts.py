@@ -129,9 +129,10 @@ async def list_alerts(request: web.Request) -> web.Response:
 
     With a span: those raised in it, newest first, a thousand at most.
     """
-    desk, limits = _desk(request), request.app[LIMITS]
+    query, limits = read_query(request), request.app[LIMITS]
+    desk = _desk(request)
     found: Sequence[Alert]
-    if read_query(request):
+    if query:
         window = read_window(
             request, now=request.app[CLOCK](), usual_s=limits.usual_window_s, longest_s=limits.longest_window_s
         )
@@ -157,7 +158,8 @@ async def list_figures(request: web.Request) -> web.Response:
     By whole, queue, city, number and team, each definition with what is divided by what. `ready` false: the calls of
     the last day are still being read, and there are no figures yet.
     """
-    desk, query = _desk(request), read_query(request)
+    query = read_query(request)
+    desk = _desk(request)
     regions = _regions(request)
     if not desk.ready:
         return answer({"ready": False, "figures": []})
