@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from agents.moves import AgentState
 from agents.roster import AgentProfile
 from controller import alert_rows as rows
-from controller.alert_sender import ways_of
 from controller.alert_words import line
 from controller.config_alerts import AlertsPlan, city_of
 from controller.database import StoreError
@@ -101,7 +100,7 @@ class AlertKeeper:
             (one.id, way)
             for one in self.plan.receivers
             if one.wants(alert.rule, alert.severity, city)
-            for way in ways_of(one)
+            for way in one.ways
         )
 
     # ---------------------------------------------------------------- readings

@@ -25,7 +25,7 @@ import aiohttp
 from controller import alert_rows as rows
 from controller.alert_rows import Message
 from controller.alert_words import body, mail
-from controller.config_alerts import MailSection, Receiver
+from controller.config_alerts import MAIL, MailSection, Receiver
 from controller.database import StoreError
 from controller.webhooks import TIMEOUT_S
 from controller.writer import Store
@@ -40,14 +40,6 @@ BACK_OFF_S = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
 
 AWAY_S = 5.0
 LONGEST_WAIT_S = 3600.0
-
-MAIL, WEBHOOK = "mail", "webhook"
-
-
-def ways_of(receiver: Receiver) -> tuple[str, ...]:
-    """By which ways he is told."""
-    return (*((MAIL,) if receiver.mail else ()), *((WEBHOOK,) if receiver.webhook else ()))
-
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -108,7 +100,7 @@ class AlertSender:
 
     async def run(self) -> None:
         """Send until cancelled; an outage of the store or of a receiver only makes it wait."""
-        ways = [(one.id, way) for one in self._receivers.values() for way in ways_of(one)]
+        ways = [(one.id, way) for one in self._receivers.values() for way in one.ways]
         with suppress(StoreError):
             await self._store.submit(rows.FORGET, ways)
         try:
@@ -122,7 +114,7 @@ class AlertSender:
         """Send what is due now, once each."""
         async with self._session() as session:
             for one in self._receivers.values():
-                for way in ways_of(one):
+                for way in one.ways:
                     await self._send_due(session, one.id, way)
 
     def close(self) -> None:

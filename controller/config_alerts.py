@@ -22,6 +22,8 @@ from tickets.ticket import TicketPolicy
 if TYPE_CHECKING:
     from controller.config_sections import HotlineFile
 
+MAIL, WEBHOOK = "mail", "webhook"
+
 SHIPPED = Path(__file__).resolve().parent.parent / "metrics" / "alerts.toml"
 
 Wrong = Callable[[TomlPath, str], None]
@@ -98,6 +100,11 @@ class Receiver:
     rules: frozenset[str] = frozenset()
     severities: frozenset[Severity] = frozenset()
     language: str = "both"
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """By which ways he is told."""
+        return (*((MAIL,) if self.mail else ()), *((WEBHOOK,) if self.webhook else ()))
 
     def wants(self, rule: str, severity: Severity, city: str) -> bool:
         """Whether he is told of such an alert; `city` empty: it is of the whole, or of a team."""
