@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import itertools
 import resource
+import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.inspection_year import ASKED, timed
+from benchmarks.knowledge import postgresql
 from benchmarks.report import Report
 from controller.config_plan import HOME
 from ivr.audio import alaw_decode
@@ -222,8 +225,25 @@ def run(json_file: Path | None = None, *, quick: bool = False) -> int:
     spoken = legs_of(make().levels(), rules)
     inspect(spoken, CallFacts(((0.0, seconds),)), None, rules, read)
     report.figure("inspection.cpu_per_hour", (time.process_time() - began) / seconds * 3600)
+    year = {"sqlite": _year(None, quick)}
+    if not quick:
+        with postgresql() as url:
+            if url is not None:
+                year["postgresql"] = _year(url, quick)
+        for where, took in year.items():
+            report.figure(f"inspection.year_results.{where}", max(took[name] for name in ASKED))
+    report.details["year"] = year
+    for where, took in year.items():
+        console.print(where, {name: f"{seconds * 1000:.0f} ms" for name, seconds in took.items()})
     report.details["memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     return report.finish(json_file)
+
+
+def _year(url: str | None, quick: bool) -> dict[str, float]:
+    """The results of a year; on SQLite where there is no `url`."""
+    days = 60 if quick else 365
+    with tempfile.TemporaryDirectory() as folder:
+        return timed(url or f"sqlite:///{folder}/year.db", days, print)
 
 
 def _counts(rates: Rates) -> list[int]:

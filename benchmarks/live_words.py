@@ -161,7 +161,7 @@ async def _run(rounds: int, calls: int, console: Console) -> Report:
         await until(busy, lambda now: now["recogniser_restarts_total"] >= 1, "the recogniser is started again")
     details |= {
         "load_after": load(),
-        "sides": {side: _told(joins) for side, joins in sides.items()},
+        "sides": {side: told(joins) for side, joins in sides.items()},
         "talks": TALKS,
         "recogniser_cores": cost,
         "metrics": {"live": heard, "overload": after},
@@ -176,7 +176,8 @@ async def _run(rounds: int, calls: int, console: Console) -> Report:
     return report
 
 
-def _told(joins: Joins) -> dict[str, Any]:
+def told(joins: Joins) -> dict[str, Any]:
+    """One side's calls in figures."""
     return {
         "answer_to_bridged": spread(joins.from_answer),
         "agent_to_callers_ear": spread(joins.heard),

@@ -1,8 +1,11 @@
-"""`hotline bench recordings`: 60 calls recorded at once, and what the archive makes of a recording.
+"""`hotline bench recordings`: 60 calls recorded at once, what recording costs, and what the archive makes of one.
 
 Real calls at a real Asterisk, one after the other in a few seconds, each with a tone of its citizen all the time; they
 wait in the line, so each is recorded with two legs that are never silent. Afterwards every sealed recording is compared
 with its call: so many samples as the call has seconds, and the citizen's leg looked through for gaps.
+
+Then two hotlines side by side, one that records nothing and one that records every talk and each party's own voice;
+in each the same talks go on, and calls come in turns A-B-A-B.
 """
 
 from __future__ import annotations
@@ -17,15 +20,20 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from benchmarks.live import CONFIGURATION, DIRECT, cpu_seconds, facts, load, spread, stage
+from benchmarks.join import Desk, Joins
+from benchmarks.live import CONFIGURATION, DIRECT, BridgeWatch, cpu_seconds, facts, load, spread, stage
+from benchmarks.live_words import block, talks, told
 from benchmarks.report import Report
 from controller.debian import PrepareError
 from controller.demo.stage import Stage, StageError
 from controller.softphone import Call, CallFailed, RegistrationFailed, Tone
+from pbx.ami_link import AmiError
 from recordings import files
 from recordings.archive import form
 
 CALLS, QUICK_CALLS = 60, 10
+ROUNDS, ROUND_CALLS, TALKS = 3, 20, 6
+"""Blocks of each side, calls in each, and talks that go on meanwhile."""
 RECORDED_S, QUICK_S = 40.0, 8.0
 HOUR_S = 600.0
 """So long is the recording that is coded; sizes are told by the hour."""
@@ -110,6 +118,50 @@ async def _at_once(made: Stage, count: int, seconds: float, report: Report) -> d
     }
 
 
+def _beside_configuration(folder: Path, recorded: bool) -> Path:
+    """The configuration of one side."""
+    file = folder / f"recorded-{recorded}.toml"
+    text = CONFIGURATION.read_text("utf-8")
+    file.write_text(text if recorded else text.replace("[recording]\n", "[recording]\nrecord = false\n"), "utf-8")
+    return file
+
+
+async def _beside(quick: bool, console: Console, folder: Path, report: Report) -> dict[str, Any]:
+    """The same calls with and without recording, in turns; what each of the talks that go on costs Asterisk."""
+    sides = {"off": Joins(), "on": Joins()}
+    rounds, calls = (1, 5) if quick else (ROUNDS, ROUND_CALLS)
+    async with contextlib.AsyncExitStack() as stack:
+        made: dict[str, Stage] = {}
+        desks: dict[str, Desk] = {}
+        watches: dict[str, BridgeWatch] = {}
+        for side in sides:
+            configuration = _beside_configuration(folder, side == "on")
+            one = made[side] = await stack.enter_async_context(
+                stage(f"recordings-{side}", console, configuration=configuration)
+            )
+            await one.ready(*one.phones)
+            desks[side], watches[side] = Desk(list(one.phones.values()), None), BridgeWatch()
+            stack.push_async_callback(desks[side].close)
+            await watches[side].open(one)
+            stack.push_async_callback(watches[side].close)
+        for side, one in made.items():
+            await stack.enter_async_context(talks(one, desks[side], TALKS))
+        pids = {side: one.asterisk_pid for side, one in made.items()}
+        spent, since = {side: cpu_seconds(pid) for side, pid in pids.items() if pid}, time.monotonic()
+        for number in range(rounds):
+            for side, one in made.items():
+                console.print(f"round {number + 1}, recording {side}: load {load()[0]}")
+                await block(one, desks[side], watches[side], calls, number * calls, sides[side])
+        lasted = time.monotonic() - since
+        cores = {side: (cpu_seconds(pid) - spent[side]) / lasted for side, pid in pids.items() if pid}
+    found = {side: told(joins) for side, joins in sides.items()}
+    gap = found["on"]["answer_to_bridged"]["p50"] - found["off"]["answer_to_bridged"]["p50"]
+    report.figure("recordings.added_to_bridge.p50", gap)
+    if len(cores) == len(sides):
+        report.figure("recordings.cores_per_talk", (cores["on"] - cores["off"]) / TALKS)
+    return {"sides": found, "talks": TALKS, "asterisk_cpu_cores": cores}
+
+
 def _coded(report: Report) -> dict[str, Any]:
     """Ten minutes of two legs (noise in turns, like speech: as hard to code as it gets) in each form."""
     found: dict[str, Any] = {}
@@ -138,6 +190,7 @@ async def _run(quick: bool, folder: Path | None, console: Console) -> Report:
         written = Path(place) / "hotline.toml"
         written.write_text(CONFIGURATION.read_text("utf-8").replace(*FROM_THE_ANSWER), "utf-8")
         details = await _live(quick, folder, console, written, report)
+        details["beside"] = await _beside(quick, console, Path(place), report)
     details["coded"] = await asyncio.to_thread(_coded, report)
     report.details = details | {"load_after": load()}
     return report
@@ -159,7 +212,7 @@ def run(json_path: Path | None = None, *, quick: bool = False, folder: Path | No
     console = Console()
     try:
         report = asyncio.run(_run(quick, folder, console))
-    except (StageError, PrepareError, RegistrationFailed, OSError) as error:
+    except (StageError, PrepareError, RegistrationFailed, AmiError, OSError) as error:
         console.print(f"[red]The benchmark could not start:[/red] {error}")
         return 2
     status = report.finish(json_path)

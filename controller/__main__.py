@@ -161,7 +161,7 @@ def parser() -> argparse.ArgumentParser:
         choices=(
             *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
             *("deadlines", "knowledge", "repeats", "speech", "live_words", "suggest"),
-            *("tickets", "transcripts", "inspection", "recordings"),
+            *("tickets", "transcripts", "inspection", "recordings", "kpi"),
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")

@@ -41,6 +41,7 @@ BACK_OFF_S = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
 AWAY_S = 5.0
 LONGEST_WAIT_S = 3600.0
 
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """What the sender needs to word a message: the line of an alert, its city, its rule."""

@@ -25,6 +25,7 @@ from sqlalchemy import Connection
 from agents.rights import SYSTEM
 from controller import audit_rows, day_rows
 from controller.database import StoreError
+from controller.inspection_rows import erase_inspection, take_changes
 from controller.spool import Operation
 from controller.writer import Store
 from pbx.ids import CallId
@@ -32,10 +33,8 @@ from pbx.supervision import AuditEntry
 from recordings.archive import sql as rows
 from recordings.archive.shelf import UnsafeKey, erase_file, inside
 from recordings.files import RecordingError
-from recordings.inspection.sql import erase_inspections
 from recordings.keeping import Due, KeepPolicy, Kept, decide, erasable_from, rule_of
 from recordings.sql import RecordingRow, get_recording
-from tickets import keeping_sql
 from tickets.moves import OVER
 from tickets.sql import forget_recording, tickets_of_calls
 
@@ -90,13 +89,6 @@ def _keep(connection: Connection, shelved: _Shelved) -> bool:
     return rows.save_archived(connection, shelved.call, shelved.there, shelved.at)
 
 
-def _take_changes(connection: Connection, limit: int) -> int:
-    changed = keeping_sql.take(connection, limit)
-    if changed:
-        rows.judge_anew(connection, changed)
-    return len(changed)
-
-
 def _judge(connection: Connection, judged: tuple[KeepPolicy, Sequence[RecordingRow]]) -> None:
     policy, found = judged
     for call, kept in facts_of(connection, found).items():
@@ -119,7 +111,7 @@ def _erase(connection: Connection, erased: _Erased) -> None:
     rows.record_erasure(connection, erased.erasure)
     forget_recording(connection, erased.erasure.call)
     day_rows.no_recording(connection, erased.erasure.call)
-    erase_inspections(connection, erased.erasure.call)
+    erase_inspection(connection, erased.erasure.call)
     audit_rows.append(connection, erased.entry)
 
 
@@ -148,7 +140,7 @@ class Archivist:
         self._damaged: set[CallId] = set()
         self._one = asyncio.Lock()  #: of a recording that comes into the archive nothing is erased meanwhile
         self._keeping: Operation[_Shelved, bool] = Operation("archive_recording", _keep)
-        self._taking: Operation[int, int] = Operation("take_keeping", _take_changes)
+        self._taking: Operation[int, int] = Operation("take_keeping", take_changes)
         self._judging: Operation[tuple[KeepPolicy, Sequence[RecordingRow]], None] = Operation("judge_keeping", _judge)
         self._beginning: Operation[tuple[KeepPolicy, RecordingRow, float], str] = Operation("begin_erasure", _begin)
         self._erasing: Operation[_Erased, None] = Operation("erase_recording", _erase)

@@ -49,6 +49,7 @@ from controller.public_desk import HotlinePublic
 from controller.query_tries import QUERY_TRIES
 from controller.recorded import recorded_now
 from controller.recording_check import SAVE_CHECK, Inspector
+from controller.recording_left import seal_left
 from controller.recording_watch import RecordingWatch
 from controller.records import Operations, Records
 from controller.reminder_desk import HotlineReminders
@@ -62,6 +63,7 @@ from controller.ticket_office import HotlineOffice
 from controller.tokens import ACCESS, AccessFile, Holders
 from controller.transcript_desk import HotlineTranscripts
 from controller.transcripts import SPOOLABLE
+from controller.voices import Voices
 from controller.writer import Store
 from metrics.prometheus import HotlineMetrics, watch_loop
 from metrics.recordings import RecordingMetrics
@@ -227,7 +229,9 @@ class Hotline:
         figures = RecordingMetrics(metrics.registry, Finding)
         house = switchboard.house
         watch = RecordingWatch(exchange.recordings, lambda: recorded_now(house), figures, self.clock)
-        performer.inspector = Inspector(store, records, figures, self.clock, healthy=lambda: watch.healthy)
+        performer.inspector = Inspector(
+            store, records, figures, self.clock, healthy=lambda: watch.healthy, gaps=watch.gaps
+        )
         events = HotlineEvents(
             store,
             settings.tickets,
@@ -265,9 +269,12 @@ class Hotline:
         measured = await FiguresPart.open(settings, store, house, self.clock)
         watched = AlertsPart(settings, store, house, self.clock, transcripts.backlog)
         watched.feed(performer, measured.shifts, backend)
+        voices = Voices(house, exchange.door.perform, self.clock) if settings.raw.recording.voices else None
 
         def stepped(event: Event) -> None:
             backend.stepped(event)
+            if voices is not None:
+                voices.stepped(event)
             live_words.stepped(event)
             measured.stepped()
 
@@ -319,7 +326,7 @@ class Hotline:
         if held:
             engine.post(NoticesRestored(held, registered, self.clock()))
 
-        inspections = HotlineInspections.of(settings, store, self.clock, kept.archive)
+        inspections = HotlineInspections.of(settings, store, self.clock, kept.archive, metrics.registry)
         self._run(inspections.run())
         # Taken down in reverse: calls end, the engine takes what came of that, their recordings are sealed. What waits
         # for its transcript then stands in the store.
@@ -336,6 +343,7 @@ class Hotline:
         self._run(events.go_on([one.of for one in held if one.of]))
         live = switchboard.house.calls
         performer.recover(lambda call: CallId(call) in live)
+        self._run(seal_left(store, performer, exchange.recordings, self.clock))
         # Not before: callers are served without it, and it makes only their estimates better.
         engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
         self._run(kept.archivist.run())

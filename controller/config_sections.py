@@ -222,6 +222,7 @@ class RecordingSection(Section):
     """[recording]: see `recordings.policy.RecordingPolicy`."""
 
     record: bool = True
+    voices: bool = True  # each party's own voice beside it
     consent_required: bool = True
     start: Literal["answer", "after_consent"] = "after_consent"
     keep_days: Annotated[int, Field(ge=1)] = 1095

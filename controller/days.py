@@ -23,7 +23,7 @@ from controller.day_chain import FIRST as FIRST_HEAD
 from controller.day_chain import Digests, changes, files_of, read, write
 from controller.day_chain import chain as chained
 from controller.day_rows import Closing, Correction, Sealed, call_values, canonical, digest
-from controller.figures import Asked, Figures
+from controller.figures import Asked, Figures, apart_from_calls
 from metrics.definitions.catalogue import catalogue
 from metrics.intervals_sql import agent_intervals
 from metrics.period import Period, of_day
@@ -118,7 +118,7 @@ def _sealed(place: Place, day: date, period: Period, now: float, closed_by: str)
     if where.get_backend_name() == "postgresql":
         engine = engine.execution_options(isolation_level="REPEATABLE READ")
     try:
-        with plainly(where), engine.begin() as connection:
+        with apart_from_calls(), plainly(where), engine.begin() as connection:
             corrections = day_rows.last_correction(connection)
             found = Digests(
                 {one.name: one.lines for one in files}, _calls(connection, period), _intervals(connection, period)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from metrics.definitions.fold import evaluate, look_back_s
+from metrics.definitions.fold import Fold, look_back_s
 from metrics.definitions.measure import Measure, Subject, Value
 from metrics.definitions.of_tickets import DAY_S, REPEAT_DAYS
 from metrics.definitions.rows import (
@@ -117,7 +117,8 @@ def collect(
 
 def values(facts: Facts, measures: Iterable[Measure]) -> dict[str, Value]:
     """The figures of these definitions, by name."""
-    return {one.name: evaluate(one, facts) for one in measures}
+    fold = Fold(facts)
+    return {one.name: fold.evaluate(one) for one in measures}
 
 
 def _calls(

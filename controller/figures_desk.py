@@ -16,7 +16,7 @@ from controller.apart import GaveUp, apart
 from controller.config import Settings
 from controller.database import database_url, make_engine, plainly
 from controller.figure_facts import Scope
-from controller.figures import Asked, Figures
+from controller.figures import Asked, Figures, apart_from_calls
 from controller.ticket_desk import from_store
 from controller.writer import Store
 from metrics.definitions.catalogue import catalogue
@@ -98,7 +98,7 @@ def elsewhere(url: str, query: Query[T], figures: Figures, asked: Asked) -> T:
     where = database_url(url)
     engine = make_engine(where, read_only=True)
     try:
-        with plainly(where), engine.begin() as connection:
+        with apart_from_calls(), plainly(where), engine.begin() as connection:
             return query(connection, figures, asked)
     finally:
         engine.dispose()

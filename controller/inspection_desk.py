@@ -5,40 +5,54 @@ Everything that somebody does is a line of the audit trail, written in the same 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
+from agents.rights import Action, role_may
 from controller import audit_rows
 from controller.config import Settings
 from controller.config_inspection import InspectionPlan
-from controller.inspection_rows import wrong_type
-from controller.inspector import Inspector
+from controller.inspection_days import InspectionDays
+from controller.inspection_rows import talked_in, wrong_type
+from controller.inspection_sight import is_shown, seen_score, shown_city, still_to_score
+from controller.inspector import Inspector, InspectorFigures
 from controller.spool import Operation
 from controller.ticket_desk import from_store
 from controller.writer import Store
+from metrics.inspection import InspectionCollector
 from pbx.ids import ActorId, AgentId, CallId
 from pbx.supervision import AuditEntry
-from recordings.inspection import review_sql, sql
+from recordings.inspection import days_sql, review_sql, sql
 from recordings.inspection.agreement import agreement
 from recordings.inspection.card import Card, card_of, counted, proposed
-from recordings.inspection.results import Line, lines_of
+from recordings.inspection.results import MEANS, judged_by, lines_of
 from recordings.inspection.review import InspectionRefused, ScoreInput, ScoreState, moved
 from recordings.inspection.review_sql import Note, PlanRow, Score, ScoreMove, Task
-from recordings.inspection.rules import Rules
+from recordings.inspection.rules import RESERVED, Rules
 from recordings.inspection.sampling import Plan, PlanKind, check, draw
 from recordings.inspection.sql import Listed
 from recordings.inspection.tables import inspections
 from tickets.moves import Actor, Role
-from tickets.sql import tickets_of_calls
+from tickets.sql import ticket_of_call, tickets_of_calls
+from tickets.ticket import TicketPolicy
 from web.backend import NotFound
-from web.inspection_desk import DoubleScoring, Inspected, Wanted
+from web.inspection_desk import DoubleScoring, Inspected, NotShown, Results, Wanted
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from recordings.archive.archive import Archive
+
+LAST_S = 250_000_000_000.0
+"""In the year 9892: the last day that is asked about."""
 
 R = TypeVar("R")
 
@@ -56,30 +70,67 @@ class HotlineInspections:
         self,
         store: Store,
         plan: InspectionPlan,
-        agents: Collection[AgentId],
+        agents: Mapping[AgentId, Collection[str]],
         clock: Callable[[], float],
         inspector: Inspector | None = None,
+        *,
+        policy: TicketPolicy | None = None,
+        zone: str = "Asia/Shanghai",
     ) -> None:
-        """`inspector`: who is told when calls are to be judged again."""
-        self._store, self._plan, self._agents, self._clock = store, plan, frozenset(agents), clock
-        self._inspector = inspector
+        """`agents`: each with the cities whose queues he serves. `inspector`: who is told when calls are to be judged
+        again. `policy`: of which city a call is, and which cities have a hotline here."""
+        self._store, self._plan, self._agents, self._clock = store, plan, agents, clock
+        self._inspector, self._zone = inspector, ZoneInfo(zone)
+        policy = policy or TicketPolicy()
+        tree = policy.organisations
+        self._hotlines = frozenset(one.id for one in tree if tree.hotline(one.id) == one.id and not tree.peer(one.id))
         self._wrong = wrong_type(plan.rules.types)
+        self.days = InspectionDays(store, self._wrong, policy.city_of)
         self._doing: Operation[Work, Any] = Operation("inspection", _work)
 
     @classmethod
     def of(
-        cls, settings: Settings, store: Store, clock: Callable[[], float], archive: Archive | None = None
+        cls,
+        settings: Settings,
+        store: Store,
+        clock: Callable[[], float],
+        archive: Archive | None,
+        registry: CollectorRegistry,
     ) -> HotlineInspections:
         """Those of a hotline, with their inspector, where [inspection] has one; `run` must be running then."""
-        plan, zone = settings.inspection, settings.plan.timezone
+        plan, zone, policy = settings.inspection, settings.plan.timezone, settings.tickets
         wavs = settings.data / "recordings"
-        inspector = Inspector(store, wavs, plan, zone, clock, archive=archive) if plan.on else None
-        return cls(store, plan, settings.plan.agents, clock, inspector)
+        inspector = (
+            Inspector(store, wavs, plan, zone, clock, archive=archive, city_of=policy.city_of) if plan.on else None
+        )
+        agents = {AgentId(one.id): frozenset(one.cities) for one in settings.raw.agents}
+        made = cls(store, plan, agents, clock, inspector, policy=policy, zone=zone)
+        if inspector is not None:
+            inspector.over = made.days.ready
+        registry.register(made.collector())
+        return made
 
     async def run(self) -> None:
-        """Inspect until cancelled; nothing where it is off."""
-        if self._inspector is not None:
-            await self._inspector.run()
+        """Inspect, where that is on, and keep what was found added up, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.days.run(), name="inspection days")
+            if self._inspector is not None:
+                group.create_task(self._inspector.run(), name="inspection")
+
+    def collector(self) -> InspectionCollector:
+        """What `/metrics` shows of it."""
+        nothing = InspectorFigures()
+        measures = {name for name in RESERVED if name not in MEANS and name != days_sql.WRONG_TYPE}
+        return InspectionCollector(
+            lambda: self._inspector.figures if self._inspector is not None else nothing,
+            lambda: self.days.waiting,
+            {*measures, *(one.id for one in self.rules.lists)},
+        )
+
+    @property
+    def hotlines(self) -> Collection[str]:
+        """The cities and provinces whose calls are answered here."""
+        return self._hotlines
 
     @property
     def rules(self) -> Rules:
@@ -103,37 +154,43 @@ class HotlineInspections:
 
     # ---------------------------------------------------------------- calls
 
-    async def call(self, call: str) -> Inspected:
+    async def call(self, call: str, viewer: Actor) -> Inspected:
         """What was found in a call: by the rules of today, else by the last that judged it."""
+        personal = role_may(viewer.role.value, Action.READ_PERSONAL)
 
         def work(connection: Connection) -> Inspected:
             found = sql.get_inspection(connection, call, self.rules.version) or sql.get_inspection(connection, call)
             if found is None:
                 raise NotFound("inspection")
+            if not is_shown(viewer, found.agent, found.city):
+                raise NotShown("inspection", call, found.agent)
             same = (inspections.c.call == call, inspections.c.rules == found.found.rules, self._wrong)
             wrong = connection.execute(select(inspections.c.call).where(*same)).first() is not None
             filed = tuple(
                 type for type, _ in tickets_of_calls(connection, [CallId(call)]).get(CallId(call), ()) if type
             )
+            ticket = ticket_of_call(connection, CallId(call))
             card = self._standard(connection)
-            return Inspected(found, filed, wrong, proposed(card, found.found) if card is not None else {})
+            shown = found if personal else replace(found, found=found.found.without_personal_data())
+            given = proposed(card, found.found) if card is not None else {}
+            return Inspected(shown, filed, wrong, given, not personal, ticket.number if ticket is not None else "")
 
         return await self._read(work)
 
     def _standard(self, connection: Connection) -> Card | None:
         return review_sql.get_card(connection, self._plan.card.id) if self._plan.card is not None else None
 
-    async def calls(self, wanted: Wanted) -> Sequence[Listed]:
+    async def calls(self, wanted: Wanted, viewer: Actor) -> Sequence[Listed]:
         """Inspected calls."""
-        by_type = wanted.found == sql.WRONG_TYPE
+        by_type = wanted.found == days_sql.WRONG_TYPE
         return await self._read(
             lambda connection: sql.list_inspections(
                 connection,
-                self.rules.version,
                 wanted.since,
                 wanted.until,
                 agent=wanted.agent,
                 queue=wanted.queue,
+                city=shown_city(viewer),
                 found="" if by_type else wanted.found,
                 wrong_type=self._wrong if by_type else None,
                 after=wanted.after,
@@ -141,27 +198,41 @@ class HotlineInspections:
             )
         )
 
-    async def results(self, since: float, until: float, by: str, agent: str) -> Sequence[Line]:
-        """Rates and scores."""
+    async def results(self, since: float, until: float, by: str, agent: str, viewer: Actor) -> Results:
+        """Rates and scores of whole days."""
+        first, last = self._day(since), self._day(max(since, math.nextafter(until, -math.inf)))
+        begin, end, city = first.isoformat(), last.isoformat(), shown_city(viewer)
 
-        def work(connection: Connection) -> list[Line]:
-            sums = sql.sums(connection, self.rules.version, since, until, self._wrong, agent)
-            scores = review_sql.list_scores(connection, since, until, agent=agent, first_only=True)
-            return lines_of(sums, scores, by, self._plan.team_of)
+        def work(connection: Connection) -> Results:
+            key = "agent" if by == "team" else by
+            sums = days_sql.kept(connection, begin, end, key, agent, city)
+            scores = review_sql.score_sums(connection, begin, end, key, agent, city)
+            lines = lines_of(sums, scores, by, self._plan.team_of)
+            behind = days_sql.behind(connection, begin, end)
+            span = (self._midnight(first), self._midnight(last + timedelta(days=1)))
+            return Results(*span, begin, end, judged_by(sums), behind, lines)
 
         return await self._read(work)
+
+    def _day(self, at: float) -> date:
+        """The hotline's day; of what no calendar has the nearest that it has."""
+        return datetime.fromtimestamp(min(max(at, 0.0), LAST_S), self._zone).date()
+
+    def _midnight(self, day: date) -> float:
+        return datetime(day.year, day.month, day.day, tzinfo=self._zone).timestamp()
 
     async def recompute(self, since: float, until: float, actor: Actor) -> int:
         """Have calls judged again."""
         at = self._clock()
 
         def work(connection: Connection) -> int:
-            count = sql.forget_inspections(connection, self.rules.version, since, until)
+            count = sql.forget_inspections(connection, self.rules.version, since, until, shown_city(actor))
             self._note(connection, actor, "inspect_again", at, what=f"{since}-{until}", zh=f"重新质检, 原有 {count} 通",
                        en=f"calls are inspected again, {count} had been")  # fmt: skip
             return count
 
         count = await self._do(work)
+        self.days.ready()
         if self._inspector is not None:
             self._inspector.look_back(since)
         return count
@@ -184,18 +255,25 @@ class HotlineInspections:
 
         return await self._do(work)
 
-    async def plans(self) -> Sequence[PlanRow]:
-        """Every plan."""
-        return await self._read(review_sql.list_plans)
+    async def plans(self, viewer: Actor) -> Sequence[PlanRow]:
+        """Every plan; of a city its own."""
+        city = shown_city(viewer)
+        return [one for one in await self._read(review_sql.list_plans) if city in ("", one.plan.city)]
 
     async def draw(self, plan: Plan, actor: Actor) -> Sequence[Task]:
         """Draw once."""
+        if city := shown_city(actor):
+            if plan.city not in ("", city):
+                raise InspectionRefused("not_allowed")
+            plan = replace(plan, city=city)
+        if plan.city and plan.city not in self._hotlines:
+            raise InspectionRefused("bad_plan", "city")
         check(plan)
         at = self._clock()
-        wrong = self._wrong if plan.kind is PlanKind.RULE and plan.rule == sql.WRONG_TYPE else None
+        wrong = self._wrong if plan.kind is PlanKind.RULE and plan.rule == days_sql.WRONG_TYPE else None
 
         def work(connection: Connection) -> list[Task]:
-            found = review_sql.candidates(connection, plan, self.rules.version, wrong)
+            found = review_sql.candidates(connection, plan, wrong)
             drawn = draw(plan, found, review_sql.drawn_before(connection))
             review_sql.save_plan(connection, plan, len(found), drawn, actor.id, at)
             self._note(connection, actor, "draw_sample", at, what=plan.id, zh=f"抽检 {plan.id}: {len(drawn)} 项",
@@ -204,9 +282,18 @@ class HotlineInspections:
 
         return await self._do(work)
 
-    async def tasks(self, inspector: str, plan: str) -> Sequence[Task]:
-        """Sampled calls."""
-        return await self._read(lambda connection: review_sql.list_tasks(connection, inspector, plan))
+    async def tasks(self, inspector: str, plan: str, viewer: Actor) -> Sequence[Task]:
+        """Sampled calls: one's own, those of the plans that one sees."""
+
+        def work(connection: Connection) -> list[Task]:
+            found = review_sql.list_tasks(connection, inspector, plan)
+            city = shown_city(viewer)
+            if not city:
+                return found
+            mine = {one.plan.id for one in review_sql.list_plans(connection) if one.plan.city == city}
+            return [one for one in found if one.plan in mine or one.inspector == viewer.id]
+
+        return await self._read(work)
 
     # ---------------------------------------------------------------- scores
 
@@ -218,6 +305,8 @@ class HotlineInspections:
             found = sql.get_inspection(connection, call, self.rules.version) or sql.get_inspection(connection, call)
             if found is None:
                 raise NotFound("inspection")
+            if not is_shown(actor, found.agent, found.city):
+                raise NotShown("inspection", call, found.agent)
             by = review_sql.get_card(connection, card)
             if by is None:
                 raise NotFound("card")
@@ -230,6 +319,7 @@ class HotlineInspections:
             made = Score(
                 _digest(call, card, actor.id), call, by.id, by.version, actor.id, seat,
                 found.agent, found.queue, found.day, at, ScoreState.SCORED, result.total, result.passed, given, note,
+                found.city,
             )  # fmt: skip
             review_sql.add_score(connection, made, actor.role.value)
             self._note(connection, actor, "score_call", at, what=made.id, zh=f"质检评分 {made.total:g}",
@@ -253,8 +343,10 @@ class HotlineInspections:
 
         def work(connection: Connection) -> list[Score]:
             own = viewer.role is Role.AGENT
-            found = review_sql.list_scores(connection, since, until, agent=agent, first_only=own)
-            blind = _blind(connection, viewer)
+            found = review_sql.list_scores(
+                connection, since, until, agent=agent, city=shown_city(viewer), first_only=own
+            )
+            blind = still_to_score(connection, viewer)
             return [one for one in found if one.inspector == viewer.id or one.call not in blind]
 
         return await self._read(work)
@@ -263,7 +355,7 @@ class HotlineInspections:
         """One score."""
 
         def work(connection: Connection) -> tuple[Score, list[ScoreMove]]:
-            return _seen(connection, id, viewer), review_sql.list_score_moves(connection, id)
+            return seen_score(connection, id, viewer), review_sql.list_score_moves(connection, id)
 
         return await self._read(work)
 
@@ -274,7 +366,7 @@ class HotlineInspections:
         at = self._clock()
 
         def work(connection: Connection) -> Score:
-            before = _seen(connection, id, actor, lock=True)
+            before = seen_score(connection, id, actor, lock=True)
             late = at > before.at + self._plan.appeal_s
             state = moved(before.state, cause, by=actor.id, agent=before.agent, scorer=before.inspector, late=late,
                           reason=reason)  # fmt: skip
@@ -296,11 +388,11 @@ class HotlineInspections:
 
         return await self._do(work)
 
-    async def agreement(self, since: float, until: float) -> DoubleScoring:
+    async def agreement(self, since: float, until: float, viewer: Actor) -> DoubleScoring:
         """How far inspectors agreed, by what each gave at first."""
 
         def work(connection: Connection) -> DoubleScoring:
-            pairs = review_sql.pairs(connection, since, until)
+            pairs = review_sql.pairs(connection, since, until, shown_city(viewer))
             passed, items = [], dict[str, list[tuple[float | str, float | str]]]()
             for card_id, version, one, other in pairs:
                 card = review_sql.get_card(connection, card_id, version)
@@ -321,13 +413,31 @@ class HotlineInspections:
         at = self._clock()
         if AgentId(agent) not in self._agents:
             raise NotFound("agent")
-        note = Note(_digest(agent, actor.id, str(at), text), agent, call, score, actor.id, at, text)
+        city = shown_city(actor)
 
         def work(connection: Connection) -> Note:
+            found = sql.get_inspection(connection, call) if call is not None else None
+            of = {found.city} if found is not None else set()
+            if call is not None and not talked_in(connection, CallId(call), agent):
+                raise NotFound("inspection")
             if score is not None:
                 given = review_sql.get_score(connection, score)
                 if given is None or given.agent != agent:
                     raise NotFound("score")
+                of.add(given.city)
+            if city and not (of == {city} if of else city in self._agents[AgentId(agent)]):
+                raise NotShown("agent", call or "", agent)
+            whose = city or (of.pop() if len(of) == 1 else "")
+            note = Note(
+                _digest(agent, actor.id, str(at), call or "", score or "", text),
+                agent,
+                call,
+                score,
+                actor.id,
+                at,
+                text,
+                city=whose,
+            )
             made = review_sql.add_note(connection, note)
             self._note(connection, actor, "coach_agent", at, what=note.id, zh="辅导记录", en="a coaching note",
                        agent=agent, call=call or "")  # fmt: skip
@@ -335,9 +445,10 @@ class HotlineInspections:
 
         return await self._do(work)
 
-    async def notes(self, since: float, until: float, agent: str) -> Sequence[Note]:
+    async def notes(self, since: float, until: float, agent: str, viewer: Actor) -> Sequence[Note]:
         """Notes."""
-        return await self._read(lambda connection: review_sql.list_notes(connection, since, until, agent))
+        city = shown_city(viewer)
+        return await self._read(lambda connection: review_sql.list_notes(connection, since, until, agent, city))
 
     async def see_note(self, id: str, actor: Actor) -> Note:
         """He has read it."""
@@ -364,20 +475,3 @@ _MOVE_WORDS: Mapping[ScoreInput, str] = {
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
-
-
-def _blind(connection: Connection, viewer: Actor) -> set[str]:
-    """The calls that he is still to score: of these he sees nobody's score."""
-    return {one.call for one in review_sql.list_tasks(connection, viewer.id, undone=True)}
-
-
-def _seen(connection: Connection, id: str, viewer: Actor, *, lock: bool = False) -> Score:
-    """The score, if `viewer` may see it; else there is none."""
-    found = review_sql.get_score(connection, id, lock=lock)
-    if found is None:
-        raise NotFound("score")
-    if viewer.role is Role.AGENT and (found.agent != viewer.id or found.seat != 1):
-        raise NotFound("score")
-    if found.inspector != viewer.id and found.call in _blind(connection, viewer):
-        raise NotFound("score")
-    return found

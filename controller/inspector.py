@@ -13,9 +13,10 @@ import json
 import logging
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from sqlalchemy import Connection
 
 from controller.config_inspection import InspectionPlan
 from controller.database import StoreError
-from controller.inspection_rows import spans_of
+from controller.inspection_rows import CityOf, spans_of
 from controller.spool import Operation
 from controller.writer import Store
 from metrics.sql import get_call
@@ -34,7 +35,7 @@ from recordings.archive import sql as archive_rows
 from recordings.archive.sealing import SealError
 from recordings.archive.shelf import ShelfError
 from recordings.inspection import review_sql, sql
-from recordings.inspection.findings import Inspection
+from recordings.inspection.findings import JUDGED, Inspection
 from recordings.inspection.process import InspectionFailed, InspectionProcess
 
 if TYPE_CHECKING:
@@ -58,10 +59,25 @@ PAUSE_S = 0.5
 
 @dataclass
 class InspectorFigures:
-    """What has been done since the start."""
+    """What has been done since the start; what waits as it was counted last.
+
+    `inspected` and `worded` (by their words) count a call once for each version of the rules, `findings` by what was
+    found; a call that is judged again for its words adds what is new in it.
+    """
 
     inspected: int = 0
+    worded: int = 0
     failed: int = 0
+    waiting: int = 0
+    findings: Counter[str] = field(default_factory=Counter)
+
+    def count(self, before: Inspection | None, found: Inspection) -> None:
+        """Count what was found; `before`: what these rules had found in the call."""
+        old = before.found_times() if before is not None else {}
+        self.inspected += before is None
+        self.worded += found.words == JUDGED and (before is None or before.words != JUDGED)
+        for name, times in found.found_times().items():
+            self.findings[name] += max(0, times - old.get(name, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +93,14 @@ def _begin(connection: Connection, begun: _Begun) -> None:
         review_sql.save_card(connection, begun.plan.card, "system", begun.at)
 
 
-def _save(connection: Connection, one: sql.InspectedCall) -> bool:
-    """Write what was found; False when the recording has been erased meanwhile: then nothing of it is kept."""
-    if sql.recording_there(connection, one.call):
-        sql.save_inspection(connection, one)
-        return True
-    return False
+def _save(connection: Connection, one: sql.InspectedCall) -> tuple[bool, Inspection | None]:
+    """Write what was found; False when the recording has been erased meanwhile: then nothing of it is kept. And what
+    these rules had found in it before."""
+    if not sql.recording_there(connection, one.call):
+        return False, None
+    before = sql.get_inspection(connection, one.call, one.found.rules)
+    sql.save_inspection(connection, one)
+    return True, before.found if before is not None else None
 
 
 class Inspector:
@@ -98,17 +116,19 @@ class Inspector:
         *,
         archive: Archive | None = None,
         over: Callable[[], None] = lambda: None,
+        city_of: CityOf = lambda dialled, queue: "",
     ) -> None:
         """`archive`: where recordings are read that are no longer here as they were sealed. `over` is called after
-        each round, when `figures` are new.
+        each round, when `figures` are new. `city_of`: whose a call is.
         """
-        self._store, self._root, self._plan, self._clock, self._over = store, recordings, plan, clock, over
-        self._zone, self._archive = ZoneInfo(zone), archive
+        self._store, self._root, self._plan, self._clock, self.over = store, recordings, plan, clock, over
+        self._zone, self._archive, self._city_of = ZoneInfo(zone), archive, city_of
         self._news = asyncio.Event()
         self._process = InspectionProcess(plan.table)
         self._beginning: Operation[_Begun, None] = Operation("begin_inspection", _begin)
-        self._saving: Operation[sql.InspectedCall, bool] = Operation("save_inspection", _save)
+        self._saving: Operation[sql.InspectedCall, tuple[bool, Inspection | None]] = Operation("save_inspection", _save)
         self._since, self._all_at = clock() - plan.look_back_s, float("-inf")
+        self._older = 0  #: that waited when all were looked at, and were not done
         self.figures = InspectorFigures()
 
     def ready(self) -> None:
@@ -137,7 +157,7 @@ class Inspector:
                     log.warning("inspection waits for the store: %s", error.code, extra={"action": "inspection.waits"})
                     await asyncio.sleep(RETRY_S)
                     continue
-                self._over()
+                self.over()
                 await asyncio.sleep(PAUSE_S)
                 await self._news.wait()
         finally:
@@ -151,10 +171,16 @@ class Inspector:
 
     async def _look(self) -> None:
         now, since = self._clock(), self._since
+        recent, version = max(since, now - RECENT_S), self._plan.rules.version
         if now < self._all_at:
-            await self.inspect_waiting(max(since, now - RECENT_S))
+            self.figures.waiting = self._older + await self._store.read(sql.count_waiting, version, recent)
+            await self.inspect_waiting(recent)
             return
+        self.figures.waiting = await self._store.read(sql.count_waiting, version, since)
         await self.inspect_waiting()
+        left = await self._store.read(sql.count_waiting, version, since)
+        self._older = left - await self._store.read(sql.count_waiting, version, recent)
+        self.figures.waiting = left
         if since == self._since:  # nobody has asked for more meanwhile
             self._all_at = now + ALL_EVERY_S
 
@@ -188,7 +214,6 @@ class Inspector:
                 if sound is not None and not await asyncio.to_thread(sound.is_file):
                     asyncio.get_running_loop().call_later(RECORD_S, self.ready)
                     raise _Later("it went into the archive while it was looked at")
-            self.figures.inspected += 1
         except _Later as error:
             log.warning("call %s: not inspected yet: %s", row.call, error, extra={"action": "inspection.later"})
             return False
@@ -198,10 +223,14 @@ class Inspector:
             self.figures.failed += 1
         day = datetime.fromtimestamp(row.started_at, self._zone).date().isoformat()
         agent, queue = (record.agent or "", record.queue or "") if record is not None else ("", "")
+        city = self._city_of(record.dialled if record is not None else "", queue)
         made = sql.InspectedCall(
-            row.call, self._clock(), one.words_at, row.sha256, agent, queue, row.started_at, day, found
+            row.call, self._clock(), one.words_at, row.sha256, agent, queue, row.started_at, day, found, city
         )
-        await self._store.submit(self._saving, made)
+        kept, before = await self._store.submit(self._saving, made)
+        if kept:
+            self.figures.count(before, found)
+        self.figures.waiting = max(0, self.figures.waiting - 1)
         return True
 
     @asynccontextmanager

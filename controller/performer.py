@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -276,6 +277,10 @@ class Performer:
         """Whether the call's recording is still being sealed."""
         return call in self._sealing
 
+    def place_of(self, call: CallId, started_at: float) -> Path:
+        """Where the sealed recording of a call lies on this machine, until it is archived."""
+        return self._recordings / recording_path(call, datetime.fromtimestamp(started_at, UTC), self._zone)
+
     async def seal(
         self,
         raw: str,
@@ -306,12 +311,14 @@ class Performer:
         language: str | None,
         expected: Expected | None,
     ) -> None:
-        name = recording_path(call, datetime.fromtimestamp(started_at, UTC), self._zone)
-        target = self._recordings / name
+        target = self.place_of(call, started_at)
+        name = target.relative_to(self._recordings)
         async with self._finishing:
+            begun = datetime.fromtimestamp(started_at, UTC)
+            unheard = await self._unheard(call, started_at, expected)
             try:
                 done = await asyncio.to_thread(
-                    files.finish, self._spool / raw, target, started_at=datetime.fromtimestamp(started_at, UTC)
+                    files.finish, self._spool / raw, target, started_at=begun, unheard=unheard
                 )
             except files.EmptyRecording as error:
                 self._records.no_recording(call)  # nobody said a word: there is nothing to listen to
@@ -343,6 +350,14 @@ class Performer:
             log.error(
                 "call %s: recording not stored yet: %s", call, error.code, extra={"action": "recording_not_stored"}
             )
+
+    async def _unheard(self, call: CallId, started_at: float, expected: Expected | None) -> Spans:
+        """When the caller heard no other voice, or nobody is to hear it, in seconds from the recording's beginning."""
+        if expected is None and self.inspector is not None:
+            with suppress(StoreError):  # the voices themselves end with each talk
+                expected = await self.inspector.known(call, started_at)
+        spans = (*expected.holds, *expected.pauses, *expected.muted) if expected is not None else ()
+        return tuple((begin - started_at, end - started_at) for begin, end in spans)
 
     async def _keep_recording(self, row: RecordingRow, language: str | None, talks: Spans | None) -> None:
         await self._records.save_recording(row)

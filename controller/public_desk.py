@@ -13,14 +13,11 @@ from controller.ticket_desk import from_store
 from pbx.commands import QueryTicket
 from pbx.events import TicketQueried
 from pbx.ids import TicketNumber
-from tickets.public import CODE_DIGITS, WITHDRAWN, PublicTicket, code_of, proved, public_view
+from tickets.public import CODE_DIGITS, PublicTicket, code_of, proved, public_view
 from tickets.query_guard import QueryGuard, QueryRules
 from tickets.ticket import Ticket, TicketPolicy
 from web.backend import Unavailable
 from web.public_desk import TooManyQueries
-
-_SAID = {WITHDRAWN: "resolved"}
-"""What is said by telephone for a word that has no prompt of its own: that it is over, and that an agent tells more."""
 
 
 class HotlinePublic:
@@ -67,8 +64,7 @@ class HotlinePublic:
             ticket, shown = await self._find(asked.number, asked.proof, f"tel:{asked.caller}")
             if ticket is not None:
                 found = public_view(ticket, (), shown, self._policy, await self._main(ticket))
-                status = _SAID.get(found.status, found.status)
-                outcome, days = "found", self._days(found.due, now)
+                outcome, status, days = "found", found.status, self._days(found.due, now)
         except TooManyQueries:
             outcome = "limit"
         except Unavailable:

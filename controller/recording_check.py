@@ -68,11 +68,13 @@ class Inspector:
         clock: Callable[[], float],
         rule: CheckRule | None = None,
         healthy: Callable[[], bool] = lambda: True,
+        gaps: Callable[[CallId], tuple[Span, ...]] = lambda call: (),
     ) -> None:
-        """`healthy`: whether every live recording is being written."""
+        """`healthy`: whether every live recording is being written. `gaps`: when one was not, told once."""
         self._store, self._records, self._metrics, self._clock = store, records, metrics, clock
         self._rule = rule or CheckRule()
         self._healthy = healthy
+        self._gaps = gaps
 
     @property
     def healthy(self) -> bool:
@@ -90,7 +92,8 @@ class Inspector:
         Raises `StoreError`.
         """
         if expected is not None and expected.ended_at > 0 and done.loudness is not None:
-            await self._note(call, check(self._rule, expected, done.duration_s, done.loudness.audible_s))
+            found = check(self._rule, expected, done.duration_s, done.loudness.audible_s)
+            await self._note(call, found, expected, done.filled_s)
 
     async def unsealed(self, call: CallId, expected: Expected | None, error: files.RecordingError) -> None:
         """Judge a recording that could not be sealed. Raises `StoreError`."""
@@ -98,9 +101,11 @@ class Inspector:
             type(error), Finding.UNSEALED
         )
         if expected is not None:
-            await self._note(call, not_there(expected, finding, self._rule))
+            await self._note(call, not_there(expected, finding, self._rule), expected)
 
-    async def _note(self, call: CallId, found: Check) -> None:
+    async def _note(self, call: CallId, found: Check, expected: Expected, filled_s: float = 0.0) -> None:
+        ended_at = expected.ended_at
+        gaps = tuple((begin, min(end, ended_at)) for begin, end in self._gaps(call) if begin < ended_at)
         self._metrics.checked([one.value for one in found.findings], found.missing_s)
         if found.findings:
             words = ", ".join(found.findings)
@@ -109,7 +114,7 @@ class Inspector:
                 *(call, words, found.found_s, found.expected_s, found.citizen, found.heard),
                 extra={"action": "recording.finding"},
             )
-        await self._store.submit(SAVE_CHECK, row_of(call, found, self._clock()))
+        await self._store.submit(SAVE_CHECK, row_of(call, found, self._clock(), filled_s, gaps))
 
     async def facts(self, call: CallId) -> RecordingFacts | None:
         """What is known of a call's recording."""
@@ -132,5 +137,7 @@ class Inspector:
                 found.looked_at_s,
                 found.citizen_audible_s,
                 found.heard_audible_s,
+                found.filled_s,
+                found.gaps,
             )
         return RecordingFacts(call, record.recording is not None, record.consent, record.pauses, sealed, judged)

@@ -3,15 +3,18 @@
 Asterisk writes a recording in lumps of 32 KiB (a second) and says nothing when it cannot. A file that stays behind its
 call is named in the log, once when it stops and once when it goes on; how many do so now, and how much space is left,
 stand in `/metrics`, and `/healthz` says that recording is not well. What is missing in the end is the check's finding
-(`recordings.checks`).
+(`recordings.checks`); from when to when nothing was written stands beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from metrics.recordings import RecordingMetrics
@@ -31,6 +34,17 @@ Live = Mapping[CallId, tuple[str, float]]
 """The raw file's name and the instant from which it is recorded, by call."""
 
 
+GAPS_KEPT = 1000
+"""Calls whose gaps are kept until they are asked for."""
+
+
+@dataclass(slots=True)
+class _Gap:
+    began_at: float
+    size: int  #: bytes that lay there
+    ended_at: float = math.inf
+
+
 class RecordingWatch:
     """One for the whole hotline."""
 
@@ -41,6 +55,13 @@ class RecordingWatch:
         self._behind: dict[CallId, float] = {}  #: by how much each was, when it was looked at last
         self._stopped: set[CallId] = set()
         self._low = False
+        self._gaps: OrderedDict[CallId, list[_Gap]] = OrderedDict()
+
+    def gaps(self, call: CallId) -> tuple[tuple[float, float], ...]:
+        """From when to when nothing was written of a call's recording, in epoch seconds, to about a second; one that
+        has not ended goes on for ever. Told once, when the call is over.
+        """
+        return tuple((one.began_at, one.ended_at) for one in self._gaps.pop(call, []))
 
     @property
     def healthy(self) -> bool:
@@ -82,12 +103,22 @@ class RecordingWatch:
             stopped = seconds > BEHIND_S and seconds > self._behind.get(call, 0.0)
             if stopped and call not in self._stopped:
                 self._stopped.add(call)
+                self._gap_begins(call, now - seconds, sizes.get(call, 0))
                 words = "call %s: its recording stands still, %.0f s behind; %d bytes are free"
                 log.error(words, call, seconds, free, extra={"action": "recording.stopped"})
             elif not stopped and call in self._stopped and seconds <= self._behind.get(call, 0.0):
                 self._stopped.discard(call)
+                gap = self._gaps.get(call, [_Gap(now, 0)])[-1]
+                gap.ended_at = max(gap.began_at, now - (sizes.get(call, 0) - gap.size) / FRAME_BYTES_S)
                 words = "call %s: its recording goes on, %.0f s of it are missing"
                 log.warning(words, call, seconds, extra={"action": "recording.goes_on"})
         self._stopped &= set(behind)
         self._behind = behind
         self._metrics.stopped(len(self._stopped))
+
+    def _gap_begins(self, call: CallId, heard_until: float, size: int) -> None:
+        """`heard_until`: the instant to which it is written, were there no earlier gap."""
+        known = self._gaps.setdefault(call, [])
+        known.append(_Gap(heard_until + sum(one.ended_at - one.began_at for one in known), size))
+        if len(self._gaps) > GAPS_KEPT:
+            self._gaps.popitem(last=False)

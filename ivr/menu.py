@@ -81,7 +81,8 @@ Action = Question | Message | Enqueue | Release | Query
 
 QUERY_PROMPTS = (
     "query-number", "query-digits", "query-none", "query-limit", "system-error", "query-accepted", "query-dispatched",
-    "query-handling", "query-replied", "query-resolved", "query-merged", "query-due", "query-due-today",
+    "query-handling", "query-replied", "query-resolved", "query-withdrawn", "query-merged",
+    "query-due", "query-due-today",
 )  # fmt: skip
 """What somebody who queries a ticket may hear."""
 

@@ -5,17 +5,16 @@ Functions take a connection and run inside the caller's transaction; the same co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterator
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Text, cast, func, select
 
 from metrics.instants import Instants, WrapUp
-from metrics.intervals import AgentInterval
-from metrics.intervals_sql import wrap_ups
+from metrics.intervals_sql import agent_intervals
 from metrics.sql import calls
 from pbx.call import HoldSpan, Outcome
-from pbx.ids import CallId
 
 _HOLDS: TypeAdapter[tuple[HoldSpan, ...]] = TypeAdapter(tuple[HoldSpan, ...])
 
@@ -23,7 +22,7 @@ _OUTCOMES = {one.value: one for one in Outcome}
 
 _COLUMNS = (
     "call", "dialled", "caller", "queue", "agent", "ticket", "in_net", "outcome", "score", "arrived_at", "menu_done_at",
-    "queued_at", "joined_at", "released_at", "ended_at", "details",
+    "queued_at", "joined_at", "released_at", "ended_at",
 )  # fmt: skip
 
 WRAP_UP_AFTER_S = 86_400.0
@@ -36,25 +35,42 @@ def count_calls(connection: Connection, since: float, until: float) -> int:
     return int(connection.execute(wanted).scalar_one())
 
 
+def wrap_ups(connection: Connection, since: float, until: float) -> dict[str, list[WrapUp]]:
+    """The after-call work that began in [since, until), by call; that which goes on is not among it."""
+    table = agent_intervals.c
+    wanted = select(table.call, table.agent, table.began_at, table.ended_at).where(
+        table.state == "wrap_up", table.call.is_not(None), table.ended_at.is_not(None),
+        table.began_at >= since, table.began_at < until,
+    )  # fmt: skip
+    found: dict[str, list[WrapUp]] = {}
+    for call, *work in connection.execute(wanted.order_by(table.began_at, table.agent)).all():
+        found.setdefault(call, []).append(WrapUp(*work))
+    return found
+
+
+_ASKED_OF_DETAILS = ('"direction"', '"holds"', '"scored_at"')
+"""What figures need of the details; of most calls there is nothing, and their details are not parsed."""
+
+
 def list_instants(connection: Connection, since: float, until: float) -> Iterator[Instants]:
     """Of the calls that came in and arrived in [since, until), epoch seconds, oldest first; without offers."""
-    after: Mapping[CallId, Sequence[AgentInterval]] = wrap_ups(connection, since, until + WRAP_UP_AFTER_S)
-    wanted = select(*(calls.c[name] for name in _COLUMNS)).where(
-        calls.c.arrived_at >= since, calls.c.arrived_at < until
-    )
+    after = wrap_ups(connection, since, until + WRAP_UP_AFTER_S)
+    columns = [*(calls.c[name] for name in _COLUMNS), cast(calls.c.details, Text)]
+    wanted = select(*columns).where(calls.c.arrived_at >= since, calls.c.arrived_at < until)
     for row in connection.execute(wanted.order_by(calls.c.arrived_at, calls.c.call)).all():
         (
             call, dialled, caller, queue, agent, ticket, in_net, outcome, score, arrived_at, menu_done_at, queued_at,
-            joined_at, released_at, ended_at, details,
+            joined_at, released_at, ended_at, text,
         ) = row  # fmt: skip
-        direction = details.get("direction", "inbound")
+        direction, holds, scored_at = "inbound", tuple[HoldSpan, ...](), None
+        if any(name in text for name in _ASKED_OF_DETAILS):
+            details = json.loads(text)
+            direction, scored_at = details.get("direction", direction), details.get("scored_at")
+            holds = _HOLDS.validate_python(details.get("holds", ()))
         if direction != "inbound":
             continue
-        holds = _HOLDS.validate_python(details["holds"]) if "holds" in details else ()
-        work = after.get(call, ())
         yield Instants(
             call, direction, dialled, caller, queue, agent, ticket, in_net,
             _OUTCOMES[outcome] if outcome is not None else None, score, arrived_at, menu_done_at, queued_at, (),
-            joined_at, holds, released_at, tuple(WrapUp(one.agent, one.began_at, one.ended_at) for one in work),
-            details.get("scored_at"), ended_at,
+            joined_at, holds, released_at, tuple(after.get(call, ())), scored_at, ended_at,
         )  # fmt: skip

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from metrics.intervals import AgentInterval
-from pbx.ids import AgentId, CallId
+from pbx.ids import CallId
 
 metadata = MetaData()
 
@@ -78,17 +78,6 @@ def list_intervals(connection: Connection, since: float, until: float) -> list[A
     return _find(connection, *begun, or_(table.ended_at.is_(None), table.ended_at > since))
 
 
-def wrap_ups(connection: Connection, since: float, until: float) -> dict[CallId, list[AgentInterval]]:
-    """The after-call work that began in [since, until), by call; that which goes on is not among it."""
-    table = agent_intervals.c
-    of_calls = table.state == "wrap_up", table.call.is_not(None), table.ended_at.is_not(None)
-    found: dict[CallId, list[AgentInterval]] = {}
-    for one in _find(connection, *of_calls, table.began_at >= since, table.began_at < until):
-        if one.call is not None:
-            found.setdefault(one.call, []).append(one)
-    return found
-
-
 def of_call(connection: Connection, call: CallId) -> list[AgentInterval]:
     """What agents did at one call, oldest first."""
     found = _find(connection, agent_intervals.c.call == call)
@@ -97,15 +86,4 @@ def of_call(connection: Connection, call: CallId) -> list[AgentInterval]:
 
 def _find(connection: Connection, *where: ColumnElement[bool]) -> list[AgentInterval]:
     wanted = select(agent_intervals).where(*where).order_by(agent_intervals.c.agent, agent_intervals.c.began_at)
-    return [
-        AgentInterval(
-            AgentId(row.agent),
-            row.began_at,
-            row.state,
-            row.reason,
-            CallId(row.call) if row.call is not None else None,
-            row.ended_at,
-            row.ended_by,
-        )
-        for row in connection.execute(wanted)
-    ]
+    return [AgentInterval(*row) for row in connection.execute(wanted).all()]

@@ -97,13 +97,13 @@ def offered(record: Called) -> bool:
     return queue_entry(record) is not None and decided(record)
 
 
-_GAVE_NOT_UP = (Outcome.FAILED, Outcome.CLOSED, Outcome.CALLBACK, Outcome.OVERFLOWED)
+GAVE_NOT_UP = (Outcome.FAILED, Outcome.CLOSED, Outcome.CALLBACK, Outcome.OVERFLOWED)
 """How a call ends whose caller did not give up. Who leaves the line for a call-back was offered and is not answered."""
 
 
 def abandoned(record: Called) -> bool:
     """Whether the caller hung up in a line, unanswered; of a call that ended unseen this is not known."""
-    return offered(record) and not answered(record) and record.outcome not in _GAVE_NOT_UP
+    return offered(record) and not answered(record) and record.outcome not in GAVE_NOT_UP
 
 
 def elapsed(start: float | None, end: float | None) -> float | None:

@@ -37,7 +37,8 @@ CAUSE_S = 1.0
 """So long after a failed Originate the end of its channel is waited for; Asterisk reports it within milliseconds."""
 
 _MARK = ("Variable", "Q")
-_MEANINGLESS = ("Hangup", "QueueAdd", "QueueRemove", "QueuePause")  # their errors: gone, or already so
+_MEANINGLESS = ("Hangup", "QueueAdd", "QueueRemove", "QueuePause", "StopMixMonitor")
+"""Their errors mean: gone, or already so."""
 
 
 CAREFUL_S = 60.0

@@ -18,6 +18,7 @@ from pbx.live_words import Hear
 from pbx.memory import SaveDeskNotice
 from pbx.notice import SaveNotice, SaveRegistration
 from pbx.supervision import Audit, EndSpy, SaveOverrides, Spy, SpyOn, StopSpy, SwitchSpy
+from pbx.voices import RecordVoice, StopVoice
 
 # ---------------------------------------------------------------- the caller's own channel: one step each
 # `step` numbers the commands of one call; the exchange obeys only a newer step than it runs (the fence).
@@ -485,6 +486,8 @@ ExchangeCommand = (
     | EndSpy
     | StopSpy
     | Hear
+    | RecordVoice
+    | StopVoice
 )
 StepCommand = Ask | Play | Record | Hold | Offer | HoldTalk | Join
 Command = (

@@ -20,6 +20,7 @@ from pbx.events import Event, KeyStatus, LiveChannel, PhoneChanged, PhoneCode, P
 from pbx.ids import AgentId, CallId, ChannelName, SpyId
 from pbx.live_words import Hear
 from pbx.supervision import EndSpy, Spy, SpyMode, SpyOn, SpyStarted, SpyStopped, SpyWaits, StopSpy, SwitchSpy
+from pbx.voices import RecordVoice, StopVoice
 from pbx.wire import Message
 
 WANTED = (
@@ -638,6 +639,13 @@ def actions(
             return [Action("Hangup", (("Channel", _checked(_NAME, command.spy, "spy")), ("Cause", "16")))]
         case Hear():
             return [_hear(command)]
+        case RecordVoice():
+            # Option r alone: both directions keep the time, and only what comes from the leg is written.
+            voice = f"r({recording_path(spool, command.name)})"
+            whose = ("Channel", _checked(_CHANNEL, command.leg, "leg"))
+            return [Action("StopMixMonitor", (whose,)), Action("MixMonitor", (whose, ("Options", voice)))]
+        case StopVoice():
+            return [Action("StopMixMonitor", (("Channel", _checked(_CHANNEL, command.leg, "leg")),))]
 
 
 def _hear(command: Hear) -> Action:

@@ -53,7 +53,7 @@ class Leg(StrEnum):
 @dataclass(frozen=True, slots=True)
 class CheckRule:
     """`tolerance_s`: so much may the length differ from the call's. On a real Asterisk it was 0.01-0.07 s shorter
-    (docs/recording.md); orders wait at a busy moment, so the default allows a second. `least_talk_s`: in less than
+    (docs/recordings.md); orders wait at a busy moment, so the default allows a second. `least_talk_s`: in less than
     that nobody need have spoken. `audible_s`: so long must a leg be heard (`recordings.levels.LevelRule`).
     """
 

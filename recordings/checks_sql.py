@@ -11,7 +11,7 @@ from sqlalchemy import JSON, Column, Connection, Double, Index, PrimaryKeyConstr
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.ids import CallId
-from recordings.checks import Check
+from recordings.checks import Check, Span
 from recordings.sql import metadata
 
 checks = Table(
@@ -27,10 +27,14 @@ checks = Table(
     Column("looked_at_s", Double, nullable=False),
     Column("citizen_audible_s", Double, nullable=False),
     Column("heard_audible_s", Double, nullable=False),
+    Column("filled_s", Double, nullable=False, server_default="0"),
+    Column("gaps", JSON, nullable=False, server_default="[]"),
     PrimaryKeyConstraint("call", name="pk_recording_checks"),
     Index("ix_recording_checks_checked_at", "checked_at"),
 )
-"""`findings`, `citizen` and `heard` are words of `recordings.checks`; `checked_at` in epoch seconds."""
+"""`findings`, `citizen` and `heard` are words of `recordings.checks`; `checked_at` in epoch seconds.
+
+`filled_s`: so much comes from parties' own voices; `gaps`: from when to when nothing could be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,11 @@ class CheckRow:
     looked_at_s: float
     citizen_audible_s: float
     heard_audible_s: float
+    filled_s: float = 0.0
+    gaps: tuple[Span, ...] = ()
 
 
-def row_of(call: CallId, found: Check, at: float) -> CheckRow:
+def row_of(call: CallId, found: Check, at: float, filled_s: float = 0.0, gaps: tuple[Span, ...] = ()) -> CheckRow:
     """The row of a check made at `at` (epoch seconds)."""
     return CheckRow(
         call,
@@ -62,6 +68,8 @@ def row_of(call: CallId, found: Check, at: float) -> CheckRow:
         round(found.looked_at_s, 2),
         round(found.citizen_audible_s, 2),
         round(found.heard_audible_s, 2),
+        round(filled_s, 2),
+        tuple((round(begin, 3), round(end, 3)) for begin, end in gaps),
     )
 
 
@@ -69,11 +77,14 @@ def save_check(connection: Connection, row: CheckRow) -> None:
     """Write a call's check; a later one (the recording was sealed at the next start) replaces it."""
     insert = postgresql.insert(checks) if connection.dialect.name == "postgresql" else sqlite.insert(checks)
     others = {column.name: insert.excluded[column.name] for column in checks.c if not column.primary_key}
-    values = {**asdict(row), "findings": list(row.findings)}
+    values = {**asdict(row), "findings": list(row.findings), "gaps": [list(gap) for gap in row.gaps]}
     connection.execute(insert.on_conflict_do_update(index_elements=["call"], set_=others), values)
 
 
 def get_check(connection: Connection, call: CallId) -> CheckRow | None:
     """The call's check, or None."""
     row = connection.execute(select(checks).where(checks.c.call == call)).first()
-    return CheckRow(**{**row._mapping, "findings": tuple(row.findings)}) if row else None
+    if row is None:
+        return None
+    gaps = tuple((begin, end) for begin, end in row.gaps)
+    return CheckRow(**{**row._mapping, "findings": tuple(row.findings), "gaps": gaps})

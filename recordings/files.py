@@ -14,9 +14,9 @@ import hashlib
 import logging
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +24,7 @@ from typing import BinaryIO
 from recordings.levels import LegLevel, LevelMeter, LevelRule, Loudness
 from recordings.naming import UnsafeName, parse_raw_name
 from recordings.quiet import wait_until_closed
+from recordings.voices import Span, Voices, left_voices
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,8 @@ RATE = 8000
 CHANNELS = 2
 FRAME_BYTES = 2 * CHANNELS
 HEADER_BYTES = 44
-CHUNK_BYTES = 256 * 1024
-"""Read at a time (8 s of audio): what bounds the memory, whatever the length of the call."""
+CHUNK_BYTES = RATE * FRAME_BYTES * 8
+"""Read at a time (8 s of audio, whole blocks of `recordings.voices`): what bounds the memory, however long the call."""
 MAX_DATA_BYTES = 0xFFFF_FFFF - HEADER_BYTES
 """RIFF counts in 32 bits: 37 hours of a call."""
 
@@ -69,7 +70,7 @@ class DestinationDiffers(RecordingError):
 @dataclass(frozen=True, slots=True)
 class FinishedRecording:
     """A sealed recording. `sha256` (hex) is of the whole WAV file; `heard` is the leg that the caller
-    hears.
+    hears. `filled_s`: so much of it comes from parties' own voices (`recordings.voices`).
     """
 
     path: Path
@@ -80,6 +81,7 @@ class FinishedRecording:
     citizen: LegLevel
     heard: LegLevel
     loudness: Loudness | None = field(default=None, repr=False, compare=False)
+    filled_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +142,18 @@ def finish(
     started_at: datetime,
     levels: LevelRule | None = None,
     wait_closed_s: float = 5.0,
+    unheard: Iterable[Span] = (),
 ) -> FinishedRecording:
     """Seal a raw recording as a WAV file at `destination` and erase the raw one.
 
-    `started_at` (with a zone, else ValueError) is carried into the result. Waits up to `wait_closed_s`
-    seconds for Asterisk to close the raw file. Bytes that do not fill a frame (a crash amid a write) are
-    left out.
+    `started_at` (with a zone, else ValueError) is carried into the result. Parties' own voices that lie beside it are
+    put in where the leg that the caller hears is empty, but for the spans `unheard` (`recordings.voices.Voices`). Waits
+    up to `wait_closed_s` seconds for Asterisk to close the raw file. Bytes that do not fill a frame (a crash amid a
+    write) are left out.
 
     May be called again after any failure or crash: a `.part` left over is overwritten; with the finished
-    file there and the raw one gone, the finished file is measured again; with both there, the raw one is
-    erased if it is the same recording. Raises one of RecordingError's kinds, and never OSError.
+    file there and the raw one gone, the finished file is measured again; with both there, the raw one and its
+    voices are erased if they are the same recording. Raises one of RecordingError's kinds, and never OSError.
     """
     if started_at.tzinfo is None:
         raise ValueError("started_at needs a time zone")
@@ -161,16 +165,19 @@ def finish(
             raise MissingRecording(f"no recording was made: {raw.name} does not exist")
         if not wait_until_closed(raw, wait_closed_s):
             raise StillOpen(f"{raw.name} is still being written after {wait_closed_s:g} s")
-        with raw.open("rb") as source:
+        with raw.open("rb") as source, Voices(raw, unheard, wait_closed_s=wait_closed_s) as voices:
             data_bytes = os.fstat(source.fileno()).st_size // FRAME_BYTES * FRAME_BYTES
             if data_bytes == 0:
                 raw.unlink()
+                voices.erase()
                 raise EmptyRecording(f"{raw.name} holds no audio; it was erased")
             if destination.exists():
-                sealed = _compare(source, data_bytes, destination, started_at, rule)
+                sealed = _compare(source, data_bytes, destination, started_at, rule, voices)
             else:
-                sealed = _write(source, data_bytes, destination, started_at, rule)
-        raw.unlink()
+                sealed = _write(source, data_bytes, destination, started_at, rule, voices)
+            raw.unlink()
+            voices.erase()
+            sealed = replace(sealed, filled_s=round(voices.filled_s, 2))
     log.info("recording sealed", extra={"action": "recording.sealed", "bytes": sealed.size_bytes})
     return sealed
 
@@ -188,18 +195,19 @@ def _said_clearly(destination: Path) -> Iterator[None]:
         raise RecordingError(f"cannot finish {destination.name}: {error.strerror or error}") from error
 
 
-def _chunks(source: BinaryIO, data_bytes: int) -> Iterator[bytes]:
+def _chunks(source: BinaryIO, data_bytes: int, voices: Voices | None = None) -> Iterator[bytes]:
     left = data_bytes
     while left:
         chunk = source.read(min(CHUNK_BYTES, left))
         if len(chunk) % FRAME_BYTES or not chunk:
             raise RecordingError("the recording became shorter while it was read")
+        at = (data_bytes - left) // FRAME_BYTES
         left -= len(chunk)
-        yield chunk
+        yield chunk if voices is None else voices.fill(chunk, at)
 
 
 def _write(
-    source: BinaryIO, data_bytes: int, destination: Path, started_at: datetime, rule: LevelRule
+    source: BinaryIO, data_bytes: int, destination: Path, started_at: datetime, rule: LevelRule, voices: Voices
 ) -> FinishedRecording:
     destination.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = destination.with_name(destination.name + ".part")
@@ -209,7 +217,7 @@ def _write(
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
             target.write(header)
-            for chunk in _chunks(source, data_bytes):
+            for chunk in _chunks(source, data_bytes, voices):
                 target.write(seal.pass_by(chunk))
             target.flush()
             os.fsync(target.fileno())
@@ -222,10 +230,10 @@ def _write(
 
 
 def _compare(
-    source: BinaryIO, data_bytes: int, destination: Path, started_at: datetime, rule: LevelRule
+    source: BinaryIO, data_bytes: int, destination: Path, started_at: datetime, rule: LevelRule, voices: Voices
 ) -> FinishedRecording:
     would_be = hashlib.sha256(wav_header(data_bytes))
-    for chunk in _chunks(source, data_bytes):
+    for chunk in _chunks(source, data_bytes, voices):
         would_be.update(chunk)
     there = measure(destination, started_at=started_at, levels=rule)
     if there.sha256 != would_be.hexdigest():
@@ -312,4 +320,8 @@ def recover(spool: Path, is_live: Callable[[str], bool]) -> list[LeftRaw]:
             continue
         if not is_live(name.call_id):
             left.append(LeftRaw(path, name.call_id, name.started_at, size))
+    for path, raw in left_voices(spool):
+        if not is_live(parse_raw_name(raw).call_id):
+            path.unlink(missing_ok=True)
+            log.info("a voice erased whose recording is sealed", extra={"action": "recording.voice_erased"})
     return sorted(left, key=lambda raw: (raw.started_at, raw.call_id))

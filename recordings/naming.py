@@ -20,6 +20,7 @@ HOTLINE_ZONE = "Asia/Shanghai"
 # else.
 _CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _RAW = re.compile(r"(\d{8}T\d{6})(\.\d{3})?Z_(" + _CALL_ID.pattern + r")\.raw")
+_VOICE = re.compile(r"(.+)\.voice(\d{1,9})-(\d{1,6})\.sln")
 _RAW_TIME = "%Y%m%dT%H%M%S"
 
 
@@ -100,6 +101,33 @@ def parse_raw_name(name: str) -> RawName:
         else:
             return RawName(started_at, found[3])
     raise UnsafeName(f"not the name of a raw recording: {name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceName:
+    """What the name of a party's own voice says: beside which raw recording, and how long after its beginning (ms)."""
+
+    raw: str
+    after_ms: int
+    number: int
+
+
+def voice_name(raw: str, after_s: float, number: int) -> str:
+    """The name of one party's own voice beside the raw recording `raw`, begun `after_s` seconds after it: what is
+    needed to put the two together stands in it, so that a crash in between loses nothing.
+
+    `number` keeps apart what begins in the same millisecond. Raises UnsafeName if `raw` is no raw recording.
+    """
+    parse_raw_name(raw)
+    return f"{raw.removesuffix('.raw')}.voice{max(0, round(after_s * 1000))}-{number}.sln"
+
+
+def parse_voice_name(name: str) -> VoiceName:
+    """Read a name written by `voice_name`; raises UnsafeName if it is none."""
+    if found := _VOICE.fullmatch(name):
+        parse_raw_name(f"{found[1]}.raw")
+        return VoiceName(f"{found[1]}.raw", int(found[2]), int(found[3]))
+    raise UnsafeName(f"not the name of a voice: {name!r}")
 
 
 def belongs_to(path: PurePath | str, call_id: str) -> bool:

@@ -65,6 +65,7 @@ from web.errors import Handler, errors_middleware
 from web.figures_desk import FiguresDesk
 from web.gone import gone_middleware
 from web.inspection_desk import InspectionDesk
+from web.inspection_guard import INSPECTIONS
 from web.keys import BACKEND, CLOCK, KNOWLEDGE, LIMITS, PROXIES, WebLimits
 from web.knowledge_backend import KnowledgeBackend
 from web.live_words_desk import LiveWordsDesk
@@ -314,7 +315,7 @@ def create_app(
     app[CLOCK] = clock
     app[PROXIES] = frozenset(proxies)
     app[KNOWLEDGE] = knowledge_desk
-    app[inspections.INSPECTIONS] = inspection_desk
+    app[INSPECTIONS] = inspection_desk
     app[live_words.LIVE_WORDS] = live_words_desk
     app[figures.FIGURES] = figures_desk
     app[alerts.ALERTS] = alerts_desk

@@ -21,7 +21,11 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class RecordingCheck:
-    """What was found when it was sealed; words of `recordings.checks`, no `findings` = nothing is wrong."""
+    """What was found when it was sealed; words of `recordings.checks`, no `findings` = nothing is wrong.
+
+    `filled_s`: so much of what the citizen heard comes from parties' own voices, as the call's recording had lost it;
+    `gaps`: from when to when nothing could be written, as far as it was noticed (epoch seconds).
+    """
 
     checked_at: float
     expected_s: float
@@ -33,6 +37,8 @@ class RecordingCheck:
     looked_at_s: float
     citizen_audible_s: float
     heard_audible_s: float
+    filled_s: float = 0.0
+    gaps: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

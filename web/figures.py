@@ -130,8 +130,8 @@ async def show_value(request: web.Request) -> web.Response:
 
     Of a period that goes on: what has happened so far.
     """
-    desk = _desk(request)
     query = read_query(request)
+    desk = _desk(request)
     measure = _measure(desk, "name", request.match_info["name"])
     wanted = _wanted(request, desk, query, measure)
     value = await desk.value(measure.name, wanted)
@@ -170,8 +170,8 @@ async def show_differences(request: web.Request) -> web.Response:
 
     How each counts one: ``out`` (not at all), ``below`` (in the denominator only), ``both``.
     """
-    desk = _desk(request)
     query = read_query(request)
+    desk = _desk(request)
     a, b = (_measure(desk, side, query[side]) for side in ("a", "b"))
     wanted = _wanted(request, desk, query, a, b)
     try:

@@ -1,12 +1,13 @@
 """What the web needs of quality inspection: one protocol, implemented by `controller/inspection_desk.py`.
 
 Who may ask is looked at before (`agents.rights.INSPECTION`); methods may raise `InspectionRefused`, `CardError`,
-`web.backend.NotFound` and `Unavailable`. Times are epoch seconds. `agent` empty = every agent's.
+`web.backend.NotFound`, `NotShown` and `Unavailable`. Times are epoch seconds. `agent` empty = every agent's. Who acts
+for a city is shown what is of its calls, and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,17 +20,29 @@ from recordings.inspection.rules import Rules
 from recordings.inspection.sampling import Plan
 from recordings.inspection.sql import InspectedCall, Listed
 from tickets.moves import Actor
+from web.backend import NotFound
+
+
+class NotShown(NotFound):
+    """There is one, and it is not his to see: answered as if there were none, and written into the audit trail."""
+
+    def __init__(self, what: str, call: str = "", agent: str = "") -> None:
+        super().__init__(what)
+        self.call, self.agent = call, agent
 
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
     """One call's inspection: with the ticket's types as they are now, whether one of them is wrong, and what the
-    machine proposes for the items of the standard card."""
+    machine proposes for the items of the standard card. `masked`: numbers of people are hidden from who looks.
+    `ticket`: by its number the recording is heard (`/api/tickets/{number}/recording`); empty = the call opened none."""
 
     call: InspectedCall
     filed: tuple[str, ...]
     wrong_type: bool
     proposed: Mapping[str, float | str]
+    masked: bool
+    ticket: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,23 @@ class Wanted:
     found: str = ""
     after: tuple[float, str] = (0.0, "")
     count: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Results of whole days, from `first` to `last`, which are the instants [since, until).
+
+    `judged_by`: so many of the calls by each version of the rules. `behind`: days of which something has changed that
+    is not in the sums yet; it will be in a moment.
+    """
+
+    since: float
+    until: float
+    first: str
+    last: str
+    judged_by: Mapping[str, int]
+    behind: Sequence[str]
+    lines: Sequence[Line]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +92,21 @@ class InspectionDesk(Protocol):
         """The rules of today."""
         ...
 
-    async def call(self, call: str) -> Inspected:
-        """What was found in a call."""
+    @property
+    def hotlines(self) -> Collection[str]:
+        """The cities and provinces whose calls are answered here: for which somebody may inspect."""
         ...
 
-    async def calls(self, wanted: Wanted) -> Sequence[Listed]:
+    async def call(self, call: str, viewer: Actor) -> Inspected:
+        """What was found in a call; numbers of people are hidden from who has no right to them."""
+        ...
+
+    async def calls(self, wanted: Wanted, viewer: Actor) -> Sequence[Listed]:
         """Inspected calls, by their begin."""
         ...
 
-    async def results(self, since: float, until: float, by: str, agent: str) -> Sequence[Line]:
-        """Rates and scores by agent, team, queue or day."""
+    async def results(self, since: float, until: float, by: str, agent: str, viewer: Actor) -> Results:
+        """Rates and scores by agent, team, queue or day, of the days that [since, until) touches."""
         ...
 
     async def recompute(self, since: float, until: float, actor: Actor) -> int:
@@ -86,15 +121,15 @@ class InspectionDesk(Protocol):
         """A card's next version."""
         ...
 
-    async def plans(self) -> Sequence[PlanRow]:
-        """Every sampling plan."""
+    async def plans(self, viewer: Actor) -> Sequence[PlanRow]:
+        """Every sampling plan, or those of his city."""
         ...
 
     async def draw(self, plan: Plan, actor: Actor) -> Sequence[Task]:
         """Draw a plan's calls, once."""
         ...
 
-    async def tasks(self, inspector: str, plan: str) -> Sequence[Task]:
+    async def tasks(self, inspector: str, plan: str, viewer: Actor) -> Sequence[Task]:
         """Sampled calls of an inspector, of a plan."""
         ...
 
@@ -117,7 +152,7 @@ class InspectionDesk(Protocol):
         """Appeal, uphold, change, close."""
         ...
 
-    async def agreement(self, since: float, until: float) -> DoubleScoring:
+    async def agreement(self, since: float, until: float, viewer: Actor) -> DoubleScoring:
         """Of calls that two inspectors scored: how far they agreed, as first given."""
         ...
 
@@ -125,7 +160,7 @@ class InspectionDesk(Protocol):
         """Write a coaching note."""
         ...
 
-    async def notes(self, since: float, until: float, agent: str) -> Sequence[Note]:
+    async def notes(self, since: float, until: float, agent: str, viewer: Actor) -> Sequence[Note]:
         """Coaching notes."""
         ...
 

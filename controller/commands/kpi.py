@@ -20,7 +20,7 @@ from controller.commands.check import checked
 from controller.config import Settings
 from controller.database import StoreError, database_url, make_engine, plainly
 from controller.figure_facts import Scope
-from controller.figures import Asked, Figures, written
+from controller.figures import Asked, Figures, apart_from_calls, written
 from controller.schema import require_head
 from metrics.definitions.catalogue import UnknownMeasure, catalogue
 from metrics.definitions.fold import HOW, Difference, NotComparable
@@ -95,7 +95,7 @@ def _read(settings: Settings, query: Callable[[Connection], T]) -> T:
         raise StoreError("empty", "没有数据: 热线尚未运行 / there is no database yet: the hotline has not run")
     engine = make_engine(where, read_only=True)
     try:
-        with plainly(where), engine.begin() as connection:
+        with apart_from_calls(), plainly(where), engine.begin() as connection:
             require_head(connection, where)
             return query(connection)
     finally:

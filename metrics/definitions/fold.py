@@ -33,35 +33,93 @@ def look_back_s(measures: Iterable[Measure]) -> float:
 
 
 def evaluate(measure: Measure, facts: Facts) -> Value:
-    """The figure over the facts' period, with its proof."""
-    if measure.kind is Kind.WORST_WINDOW:
-        return _worst_window(measure, facts)
-    if measure.subject is Subject.AGENTS:
-        return _of_time(measure, facts)
-    rows = [row for row in _rows(measure, facts) if measure.counts(row)]
-    if measure.kind is Kind.RATIO:
+    """One figure over the facts' period, with its proof."""
+    return Fold(facts).evaluate(measure)
+
+
+class Fold:
+    """Figures over one period's facts. Definitions with the same denominator share its rows, which is most of them."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._below: dict[object, tuple[list[Row], tuple[str, ...]]] = {}
+        self._calls: list[CallRow] | None = None
+        self._time: list[tuple[AgentInterval, float, str]] | None = None
+
+    def evaluate(self, measure: Measure) -> Value:
+        """The figure, with its proof."""
+        if measure.kind is Kind.WORST_WINDOW:
+            return self._worst_window(measure)
+        if measure.subject is Subject.AGENTS:
+            return self._of_time(measure)
+        rows, below = self._denominator(measure)
+        if measure.kind is Kind.RATIO:
+            assert measure.succeeds is not None
+            above = [row.id for row in rows if measure.succeeds(row)]
+            return _value(measure, len(above), len(below), tuple(above), below)
+        assert measure.amount is not None
+        having = [(amount, row.id) for row in rows if (amount := measure.amount(row)) is not None]
+        ids = tuple([id for _, id in having])
+        if measure.kind is Kind.MEAN:
+            return _value(measure, round(math.fsum([amount for amount, _ in having]), 3), len(having), ids, ids)
+        if not having:
+            return _value(measure, 0, 0, (), ())
+        reached = percentile(sorted(amount for amount, _ in having), measure.percent)
+        at_most = tuple([id for amount, id in having if amount <= reached])
+        return Value(measure.name, reached, len(at_most), len(ids), at_most, ids)
+
+    def _denominator(self, measure: Measure) -> tuple[list[Row], tuple[str, ...]]:
+        key = measure.subject, measure.counts
+        if key not in self._below:
+            counts = measure.counts
+            rows = [row for row in self.rows(measure) if counts(row)]
+            self._below[key] = rows, tuple([row.id for row in rows])
+        return self._below[key]
+
+    def rows(self, measure: Measure) -> Iterable[Row]:
+        """The rows of the definition's subject in the period."""
+        facts = self._facts
+        if measure.subject is Subject.CALLS:
+            if self._calls is None:
+                self._calls = [row for row in facts.calls if facts.since <= row.arrived_at < facts.until]
+            return self._calls
+        if measure.subject is Subject.TICKETS:
+            return facts.tickets
+        return facts.follow_ups if measure.subject is Subject.FOLLOW_UPS else facts.decisions
+
+    def _worst_window(self, measure: Measure) -> Value:
         assert measure.succeeds is not None
-        above = [row.id for row in rows if measure.succeeds(row)]
-        below = tuple(row.id for row in rows)
-        return _value(measure, len(above), len(below), tuple(above), below)
-    assert measure.amount is not None
-    having = [(amount, row.id) for row in rows if (amount := measure.amount(row)) is not None]
-    ids = tuple(id for _, id in having)
-    if measure.kind is Kind.MEAN:
-        return _value(measure, round(math.fsum(amount for amount, _ in having), 3), len(having), ids, ids)
-    if not having:
-        return _value(measure, 0, 0, (), ())
-    reached = percentile(sorted(amount for amount, _ in having), measure.percent)
-    at_most = tuple(id for amount, id in having if amount <= reached)
-    return Value(measure.name, reached, len(at_most), len(ids), at_most, ids)
+        facts = self._facts
+        counted = sorted((row for row in facts.calls if measure.counts(row)), key=lambda row: (row.arrived_at, row.id))
+        found = worst([(row.arrived_at, measure.succeeds(row)) for row in counted], facts.since, facts.until)
+        if found is None:
+            return _none(measure, NOTHING[measure.subject])
+        begin, end = round(found.since * 1000), round(found.until * 1000)
+        inside = [row for row in counted if begin <= round(row.arrived_at * 1000) < end]
+        above = tuple([row.id for row in inside if measure.succeeds(row)])
+        below = tuple([row.id for row in inside])
+        return _value(measure, len(above), len(below), above, below, (found.since, found.until))
 
+    # ------------------------------------------------------------ agents' time
 
-def _rows(measure: Measure, facts: Facts) -> Iterable[Row]:
-    if measure.subject is Subject.CALLS:
-        return (row for row in facts.calls if facts.since <= row.arrived_at < facts.until)
-    if measure.subject is Subject.TICKETS:
-        return facts.tickets
-    return facts.follow_ups if measure.subject is Subject.FOLLOW_UPS else facts.decisions
+    def _of_time(self, measure: Measure) -> Value:
+        facts = self._facts
+        if measure.name == ADHERENCE:
+            return _adherence(measure, facts)
+        if measure.name == INTERNET:
+            if facts.internet is None or not facts.internet.seats:
+                return _none(measure, NO_SEATS)
+            return _internet(measure, facts, facts.internet)
+        assert measure.succeeds is not None
+        if self._time is None:
+            each = ((one, one.seconds(facts.since, facts.until)) for one in facts.intervals)
+            self._time = [(one, seconds, one.id) for one, seconds in each if seconds > 0]
+        counts, succeeds = measure.counts, measure.succeeds
+        below = [part for part in self._time if counts(part[0])]
+        above = [part for part in below if succeeds(part[0])]
+        ids = [tuple([id for _, _, id in parts]) for parts in (above, below)]
+        sums = [round(math.fsum([seconds for _, seconds, _ in parts]), 3) for parts in (above, below)]
+        return _value(measure, sums[0], sums[1], ids[0], ids[1])
 
 
 def _value(
@@ -75,37 +133,6 @@ def _value(
 
 def _none(measure: Measure, why: tuple[str, str]) -> Value:
     return Value(measure.name, None, 0, 0, (), (), *why)
-
-
-def _worst_window(measure: Measure, facts: Facts) -> Value:
-    assert measure.succeeds is not None
-    counted = sorted((row for row in facts.calls if measure.counts(row)), key=lambda row: (row.arrived_at, row.call))
-    found = worst([(row.arrived_at, measure.succeeds(row)) for row in counted], facts.since, facts.until)
-    if found is None:
-        return _none(measure, NOTHING[measure.subject])
-    begin, end = round(found.since * 1000), round(found.until * 1000)
-    inside = [row for row in counted if begin <= round(row.arrived_at * 1000) < end]
-    above = tuple(row.id for row in inside if measure.succeeds(row))
-    return _value(
-        measure, len(above), len(inside), above, tuple(row.id for row in inside), (found.since, found.until)
-    )  # fmt: skip
-
-
-# ---------------------------------------------------------------- agents' time
-
-
-def _of_time(measure: Measure, facts: Facts) -> Value:
-    if measure.name == ADHERENCE:
-        return _adherence(measure, facts)
-    if measure.name == INTERNET:
-        if facts.internet is None or not facts.internet.seats:
-            return _none(measure, NO_SEATS)
-        return _internet(measure, facts, facts.internet)
-    assert measure.succeeds is not None
-    below = [(one, one.seconds(facts.since, facts.until)) for one in facts.intervals if measure.counts(one)]
-    below = [(one, seconds) for one, seconds in below if seconds > 0]
-    above = [(one, seconds) for one, seconds in below if measure.succeeds(one)]
-    return _value(measure, _sum(above), _sum(below), _ids(above), _ids(below))
 
 
 def _sum(parts: Sequence[tuple[AgentInterval, float]]) -> float:
@@ -190,7 +217,7 @@ def differences(a: Measure, b: Measure, facts: Facts) -> list[Difference]:
     if a.subject is not b.subject or Kind.RATIO is not a.kind or b.kind is not Kind.RATIO:
         raise NotComparable(f"{a.name} {b.name}")
     found = []
-    for row in _rows(a, facts):
+    for row in Fold(facts).rows(a):
         one, other = _how(a, row), _how(b, row)
         if one != other:
             zh, en = _told(row) if isinstance(row, CallRow) else ("", "")

@@ -7,6 +7,7 @@ those that arrived in it; a call that lasts over midnight belongs whole to the d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from metrics.definitions.measure import Kind, Measure, Subject
@@ -44,11 +45,24 @@ _COUNTED = {
     ),
 }
 
+
+def _of_queue(threshold: int, row: CallRow) -> bool:
+    return row.wait is not None and row.wait <= threshold
+
+
+def _of_arrival(threshold: int, row: CallRow) -> bool:
+    return row.wait_from_arrival is not None and row.wait_from_arrival <= threshold
+
+
+def _of_menu(threshold: int, row: CallRow) -> bool:
+    return row.wait_from_menu is not None and row.wait_from_menu <= threshold
+
+
 _CLOCKS = {
-    "": ("wait", "进入队列后", "of queue entry"),
-    "from_arrival": ("wait_from_arrival", "来电接入后(含语音导航)", "of arrival (menu included)"),
+    "": (_of_queue, "进入队列后", "of queue entry"),
+    "from_arrival": (_of_arrival, "来电接入后(含语音导航)", "of arrival (menu included)"),
     "from_menu": (
-        "wait_from_menu",
+        _of_menu,
         "语音导航结束后(无导航时自来电接入起)",
         "of the end of the menu (of arrival where there is none)",
     ),
@@ -65,12 +79,7 @@ def service_levels() -> Iterator[Measure]:
     """The rate of calls answered within a threshold: three denominators, three clocks, three thresholds."""
     for threshold in THRESHOLDS_S:
         for counted, (counts, of_zh, of_en, source) in _COUNTED.items():
-            for clock, (field, from_zh, from_en) in _CLOCKS.items():
-
-                def in_time(row: CallRow, field: str = field, threshold: int = threshold) -> bool:
-                    wait: float | None = getattr(row, field)
-                    return wait is not None and wait <= threshold
-
+            for clock, (in_time, from_zh, from_en) in _CLOCKS.items():
                 yield Measure(
                     _name(threshold, counted, clock),
                     Subject.CALLS,
@@ -82,7 +91,7 @@ def service_levels() -> Iterator[Measure]:
                     f"answered within {threshold} s {from_en} / {of_en}",
                     f"domain.md 3.4: {source}; 15 s of GB/T 33358-2016 [P1]",
                     counts,
-                    in_time,
+                    partial(in_time, threshold),
                     target=0.80 if counted == "answered" else 0.95,
                 )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from metrics.instants import Instants
 from metrics.intervals import AgentInterval
-from metrics.servicelevel import abandon_wait, abandoned, answered, decided, elapsed, offered, queue_entry
+from metrics.servicelevel import GAVE_NOT_UP, answered, decided, elapsed, queue_entry
 from pbx.call import Outcome
 
 
@@ -20,38 +20,50 @@ class CallRow:
 
     __slots__ = (
         "abandon_wait", "abandoned", "agent", "answered", "arrived_at", "call", "caller", "city", "decided", "dialled",
-        "failed", "hold_s", "offered", "overflowed", "queue", "score", "talk_s", "ticket", "wait", "wait_from_arrival",
-        "wait_from_menu", "wrap_up_s",
+        "failed", "hold_s", "id", "offered", "overflowed", "queue", "score", "talk_s", "ticket", "wait",
+        "wait_from_arrival", "wait_from_menu", "wrap_up_s",
     )  # fmt: skip
+    wait: float | None
+    wait_from_arrival: float | None
+    wait_from_menu: float | None
+    talk_s: float | None
+    hold_s: float | None
 
     def __init__(self, one: Instants, ticket: TicketRow | None = None, city: str = "") -> None:
         self.call = one.call
+        self.id = str(one.call)  #: by which a figure names it
         self.caller, self.dialled, self.agent, self.city = one.caller, one.dialled, one.agent, city
         self.queue = str(one.queue or "")
-        self.arrived_at = one.arrived_at
-        self.decided, self.answered, self.offered = decided(one), answered(one), offered(one)
-        self.abandoned = abandoned(one)
-        self.failed, self.overflowed = one.outcome is Outcome.FAILED, one.outcome is Outcome.OVERFLOWED
-        joined = one.joined_at
-        self.wait = elapsed(queue_entry(one), joined)
-        self.wait_from_arrival = elapsed(one.arrived_at, joined)
-        begins = one.menu_done_at if one.menu_done_at is not None else one.arrived_at
-        self.wait_from_menu = elapsed(begins, joined)
-        self.abandon_wait = abandon_wait(one)
-        self.talk_s = elapsed(joined, one.released_at if one.released_at is not None else one.ended_at)
-        self.hold_s = _held(one) if self.talk_s is not None else None
-        spans = [elapsed(work.began_at, work.ended_at) for work in one.wrap_ups]
-        self.wrap_up_s = sum(span for span in spans if span is not None) if spans and None not in spans else None
+        self.arrived_at, joined, outcome = one.arrived_at, one.joined_at, one.outcome
+        entry = queue_entry(one)
+        self.decided, self.answered = decided(one), answered(one)
+        self.offered = entry is not None and self.decided
+        self.abandoned = self.offered and not self.answered and outcome not in GAVE_NOT_UP
+        self.failed, self.overflowed = outcome is Outcome.FAILED, outcome is Outcome.OVERFLOWED
+        self.wait = self.wait_from_arrival = self.wait_from_menu = self.talk_s = self.hold_s = None
+        if joined is not None:
+            self.wait = elapsed(entry, joined)
+            self.wait_from_arrival = elapsed(one.arrived_at, joined)
+            begins = one.menu_done_at if one.menu_done_at is not None else one.arrived_at
+            self.wait_from_menu = elapsed(begins, joined)
+            self.talk_s = elapsed(joined, one.released_at if one.released_at is not None else one.ended_at)
+            self.hold_s = _held(one) if self.talk_s is not None else None
+        self.abandon_wait = elapsed(entry, one.ended_at) if self.abandoned else None
+        self.wrap_up_s = _wrap_up(one) if one.wrap_ups else None
         self.score = one.score
         self.ticket = ticket
 
-    @property
-    def id(self) -> str:
-        """By which a figure names it."""
-        return str(self.call)
+
+def _wrap_up(one: Instants) -> float | None:
+    """All agents' after-call work together; None while one of them is at it."""
+    spans = [elapsed(work.began_at, work.ended_at) for work in one.wrap_ups]
+    known = [span for span in spans if span is not None]
+    return sum(known) if len(known) == len(spans) else None
 
 
 def _held(one: Instants) -> float:
+    if not one.holds:
+        return 0.0
     ends = (elapsed(hold.began_at, hold.ended_at) for hold in one.holds)
     return round(sum(end for end in ends if end is not None), 3)
 

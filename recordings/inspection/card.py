@@ -198,10 +198,10 @@ def _loss(one: Automatic, found: Inspection) -> float | None:
 def counted(card: Card, answers: Mapping[str, float | str]) -> Counted:
     """What the answers come to. What does not apply is left out, and the rest weighs 100.
 
-    Raises `InspectionRefused` (bad_answers) unless every item has an answer that it may have.
+    Raises `InspectionRefused` (bad_answers, with every item at fault) unless each item has an answer that it may have.
     """
-    if set(answers) != {one.id for one in card.items}:
-        raise InspectionRefused("bad_answers", "answers")
+    if wrong := _wrong(card, answers):
+        raise InspectionRefused("bad_answers", "answers", wrong)
     reached: dict[str, float] = dict.fromkeys(GROUPS, 0.0)
     weights: dict[str, float] = dict.fromkeys(GROUPS, 0.0)
     fatal = False
@@ -209,8 +209,7 @@ def counted(card: Card, answers: Mapping[str, float | str]) -> Counted:
         value = answers[item.id]
         if value == NOT_APPLICABLE and not item.fatal:
             continue
-        if isinstance(value, bool | str) or not _may_be(item, value):
-            raise InspectionRefused("bad_answers", "answers")
+        assert not isinstance(value, str)
         if item.fatal:
             fatal = fatal or value == 0
             continue
@@ -224,6 +223,19 @@ def counted(card: Card, answers: Mapping[str, float | str]) -> Counted:
     return Counted(total, fatal, not fatal and total >= card.pass_mark, groups)
 
 
-def _may_be(item: Item, value: float) -> bool:
-    """A level; of an item that the machine fills in, any part."""
+def _wrong(card: Card, answers: Mapping[str, float | str]) -> dict[str, tuple[str, ...]]:
+    """The items without an answer that they may have, each with those that it may; and answers to no item."""
+    known = {one.id: one for one in card.items}
+    wrong: dict[str, tuple[str, ...]] = {name: () for name in answers if name not in known}
+    for item in card.items:
+        if item.id not in answers or not _may_be(item, answers[item.id]):
+            levels = ("0..1",) if item.automatic else tuple(f"{level:g}" for level in item.levels)
+            wrong[item.id] = levels if item.fatal else (*levels, NOT_APPLICABLE)
+    return wrong
+
+
+def _may_be(item: Item, value: float | str) -> bool:
+    """A level; of an item that the machine fills in, any part; that it does not apply, but for a fatal one."""
+    if isinstance(value, bool | str):
+        return value == NOT_APPLICABLE and not item.fatal
     return 0 <= value <= 1 if item.automatic else value in item.levels

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+from recordings.personal_data import digit_spans, find_in, masked, spans_by_turn
 
 FORMAT = 1
 
@@ -73,9 +75,26 @@ class Inspection:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an inspection: {error!r}") from error
 
+    def found_times(self) -> dict[str, int]:
+        """How often each kind of finding was found; an opening or closing once where it was not said. No suspicions."""
+        missing = {name: 1 for name, one in self.said.items() if one == NOT_SAID}
+        return {name: count for name, count in self.counts.items() if count} | missing
+
+    def without_personal_data(self) -> Inspection:
+        """The same without the numbers of people (`recordings/personal_data.py`): as long as they were, in stars.
+
+        Every three digits or more are hidden: a finding is a piece of a turn, and the parts of a number cannot be told
+        from other digits when they stand alone.
+        """
+        return replace(self, findings=tuple(replace(one, said=_hidden(one.said)) for one in self.findings))
+
     def rows(self) -> dict[str, float]:
         """Everything that is counted over many calls, by name: figures, counts, `name?` for suspicions, and for each
         opening and closing that was judged, ``name`` = 1 where it was not said."""
         found = dict(self.figures) | {name: float(count) for name, count in self.counts.items()}
         found |= {f"{name}?": float(count) for name, count in self.suspected.items()}
         return found | {name: float(one == NOT_SAID) for name, one in self.said.items() if one != NOT_JUDGED}
+
+
+def _hidden(said: str) -> str:
+    return masked(said, [*spans_by_turn(find_in(said)).get(0, ()), *digit_spans(said)]) if said else said

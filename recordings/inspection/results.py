@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from recordings.inspection.review_sql import Score
-from recordings.inspection.sql import ALL, SOUND, WORDS, WRONG_TYPE, Sum
+from recordings.inspection.days_sql import ALL, BY_RULES, SOUND, WORDS, WRONG_TYPE, Sum
+from recordings.inspection.review_sql import ScoreSum
 
 BY = ("agent", "team", "queue", "day")
 
@@ -70,21 +70,29 @@ class Line:
     scores: Scored
 
 
-def lines_of(sums: Sequence[Sum], scores: Iterable[Score], by: str, team_of: Mapping[str, str]) -> list[Line]:
+def lines_of(sums: Sequence[Sum], scores: Iterable[ScoreSum], by: str, team_of: Mapping[str, str]) -> list[Line]:
     """The results by `by` (one of `BY`), in the order of their keys; `team_of`: whose team each agent is in."""
     key = _key(by, team_of)
     grouped: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0, 0.0, 0]))
     for one in sums:
         row = grouped[key(one)][one.name]
         row[0], row[1], row[2] = row[0] + one.calls, row[1] + one.total, row[2] + one.above
-    given: dict[str, list[Score]] = defaultdict(list)
+    given: dict[str, list[ScoreSum]] = defaultdict(list)
     for score in scores:
-        if score.seat == 1:
-            given[key(score)].append(score)
+        given[key(score)].append(score)
     return [_line(name, grouped.get(name, {}), given.get(name, [])) for name in sorted({*grouped, *given})]
 
 
-def _key(by: str, team_of: Mapping[str, str]) -> Callable[[Sum | Score], str]:
+def judged_by(sums: Sequence[Sum]) -> dict[str, int]:
+    """By which versions of the rules so many calls were judged."""
+    found: dict[str, int] = defaultdict(int)
+    for one in sums:
+        if one.name.startswith(BY_RULES):
+            found[one.name.removeprefix(BY_RULES)] += one.calls
+    return dict(found)
+
+
+def _key(by: str, team_of: Mapping[str, str]) -> Callable[[Sum | ScoreSum], str]:
     if by == "team":
         return lambda one: team_of.get(one.agent, NO_TEAM)
     if by not in BY:
@@ -92,7 +100,7 @@ def _key(by: str, team_of: Mapping[str, str]) -> Callable[[Sum | Score], str]:
     return lambda one: str(getattr(one, by))
 
 
-def _line(key: str, rows: Mapping[str, Sequence[float]], scores: Sequence[Score]) -> Line:
+def _line(key: str, rows: Mapping[str, Sequence[float]], scores: Sequence[ScoreSum]) -> Line:
     def count(name: str) -> int:
         return int(rows[name][0]) if name in rows else 0
 
@@ -100,10 +108,11 @@ def _line(key: str, rows: Mapping[str, Sequence[float]], scores: Sequence[Score]
     rates = {
         name: Rate(int(row[2]), int(row[0]), int(row[1]), round(row[2] / row[0], 4))
         for name, row in rows.items()
-        if name not in MEANS and name not in (ALL, SOUND, WORDS, WRONG_TYPE)
+        if name not in MEANS and name not in (ALL, SOUND, WORDS, WRONG_TYPE) and not name.startswith(BY_RULES)
     }
     wrong, words = count(WRONG_TYPE), count(WORDS)
     rates[WRONG_TYPE] = Rate(wrong, words, wrong, round(wrong / words, 4) if words else None)
-    mean = round(sum(one.total for one in scores) / len(scores), 2) if scores else None
-    scored = Scored(len(scores), mean, sum(one.passed for one in scores))
+    given = sum(one.count for one in scores)
+    mean = round(sum(one.total for one in scores) / given, 2) if given else None
+    scored = Scored(given, mean, sum(one.passed for one in scores))
     return Line(key, count(ALL), count(SOUND), words, dict(sorted(means.items())), dict(sorted(rates.items())), scored)

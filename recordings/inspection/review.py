@@ -12,12 +12,17 @@ from types import MappingProxyType
 
 
 class InspectionRefused(Exception):
-    """It is not done; `code` is stable, `field` names what is at fault in a body, where something is."""
+    """It is not done; `code` is stable, `field` names what is at fault in a body, where something is.
 
-    def __init__(self, code: str, field: str = "") -> None:
+    `items`: of answers that do not fit a card, each item at fault with the values that it may have; none = there is no
+    such item.
+    """
+
+    def __init__(self, code: str, field: str = "", items: Mapping[str, tuple[str, ...]] | None = None) -> None:
         super().__init__(code)
         self.code = code
         self.field = field
+        self.items = dict(items or {})
 
 
 class ScoreState(enum.Enum):

@@ -64,22 +64,20 @@ def _card(version: int, body: str) -> Card:
 # ---------------------------------------------------------------- samples
 
 
-def candidates(
-    connection: Connection, plan: Plan, rules: str, wrong_type: ColumnElement[bool] | None
-) -> list[Candidate]:
+def candidates(connection: Connection, plan: Plan, wrong_type: ColumnElement[bool] | None) -> list[Candidate]:
     """The judged calls that a plan may draw. `wrong_type`: what says that an inspection's ticket is of a wrong type,
     for a plan by that."""
     query = select(inspections.c.call, inspections.c.agent).where(
-        inspections.c.rules == rules,
+        inspections.c.newest == 1,
         inspections.c.started_at >= plan.since,
         inspections.c.started_at < plan.until,
         inspections.c.agent != "",
     )
-    for name in ("queue", "agent"):
+    for name in ("queue", "agent", "city"):
         if value := getattr(plan, name):
             query = query.where(inspections.c[name] == value)
     if plan.kind is PlanKind.RULE:
-        query = query.where(wrong_type if wrong_type is not None else has_finding(rules, plan.rule))
+        query = query.where(wrong_type if wrong_type is not None else has_finding(plan.rule))
     return [Candidate(row.call, row.agent) for row in connection.execute(query.order_by(inspections.c.call))]
 
 
@@ -176,6 +174,7 @@ class Score:
     passed: bool
     answers: Mapping[str, float | str]
     note: str
+    city: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +249,11 @@ def scores_of(connection: Connection, call: str) -> list[Score]:
 Answers = Mapping[str, float | str]
 
 
-def pairs(connection: Connection, since: float, until: float) -> list[tuple[str, int, Answers, Answers]]:
+def pairs(
+    connection: Connection, since: float, until: float, city: str = ""
+) -> list[tuple[str, int, Answers, Answers]]:
     """The calls scored twice by one card whose first score was given in [since, until): card, its version, and what the
-    first and the second inspector gave at first."""
+    first and the second inspector gave at first. `city`: its calls alone, where it is named."""
     one, other = scores.alias("one"), scores.alias("other")
     his, hers = moves.alias("his"), moves.alias("hers")
     query = (
@@ -263,17 +264,22 @@ def pairs(connection: Connection, since: float, until: float) -> list[tuple[str,
         .where(one.c.seat == 1, one.c.at >= since, one.c.at < until, one.c.card_version == other.c.card_version)
         .order_by(one.c.at, one.c.id, other.c.id)
     )
+    if city:
+        query = query.where(one.c.city == city)
     return [(row.card, row.card_version, json.loads(row.answers), json.loads(row.second))
             for row in connection.execute(query)]  # fmt: skip
 
 
 def list_scores(
-    connection: Connection, since: float, until: float, *, agent: str = "", first_only: bool = False
+    connection: Connection, since: float, until: float, *, agent: str = "", city: str = "", first_only: bool = False
 ) -> list[Score]:
-    """The scores given in [since, until), of an agent where he is named; `first_only`: those that count for him."""
+    """The scores given in [since, until), of an agent and of a city where they are named; `first_only`: those that
+    count for him."""
     query = select(scores).where(scores.c.at >= since, scores.c.at < until)
     if agent:
         query = query.where(scores.c.agent == agent)
+    if city:
+        query = query.where(scores.c.city == city)
     if first_only:
         query = query.where(scores.c.seat == 1)
     return [_score(row) for row in connection.execute(query.order_by(scores.c.at, scores.c.id))]
@@ -282,7 +288,39 @@ def list_scores(
 def _score(row: Row[Any]) -> Score:
     given = dict(row._mapping)
     given |= {"state": ScoreState(row.state), "passed": bool(row.passed), "answers": json.loads(row.answers)}
-    return Score(**given)
+    return Score(**given | {"city": row.city or ""})
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSum:
+    """The scores that count, of the calls of an agent, of a queue or of a day (what was not asked for is empty): how
+    many, their sum, how many passed."""
+
+    agent: str
+    queue: str
+    day: str
+    count: int
+    total: float
+    passed: int
+
+
+def score_sums(
+    connection: Connection, first: str, last: str, by: str, agent: str = "", city: str = ""
+) -> list[ScoreSum]:
+    """The scores of the calls of the days from `first` to `last` by ``agent``, ``queue`` or ``day``, as they are now,
+    whenever they were given or changed; the database adds them up."""
+    key = scores.c[by]
+    query = select(key, func.count(), func.sum(scores.c.total), func.sum(scores.c.passed))
+    query = query.where(scores.c.seat == 1, scores.c.day >= first, scores.c.day <= last)
+    if agent:
+        query = query.where(scores.c.agent == agent)
+    if city:
+        query = query.where(scores.c.city == city)
+    empty = {"agent": "", "queue": "", "day": ""}
+    return [
+        ScoreSum(**empty | {by: of}, count=count, total=total, passed=passed)
+        for of, count, total, passed in connection.execute(query.group_by(key))
+    ]
 
 
 # ---------------------------------------------------------------- coaching
@@ -300,6 +338,7 @@ class Note:
     at: float
     text: str
     seen_at: float | None = None
+    city: str = ""
 
 
 def add_note(connection: Connection, note: Note) -> Note:
@@ -313,12 +352,18 @@ def see_note(connection: Connection, id: str, agent: str, at: float) -> Note | N
     mine = and_(notes.c.id == id, notes.c.agent == agent)
     connection.execute(update(notes).where(mine, notes.c.seen_at.is_(None)).values(seen_at=at))
     row = connection.execute(select(notes).where(mine)).first()
-    return Note(**row._mapping) if row is not None else None
+    return _note(row) if row is not None else None
 
 
-def list_notes(connection: Connection, since: float, until: float, agent: str = "") -> list[Note]:
-    """Notes written in [since, until), of one agent where he is named."""
+def list_notes(connection: Connection, since: float, until: float, agent: str = "", city: str = "") -> list[Note]:
+    """Notes written in [since, until), of one agent and of one city where they are named."""
     query = select(notes).where(notes.c.at >= since, notes.c.at < until)
     if agent:
         query = query.where(notes.c.agent == agent)
-    return [Note(**row._mapping) for row in connection.execute(query.order_by(notes.c.at, notes.c.id))]
+    if city:
+        query = query.where(notes.c.city == city)
+    return [_note(row) for row in connection.execute(query.order_by(notes.c.at, notes.c.id))]
+
+
+def _note(row: Row[Any]) -> Note:
+    return Note(**dict(row._mapping) | {"city": row.city or ""})

@@ -31,8 +31,8 @@ class Plan:
     """A sampling plan over the calls that began in [since, until), epoch seconds.
 
     `count`: how many, or how many of each agent. `rule`: the kind of finding (`type-mismatch` too), or empty. `queue`,
-    `agent`: of these alone, where they are named. `double_share`: of these calls so many (0..1) are scored by two
-    inspectors who do not see each other's score.
+    `agent`, `city`: of these alone, where they are named. `double_share`: of these calls so many (0..1) are scored by
+    two inspectors who do not see each other's score.
     """
 
     id: str
@@ -46,6 +46,7 @@ class Plan:
     queue: str = ""
     agent: str = ""
     double_share: float = 0.0
+    city: str = ""
 
 
 @dataclass(frozen=True, slots=True)

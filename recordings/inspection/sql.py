@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
-from recordings.inspection.findings import JUDGED, Inspection
+from recordings.inspection import days_sql
+from recordings.inspection.findings import Inspection
 from recordings.inspection.tables import figures, inspections, rule_files, upsert
 from recordings.sql import RecordingRow, recordings, transcripts
 
@@ -20,7 +21,7 @@ from recordings.sql import RecordingRow, recordings, transcripts
 
 @dataclass(frozen=True, slots=True)
 class InspectedCall:
-    """An inspection with whose call it is; of several agents the last who talked."""
+    """An inspection with whose call it is; of several agents the last who talked. `city`: whose hotline it reached."""
 
     call: str
     made_at: float
@@ -31,14 +32,19 @@ class InspectedCall:
     started_at: float
     day: str
     found: Inspection
+    city: str = ""
 
 
 def save_inspection(connection: Connection, one: InspectedCall) -> None:
-    """Write a call's inspection; one by the same rules replaces the earlier."""
+    """Write a call's inspection; one by the same rules replaces the earlier. It is the newest one of the call."""
     found = one.found
+    days_sql.mark_calls(connection, [one.call])  # also the day and agent of before, should they have been others
+    connection.execute(update(inspections).where(inspections.c.call == one.call).values(newest=0))
     row = {name: value for name, value in asdict(one).items() if name != "found"}
     row |= {"rules": found.rules, "sound": found.sound, "words": found.words, "said_type": found.said_type}
-    connection.execute(upsert(connection.dialect.name, inspections), row | {"body": found.to_json()})
+    row |= {"body": found.to_json(), "newest": 1}
+    connection.execute(upsert(connection.dialect.name, inspections), row)
+    days_sql.mark(connection, [(one.day, one.agent)])
     where = and_(figures.c.call == one.call, figures.c.rules == found.rules)
     connection.execute(delete(figures).where(where))
     if rows := found.rows():
@@ -60,18 +66,9 @@ def waiting(
     """The next recordings begun at `since` or later that the rules have not judged, or not with the transcript that
     there is now; by their begin, after `after` (begin and call of the last one)."""
     columns = [recordings.c[name] for name in RecordingRow.__dataclass_fields__]
-    judged = and_(inspections.c.call == recordings.c.call, inspections.c.rules == rules)
-    newer = and_(
-        transcripts.c.made_at.is_not(None),
-        or_(inspections.c.words_at.is_(None), inspections.c.words_at < transcripts.c.made_at),
-    )
     begin, call = after
     query = (
-        select(*columns, transcripts.c.made_at)
-        .select_from(
-            recordings.outerjoin(inspections, judged).outerjoin(transcripts, transcripts.c.call == recordings.c.call)
-        )
-        .where(recordings.c.started_at >= since, or_(inspections.c.call.is_(None), newer))
+        _waiting(select(*columns, transcripts.c.made_at), rules, since)
         .where(or_(recordings.c.started_at > begin, and_(recordings.c.started_at == begin, recordings.c.call > call)))
         .order_by(recordings.c.started_at, recordings.c.call)
         .limit(count)
@@ -82,6 +79,23 @@ def waiting(
         words_at = values.pop("made_at")
         found.append(Waiting(RecordingRow(**values), words_at))
     return found
+
+
+def _waiting(wanted: Select[Any], rules: str, since: float) -> Select[Any]:
+    """`wanted` of recordings that the rules have not judged, or not with the transcript that there is now."""
+    judged = and_(inspections.c.call == recordings.c.call, inspections.c.rules == rules)
+    newer = and_(
+        transcripts.c.made_at.is_not(None),
+        or_(inspections.c.words_at.is_(None), inspections.c.words_at < transcripts.c.made_at),
+    )
+    return wanted.select_from(
+        recordings.outerjoin(inspections, judged).outerjoin(transcripts, transcripts.c.call == recordings.c.call)
+    ).where(recordings.c.started_at >= since, or_(inspections.c.call.is_(None), newer))
+
+
+def count_waiting(connection: Connection, rules: str, since: float) -> int:
+    """How many recordings begun at `since` or later wait."""
+    return int(connection.execute(_waiting(select(func.count()), rules, since)).scalar_one())
 
 
 def recording_there(connection: Connection, call: str) -> bool:
@@ -95,19 +109,24 @@ def words_of(connection: Connection, call: str) -> str | None:
     return str(found) if found is not None else None
 
 
-def forget_inspections(connection: Connection, rules: str, since: float, until: float) -> int:
-    """Take away what these rules judged of recordings begun in [since, until), so that it is judged again; how many."""
-    calls = select(inspections.c.call).where(
-        inspections.c.rules == rules, inspections.c.started_at >= since, inspections.c.started_at < until
-    )
+def forget_inspections(connection: Connection, rules: str, since: float, until: float, city: str = "") -> int:
+    """Take away what these rules judged of recordings begun in [since, until), so that it is judged again; how many.
+
+    `city`: of calls of this city alone, where one is named.
+    """
+    where = [inspections.c.rules == rules, inspections.c.started_at >= since, inspections.c.started_at < until]
+    if city:
+        where.append(inspections.c.city == city)
+    days_sql.mark_where(connection, *where)
+    calls = select(inspections.c.call).where(*where)
     connection.execute(delete(figures).where(figures.c.rules == rules, figures.c.call.in_(calls)))
-    where = (inspections.c.rules == rules, inspections.c.started_at >= since, inspections.c.started_at < until)
     return int(connection.execute(delete(inspections).where(*where)).rowcount)
 
 
-def erase_inspections(connection: Connection, call: str) -> None:
+def erase_inspections(connection: Connection, call: str, wrong_type: ColumnElement[bool]) -> None:
     """Everything that was found in a recording goes with it (its words stand in the evidence); scores stay, without
-    any word of the caller."""
+    any word of the caller, and so does what it added to the sums of its day. `wrong_type`: as in `days_sql.fold`."""
+    days_sql.carry(connection, call, wrong_type)
     connection.execute(delete(figures).where(figures.c.call == call))
     connection.execute(delete(inspections).where(inspections.c.call == call))
 
@@ -125,8 +144,15 @@ def _inspected(row: Row[Any]) -> InspectedCall:
     values = row._mapping
     return InspectedCall(
         values["call"], values["made_at"], values["words_at"], values["sha256"], values["agent"], values["queue"],
-        values["started_at"], values["day"], Inspection.from_json(values["body"]),
+        values["started_at"], values["day"], Inspection.from_json(values["body"]), values["city"] or "",
     )  # fmt: skip
+
+
+def newest_rules(connection: Connection, call: str) -> str | None:
+    """What the rules say, as they were read (JSON), that judged a call last."""
+    same = and_(rule_files.c.version == inspections.c.rules, inspections.c.newest == 1, inspections.c.call == call)
+    found = connection.execute(select(rule_files.c.body).join(inspections, same)).scalars().first()
+    return str(found) if found is not None else None
 
 
 def keep_rules(connection: Connection, version: str, body: str, at: float) -> None:
@@ -152,23 +178,24 @@ class Listed:
 
 def list_inspections(
     connection: Connection,
-    rules: str,
     since: float,
     until: float,
     *,
     agent: str = "",
     queue: str = "",
+    city: str = "",
     found: str = "",
     wrong_type: ColumnElement[bool] | None = None,
     after: tuple[float, str] = (0.0, ""),
     count: int = 100,
 ) -> list[Listed]:
-    """Judged calls begun in [since, until), by their begin, after `after`: of an agent, of a queue, those in which
-    `found` was found (or suspected), those of which `wrong_type` holds."""
+    """Judged calls begun in [since, until), by their begin, after `after`: of an agent, of a queue, of a city, those in
+    which `found` was found (or suspected), those of which `wrong_type` holds. Each by the newest rules that judged it.
+    """
     columns = [inspections.c[name] for name in Listed.__dataclass_fields__]
     begin, call = after
     query = select(*columns).where(
-        inspections.c.rules == rules,
+        inspections.c.newest == 1,
         inspections.c.started_at >= since,
         inspections.c.started_at < until,
         or_(
@@ -179,67 +206,21 @@ def list_inspections(
         query = query.where(inspections.c.agent == agent)
     if queue:
         query = query.where(inspections.c.queue == queue)
+    if city:
+        query = query.where(inspections.c.city == city)
     if found:
-        query = query.where(has_finding(rules, found))
+        query = query.where(has_finding(found))
     if wrong_type is not None:
         query = query.where(wrong_type)
     rows = connection.execute(query.order_by(inspections.c.started_at, inspections.c.call).limit(count))
     return [Listed(**row._mapping) for row in rows]
 
 
-def has_finding(rules: str, name: str) -> ColumnElement[bool]:
-    """That something was found, or suspected, in an inspected call."""
-    named = select(figures.c.call).where(
-        figures.c.rules == rules, figures.c.name.in_([name, f"{name}?"]), figures.c.value > 0
+def has_finding(name: str) -> ColumnElement[bool]:
+    """That something was found, or suspected, in an inspected call, by the rules of that inspection."""
+    return exists().where(
+        figures.c.call == inspections.c.call,
+        figures.c.rules == inspections.c.rules,
+        figures.c.name.in_([name, f"{name}?"]),
+        figures.c.value > 0,
     )
-    return inspections.c.call.in_(named)
-
-
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """Of one agent, queue and day: in how many calls `name` was judged, its sum, and in how many it was above 0."""
-
-    agent: str
-    queue: str
-    day: str
-    name: str
-    calls: int
-    total: float
-    above: int
-
-
-ALL, SOUND, WORDS, WRONG_TYPE = "calls", "calls-sound", "calls-words", "type-mismatch"
-"""Sums of the calls themselves: all that were inspected, those whose sound, those whose words were judged; and those
-whose ticket is not of the type that the caller named."""
-
-
-def sums(
-    connection: Connection, rules: str, since: float, until: float, wrong_type: ColumnElement[bool], agent: str = ""
-) -> list[Sum]:
-    """Everything that is counted, for each agent, queue and day; the database adds it up."""
-    where = [inspections.c.rules == rules, inspections.c.started_at >= since, inspections.c.started_at < until]
-    if agent:
-        where.append(inspections.c.agent == agent)
-    keys = (inspections.c.agent, inspections.c.queue, inspections.c.day)
-    above = func.sum(case((figures.c.value > 0, 1), else_=0))
-    same = and_(figures.c.call == inspections.c.call, figures.c.rules == inspections.c.rules)
-    found = [
-        Sum(*row)
-        for row in connection.execute(
-            select(*keys, figures.c.name, func.count(), func.sum(figures.c.value), above)
-            .join(figures, same)
-            .where(*where)
-            .group_by(*keys, figures.c.name)
-        )
-    ]
-    judged = {
-        ALL: None,
-        SOUND: inspections.c.sound == JUDGED,
-        WORDS: inspections.c.words == JUDGED,
-        WRONG_TYPE: wrong_type,
-    }
-    for name, condition in judged.items():
-        wanted = where if condition is None else [*where, condition]
-        query = select(*keys, func.count()).where(*wanted).group_by(*keys)
-        found += [Sum(a, q, day, name, n, float(n), n) for a, q, day, n in connection.execute(query)]
-    return found

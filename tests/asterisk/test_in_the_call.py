@@ -511,9 +511,11 @@ async def test_an_agent_who_hangs_up_while_the_citizens_phone_rings(hotline: Hot
     await hotline.empty()
 
 
-async def successor(hotline: Hotline, exchange: Exchange, stack: AsyncExitStack) -> Hotline:
+async def successor(
+    hotline: Hotline, exchange: Exchange, stack: AsyncExitStack, kind: type[Hotline] | None = None
+) -> Hotline:
     """The controller is killed, with all that it knew but the stored records; a new one takes over."""
-    new = Hotline(exchange, stack)
+    new = (kind or Hotline)(exchange, stack)
     new.records = hotline.records
     opened = tuple(one.record for one in hotline.records.values() if one.record.ended_at is None)
     new.step(event.CallsRestored(opened, time.time()))

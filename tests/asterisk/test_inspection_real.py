@@ -42,7 +42,7 @@ async def test_a_call_is_inspected_as_soon_as_it_is_over(folder: Path) -> None: 
         assert len(silences) == found["counts"]["dead-air"] >= 1
         assert all(one["end_s"] - one["at_s"] >= 1.0 for one in silences)
         assert found["said"] == {"greeting": "not_judged"}
-        results = await scene.api.get("/api/inspection/results")
+        results = await scene.api.until("/api/inspection/results", lambda answer: answer["lines"], within=40)
         assert results["lines"][0]["rates"]["dead-air"] == {
             "found": 1, "judged": 1, "times": len(silences), "rate": 1.0,
         }  # fmt: skip

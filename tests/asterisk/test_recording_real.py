@@ -33,7 +33,7 @@ from pbx import commands as order
 from pbx import events as event
 from pbx.call import CallRecord, CallState
 from pbx.events import TargetKind
-from pbx.ids import ActorId, RequestId
+from pbx.ids import ActorId, AgentId, RequestId
 from pbx.supervision import RecordingPauseAsked
 from recordings.checks import CheckRule, Finding, check
 from recordings.files import CITIZEN, HEARD, RATE, FinishedRecording, finish, read_leg
@@ -108,10 +108,10 @@ class Recorded(Hotline):
         ]
         return Heard(done, self.records[found.call].record, (sound[0], sound[1]))
 
-    def pause(self, on: bool) -> str:
+    def pause(self, on: bool, by: AgentId = A1) -> str:
         live = next(iter(self.house.calls.values()))
         request = RequestId(f"p{time.monotonic_ns()}")
-        self.step(RecordingPauseAsked(live.call, on, A1, ActorId(A1), request, time.time()))
+        self.step(RecordingPauseAsked(live.call, on, by, ActorId(by), request, time.time()))
         return self.replies[request].code
 
 
@@ -134,7 +134,7 @@ async def recorded(exchange: Exchange, tap: object, monkeypatch: pytest.MonkeyPa
     """Recording from the answer on.
 
     Each phone's RTP numbers begin above those of the one before: where they do not, Debian's Asterisk leaves whoever
-    follows another speaker out of the recording (docs/recording.md, known loss).
+    follows another speaker out of the recording (docs/recordings.md).
     """
     starts = itertools.count(500, 1500)
     monkeypatch.setattr(media, "secrets", SimpleNamespace(randbits=lambda bits: next(starts) if bits == 15 else 7))

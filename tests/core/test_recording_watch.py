@@ -59,3 +59,17 @@ def test_a_call_that_has_ended_is_watched_no_more() -> None:
     assert not watch.healthy
     watch.judge({}, PLENTY, {})
     assert watch.healthy
+
+
+def test_from_when_to_when_nothing_was_written_is_kept_until_it_is_asked() -> None:
+    clock = Clock()
+    live = {ONE: ("a.raw", 1000.0)}
+    watch = RecordingWatch(Path("."), lambda: live, RecordingMetrics(HotlineMetrics().registry, ()), clock)
+    sizes = {1010: 9, 1020: 12, 1030: 12, 1040: 15, 1050: 25, 1060: 25, 1070: 25}
+    for now, seconds in sizes.items():  # full from 1012 to 1037, and again from 1050 on
+        clock.now = now
+        watch.judge(live, PLENTY, {ONE: seconds * 32_000})
+    (began, ended), (again, never) = watch.gaps(ONE)
+    assert (began, ended, again) == (1012.0, 1037.0, 1050.0)
+    assert never == float("inf")
+    assert watch.gaps(ONE) == ()

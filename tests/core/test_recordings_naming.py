@@ -14,11 +14,14 @@ from recordings.naming import (
     RawName,
     RecordingName,
     UnsafeName,
+    VoiceName,
     belongs_to,
     parse_raw_name,
     parse_recording_path,
+    parse_voice_name,
     raw_name,
     recording_path,
+    voice_name,
 )
 
 pytestmark = pytest.mark.core
@@ -60,6 +63,20 @@ def test_there_and_back(call_id: str, started_at: datetime) -> None:
     assert belongs_to(path, call_id)
     assert belongs_to(f"/spool/{raw}", call_id)
     assert not belongs_to(path, call_id + "x")
+
+
+@given(call_ids, instants, st.floats(0, 90000), st.integers(1, 9999))
+def test_a_voices_name_says_beside_what_and_from_when(call_id: str, at: datetime, after_s: float, number: int) -> None:
+    raw = raw_name(call_id, at)
+    assert parse_voice_name(voice_name(raw, after_s, number)) == VoiceName(raw, round(after_s * 1000), number)
+
+
+@pytest.mark.parametrize("name", ["", "x.voice1-1.sln", "20261121T163000Z_c-1.voice-1.sln", "20261121T163000Z_c.sln"])
+def test_foreign_voices_are_refused(name: str) -> None:
+    with pytest.raises(UnsafeName):
+        parse_voice_name(name)
+    with pytest.raises(UnsafeName):
+        voice_name(name, 1.0, 1)
 
 
 BAD_IDS = ["", ".", "..", ".hidden", "-rf", "a/b", "../../etc/passwd", "a b", "a,b", "a\nb", "a\0", "市", "x" * 65]

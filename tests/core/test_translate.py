@@ -39,6 +39,7 @@ from pbx.translate import (
     recording_path,
     translate,
 )
+from pbx.voices import RecordVoice, StopVoice
 from pbx.wire import Message, Wire, encode
 
 pytestmark = pytest.mark.core
@@ -501,6 +502,17 @@ def test_a_leg_is_heard_alone_under_its_uuid_and_goes_with_the_leg() -> None:
             actions(wrong, spool="/s")
 
 
+def test_a_partys_own_voice_takes_the_place_of_what_was_recorded_of_him() -> None:
+    leg = ChannelName("PJSIP/1001-00000002")
+    stop, start = sent(RecordVoice(CALL, leg, "a.voice12-1.sln"))
+    assert stop == {"Action": "StopMixMonitor", "Channel": leg}
+    assert start == {"Action": "MixMonitor", "Channel": leg, "Options": "r(/s/monitor/a.voice12-1.sln)"}
+    assert sent(StopVoice(CALL, leg)) == [stop]
+    for wrong in (RecordVoice(CALL, leg, "../a.sln"), RecordVoice(CALL, leg, "a)b"), StopVoice(CALL, ChannelName("x"))):
+        with pytest.raises(BadCommand):
+            actions(wrong, spool="/s")
+
+
 def test_recordings_lie_where_the_exchange_writes_them() -> None:
     assert recording_path("/var/spool/asterisk/", "a-1.raw") == "/var/spool/asterisk/monitor/a-1.raw"
 
@@ -516,7 +528,7 @@ def test_every_command_has_its_actions() -> None:
     known = {"Ask", "Play", "Hold", "Offer", "CancelOffer", "Announce", "PrepareEnd", "AddParty", "HangUp"}
     known |= {"Record", "StartRecording", "MarkAgent", "HoldTalk", "Join", "Consult", "DropParty", "ToSurvey", "Mute"}
     known |= {"SendDigits", "PlaceCall", "RingAgent", "SayToPhone", "Spy", "SwitchSpy", "SpyOn", "EndSpy", "StopSpy"}
-    known |= {"Hear", "PauseRecording"}
+    known |= {"Hear", "PauseRecording", "RecordVoice", "StopVoice"}
     assert {kind.__name__ for kind in order.ExchangeCommand.__args__} == known
     assert all(fields(kind) for kind in order.ExchangeCommand.__args__)
 

@@ -32,11 +32,12 @@ from pbx.call import CallRecord
 from pbx.ids import CallId, TicketNumber
 from tests.fakes.town_busy import BusyTown, busy_day, wishful
 from tests.fakes.town_loop import Weather
+from tests.serving import NUMBERS, configuration
 from tests.virtual_time import START
 
 pytestmark = pytest.mark.doors
 
-HOTLINE = Path(__file__).parents[2] / "hotline.toml"
+ENGLISH = '[[queues]]\nid = "english"\nname_zh = "英语"\nname_en = "English"\n'
 SCRIPT = Path(__file__).parents[1] / "recompute_figures.py"
 NOW = START + 40 * 3600.0
 FAIR = Weather(delay_s=0.05, doubled=0.02, short_talk=0.1, impatient=0.4, outages=1, restarts=2)
@@ -54,8 +55,7 @@ class Written:
 
 def written(folder: Path, seed: int = 7) -> Written:
     """A day on which everything is asked for, with restarts of the controller; as a hotline leaves it."""
-    config = folder / "hotline.toml"
-    config.write_text(HOTLINE.read_text("utf-8"), "utf-8")
+    config = configuration(folder, {}, rest=NUMBERS + ENGLISH)
     settings = load(config)
     upgrade(settings.database_url)
     town = BusyTown(seed, FAIR, wishful(), 8)
@@ -241,19 +241,16 @@ def test_a_day_without_calls_has_no_figure_and_says_why(busy: Written, capsys: p
 
 
 def test_targets_of_the_configuration_are_checked_and_used(mine: Written, capsys: pytest.CaptureFixture[str]) -> None:
-    text = mine.config.read_text("utf-8").replace('close_at = "03:00" ', 'close_at = "25:00" ')
-    wrong = 'targets = { "sl15.offered.v1" = "101 %", "sl15.offred.v1" = 0.9 }\n'
-    mine.config.write_text(text.replace("# targets = {", f"{wrong}# targets = {{"), "utf-8")
+    text = mine.config.read_text("utf-8")
+    wrong = '[figures]\nclose_at = "25:00"\ntargets = { "sl15.offered.v1" = "101 %", "sl15.offred.v1" = 0.9 }\n'
+    mine.config.write_text(wrong + text, "utf-8")
     status, _, err = run(mine, capsys, "kpi")
     assert status == 2
     for told in ("at most 100 %", "不超过 100 %", "nearest: sl15.offered.v1", "figures.close_at"):
         assert told in err
-    good = text.replace("25:00", "03:00").replace(
-        "# targets = {", 'targets = { "connect.v1" = "100 %" }\n# targets = {'
-    )
-    mine.config.write_text(good, "utf-8")
-    assert (figure(mine, capsys, "connect.v1")["definition"]["target"], status) == (1.0, 2)
-    assert figure(mine, capsys, "connect.v1")["met"] is False
+    mine.config.write_text('[figures]\ntargets = { "connect.v1" = "100 %" }\n' + text, "utf-8")
+    found = figure(mine, capsys, "connect.v1")
+    assert (found["definition"]["target"], found["met"]) == (1.0, False)
 
 
 # ---------------------------------------------------------------- closed days

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from sqlalchemy import false
 
 from controller.archivist import _erase, _Erased
 from controller.audit_rows import read as read_audit
 from controller.config_inspection import DAY_S, InspectionPlan
+from controller.inspection_desk import HotlineInspections
 from controller.inspection_rows import spans_of
 from controller.inspector import Inspector
 from controller.records import Records
@@ -29,7 +32,7 @@ from recordings.archive.archive import Archive
 from recordings.archive.form import Form
 from recordings.archive.keys import KeyRing, SealingKey
 from recordings.archive.shelf import FolderShelf
-from recordings.inspection import review_sql, sql
+from recordings.inspection import days_sql, review_sql, sql
 from recordings.inspection.card import card_of
 from recordings.inspection.process import InspectionFailed, InspectionProcess
 from recordings.inspection.rules import rules_of
@@ -153,6 +156,49 @@ async def test_each_call_is_judged_by_its_sound_and_again_when_its_words_are_the
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_metrics_tell_what_waits_what_was_done_and_what_was_found(room: Room) -> None:
+    """Each finding once, though a call is judged again for its words; no agent and no call in any label."""
+    inspector = room.inspector()
+    desk = HotlineInspections(room.store, PLAN, {}, lambda: NOW, inspector)
+    registry = CollectorRegistry()
+    registry.register(desk.collector())
+
+    def shown(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"hotline_{name}", labels)
+
+    for call in ("c-1", "c-2", "c-open"):
+        await room.call(call)
+    open_call = CallRecord(CallId("c-open"), ChannelName("PJSIP/c-1"), "12345", "13800001111", NOW - 3600.0)
+    room.records.save_call(open_call)  # its record has not come to its end: it waits
+    running = asyncio.create_task(inspector.run())
+
+    async def done(name: str, count: int) -> None:
+        async def counted() -> bool:
+            return shown(name) == count and shown("inspections_waiting") == 1
+
+        await room.until(counted)
+
+    try:
+        await done("calls_inspected_total", 2)
+        assert shown("calls_inspected_words_total") == 0
+        await room.records.save_transcript(CallId("c-1"), SAID, NOW)
+        await done("calls_inspected_words_total", 1)
+        assert shown("calls_inspected_total") == 2
+        assert shown("inspections_failed_total") == 0
+        worded = await room.found("c-1")
+        assert worded is not None
+        assert shown("inspection_findings_total", rule="promise") == worded.found.counts["promise"] > 0
+        assert shown("inspection_findings_total", rule="dead-air") == 0
+        assert shown("inspection_findings_total", rule="other") == 0
+        assert await desk.days.catch_up() == 1
+        assert shown("inspection_days_waiting") == 0
+        text = generate_latest(registry).decode()
+        assert not any(private in text for private in ("c-1", "1001", "保证", "投诉"))
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_other_rules_judge_again_and_the_old_results_stay(room: Room) -> None:
     await room.call("c-1")
     await room.call("c-old", age_s=30 * DAY_S)
@@ -219,7 +265,7 @@ async def test_a_recording_is_read_from_the_archive_and_erased_with_what_was_fou
     entry = AuditEntry("e", NOW, "system", "system", "erase_recording", "", row.call, "", "销毁", "erased", "ok")  # type: ignore[arg-type]
     await room.store.submit(Operation("erase", _erase), _Erased(gone, entry))
     assert await room.found("c-1") is None
-    assert await room.store.read(sql.sums, PLAN.rules.version, 0.0, NOW + 1, sql.has_finding("x", "y")) == []
+    assert await room.store.read(days_sql.sums, 0.0, NOW + 1, false()) == []
     assert await room.store.read(read_audit, 0.0, NOW + 1)
 
 

@@ -234,7 +234,7 @@ async def inspected(store: Store, at: float) -> HotlineInspections:
     one = sql.InspectedCall("hotline-1763744400.1", at, None, "ab", "1001", "general", at, "2026-11-22", found)
     await store.submit(Operation("inspected", sql.save_inspection), one)
     await store.submit(Operation("card", lambda c, card: review_sql.save_card(c, card, "system", at)), PLAN.card)
-    return HotlineInspections(store, PLAN, {AgentId("1001")}, lambda: at)
+    return HotlineInspections(store, PLAN, {AgentId("1001"): ()}, lambda: at)
 
 
 async def peopled(running: Site) -> dict[str, str]:

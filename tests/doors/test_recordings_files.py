@@ -34,7 +34,7 @@ from recordings.files import (
     read_leg,
     recover,
 )
-from recordings.naming import raw_name
+from recordings.naming import raw_name, voice_name
 
 pytestmark = pytest.mark.doors
 
@@ -313,3 +313,75 @@ def test_what_a_crash_left_is_found_oldest_first(raw: Path, tmp_path: Path) -> N
     for item in left:
         finish(item.path, tmp_path / "rec" / f"{item.call_id}.wav", started_at=item.started_at)
     assert recover(spool, lambda call_id: call_id == "live") == []
+
+
+# ---------------------------------------------------------------- parties' own voices
+
+
+def voice(raw: Path, after_s: float, seconds: float, hz: float = 2000.0, number: int = 1) -> Path:
+    """A party's own voice beside the raw recording."""
+    path = raw.parent / voice_name(raw.name, after_s, number)
+    path.write_bytes((6000 * np.sin(2 * np.pi * hz * np.arange(round(8000 * seconds)) / 8000)).astype("<i2").tobytes())
+    return path
+
+
+def leg(wav: Path, channel: int = HEARD) -> np.ndarray:
+    return np.frombuffer(b"".join(read_leg(wav, channel)), dtype="<i2")
+
+
+def test_a_voice_is_put_in_where_the_leg_is_empty_and_nowhere_else(raw: Path, wav: Path) -> None:
+    beside = voice(raw, 0.5, 1.0)  # the leg is empty until 1.0
+    spoken = np.frombuffer(beside.read_bytes(), dtype="<i2")
+    before = np.frombuffer(call(), dtype="<i2").reshape(-1, 2)
+    done = seal(raw, wav)
+    heard = leg(wav)
+    assert not heard[:4000].any()
+    assert np.array_equal(heard[4000:8000], spoken[:4000])
+    assert np.array_equal(heard[8000:], before[8000:, HEARD])
+    assert np.array_equal(leg(wav, CITIZEN), before[:, CITIZEN])
+    assert done.filled_s == 0.5
+    assert done.sha256 == hashlib.sha256(wav.read_bytes()).hexdigest()
+    assert not beside.exists()
+
+
+def test_nothing_is_put_into_a_pause_or_a_hold(raw: Path, wav: Path) -> None:
+    voice(raw, 0.0, 1.0)
+    done = finish(raw, wav, started_at=BEGUN, unheard=((0.2, 0.4), (0.6, 0.7)))
+    heard = leg(wav)
+    assert not heard[1600:3200].any()
+    assert not heard[4800:5600].any()
+    assert heard[3200:4600].any()
+    assert done.filled_s == pytest.approx(0.66, abs=0.05)  # a block before each is left out too
+
+
+def test_the_newest_voice_counts_and_two_never_sound_together(raw: Path, wav: Path) -> None:
+    voice(raw, 0.0, 1.0, 2000)
+    newest = np.frombuffer(voice(raw, 0.5, 0.4, 1600, 2).read_bytes(), dtype="<i2")
+    seal(raw, wav)
+    assert np.array_equal(leg(wav)[4000:7200], newest)
+    assert leg(wav)[7200:8000].any()
+
+
+def test_a_crash_before_the_voices_were_erased_changes_nothing(raw: Path, wav: Path, tmp_path: Path) -> None:
+    copies = [raw, voice(raw, 0.5, 1.0)]
+    for one in copies:
+        shutil.copy(one, tmp_path / one.name)
+    first = seal(raw, wav)
+    for one in copies:
+        shutil.copy(tmp_path / one.name, one)
+    again = seal(raw, wav)  # both are there: it is the same recording
+    assert (again.sha256, again.filled_s) == (first.sha256, first.filled_s)
+    assert not any(one.exists() for one in copies)
+    shutil.copy(tmp_path / copies[1].name, copies[1])  # the raw one was erased, and then came the crash
+    assert recover(raw.parent, lambda call: True) == []
+    assert copies[1].exists(), "its call lives: it may be written to"
+    assert recover(raw.parent, lambda call: False) == []
+    assert not copies[1].exists()
+
+
+def test_a_voice_that_is_damaged_or_anothers_is_left_out(raw: Path, wav: Path) -> None:
+    voice(raw, 0.5, 0.015)  # less than a block
+    other = raw.parent / voice_name(raw_name("c-2", BEGUN), 0.0, 1)
+    other.write_bytes(b"\1" * 1000)
+    assert seal(raw, wav).filled_s == 0.0
+    assert other.exists()

@@ -21,12 +21,13 @@ from pbx.call import CallRecord, Outcome
 from pbx.ids import CallId, ChannelName, QueueId
 from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import Site, site
+from tests.serving import NUMBERS, configuration
 from tickets.moves import Actor, Role
 from tickets.organisations import Organisation, OrganisationTree, OrgKind
 
 pytestmark = pytest.mark.doors
 
-HOTLINE = Path(__file__).parents[2] / "hotline.toml"
+ENGLISH = '[[queues]]\nid = "english"\nname_zh = "英语"\nname_en = "English"\n'
 START = 1_795_276_800.0  # 2026-11-22 00:00 in Shanghai
 NOW = START + 20 * 3600.0
 
@@ -56,9 +57,7 @@ def call(number: int, wait: float | None, *, dialled: str = "12345", queue: str 
 @pytest.fixture
 async def hotline(tmp_path: Path) -> AsyncIterator[Site]:
     """A site with four calls, of two cities by the number dialled."""
-    config = tmp_path / "hotline.toml"
-    config.write_text(HOTLINE.read_text("utf-8"), "utf-8")
-    settings = load(config)
+    settings = load(configuration(tmp_path, {}, rest=NUMBERS + ENGLISH))
     tree = OrganisationTree(
         [Organisation(one, one, OrgKind.CITY, "chief", "office", "handler") for one in ("north", "south")]
     )

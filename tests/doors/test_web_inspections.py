@@ -19,7 +19,7 @@ from pbx.commands import OpenTicket
 from pbx.ids import AgentId, CallId
 from recordings.inspection import review_sql, sql
 from recordings.inspection.findings import Finding, Inspection
-from tests.doors.test_inspection import PLAN
+from tests.doors.test_inspection import NOW, PLAN
 from tests.doors.test_web_tickets import PEOPLE, ask
 from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
@@ -55,6 +55,7 @@ class Town:
     site: Site
     store: Store
     records: Records
+    desk: HotlineInspections
 
     async def ask(self, who: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
         return await ask(self.site, who, method, f"/api/inspection{path}", body)
@@ -78,16 +79,17 @@ class Town:
 
 @pytest.fixture
 async def town(store: Store, records: Records) -> AsyncIterator[Town]:
-    backend = MemoryBackend()
+    backend = MemoryBackend(clock=lambda: NOW)
     begin = Operation("card", lambda connection, _: review_sql.save_card(connection, PLAN.card, "system", 0.0))
     await store.submit(begin, None)
-    desk = HotlineInspections(store, PLAN, {AgentId("1001"), AgentId("1002")}, backend.clock)
-    async with site(backend, holders=People(), inspection_desk=desk) as running:
-        made = Town(running, store, records)
+    desk = HotlineInspections(store, PLAN, {AgentId("1001"): (), AgentId("1002"): ()}, backend.clock)
+    async with site(backend, holders=People(), inspection_desk=desk, clock=backend.clock) as running:
+        made = Town(running, store, records, desk)
         now = backend.clock()
         await made.inspected("c-1", "1001", now - 400, type="inquiry", **{"dead-air": 2})
         await made.inspected("c-2", "1001", now - 300, type="complaint")
         await made.inspected("c-3", "1002", now - 200, type="inquiry", forbidden=1)
+        await desk.days.catch_up()
         yield made
 
 
@@ -103,6 +105,8 @@ async def test_from_results_to_a_changed_score(town: Town) -> None:
     assert lines[""]["rates"]["closing"]["rate"] == 1.0
     for by in ("agent", "queue", "day"):
         assert (await town.ask("leader", "GET", f"/results?by={by}"))[1]["lines"]
+    assert (results["first"], results["last"]) == ("2026-10-22", "2026-11-22"), "whole days"
+    assert results["judged_by"] == {PLAN.rules.version: 3}
     long = await town.ask("boss", "GET", "/results?since=0&until=100000000")
     assert (long[0], long[1]["problems"][0]["code"]) == (400, "window_too_long")
     # lists and one call
@@ -117,6 +121,7 @@ async def test_from_results_to_a_changed_score(town: Town) -> None:
         {"greeting": 0.5, "pace": 0.5},
     )
     assert [one["at_s"] for one in shown["found"]["findings"]] == [1.0, 2.0]
+    assert shown["ticket"].isdecimal()
     # a sample, two inspectors who do not see each other
     now = town.site.backend.clock()
     plan = {
@@ -205,7 +210,15 @@ async def test_from_results_to_a_changed_score(town: Town) -> None:
         ("appeal_score", "wang"), ("change_score", second), ("close_score", "boss"), ("coach_agent", first),
         ("read_coaching", "wang"),
     ]  # fmt: skip
-    assert [one.action for one in town.site.backend.noted.values()] == ["read_inspection"]
+    told = [(one.action, one.actor, one.outcome, one.call) for one in town.site.backend.noted.values()]
+    assert told == [
+        ("read_inspection", "1001", "ok", "c-1"),
+        ("see_scores", second, "not_shown", "c-1"),
+        ("score_call", first, "scored_already", "c-1"),
+        ("appeal_score", "1002", "not_shown", "c-1"),
+        ("uphold_score", first, "own_score", ""),
+        ("appeal_score", "1001", "score_not_now", ""),
+    ]
 
 
 async def test_who_may_do_what_and_what_is_refused(town: Town) -> None:
@@ -247,9 +260,13 @@ async def test_who_may_do_what_and_what_is_refused(town: Town) -> None:
             if path == "/results/export?format=csv" and who in may:
                 continue  # its answer is no JSON; the story above reads it
             given = {**body, "id": f"p{number}"} if path == "/plans" and isinstance(body, dict) else body
+            town.site.backend.noted.clear()
             status, _ = await town.ask(who, method, path, given)
             expected = {"nobody": (401,), "far": (403,)}.get(who, (200, 201) if who in may else (403, 404))
             assert status in expected, (who, method, path, status)
+            if status == 403 and who not in ("system", "far"):  # whose tokens open no such address at all
+                (line,) = town.site.backend.noted.values()
+                assert (line.actor, line.outcome) == (WHO[who].id, "not_allowed")
     # what is wrong
     wrong: list[tuple[str, object, int, str]] = [
         ("/scores", score | {"call": "c-9"}, 404, "unknown_inspection"),
@@ -266,6 +283,12 @@ async def test_who_may_do_what_and_what_is_refused(town: Town) -> None:
     for path, body, status, code in wrong:
         found = await town.ask("admin", "POST", path, body)
         assert (found[0], found[1]["error"]) == (status, code), path
+    odd = {name: value for name, value in ANSWERS.items() if name != "record"} | {"grasp": 0.3, "closing": 1.0}
+    _, told = await town.ask("quality", "POST", "/scores", score | {"call": "c-3", "answers": odd})
+    assert {one["field"]: one.get("allowed") for one in told["problems"]} == {
+        "answers.record": ["0", "0.5", "0.8", "1", "n/a"], "answers.grasp": ["0", "0.5", "0.8", "1", "n/a"],
+        "answers.closing": None,
+    }, "every item at fault, with what it may have"  # fmt: skip
     _, made = await town.ask("boss", "POST", "/cards", {"card": card | {"pass_mark": 60}})
     assert made["version"] == 2
     assert (await town.ask("boss", "POST", "/cards", {"card": card | {"pass_mark": 60}}))[1]["version"] == 2
@@ -282,8 +305,17 @@ async def test_who_may_do_what_and_what_is_refused(town: Town) -> None:
     assert (await town.ask("wang", "POST", f"/scores/{old.id}/appeal", {"reason": "x"}))[1][
         "error"
     ] == "appeal_too_late"
+    # numbers of people are stars to who has no right to them
+    said = (Finding("promise", 3.0, 4.0, "agent", "保证", "我的电话幺三八零零零零幺二三四保证", "exact"),)
+    spoken = Inspection(PLAN.rules.version, "judged", "judged", counts={"promise": 1}, findings=said)
+    one = sql.InspectedCall("c-n", now, now, "ab", "1001", "general", now - 100, "2026-11-22", spoken)
+    await town.store.submit(Operation("save", sql.save_inspection), one)
+    for who, hidden in (("wang", True), ("quality", True), ("boss", False), ("leader", False), ("admin", False)):
+        _, shown = await town.ask(who, "GET", "/calls/c-n")
+        words = "我的电话***********保证" if hidden else said[0].said
+        assert (shown["masked"], shown["found"]["findings"][0]["said"]) == (hidden, words), who
     # by today's rules again: what was judged is taken back for the inspector to do
-    assert (await town.ask("boss", "POST", "/recompute", span))[1] == {"again": 3}
+    assert (await town.ask("boss", "POST", "/recompute", span))[1] == {"again": 4}
     assert (await town.ask("boss", "GET", "/calls/c-1"))[0] == 404
 
 
