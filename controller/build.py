@@ -20,14 +20,13 @@ from zoneinfo import ZoneInfo
 from controller.alert_rows import NOTE as NOTE_ALERT
 from controller.asterisk import ExchangeError
 from controller.backend import HotlineBackend
-from controller.build_alerts import AlertsPart
+from controller.build_alerts import AlertsPart, hooks_to_tell
 from controller.build_exchange import DRAIN_S, ExchangePart
 from controller.build_figures import FiguresPart
 from controller.build_recordings import recording_part
 from controller.build_speech import SpeechPart
 from controller.campaign_runner import CampaignRunner, told_both
 from controller.config import Settings
-from controller.config_webhooks import hooks_of
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
@@ -78,7 +77,6 @@ from pbx.supervision import OverridesRestored
 from recordings.budget import AfterShare
 from recordings.checks import Finding
 from tickets.files import AttachmentFiles
-from tickets.webhook import Hook
 from web.token import TokenError, load_or_make_token
 
 if TYPE_CHECKING:
@@ -352,7 +350,7 @@ class Hotline:
         self._run(watch.run())
         if plan.campaign.on:
             self._run(campaign.run())
-        hooks = self._hooks()
+        hooks = hooks_to_tell(settings)
         self._run(watched.keeper.run())
         self._run(watched.send(hooks))
         if hooks:
@@ -405,14 +403,6 @@ class Hotline:
                 )
         self._stack.callback((data / "web-address").unlink, missing_ok=True)
         write_text(data / "web-address", server.url + "\n")
-
-    def _hooks(self) -> dict[str, Hook]:
-        try:
-            return hooks_of(self.settings.raw.webhooks, self.settings.file.parent)
-        except OSError as error:
-            raise StartError(f"[[webhooks]] secret_file cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise StartError(f"[[webhooks]] {error}") from error
 
     async def _lease(self, data: Path) -> None:
         """Make the data folder and take it, and a shared database, for this process alone, until it ends in any way.

@@ -10,6 +10,7 @@ from controller.alert_keeper import AlertKeeper
 from controller.backend import HotlineBackend
 from controller.config import Settings
 from controller.config_alerts import mail_password
+from controller.config_webhooks import hooks_of
 from controller.house import House
 from controller.live_board import LiveBoard
 from controller.performer import Performer
@@ -17,6 +18,16 @@ from controller.shifts import ShiftKeeper
 from controller.start_errors import StartError
 from controller.writer import Store
 from tickets.webhook import Hook
+
+
+def hooks_to_tell(settings: Settings) -> dict[str, Hook]:
+    """The webhooks of the configuration, for moves of tickets and for alerts. Raises `StartError`. Blocks."""
+    try:
+        return hooks_of(settings.raw.webhooks, settings.file.parent)
+    except OSError as error:
+        raise StartError(f"[[webhooks]] secret_file cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StartError(f"[[webhooks]] {error}") from error
 
 
 class AlertsPart:

@@ -64,7 +64,7 @@ severities = ["critical"]
 FAULTS = {
     'off = ["nope"]': "there is no rule nope",
     'shifts = ["8"]': "time of day",
-    'definitions = ["sl15"]': "no definition has this name; nearest: ",
+    'definitions = ["conect.v1"]': "no definition has this name; nearest: ",
     'definitions = ["wait.p95.v1"]': "is not kept live",
     '[[alerts.rules]]\nname = "a"\nmeasure = "nope"\nwindow = "1h"\nbelow = 1.0': "is no gauge",
     '[[alerts.rules]]\nname = "a"\nmeasure = "connect.v1"\nwindow = "2h"\nbelow = 1.0': "must be one of 15m",
