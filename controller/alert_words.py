@@ -43,7 +43,9 @@ def told(value: float | None, unit: str) -> str:
         return "?"
     if unit == "%":
         return f"{value * 100:.1f} %"
-    return f"{value:.0f} s" if unit == "s" else f"{value:g}"
+    if unit == "s":
+        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+    return f"{value:g}"
 
 
 def unit_of(rule: Rule | None) -> str:

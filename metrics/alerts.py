@@ -128,6 +128,8 @@ def rule_of(table: Mapping[str, Any]) -> Rule:
         if not given.get(needed):
             raise BadRule(needed, "is needed")
     threshold = float(given[sides[0]])
+    gauge = GAUGES.get(given["measure"])
+    zh, en = (gauge.zh, gauge.en) if gauge is not None else ("", "")
     clears_at = given.get("clears_at")
     try:
         severity = Severity(given.get("severity") or "warning")
@@ -137,7 +139,8 @@ def rule_of(table: Mapping[str, Any]) -> Rule:
         given["name"], given["measure"], given["of"], sides[0], threshold,
         threshold if clears_at is None else float(clears_at), given.get("window") or "",
         frozenset(given.get("only") or ()), float(given.get("for_s") or 0.0), float(given.get("clear_for_s") or 0.0),
-        severity, int(given.get("least") or 1), given.get("zh") or "", given.get("en") or "", given.get("source") or "",
+        severity, int(given.get("least") or 1), given.get("zh") or zh, given.get("en") or en,
+        given.get("source") or "",
     )  # fmt: skip
 
 

@@ -65,6 +65,10 @@ FIGURE = {
 }
 
 
+ON_THE_WALL = frozenset({"sl15.offered.v1", "connect.v1", "wait.v1"})
+"""Definitions that the first page shows by window: each change is sent to every page that is open."""
+
+
 def _desk(request: web.Request) -> AlertsDesk:
     found = request.app[ALERTS]
     if found is None:
@@ -110,7 +114,8 @@ def figure_json(one: LiveValue) -> dict[str, Any]:
 
 def wallboard(desk: AlertsDesk) -> dict[str, Any]:
     """What the wallboard shows: alerts that stand, and the figures of the whole."""
-    whole = [figure_json(one) for one in desk.values(Group("whole"))] if desk.ready else []
+    values = desk.values(Group("whole")) if desk.ready else ()
+    whole = [figure_json(one) for one in values if one.measure in ON_THE_WALL]
     return {"alerts": [alert_json(desk, one) for one in desk.standing()], "windows": whole}
 
 

@@ -286,7 +286,7 @@ async def test_the_web_shows_them_and_who_may_acknowledges(store: Store) -> None
         assert status == 200
         (one,) = told["alerts"]
         assert (one["rule"], one["of"], one["name"], one["city"]) == ("idle", "queue", "general", "nanjing")
-        assert one["message"]["zh"] == "idle: 技能组 综合, 0, 低于 1"
+        assert one["message"]["zh"] == "具备技能的签入坐席: 技能组 综合, 0, 低于 1"
         overview = (await running.json("GET", "/api/overview"))[1]
         assert overview["alerts"] == told["alerts"]
         assert {row["window"] for row in overview["windows"]} == {"15m", "1h", "shift", "day", "24h"}
