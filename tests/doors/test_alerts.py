@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from email import message_from_bytes
 from email import policy as email_policy
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,14 +22,18 @@ from controller.house import House
 from controller.live_board import LiveBoard
 from controller.records import Records
 from controller.writer import Store
-from metrics.alerts import Rule, rule_of
+from metrics.alerts import Reading, Rule, rule_of
 from metrics.definitions.catalogue import measure
 from metrics.live import DEFAULT_DEFINITIONS, WHOLE, Group
 from pbx.call import CallRecord, Outcome
 from pbx.ids import ActorId, AgentId, CallId, ChannelName, QueueId
 from tests.builders import GENERAL, plan
+from tests.city_story import TREE
 from tests.doors.test_webhooks import SECRET, Clock, receiving
+from tests.fakes.alerts_desk import MemoryAlerts
+from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import site
+from tickets.moves import Actor, Role
 from tickets.ticket import TicketPolicy
 from tickets.webhook import Hook
 
@@ -305,3 +309,45 @@ async def test_the_web_shows_them_and_who_may_acknowledges(store: Store) -> None
         status, figures = await running.json("GET", "/api/live/figures?of=whole")
         assert (status, figures["ready"]) == (200, True)
         assert len(figures["figures"]) == 5 * len(DEFAULT_DEFINITIONS)
+
+
+class CityPeople:
+    """Each token is the name of one of these, made long."""
+
+    people: ClassVar[dict[str, Actor]] = {
+        "cz-head": Actor("cz-head", Role.LEADER, "cz"),
+        "cz-desk": Actor("cz-desk", Role.DISPATCHER, "cz"),
+        "js-head": Actor("js-head", Role.SUPERVISOR, "js"),
+    }
+
+    async def find(self, token: str) -> Actor | None:
+        return self.people.get(token.removesuffix("-token-0123456789"))
+
+
+async def test_a_city_s_head_sees_and_acknowledges_his_city_s_alerts_alone() -> None:
+    backend = MemoryBackend()
+    backend.desk.policy = replace(backend.desk.policy, organisations=TREE)
+    slow = rule_of({"name": "slow", "measure": "longest_wait_s", "of": "city", "above": 60.0})
+    alerts = MemoryAlerts(backend.clock, slow)
+    alerts.rules.look(backend.clock(), {"slow": {Group("city", city): Reading(90.0) for city in ("cz", "zj")}})
+    async with site(backend, alerts_desk=alerts, holders=CityPeople()) as running:
+
+        async def ask(who: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
+            headers = {"Authorization": f"Bearer {who}-token-0123456789"}
+            return await running.json(method, path, body, headers=headers)
+
+        _, seen = await ask("cz-head", "GET", "/api/alerts")
+        assert [one["city"] for one in seen["alerts"]] == ["cz"]
+        _, every = await running.json("GET", "/api/alerts")
+        ids = {one["city"]: one["id"] for one in every["alerts"]}
+        assert set(ids) == {"cz", "zj"}
+        status, told = await ask("cz-head", "POST", f"/api/alerts/{ids['zj']}/acknowledge", {})
+        assert (status, told["error"]) == (403, "not_allowed")
+        status, told = await ask("cz-desk", "POST", f"/api/alerts/{ids['cz']}/acknowledge", {})
+        assert (status, told["error"]) == (403, "not_allowed")  # a dispatcher answers for no figures
+        status, told = await ask("cz-head", "POST", f"/api/alerts/{ids['cz']}/acknowledge", {})
+        assert (status, told["acknowledged_by"]) == (200, "cz-head")
+        (line,) = (one for one in backend.noted.values() if one.action == "acknowledge_alert")
+        assert (line.actor, line.role, line.outcome) == ("cz-head", "leader", "ok")
+        _, figures = await ask("cz-head", "GET", "/api/live/figures")
+        assert figures["figures"] == []  # of the whole province he is told nothing
