@@ -82,6 +82,8 @@ class AlertKeeper:
         except StoreError as error:  # the gauges of now need no store
             log.warning("live figures wait for the database: %s", error, extra={"action": "live.wait"})
         await self._ask_store(now)
+        down = await self._trunk_down() if self._trunk_down is not None else None
+        self._kept["trunk_down"] = None if down is None else {WHOLE: Reading(float(down))}
         now = self._clock()
         changes = self._alerts.look(now, self.readings(now))
         self._write(changes, now)
@@ -169,9 +171,6 @@ class AlertKeeper:
                 self._kept["transcript_oldest_s"] = {WHOLE: Reading(waited)}
             if "tickets_due_soon" in asked:
                 self._kept["tickets_due_soon"] = await self._due_soon(now)
-            if self._trunk_down is not None and "trunk_down" in asked:
-                down = await self._trunk_down()
-                self._kept["trunk_down"] = None if down is None else {WHOLE: Reading(float(down))}
         except StoreError as error:
             log.warning("alerts know less: %s", error, extra={"action": "alerts.wait"})
 

@@ -265,7 +265,7 @@ class Hotline:
         )
 
         measured = await FiguresPart.open(settings, store, house, self.clock)
-        watched = AlertsPart(settings, store, house, self.clock, transcripts.backlog)
+        watched = AlertsPart(settings, store, house, self.clock, transcripts.backlog, exchange.door)
         watched.feed(performer, measured.shifts, backend)
         voices = Voices(house, exchange.door.perform, self.clock) if settings.raw.recording.voices else None
 

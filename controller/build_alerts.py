@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from zoneinfo import ZoneInfo
 
 from controller.alert_keeper import AlertKeeper
@@ -17,6 +17,8 @@ from controller.performer import Performer
 from controller.shifts import ShiftKeeper
 from controller.start_errors import StartError
 from controller.writer import Store
+from pbx.ami import AmiDoor, AmiError
+from pbx.wire import WireError
 from tickets.webhook import Hook
 
 
@@ -30,6 +32,14 @@ def hooks_to_tell(settings: Settings) -> dict[str, Hook]:
         raise StartError(f"[[webhooks]] {error}") from error
 
 
+def unreachable(lines: Iterable[str]) -> bool | None:
+    """What Asterisk says of the carrier's contact (``Avail``, ``Unavail``); None while it has not asked it yet."""
+    for words in (line.split() for line in lines):
+        if len(words) > 3 and words[0] == "Contact:" and words[1].startswith("carrier/"):
+            return {"Unavail": True, "Avail": False}.get(words[3])
+    return None
+
+
 class AlertsPart:
     """`board` is told of calls and intervals from the first on; `keeper` and `sender` run once people are served."""
 
@@ -40,10 +50,12 @@ class AlertsPart:
         house: House,
         clock: Callable[[], float],
         transcripts: Callable[[], Awaitable[tuple[int, float | None]]],
+        door: AmiDoor,
     ) -> None:
         from metrics.definitions.catalogue import measure
 
         plan, policy = settings.alerts, settings.tickets
+        self._door = door
         self._settings, self._store, self._clock = settings, store, clock
         self._zone = ZoneInfo(settings.plan.timezone)
         measures = [measure(name) for name in plan.definitions]
@@ -51,7 +63,16 @@ class AlertsPart:
         self.keeper = AlertKeeper(
             plan, self.board, house, policy, store, clock,
             transcripts=transcripts if settings.raw.speech.transcribe else None,
+            trunk_down=self._trunk_down if settings.raw.trunk is not None and settings.raw.trunk.qualify_s else None,
         )  # fmt: skip
+
+    async def _trunk_down(self) -> bool | None:
+        """Whether the carrier leaves OPTIONS unanswered; None = not known just now."""
+        try:
+            lines = await self._door.command("pjsip show aor carrier")
+        except (AmiError, TimeoutError, WireError):
+            return None
+        return unreachable(lines)
 
     def feed(self, performer: Performer, shifts: ShiftKeeper, backend: HotlineBackend) -> None:
         """Be told of calls and intervals from now on, and tell the pages. Raises `StartError`."""

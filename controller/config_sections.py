@@ -264,6 +264,7 @@ class TrunkSection(Section):
 
     host: str
     port: Annotated[int, Field(ge=1, le=65535)] = 5060
+    qualify_s: Annotated[int, Field(ge=0, le=3600)] = 0  # 0 = never asked whether it is there (OPTIONS)
     user: str | None = None
     password_file: str | None = None  # a file of mode 0600 that holds the password
     from_user: Annotated[str, Field(pattern=r"^[0-9A-Za-z+_.-]{1,64}$")] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,21 @@ async def test_somebody_waits_the_hotline_dies_and_he_is_answered(folder: Path) 
 def rules(view: dict[str, list[dict[str, object]]]) -> set[object]:
     """Of which rules alerts stand."""
     return {one["rule"] for one in view["alerts"]}
+
+
+async def test_a_trunk_that_does_not_answer_is_told_and_told_again_when_it_does(folder: Path) -> None:  # noqa: F811
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    trunk = {"host": "127.0.0.1", "port": port, "qualify_s": 1}
+    rule = '\n[[alerts.rules]]\nname = "trunk-down"\nmeasure = "trunk_down"\nabove = 0.0\n'
+    file = configuration(folder, {"alerts": {"every_s": 0.2}, "trunk": trunk}, rest=NUMBERS + rule)
+    floor = Floor(file, port)
+    try:
+        async with Served("run", "--config", str(file)) as hotline:
+            await hotline.said("serving; pages at")
+            await floor.api.until("/api/alerts", lambda view: "trunk-down" in rules(view), within=30)
+            await floor.phone("carrier", "", local_port=port)  # it answers OPTIONS
+            await floor.api.until("/api/alerts", lambda view: "trunk-down" not in rules(view), within=30)
+    finally:
+        await floor.close()
