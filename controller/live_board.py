@@ -32,7 +32,7 @@ MOST_RECENT = 5000
 """So many calls are held whole, for after-call work that ends after them: some 40 minutes of a province's rush."""
 
 AT_ONCE = 25
-"""Calls taken in from the store between two turns of the loop: about a millisecond."""
+"""Calls taken in from the store between two turns of the loop: a millisecond or two."""
 
 
 def _instants(connection: Connection, since: float, until: float) -> list[Instants]:
@@ -109,6 +109,7 @@ class LiveBoard:
         self.ready = False
         self._told = told = set[CallId]()
         self.figures = self._empty()
+        self.figures.stand(now)
         for known in list(self._recent.values()):
             told.add(known.call)
             self._put(known)

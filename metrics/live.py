@@ -213,6 +213,7 @@ class LiveFigures:
         self._entries: dict[str, _Entry] = {}
         self._lines: dict[Group, _Line] = {}
         self._held_from = float("-inf")
+        self._stands_at = 0.0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -221,6 +222,14 @@ class LiveFigures:
     def held_from(self) -> float:
         """Calls that arrived before are not held any more (`drop_old`)."""
         return self._held_from
+
+    def stand(self, now: float) -> None:
+        """Have the windows of groups that are new begin at those of `now`, before many calls are put.
+
+        Each call is then counted as it is put; without it the first figure asked for counts them all at once, which
+        is the same and takes a second for a province's day.
+        """
+        self._stands_at = now
 
     def put(self, row: CallRow, groups: Iterable[Group]) -> None:
         """A call as it is known now, in place of what was known of it; `groups`: whose it is, beside the whole."""
@@ -240,6 +249,8 @@ class LiveFigures:
             line = self._lines.get(group)
             if line is None:
                 line = self._lines[group] = _Line(len(self.windows), 2 * len(self.measures))
+                for span, window in zip(line.spans, self.windows, strict=True):
+                    span.since, span.until = window.since(self._stands_at), self._stands_at
             line.put(entry, 1)
 
     def _take_out(self, entry: _Entry) -> None:
