@@ -54,7 +54,7 @@ from controller.records import Operations, Records
 from controller.reminder_desk import HotlineReminders
 from controller.reminders import Reminders
 from controller.schema import upgrade
-from controller.shifts import SAVE_INTERVAL
+from controller.staffing_desk import StaffingProcess
 from controller.start_errors import StartError, plain, reason
 from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
@@ -168,7 +168,7 @@ class Hotline:
         store = Store(
             settings.database_url,
             spool=data / "spool.jsonl",
-            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK, SAVE_INTERVAL, NOTE_ALERT),
+            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK, FiguresPart.operation, NOTE_ALERT),
             before_commit=journal.flush,
         )
         await store.start()
@@ -263,7 +263,6 @@ class Hotline:
             clock=self.clock,
             own_sounds=own_sounds,
         )
-
         measured = await FiguresPart.open(settings, store, house, self.clock)
         watched = AlertsPart(settings, store, house, self.clock, transcripts.backlog, exchange.door)
         watched.feed(performer, measured.shifts, backend)
@@ -382,6 +381,7 @@ class Hotline:
             transcript_jobs_desk=speech.desk(transcripts),
             figures_desk=measured.desk(),
             alerts_desk=watched.keeper,
+            staffing_desk=StaffingProcess(settings),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s
             ),

@@ -36,6 +36,8 @@ MOST_DAYS = 31
 class FiguresPart:
     """Made before the engine runs; `stepped` is called after each of its steps, `run` closes days."""
 
+    operation = SAVE_INTERVAL  #: for the store's spool
+
     def __init__(self, settings: Settings, clock: Callable[[], float], shifts: ShiftKeeper, store: Store) -> None:
         self._settings = settings
         self._clock = clock

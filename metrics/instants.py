@@ -39,7 +39,7 @@ class OfferInstants:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WrapUp:
     """One agent's after-call work; `ended_at` None = it goes on."""
 
@@ -48,9 +48,9 @@ class WrapUp:
     ended_at: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Instants:
-    """One call. What is no instant is what its figures are sorted and counted by."""
+    """One call. What is no instant is what its figures are sorted and counted by. Never changed (`AgentInterval`)."""
 
     call: CallId
     direction: str

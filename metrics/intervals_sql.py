@@ -72,7 +72,7 @@ def open_intervals(connection: Connection) -> list[AgentInterval]:
 
 
 def list_intervals(connection: Connection, since: float, until: float) -> list[AgentInterval]:
-    """Those of which a part lies in [since, until), epoch seconds, by agent and begin."""
+    """Those of which a part lies in [since, until), epoch seconds, oldest first."""
     table = agent_intervals.c
     begun = table.began_at >= since - LONGEST_S, table.began_at < until
     return _find(connection, *begun, or_(table.ended_at.is_(None), table.ended_at > since))
@@ -85,5 +85,5 @@ def of_call(connection: Connection, call: CallId) -> list[AgentInterval]:
 
 
 def _find(connection: Connection, *where: ColumnElement[bool]) -> list[AgentInterval]:
-    wanted = select(agent_intervals).where(*where).order_by(agent_intervals.c.agent, agent_intervals.c.began_at)
+    wanted = select(agent_intervals).where(*where).order_by(agent_intervals.c.began_at, agent_intervals.c.agent)
     return [AgentInterval(*row) for row in connection.execute(wanted).all()]

@@ -48,6 +48,7 @@ from web import (
     reminders,
     repeats,
     scrape,
+    staffing,
     static,
     supervise,
     ticket_files,
@@ -71,6 +72,7 @@ from web.knowledge_backend import KnowledgeBackend
 from web.live_words_desk import LiveWordsDesk
 from web.rate import RateLimit, RateRules
 from web.shape import answer
+from web.staffing_desk import StaffingDesk
 from web.transcript_jobs_desk import TranscriptJobsDesk
 from web.wire import Runner
 
@@ -240,6 +242,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         *((*row, Access.TICKETS) for row in figures.ROUTES),
         *alerts.ROUTES,
         *((*row, Access.TICKETS) for row in inspections.ROUTES),
+        *((*row, Access.SUPERVISOR) for row in staffing.ROUTES),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
 
@@ -300,6 +303,7 @@ def create_app(
     transcript_jobs_desk: TranscriptJobsDesk | None = None,
     figures_desk: FiguresDesk | None = None,
     alerts_desk: AlertsDesk | None = None,
+    staffing_desk: StaffingDesk | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -320,6 +324,7 @@ def create_app(
     app[figures.FIGURES] = figures_desk
     app[alerts.ALERTS] = alerts_desk
     app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
+    app[staffing.STAFFING] = staffing_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()

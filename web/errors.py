@@ -21,6 +21,7 @@ from web.backend import NotFound, Refused, Unavailable
 from web.figure_words import MESSAGES as _FIGURES
 from web.inspection_words import MESSAGES as _INSPECTION
 from web.recording_words import MESSAGES as RECORDINGS
+from web.staffing_desk import MESSAGES as _STAFFING
 from web.ticket_words import MESSAGES as TICKETS
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     **_INSPECTION,
     **_FIGURES,
     **_ALERTS,
+    **_STAFFING,
     "internal": ("服务器内部错误, 已记录", "an internal error; it has been logged"),
     "not_found": ("没有这个地址", "there is no such address"),
     "method_not_allowed": ("此地址不支持该操作", "this address does not take that method"),

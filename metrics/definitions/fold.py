@@ -112,8 +112,15 @@ class Fold:
             return _internet(measure, facts, facts.internet)
         assert measure.succeeds is not None
         if self._time is None:
-            each = ((one, one.seconds(facts.since, facts.until)) for one in facts.intervals)
-            self._time = [(one, seconds, one.id) for one, seconds in each if seconds > 0]
+            self._time = [
+                (
+                    one,
+                    seconds,
+                    f"{one.agent}@{one.began_at:.3f}",
+                )  # `one.id`, in the place where it is wanted 750,000 times
+                for one in facts.intervals
+                if (seconds := one.seconds(facts.since, facts.until)) > 0
+            ]
         counts, succeeds = measure.counts, measure.succeeds
         below = [part for part in self._time if counts(part[0])]
         above = [part for part in below if succeeds(part[0])]

@@ -69,6 +69,16 @@ _CLOCKS = {
 }
 
 
+_SHORT = {
+    "offered": ("全部来电", "of all offered"),
+    "answered": ("接通来电中", "of the answered"),
+    "offered_no_short_abandon": ("不计短放弃", "short abandons left out"),
+    "": ("进入队列起算", "from queue entry"),
+    "from_arrival": ("来电起算", "from arrival"),
+    "from_menu": ("导航结束起算", "from the menu's end"),
+}
+
+
 def _name(threshold: int, counted: str, clock: str) -> str:
     if (counted, clock) == ("offered", "from_arrival"):
         return f"sl{threshold}.from_arrival.v1"  # as `metrics.servicelevel` has named it
@@ -85,8 +95,8 @@ def service_levels() -> Iterator[Measure]:
                     Subject.CALLS,
                     Kind.RATIO,
                     "1",
-                    f"{threshold}秒接通率",
-                    f"{threshold}-second rate",
+                    f"{threshold}秒接通率({_SHORT[counted][0]}, {_SHORT[clock][0]})",
+                    f"{threshold}-second rate ({_SHORT[counted][1]}, {_SHORT[clock][1]})",
                     f"{from_zh}{threshold}秒内由话务员接通的来电 ÷ {of_zh}",
                     f"answered within {threshold} s {from_en} / {of_en}",
                     f"domain.md 3.4: {source}; 15 s of GB/T 33358-2016 [P1]",
