@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from controller.alert_rows import NOTE as NOTE_ALERT
 from controller.asterisk import ExchangeError
 from controller.backend import HotlineBackend
+from controller.build_alerts import AlertsPart, hooks_to_tell
 from controller.build_exchange import DRAIN_S, ExchangePart
 from controller.build_figures import FiguresPart
 from controller.build_recordings import recording_part
 from controller.build_speech import SpeechPart
 from controller.campaign_runner import CampaignRunner, told_both
 from controller.config import Settings
-from controller.config_webhooks import hooks_of
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
@@ -76,7 +77,6 @@ from pbx.supervision import OverridesRestored
 from recordings.budget import AfterShare
 from recordings.checks import Finding
 from tickets.files import AttachmentFiles
-from tickets.webhook import Hook
 from web.token import TokenError, load_or_make_token
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Hotline:
         store = Store(
             settings.database_url,
             spool=data / "spool.jsonl",
-            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK, FiguresPart.operation),
+            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK, FiguresPart.operation, NOTE_ALERT),
             before_commit=journal.flush,
         )
         await store.start()
@@ -264,6 +264,8 @@ class Hotline:
             own_sounds=own_sounds,
         )
         measured = await FiguresPart.open(settings, store, house, self.clock)
+        watched = AlertsPart(settings, store, house, self.clock, transcripts.backlog, exchange.door)
+        watched.feed(performer, measured.shifts, backend)
         voices = Voices(house, exchange.door.perform, self.clock) if settings.raw.recording.voices else None
 
         def stepped(event: Event) -> None:
@@ -347,7 +349,10 @@ class Hotline:
         self._run(watch.run())
         if plan.campaign.on:
             self._run(campaign.run())
-        if hooks := self._hooks():
+        hooks = hooks_to_tell(settings)
+        self._run(watched.keeper.run())
+        self._run(watched.send(hooks))
+        if hooks:
             told = await asyncio.to_thread(importlib.import_module, "controller.webhooks")
             self._run(told.Webhooks(hooks, records, self.clock).run())
         self._stack.push_async_callback(self.asterisk.end_calls, exchange.door, engine)
@@ -375,6 +380,7 @@ class Hotline:
             live_words_desk=live_words if live_words.on else None,
             transcript_jobs_desk=speech.desk(transcripts),
             figures_desk=measured.desk(),
+            alerts_desk=watched.keeper,
             staffing_desk=StaffingProcess(settings),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s
@@ -397,14 +403,6 @@ class Hotline:
                 )
         self._stack.callback((data / "web-address").unlink, missing_ok=True)
         write_text(data / "web-address", server.url + "\n")
-
-    def _hooks(self) -> dict[str, Hook]:
-        try:
-            return hooks_of(self.settings.raw.webhooks, self.settings.file.parent)
-        except OSError as error:
-            raise StartError(f"[[webhooks]] secret_file cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise StartError(f"[[webhooks]] {error}") from error
 
     async def _lease(self, data: Path) -> None:
         """Make the data folder and take it, and a shared database, for this process alone, until it ends in any way.

@@ -35,7 +35,16 @@ import tickets.exchange.tables
 import tickets.incidents_sql  # its tables and those of the terms join the others of the room
 import tickets.ownership_sql
 import tickets.sql
-from controller import audit_rows, campaign_rows, day_rows, desk_notice_rows, import_rows, notice_rows, override_rows
+from controller import (
+    alert_rows,
+    audit_rows,
+    campaign_rows,
+    day_rows,
+    desk_notice_rows,
+    import_rows,
+    notice_rows,
+    override_rows,
+)
 
 if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
     import psycopg
@@ -57,6 +66,7 @@ METADATAS: tuple[MetaData, ...] = (
     campaign_rows.metadata,
     desk_notice_rows.metadata,
     import_rows.metadata,
+    alert_rows.metadata,
 )
 """The tables of every room that has any."""
 
