@@ -57,7 +57,7 @@ ALL = "all"
 
 
 # When each counter was made (`_created`) would be a sixth of all series; Prometheus makes nothing of it in this format.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)

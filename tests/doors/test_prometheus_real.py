@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pytest
 
@@ -67,13 +67,24 @@ def test_a_rule_that_is_wrong_fails_its_test(programs: Programs, tmp_path: Path)
     assert "HotlineRecordingsDamaged" in done.stdout + done.stderr
 
 
+def free_port() -> int:
+    """One on which nobody listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+def at(query: str) -> str:
+    """Where an instant query is asked."""
+    return f"/api/v1/query?query={quote(query)}"
+
+
 class Server:
     """A Prometheus of the test's own on this machine; asked by its HTTP interface."""
 
     def __init__(self, programs: Programs, folder: Path, target: str) -> None:
         self._programs, self._folder = programs, folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._address = f"127.0.0.1:{free.getsockname()[1]}"
+        self._address = f"127.0.0.1:{free_port()}"
         text = RULES.read_text(encoding="utf-8")
         assert "interval: 15s" in text
         (folder / RULES.name).write_text(text.replace("interval: 15s", "interval: 1s"), encoding="utf-8")
@@ -107,7 +118,7 @@ class Server:
 
     async def ask(self, query: str) -> list[dict[str, Any]]:
         """An instant query's samples."""
-        found: list[dict[str, Any]] = (await self._get(f"/api/v1/query?query={quote(query)}"))["data"]["result"]
+        found: list[dict[str, Any]] = (await self._get(at(query)))["data"]["result"]
         return found
 
     async def until(self, path: str, holds: Callable[[Any], bool]) -> Any:
@@ -150,27 +161,26 @@ def value_is(number: float) -> Callable[[Any], bool]:
 async def test_a_real_prometheus_scrapes_a_hotline_that_serves(programs: Programs, tmp_path: Path) -> None:
     """The hotline is a process of its own; its exchange is the behaving fake, which is told to bring three calls."""
     (tmp_path / "secret").write_text("right\n")
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    rest = NUMBERS.replace("[recording]", "[recording]\nrecord = false")
     async with FakeExchange(user="ctl", secret="right") as exchange:
         door = {"mode": "attach", "ami_port": exchange.port, "ami_secret_file": "secret", "spool": str(tmp_path)}
-        rest = NUMBERS.replace("[recording]", "[recording]\nrecord = false")
-        async with Served("run", "--config", str(configuration(tmp_path, {"asterisk": door}, rest=rest))) as hotline:
-            await hotline.said("serving; pages at")
-            address = urlsplit((tmp_path / "data" / "web-address").read_text().strip()).netloc
-            async with Server(programs, tmp_path, address).running() as server:
-                connected = "/api/v1/query?query=hotline_exchange_connected"
-                await server.until(connected, value_is(1))
-                for _ in range(3):
-                    call = exchange.arrive()
-                    await exchange.saw("Redirect", Channel=call.channel, Context="p-hold")
-                exchange.hang_up(call)  # a rate has no value before a call's fate is known
-                waiting = quote('hotline_calls_waiting{queue="general"}')
-                await server.until(f"/api/v1/query?query={waiting}", value_is(2))
-                await server.until("/api/v1/query?query=hotline_calls_arrived_total", value_is(3))
-                offered = await server.ask('hotline_calls_offered_total{queue="general"}')
-                assert offered[0]["metric"] | {"job": "hotline", "instance": address} == offered[0]["metric"]
-                level = quote('hotline_service_level_ratio{definition="sl15.offered.v1", queue="all"}')
-                await server.until(f"/api/v1/query?query={level}", value_is(0))
-                await assert_files_fit(server)
+        file = configuration(tmp_path, {"asterisk": door, "web": {"port": port}}, rest=rest)
+        # Prometheus looks at its targets only 5 s after its start: the hotline starts meanwhile.
+        async with Server(programs, tmp_path, address).running() as server, Served("run", "--config", str(file)):
+            await server.until(at("hotline_exchange_connected"), value_is(1))
+            for _ in range(3):
+                call = exchange.arrive()
+                await exchange.saw("Redirect", Channel=call.channel, Context="p-hold")
+            exchange.hang_up(call)  # a rate has no value before a call's fate is known
+            await server.until(at('hotline_calls_waiting{queue="general"}'), value_is(2))
+            await server.until(at("hotline_calls_arrived_total"), value_is(3))
+            level = 'hotline_service_level_ratio{definition="sl15.offered.v1", queue="all"}'
+            await server.until(at(level), value_is(0))
+            offered = await server.ask('hotline_calls_offered_total{queue="general"}')
+            assert offered[0]["metric"] | {"job": "hotline", "instance": address} == offered[0]["metric"]
+            await assert_files_fit(server)
 
 
 async def assert_files_fit(server: Server) -> None:
