@@ -26,6 +26,7 @@ class Right(enum.Enum):
     FOLLOW_UP = "follow_up"  #: 自动语音回访: pause it, let it go on, look at it
     NOTICE = "notice"  #: 突发事件通知: tell all who wait of an incident, and its end
     RECORD = "record"  #: 暂停录音: pause the recording of a talk, and let it go on
+    STAFFING = "staffing"  #: 排班: see forecasts and how many agents are needed, of his queues
     AUDIT = "audit"  #: read the audit trail
     PERSONAL = "personal"  #: 个人信息: see ID, telephone and card numbers and plates in transcripts, and find them
 
@@ -54,6 +55,7 @@ class Action(enum.Enum):
     PAUSE_RECORDING = "pause_recording"
     RESUME_RECORDING = "resume_recording"
     READ_PERSONAL = "read_personal"
+    SEE_STAFFING = "see_staffing"
 
 
 NEEDED: Mapping[Action, Right | None] = {
@@ -78,6 +80,7 @@ NEEDED: Mapping[Action, Right | None] = {
     Action.PAUSE_RECORDING: Right.RECORD,
     Action.RESUME_RECORDING: Right.RECORD,
     Action.READ_PERSONAL: Right.PERSONAL,
+    Action.SEE_STAFFING: Right.STAFFING,
 }
 """The one table: which right an action needs; None = every actor."""
 

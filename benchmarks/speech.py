@@ -34,6 +34,7 @@ from controller.demo.stage import Stage, StageError
 from controller.softphone import CallFailed, RegistrationFailed
 from pbx.ami_link import AmiError
 from recordings import model_check
+from recordings.files import FRAME_BYTES, HEADER_BYTES, RATE, wav_header
 from recordings.model_check import BadModel, ModelFacts, ModelSpeed
 from recordings.recogniser import RecogniserError
 
@@ -44,6 +45,9 @@ READY_CALLS = 12
 OVERLOAD = 10
 """So many times as many recordings wait as calls are made."""
 KILL_EVERY_S = 4.0
+OVERLOAD_S = 4.0
+"""Length of the recordings that wait: short enough that some are done between two kills. A recogniser that dies again
+and again without is started later and later, and the drill would kill few."""
 READY_S = 120.0
 
 
@@ -76,11 +80,12 @@ def configured(folder: Path, found: ModelFacts | None) -> Path:
 # ---------------------------------------------------------------- ready after the hang-up
 
 
-async def ready(made: Stage, calls: int) -> tuple[list[float], int]:
-    """Seconds from the hang-up to the stored transcript, of calls in which a prompt is spoken; how many failed."""
+async def ready(made: Stage, calls: int) -> tuple[list[tuple[float, float]], int]:
+    """Seconds from the hang-up to the stored transcript, and of them to the sealed recording, of calls in which a
+    prompt is spoken; how many failed. The first one waits for the model to be loaded as well."""
     speech = (HOME / "ivr" / "sounds" / "zh" / "notice-water.alaw").read_bytes()
     desk = Desk(list(made.phones.values()), None)
-    found: list[float] = []
+    found: list[tuple[float, float]] = []
     failed = 0
     try:
         for index in range(calls):
@@ -107,7 +112,7 @@ async def ready(made: Stage, calls: int) -> tuple[list[float], int]:
     return found, failed
 
 
-async def _transcribed(made: Stage, call: str) -> float:
+async def _transcribed(made: Stage, call: str) -> tuple[float, float]:
     async with asyncio.timeout(READY_S):
         while True:
             told = await made.get(f"/api/calls/{call}/transcript-state")
@@ -115,7 +120,7 @@ async def _transcribed(made: Stage, call: str) -> float:
                 record = await made.get(f"/api/calls/{call}")
                 if told["state"] == "failed":
                     raise TimeoutError
-                return float(told["ended_at"] - record["ended_at"])
+                return float(told["ended_at"] - record["ended_at"]), float(told["asked_at"] - record["ended_at"])
             await asyncio.sleep(0.1)  # the API does not call back
 
 
@@ -134,7 +139,8 @@ async def overload(made: Stage, wav: Path, count: int) -> None:
 
 def _write(store: Path, wav: Path, target: Path, count: int) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(wav.read_bytes())
+    sound = wav.read_bytes()[HEADER_BYTES:][: round(OVERLOAD_S * RATE) * FRAME_BYTES]
+    target.write_bytes(wav_header(len(sound)) + sound)
     size, now = target.stat().st_size, time.time()
     columns = "call, path, started_at, duration_s, size_bytes, sha256"
     with contextlib.closing(sqlite3.connect(store, timeout=30)) as database, database:
@@ -222,7 +228,9 @@ async def _run(
             details: dict[str, Any] = facts(made)
             await made.ready(*made.phones)
             with console.status(f"{ready_calls} calls and their transcripts"):
-                waits, unready = await ready(made, ready_calls)
+                before = load()
+                both, unready = await ready(made, ready_calls)
+                waits = [whole for whole, _ in both]
         done: list[dict[str, Any]] = []
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("calls without and with transcription", total=2 * rounds * calls)
@@ -248,7 +256,8 @@ async def _run(
             "memory_mb": speed.memory_mb,
             "audio_s": speed.audio_s,
         },
-        "transcript_ready": spread(waits),
+        "transcript_ready": spread(waits) | {"first": waits[:1], "load": [before, load()]},
+        "sealed_after": spread([sealed for _, sealed in both]),
         "answer_to_bridged": {"off": spread(off), "on": spread(on)},
         "rounds": done,
     }
@@ -273,6 +282,13 @@ def run(
         f"{found.path.resolve().name} ({found.kind}, {found.language}), {speed.audio_s:.0f} s of our own prompts: "
         f"loaded in {speed.load_s:.1f} s, {speed.memory_mb:.0f} MB; what it heard is not judged here"
     )
+    waits, after = told["transcript_ready"], told["sealed_after"]
+    if waits["n"]:
+        console.print(
+            f"transcript ready: {waits['n']} calls, the first {waits['first'][0]:.1f} s (with the model's loading), "
+            f"p50 {waits['p50']:.1f} s, p95 {waits['p95']:.1f} s; of them until the recording is sealed "
+            f"p50 {after['p50']:.2f} s, max {after['max']:.2f} s; load {waits['load'][0][0]} to {waits['load'][1][0]}"
+        )
     for one in told["rounds"]:
         values = one["answer_to_bridged"]
         shown = ", ".join(f"{name} {1000 * values[name]:.1f} ms" for name in ("p50", "p95", "max") if name in values)

@@ -135,6 +135,23 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--runs", type=_positive, help="instead of the plan's; with --check no more either")
     simulate.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
 
+    staffing = add("staffing", "calls to come, and how many agents they need, by half-hour", "staffing")
+    staffing.add_argument("action", choices=("forecast", "required", "plan"))
+    staffing.add_argument("--day", help="the first day (2026-11-23, today, tomorrow); default: tomorrow")
+    staffing.add_argument("--days", type=_positive, default=1, metavar="N", help="so many days (default 1)")
+    staffing.add_argument("--queue", action="append", metavar="ID", help="only this queue; may be given again")
+    staffing.add_argument("--from", dest="history", type=Path, metavar="FILE.csv", help="arrivals of an earlier system")
+    staffing.add_argument("--back-test", action="store_true", help="with forecast: how far off it would have been")
+    staffing.add_argument("--weeks", type=_positive, default=4, metavar="N", help="with --back-test (default 4)")
+    staffing.add_argument("--no-simulation", action="store_true", help="with required: by Erlang's formulas alone")
+    staffing.add_argument(
+        "--solver", choices=("auto", "highs", "greedy"), default="auto", help="with plan: HiGHS where it is installed"
+    )
+    staffing.add_argument("--limit-s", type=_positive, default=30, metavar="S", help="HiGHS takes at most (default 30)")
+    staffing.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each half-hour")
+    staffing.add_argument("--json", type=Path, metavar="FILE", help="write all of it as JSON; - prints it")
+    staffing.add_argument("--nice", type=_whole, default=0, metavar="N", help="give way to others, as nice(1)")
+
     why = add("why", "tell every decision about a call, with its reason", "why")
     why.add_argument("call", help="a call's id or a ticket's number")
     why.add_argument("--day", help="look only into this day's journals (2026-11-22, 20261122, today, yesterday)")
@@ -146,7 +163,7 @@ def parser() -> argparse.ArgumentParser:
         choices=(
             *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
             *("deadlines", "knowledge", "repeats", "speech", "live_words", "suggest"),
-            *("tickets", "transcripts", "inspection", "recordings"),
+            *("tickets", "transcripts", "inspection", "recordings", "staffing"),
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,17 +27,19 @@ from agents.rights import SYSTEM
 from controller import audit_rows
 from controller.database import StoreError
 from controller.inspection_rows import erase_inspection, take_changes
+from controller.keeping_facts import facts_of
 from controller.spool import Operation
+from controller.transcript_keeping import TranscriptKeeping, goes_along
 from controller.writer import Store
 from pbx.ids import CallId
 from pbx.supervision import AuditEntry
 from recordings.archive import sql as rows
 from recordings.archive.shelf import UnsafeKey, erase_file, inside
 from recordings.files import RecordingError
-from recordings.keeping import Due, KeepPolicy, Kept, decide, erasable_from, rule_of
+from recordings.keeping import Due, KeepPolicy, decide, erasable_from, rule_of
 from recordings.sql import RecordingRow, get_recording
-from tickets.moves import OVER
-from tickets.sql import forget_recording, tickets_of_calls
+from recordings.words_due_sql import forget_words, get_words_erasure, still_there
+from tickets.sql import forget_recording, forget_transcript
 
 if TYPE_CHECKING:  # its coder takes a while to load, and callers wait for a start
     from recordings.archive.archive import Archive, Archived
@@ -68,6 +70,7 @@ class ArchiveFigures:
     on: bool = False
     archived: int = 0
     erased: int = 0
+    transcripts_erased: int = 0  #: by themselves, not with their recordings
     waiting: int = 0
     away: bool = False
     damaged: int = 0
@@ -78,12 +81,6 @@ class _Shelved:
     call: CallId
     there: Archived
     at: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Erased:
-    erasure: rows.Erasure
-    entry: AuditEntry
 
 
 def _keep(connection: Connection, shelved: _Shelved) -> bool:
@@ -105,15 +102,19 @@ def _begin(connection: Connection, asked: tuple[KeepPolicy, RecordingRow, float]
             rows.put_due(connection, row.call, policy.version, erasable_from(policy, kept))
             return ""
         rows.begin_erasure(connection, row.call, now)
+        if goes_along(policy, kept, now):  # at once: a hold that comes now is too late for both
+            forget_words(connection, row.call)
+            forget_transcript(connection, row.call)
     return rule_of(policy, kept.types)[1]
 
 
-def _erase(connection: Connection, erased: _Erased) -> None:
-    rows.record_erasure(connection, erased.erasure)
-    forget_recording(connection, erased.erasure.call)
-    call_rows.no_recording(connection, erased.erasure.call)
-    erase_inspection(connection, erased.erasure.call)
-    audit_rows.append(connection, erased.entry)
+def _erase(connection: Connection, gone: rows.Erasure) -> None:
+    alone = still_there(connection, gone.call) or get_words_erasure(connection, gone.call) is not None
+    rows.record_erasure(connection, gone)
+    forget_recording(connection, gone.call)
+    call_rows.no_recording(connection, gone.call)
+    erase_inspection(connection, gone.call)
+    audit_rows.append(connection, _certificate(gone, alone=alone))
 
 
 class Archivist:
@@ -137,6 +138,7 @@ class Archivist:
         """
         self._store, self._archive, self._root, self._policy = store, archive, recordings, policy
         self._clock, self._busy, self._retry_s, self._over = clock, busy, retry_s, over
+        self._words = TranscriptKeeping(store, policy, clock)
         self._news = asyncio.Event()
         self._damaged: set[CallId] = set()
         self._one = asyncio.Lock()  #: of a recording that comes into the archive nothing is erased meanwhile
@@ -144,7 +146,7 @@ class Archivist:
         self._taking: Operation[int, int] = Operation("take_keeping", take_changes)
         self._judging: Operation[tuple[KeepPolicy, Sequence[RecordingRow]], None] = Operation("judge_keeping", _judge)
         self._beginning: Operation[tuple[KeepPolicy, RecordingRow, float], str] = Operation("begin_erasure", _begin)
-        self._erasing: Operation[_Erased, None] = Operation("erase_recording", _erase)
+        self._erasing: Operation[rows.Erasure, None] = Operation("erase_recording", _erase)
         self.figures = ArchiveFigures(on=archive is not None)
 
     def ready(self) -> None:
@@ -238,6 +240,7 @@ class Archivist:
             try:
                 await self.judge_all()
                 await self.erase_due(pool)
+                self.figures.transcripts_erased += await self._words.look()
             except (_Away, StoreError) as error:
                 log.warning("recordings are not erased yet: %s", _why(error), extra={"action": "erase.away"})
             self._over()
@@ -297,7 +300,7 @@ class Archivist:
             raise _Away(str(error)) from error
         sha = there.sha256 if there is not None else ""
         gone = rows.Erasure(row.call, now, rule, row.started_at, row.duration_s, row.sha256, sha)
-        await self._store.submit(self._erasing, _Erased(gone, _certificate(gone)))
+        await self._store.submit(self._erasing, gone)
         self.figures.erased += 1
         return True
 
@@ -311,30 +314,16 @@ def _why(error: _Away | StoreError) -> str:
     return error.code if isinstance(error, StoreError) else str(error)
 
 
-def facts_of(connection: Connection, found: Sequence[RecordingRow]) -> Mapping[CallId, Kept]:
-    """What the rules look at: of each call its tickets' types, whether one is open, and who holds the recording."""
-    calls = [row.call for row in found]
-    held: dict[CallId, list[str]] = {}
-    for hold in rows.holds_of(connection, calls):
-        if hold.ended_at is None:
-            held.setdefault(hold.call, []).append(hold.reason)
-    theirs = tickets_of_calls(connection, calls)
-    facts = {}
-    for row in found:
-        mine = theirs.get(row.call, ())
-        types = frozenset(kind for kind, _ in mine if kind)
-        facts[row.call] = Kept(
-            row.started_at, types, any(state not in OVER for _, state in mine), held.get(row.call, ())
-        )
-    return facts
+def _certificate(gone: rows.Erasure, *, alone: bool) -> AuditEntry:
+    """The line of the audit trail: what was erased, by which rule, and the digest by which a copy is known.
 
-
-def _certificate(gone: rows.Erasure) -> AuditEntry:
-    """The line of the audit trail: what was erased, by which rule, and the digest by which a copy is known."""
+    `alone`: its transcript has another time, and a line of its own.
+    """
     day = datetime.fromtimestamp(gone.started_at, UTC).date().isoformat()
     digests = f"SHA-256 {gone.sha256}" + (f" ({gone.archived_sha256})" if gone.archived_sha256 else "")
-    zh = f"录音及文字已按规则 {gone.rule} 销毁: {day}, {gone.duration_s:.0f} 秒, {digests}"
-    en = f"recording and transcript erased by the rule {gone.rule}: of {day}, {gone.duration_s:.0f} s, {digests}"
+    what_zh, what_en = ("录音", "recording") if alone else ("录音及文字", "recording and transcript")
+    zh = f"{what_zh}已按规则 {gone.rule} 销毁: {day}, {gone.duration_s:.0f} 秒, {digests}"
+    en = f"{what_en} erased by the rule {gone.rule}: of {day}, {gone.duration_s:.0f} s, {digests}"
     return AuditEntry(
         f"erase-{gone.call}", gone.erased_at, SYSTEM, "system", "erase_recording", "", gone.call, "", zh, en, "ok"
     )

@@ -53,6 +53,7 @@ from controller.records import Operations, Records
 from controller.reminder_desk import HotlineReminders
 from controller.reminders import Reminders
 from controller.schema import upgrade
+from controller.staffing_desk import StaffingProcess
 from controller.start_errors import StartError, plain, reason
 from controller.switchboard import Switchboard
 from controller.ticket_desk import HotlineDesk
@@ -370,6 +371,7 @@ class Hotline:
             inspection_desk=inspections,
             live_words_desk=live_words if live_words.on else None,
             transcript_jobs_desk=speech.desk(transcripts),
+            staffing_desk=StaffingProcess(settings),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s
             ),

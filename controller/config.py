@@ -97,7 +97,8 @@ def settings_of(
     knowledge = knowledge_plan(raw.knowledge, file.parent, reader.wrong)
     data = (file.parent / raw.hotline.data).resolve()
     types = frozenset(one.value for one in TicketType)
-    keeping = keep_policy(raw.recording.keep_days, raw.recording.keep, types, reader.wrong)
+    days = raw.recording.keep_days, raw.recording.transcript_keep_days
+    keeping = keep_policy(*days, raw.recording.keep, types, reader.wrong)
     archive = archive_plan(raw.recording.archive, file.parent.resolve(), data, reader.wrong)
     inspection = inspection_plan(raw, file.parent, reader.wrong)
     problems += reader.problems

@@ -43,6 +43,7 @@ class KeepSection(Section):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
     types: Annotated[list[str], Field(min_length=1)]
     keep_days: Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
+    transcript_keep_days: Annotated[int, Field(ge=1, le=LONGEST_DAYS)] | None = None  # as long as the recording
 
 
 class ObjectStoreSection(Section):
@@ -127,18 +128,20 @@ OURS = ("recordings", WORKSHOP, "journal", "attachments", "asterisk")
 """Folders below the data folder in which, or around which, no archive may lie."""
 
 
-def keep_policy(keep_days: int, sections: list[KeepSection], types: frozenset[str], wrong: Wrong) -> KeepPolicy:
-    """The rules for how long recordings are kept; `types` are those that a ticket can have."""
+def keep_policy(
+    keep_days: int, transcript_days: int | None, sections: list[KeepSection], types: frozenset[str], wrong: Wrong
+) -> KeepPolicy:
+    """The rules for how long recordings and transcripts are kept; `types` are those that a ticket can have."""
     rules: list[KeepRule] = []
     for index, one in enumerate(sections):
         if one.name == GENERAL_RULE or one.name in [rule.name for rule in rules]:
             wrong(("recording", "keep", index, "name"), f"{one.name} is taken already; every rule needs its own name")
-        rule = KeepRule(one.name, frozenset(one.types), one.keep_days)
+        rule = KeepRule(one.name, frozenset(one.types), one.keep_days, one.transcript_keep_days)
         for unknown in unknown_types(KeepPolicy(keep_days, (rule,)), types):
             known = ", ".join(sorted(types))
             wrong(("recording", "keep", index, "types", one.types.index(unknown)), f"{unknown!r} is none of {known}")
         rules.append(rule)
-    return KeepPolicy(keep_days, tuple(rules))
+    return KeepPolicy(keep_days, tuple(rules), transcript_days)
 
 
 # ---------------------------------------------------------------- secrets

@@ -630,7 +630,7 @@ class PlanReader:
                 section.consent_required,
                 StartAt(section.start),
                 section.keep_days,
-                section.transcript_keep_days,
+                section.transcript_keep_days or section.keep_days,
             )
         except ValueError as error:
             self.wrong(("recording",), str(error))

@@ -16,6 +16,7 @@ from controller.config_inspection import InspectionSection
 from controller.config_open311 import Open311Section as Open311Section
 from controller.config_pause import RecordingPauseSection
 from controller.config_speech import SpeechSection
+from controller.config_staffing import StaffingSection
 from tickets.campaign import USUAL
 from tickets.follow_up import FollowUpRules
 from tickets.query_guard import QueryRules
@@ -167,8 +168,9 @@ def _usual_reasons() -> list[str | ReasonSection]:
 
 
 SupervisorRight = Literal[
-    "listen", "whisper", "barge", "force", "release", "move", "skills", "notice", "follow_up", "record", "audit"
-]
+    "listen", "whisper", "barge", "force", "release", "move", "skills", "notice", "follow_up", "record", "staffing",
+    "audit",
+]  # fmt: skip
 
 
 class SupervisorSection(Section):
@@ -224,7 +226,7 @@ class RecordingSection(Section):
     consent_required: bool = True
     start: Literal["answer", "after_consent"] = "after_consent"
     keep_days: Annotated[int, Field(ge=1)] = 1095
-    transcript_keep_days: Annotated[int, Field(ge=1)] = 1095
+    transcript_keep_days: Annotated[int, Field(ge=1)] | None = None  # as long as the recording
     keep: list[KeepSection] = Field(default_factory=list)
     archive: ArchiveSection | None = None
     pause: RecordingPauseSection = Field(default_factory=RecordingPauseSection)
@@ -565,3 +567,4 @@ class HotlineFile(Section):
     organisations: list[OrganisationSection] = Field(default_factory=list)
     exchange: ExchangeSection = Field(default_factory=ExchangeSection)
     inspection: InspectionSection = Field(default_factory=InspectionSection)
+    staffing: StaffingSection = Field(default_factory=StaffingSection)

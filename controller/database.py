@@ -29,6 +29,7 @@ import recordings.checks_sql  # and so do these
 import recordings.inspection.tables
 import recordings.jobs_sql
 import recordings.sql
+import recordings.words_due_sql
 import tickets.exchange.tables
 import tickets.incidents_sql  # its tables and those of the terms join the others of the room
 import tickets.ownership_sql

@@ -313,6 +313,7 @@ class HotlineRecordings:
             "damaged": f.damaged,
             "archived": f.archived,
             "erased": f.erased,
+            "transcripts_erased": f.transcripts_erased,
         }
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from controller.records import Records
 from controller.ticket_desk import from_store
-from controller.transcripts import Transcripts
+from controller.transcripts import TranscriptErased, Transcripts
 from pbx.ids import CallId
 from recordings.jobs_sql import ASKED, CAUSES, Cause, Job, JobState
-from web.backend import NotFound
+from web.backend import NotFound, Refused
 from web.transcript_jobs_desk import TranscriptLine, TranscriptsOff, TranscriptState
 
 
@@ -34,7 +34,10 @@ class HotlineTranscriptJobs:
         """Have it made before calls of now."""
         if not self._transcripts.on:
             raise TranscriptsOff
-        job = await from_store(self._transcripts.again(call, ASKED))
+        try:
+            job = await from_store(self._transcripts.again(call, ASKED))
+        except TranscriptErased:
+            raise Refused("transcript_erased") from None
         if job is None:
             raise NotFound("recording")
         return _shown(job)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 import recordings.sql as recording_rows
+import recordings.words_due_sql as keeping_rows
 import recordings.words_sql as rows
 import tickets.sql as ticket_rows
 from controller import audit_rows
@@ -75,6 +76,7 @@ def save(connection: Connection, heard: Heard) -> None:
     recording_rows.save_transcript(connection, heard.call, heard.transcript, heard.made_at, base)
     if before is not None and base != before.base:
         rows.make_stale(connection, heard.call)
+    keeping_rows.keep_from(connection, heard.call, _recorded_at(connection, heard.call))
     ticket_rows.link_transcript(connection, heard.call)
 
 
@@ -117,13 +119,13 @@ def keys_for(connection: Connection, call: CallId) -> Indexed | None:
         select(calls.c.arrived_at, calls.c.agent, calls.c.queue).where(calls.c.call == call)
     ).first()
     taken_by = connection.execute(select(tickets.c.agent).where(tickets.c.call == call)).scalar()
-    began_at = about.arrived_at if about is not None else _began_at(connection, call)
+    began_at = about.arrived_at if about is not None else _recorded_at(connection, call)
     agent, queue = (about.agent or "", about.queue or "") if about is not None else ("", "")
     return Indexed(call, kept.version, began_at, rows.packed(keys_of(read(kept), agent, queue, taken_by or "")))
 
 
-def _began_at(connection: Connection, call: CallId) -> float:
-    """When a call of which no record is there began: as its recording did, or else before its transcript was made."""
+def _recorded_at(connection: Connection, call: CallId) -> float:
+    """When the call's recording began, or else when its transcript was made: not much later."""
     recording = recording_rows.get_recording(connection, call)
     if recording is not None:
         return recording.started_at

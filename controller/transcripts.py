@@ -33,6 +33,7 @@ from recordings.pool import RecogniserPool
 from recordings.recogniser import RecogniserError
 from recordings.sql import RecordingRow
 from recordings.transcriber import ModelFailed, RecogniserStopped, RecogniserTimeout, WorkerDied
+from recordings.words_due_sql import get_words_erasure
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,10 @@ def _refuse(connection: Connection, unheard: _Unheard) -> int:
     return rows.refuse_unheard(connection, unheard.languages, unheard.at)
 
 
+def _ask(connection: Connection, job: Job) -> Job | None:
+    return None if get_words_erasure(connection, job.call) is not None else rows.ask_again(connection, job)
+
+
 def _ask_all(connection: Connection, wanted: _All) -> int:
     return rows.ask_all_again(connection, wanted.causes, wanted.at)
 
@@ -121,7 +126,7 @@ WRITE = Operation("write_transcript", _write, TypeAdapter(Heard), posts=True)
 _DIED: Operation[_Died, bool] = Operation("transcript_worker_died", _died)
 _FAILED: Operation[_Failed, None] = Operation("transcript_failed", _failed)
 _REFUSE: Operation[_Unheard, int] = Operation("transcripts_unheard", _refuse)
-_ASK: Operation[Job, Job] = Operation("transcript_asked", rows.ask_again, posts=True)
+_ASK: Operation[Job, Job | None] = Operation("transcript_asked", _ask, posts=True)
 _ASK_ALL: Operation[_All, int] = Operation("transcripts_asked", _ask_all, posts=True)
 
 SPOOLABLE = (SEAL, WRITE)
@@ -154,6 +159,10 @@ def spans_of(record: CallRecord, begun: float, duration_s: float) -> tuple[Span,
         return ()
     until = record.released_at or record.ended_at
     return ((max(0.0, record.joined_at - begun), duration_s if until is None else until - begun),)
+
+
+class TranscriptErased(Exception):
+    """The call's transcript was erased as its time was over; it is not made again, though the recording is there."""
 
 
 class Transcripts:
@@ -204,7 +213,8 @@ class Transcripts:
         return Job(row.call, language or CHOSEN, talks, self._clock(), priority)
 
     async def again(self, call: CallId, priority: int) -> Job | None:
-        """Somebody wants a call's transcript made (again); None = the call has no recording. Raises `StoreError`."""
+        """Somebody wants a call's transcript made (again); None = the call has no recording. Raises `StoreError`,
+        TranscriptErased."""
         row = await self._records.recording(call)
         if row is None:
             return None
@@ -213,7 +223,10 @@ class Transcripts:
             job = Job(call, CHOSEN, None, self._clock())
         known = await self._store.read(rows.get_job, call)
         language = known.language if known is not None else job.language
-        return await self._store.submit(_ASK, Job(call, language, job.talks, self._clock(), priority))
+        asked = await self._store.submit(_ASK, Job(call, language, job.talks, self._clock(), priority))
+        if asked is None:
+            raise TranscriptErased
+        return asked
 
     async def all_again(self, causes: Collection[str]) -> int:
         """All that were given up for these causes, behind the calls of now; how many. Raises `StoreError`."""

@@ -21,6 +21,7 @@ from xml.etree.ElementTree import ParseError
 from knowledge.entry import LINES, NAMES, Content, KnowledgeRefused, KnowledgeRules, cleaned, problems
 from knowledge.version import Entry
 from pbx.formulas import begins_formula, neutral, plain
+from pbx.xml_text import xml_text
 
 HEADINGS = {
     "id": "编号",
@@ -111,7 +112,6 @@ def _csv(lines: Iterable[Sequence[str]]) -> bytes:
 def _excel(lines: Iterable[Sequence[str]]) -> bytes:
     from openpyxl import Workbook  # loaded by whoever needs it
     from openpyxl.cell import WriteOnlyCell
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
     from openpyxl.styles import Font
 
     book = Workbook(write_only=True)
@@ -126,7 +126,7 @@ def _excel(lines: Iterable[Sequence[str]]) -> bytes:
     sheet.append(heads)
 
     def told(text: str) -> object:
-        text = ILLEGAL_CHARACTERS_RE.sub("", text)
+        text = xml_text(text)
         if not begins_formula(text):
             return text
         cell = WriteOnlyCell(sheet, "")

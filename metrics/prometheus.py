@@ -119,6 +119,8 @@ class _Snapshot(Collector):
         yield GaugeMetricFamily("hotline_recordings_damaged", "Recordings the archive does not take", damaged)
         yield CounterMetricFamily("hotline_recordings_archived", "Brought into the archive", kept("archived", 0))
         yield CounterMetricFamily("hotline_recordings_erased", "Erased as their time was over", kept("erased", 0))
+        alone = kept("transcripts_erased", 0)
+        yield CounterMetricFamily("hotline_transcripts_erased", "Erased before or after their recordings", alone)
         for name, total in sorted(now.exchange.items()):
             yield CounterMetricFamily(f"hotline_ami_{name}", f"AMI door: {name.replace('_', ' ')}", total)
 

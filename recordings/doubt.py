@@ -20,6 +20,7 @@ TOO_FAST = "too_fast"
 TOO_LITTLE = "too_little"
 LOOPS = "loops"
 LEFT_OUT = "left_out"
+STEADY = "steady"
 
 DOUBTS: Mapping[str, tuple[str, str]] = {
     FORCED: (
@@ -36,6 +37,10 @@ DOUBTS: Mapping[str, tuple[str, str]] = {
     TOO_LITTLE: ("声音很长而文字极少", "there is much sound and hardly any word"),
     LOOPS: ("同样的词语不断重复", "the same words repeat again and again"),
     LEFT_OUT: ("五分之一以上的声音因识别结果无意义而被略去", "more than a fifth of the sound was left out as nonsense"),
+    STEADY: (
+        "一方的声音始终一样响, 多半是噪声",
+        "a side is equally loud all the time, as noise is",
+    ),
 }
 """Every doubt's code, and what it says in Chinese and in English."""
 
@@ -60,12 +65,14 @@ class DoubtRules:
 
 @dataclass(frozen=True, slots=True)
 class LegHeard:
-    """What came of one leg: its text, words' confidences, and how many seconds sounded and were left out."""
+    """What came of one leg: its text, words' confidences, how many seconds sounded and were left out, and whether what
+    sounded was equally loud all the time."""
 
     text: str
     conf: Sequence[float | None]
     sounding_s: float
     left_out_s: float = 0.0
+    steady: bool = False
 
 
 _SCRIPTS: Mapping[str, str] = {
@@ -116,6 +123,8 @@ def doubts(
             found.add(LOOPS)
         if leg.left_out_s > rules.left_out * max(leg.sounding_s, 1.0):
             found.add(LEFT_OUT)
+        if leg.steady and letters:
+            found.add(STEADY)
     if _other_script("".join(leg.text for leg in legs), language):
         found.add(SCRIPT)
     return tuple(code for code in DOUBTS if code in found)

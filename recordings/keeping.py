@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DAY_S = 86_400.0
 LONGEST_DAYS = 365_000
@@ -24,27 +24,40 @@ GENERAL_RULE = "general"
 class KeepRule:
     """Recordings of calls with a ticket of one of these types are kept for so many days from their start.
 
-    `name` stands in the erasure's certificate. Raises ValueError for no type or less than a day.
+    `name` stands in the erasure's certificate. `transcript_days`: so long their transcripts, None = as long as the
+    recording. Raises ValueError for no type or less than a day.
     """
 
     name: str
     types: frozenset[str]
     keep_days: int
+    transcript_days: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a rule that never applies, or would erase at once."""
         if not self.types:
             raise ValueError(f"the rule {self.name} names no type")
-        if not 1 <= self.keep_days <= LONGEST_DAYS:
+        known = [days for days in (self.keep_days, self.transcript_days) if days is not None]
+        if not all(1 <= days <= LONGEST_DAYS for days in known):
             raise ValueError(f"the rule {self.name} keeps less than a day, or longer than {LONGEST_DAYS} days")
 
 
 @dataclass(frozen=True, slots=True)
 class KeepPolicy:
-    """A hotline's rules. `general_days` is for calls of which no rule speaks (`recordings.policy` has the default)."""
+    """A hotline's rules. `general_days` is for calls of which no rule speaks (`recordings.policy` has the default), and
+    `transcript_days` for their transcripts, None = as long as the recording."""
 
     general_days: int
     rules: tuple[KeepRule, ...] = ()
+    transcript_days: int | None = None
+
+    @property
+    def of_transcripts(self) -> KeepPolicy:
+        """The same rules, with the days for which transcripts are kept."""
+        rules = tuple(
+            one if one.transcript_days is None else replace(one, keep_days=one.transcript_days) for one in self.rules
+        )
+        return KeepPolicy(self.general_days if self.transcript_days is None else self.transcript_days, rules)
 
     @property
     def version(self) -> str:

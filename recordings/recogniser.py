@@ -7,8 +7,8 @@ Vosk and Whisper (`recordings/whisper.py`), and any other by `kind = "package.mo
 Talks with its parent (`recordings.transcriber`) in JSON lines: the specification on the command line; one
 `{"ready": {...}}` or `{"failed": "..."}`; then for each `{"job": n, "wav": path, "windows": [[from_s,
 to_s], ...] | null}` on standard input one `{"begun": n}` at once, and when it is done one `{"job": n, "legs":
-{...}, "sounding_s": {...}, "left_out_s": {...}, "duration_s": s}` or `{"job": n, "error": "..."}`. The end of
-standard input, which is also what the parent's death looks like, ends the worker.
+{...}, "sounding_s": {...}, "left_out_s": {...}, "steady": {...}, "duration_s": s}` or `{"job": n, "error": "..."}`. The
+end of standard input, which is also what the parent's death looks like, ends the worker.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from recordings import files
-from recordings.sounding import sounding
+from recordings.sounding import Levels, sounding
 from recordings.transcript import Speaker, Word, words_from_vosk
 
 CHANNEL_OF: dict[Speaker, int] = {"citizen": files.CITIZEN, "agent": files.HEARD}
@@ -161,6 +161,7 @@ class Heard:
     words: dict[Speaker, list[Word]] = field(default_factory=dict)
     sounding_s: dict[Speaker, float] = field(default_factory=dict)
     left_out_s: dict[Speaker, float] = field(default_factory=dict)
+    steady: dict[Speaker, bool] = field(default_factory=dict)
 
 
 def hear_legs(recogniser: Recogniser, wav: Path, windows: Sequence[tuple[float, float]] | None) -> Heard:
@@ -175,17 +176,19 @@ def hear_legs(recogniser: Recogniser, wav: Path, windows: Sequence[tuple[float, 
     for speaker, channel in CHANNEL_OF.items():
         words: list[Word] = []
         sounded = left_out = 0.0
+        levels = Levels(files.RATE)
         for start, end in spans:
             first, last = max(0.0, start), min(end, whole)
             for begin, until in sounding(files.read_leg(wav, channel, first, last), files.RATE):
                 begin, until = first + begin, min(first + until, last)
                 sounded += until - begin
-                hearing = recogniser.hear(files.read_leg(wav, channel, begin, until), files.RATE)
+                hearing = recogniser.hear(levels.of(files.read_leg(wav, channel, begin, until)), files.RATE)
                 left_out += hearing.left_out_s
                 for w in hearing.words:
                     words.append(Word(round(begin + w.start, 3), round(begin + w.end, 3), w.text, w.conf))
         heard.words[speaker] = words
         heard.sounding_s[speaker], heard.left_out_s[speaker] = round(sounded, 3), round(left_out, 3)
+        heard.steady[speaker] = levels.steady
     return heard
 
 
@@ -217,7 +220,7 @@ def serve(spec: RecogniserSpec, jobs: Iterable[bytes], answers: BinaryIO) -> Non
             legs = {
                 speaker: [[w.start, w.end, w.text, w.conf] for w in words] for speaker, words in heard.words.items()
             }
-            told = {"sounding_s": heard.sounding_s, "left_out_s": heard.left_out_s}
+            told = {"sounding_s": heard.sounding_s, "left_out_s": heard.left_out_s, "steady": heard.steady}
             say({"job": job["job"], "legs": legs, **told, "duration_s": files.duration_of(wav)})
         except (RecogniserError, files.RecordingError) as error:
             say({"job": job["job"], "error": str(error)})

@@ -135,7 +135,8 @@ class TranscriptWorker:
         try:
             duration = await asyncio.to_thread(files.duration_of, wav)
         except files.RecordingError as error:
-            raise RecogniserError(str(error)) from error
+            away = error.__cause__ if isinstance(error.__cause__, OSError) else None
+            raise RecogniserError(f"{wav.name} cannot be read: {away.strerror}" if away else str(error)) from error
         allowed = self._limits.job_base_s + self._limits.job_per_audio_s * duration
         try:
             async with asyncio.timeout(allowed * self._limits.patience + self._limits.load_s):
@@ -239,7 +240,8 @@ class TranscriptWorker:
             turns[speaker] = turns_of(speaker, words, self._limits.turn_gap_s)
             text = " ".join(turn.text for turn in turns[speaker])
             heard_s, left_out_s = answer["sounding_s"][speaker], answer["left_out_s"][speaker]
-            legs.append(doubt.LegHeard(text, [word.conf for word in words], heard_s, left_out_s))
+            conf, steady = [word.conf for word in words], answer["steady"][speaker]
+            legs.append(doubt.LegHeard(text, conf, heard_s, left_out_s, steady))
         model = self._model
         found = doubt.doubts(legs, model.language, call_language=call_language, grammar=model.grammar is not None)
         return Transcript(merge(turns), model.language, model.name, model.grammar, answer["duration_s"], found)

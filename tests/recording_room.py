@@ -37,8 +37,8 @@ class Room:
         self.archive = Archive(self.shelf, Form.FLAC, KeyRing((SealingKey(bytes(32)),)), folder / "work")
         self.now = NOW
 
-    def archivist(self, archive: Archive | None = None, **more: object) -> Archivist:
-        return Archivist(self.store, archive or self.archive, self.root, RULES, lambda: self.now, **more)  # type: ignore[arg-type]
+    def archivist(self, archive: Archive | None = None, *, rules: KeepPolicy = RULES, **more: object) -> Archivist:
+        return Archivist(self.store, archive or self.archive, self.root, rules, lambda: self.now, **more)  # type: ignore[arg-type]
 
     async def record(self, call: str, age_days: float = 0.0) -> Path:
         """A finished recording of one second with its transcript; it began so many days ago."""

@@ -228,6 +228,8 @@ def allow(ticket: Ticket, move: Move, actor: Actor, policy: TicketPolicy) -> Non
     orders = part is not Part.WHOLE and cause is _I.SUPERVISE and move.until is not None  # a deadline
     if actor.role is not Role.UNIT and (not mine or orders):
         raise TicketRefused("another_hotlines", "It is another hotline's ticket, which decides this; hand it on.")
+    if actor.role is not Role.UNIT and part is not Part.WHOLE:
+        _keeps_it_below(ticket, move, actor, policy)
     if cause in (_I.ACCEPT_REPLY, _I.REJECT_REPLY, _I.FOLLOW_UP) and actor.id == ticket.answered_by:
         raise TicketRefused("own_ticket", "You have answered this ticket yourself; somebody else reviews the answer.")
     if cause is _I.REDO:
@@ -245,6 +247,20 @@ def _handles(ticket: Ticket, actor: Actor, policy: TicketPolicy) -> bool:
         return True
     tree = policy.organisations
     return not tree.is_hotline(actor.unit) and any(own_side(tree, actor.unit, one) for one in ticket.units)
+
+
+def _keeps_it_below(ticket: Ticket, move: Move, actor: Actor, policy: TicketPolicy) -> None:
+    """Raise `TicketRefused` if a bureau or county would give a ticket to somebody who is not below it.
+
+    That would be a return (退单) that nobody has authorised, and that counts nowhere (`domain.md` D13, D14).
+    """
+    tree, own = policy.organisations, actor.unit or ""
+    if own not in tree or tree.hotline(own) == own:
+        return
+    more = [one for one in move.co_units or () if one not in ticket.units]
+    for name, unit in (("unit", move.unit), *(("co_units", one) for one in more)):
+        if unit and unit not in tree.below(own):
+            raise TicketRefused("through_another", "It is not below you: ask for the return (申请退单).", name)
 
 
 def _stays(before: Ticket, after: Ticket, actor: Actor, policy: TicketPolicy) -> None:

@@ -65,7 +65,8 @@ def reason(ticket: Ticket, rules: FollowUpRules) -> Why | None:
         return Why.DISSATISFIED
     if ticket.redo_count:
         return Why.REDONE
-    if ticket.dispatched_at is not None and ticket.resolved_at is not None and ticket.resolved_at > ticket.handle_due:
+    done = ticket.resolved_at if ticket.replied_at is None else ticket.replied_at  # judging it is the hotline's time
+    if ticket.dispatched_at is not None and done is not None and done > ticket.handle_due:
         return Why.LATE
     if ticket.supervised_at is not None:
         return Why.SUPERVISED

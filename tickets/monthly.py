@@ -1,7 +1,9 @@
 """What a month's tickets come to, for the office's report. Pure: a fold over tickets, each counted once.
 
-Rates are of named denominators; None where there is nothing to divide by. 按时签收率 and 按时办结率 count what was due,
-so a ticket that is late and still open is late. 一次解决率: answered by the hotline itself, of all resolved.
+Rates are of named denominators; None where there is nothing to divide by. 按时签收率 and 按时办结率 are green of the
+lamps that are lit (`tickets/times.py`), so a ticket that is late and still open is late, and one that no unit ever had
+is in neither. 一次解决率: answered by the hotline itself, of all resolved. One that was withdrawn (撤回) is neither
+resolved nor in these rates: it is counted by itself.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from tickets.lamps import Lamp, lamp
+from tickets.lamps import Lamp
 from tickets.moves import TicketState
-from tickets.ticket import Ticket
+from tickets.ticket import Ticket, TicketPolicy
+from tickets.times import lamps
 
 
 @dataclass
@@ -23,9 +26,9 @@ class Line:
 
     opened: int = 0
     merged: int = 0
+    withdrawn: int = 0  #: 撤回: closed as nobody wanted it any more; neither in time nor late
     dispatched: int = 0
-    signed_due: int = 0  #: signed for, or the limit has passed
-    signed_in_time: int = 0
+    sign_lamps: Counter[Lamp] = field(default_factory=Counter)
     resolved: int = 0
     answered_at_once: int = 0
     lamps: Counter[Lamp] = field(default_factory=Counter)
@@ -34,25 +37,22 @@ class Line:
     followed_up: int = 0
     satisfied: int = 0
 
-    def put(self, ticket: Ticket, now: float) -> None:
-        """Count one ticket as it is at `now`."""
+    def put(self, ticket: Ticket, close: Lamp | None, sign: Lamp | None) -> None:
+        """Count one ticket, with its lamps of closing and of signing."""
         self.opened += 1
         self.merged += ticket.state is TicketState.MERGED
+        self.withdrawn += ticket.withdrawn_at is not None
         self.returned += ticket.return_count > 0
         self.redone += ticket.redo_count > 0
-        if ticket.first_dispatched_at is not None:
-            self.dispatched += 1
-            if ticket.signed_at is not None or now > ticket.sign_due:
-                self.signed_due += 1
-                self.signed_in_time += ticket.signed_at is not None and ticket.signed_at <= ticket.sign_due
-        if ticket.resolved_at is not None:
+        self.dispatched += ticket.first_dispatched_at is not None
+        if ticket.resolved_at is not None and ticket.withdrawn_at is None:
             self.resolved += 1
-            self.answered_at_once += ticket.first_dispatched_at is None
-        if ticket.state is not TicketState.MERGED:
-            light = lamp(None if ticket.paused else ticket.handle_due, ticket.resolved_at, now)
-            if light is not None:
-                self.lamps[light] += 1
-        if ticket.satisfied is not None:
+            self.answered_at_once += ticket.first_dispatched_at is None and ticket.replied_at is not None
+        if close is not None:
+            self.lamps[close] += 1
+        if sign is not None:
+            self.sign_lamps[sign] += 1
+        if ticket.satisfied is not None and ticket.withdrawn_at is None:
             self.followed_up += 1
             self.satisfied += ticket.satisfied
 
@@ -63,8 +63,8 @@ class Line:
 
     @property
     def signing(self) -> float | None:
-        """按时签收率."""
-        return _rate(self.signed_in_time, self.signed_due)
+        """按时签收率: green of all lamps of signing."""
+        return _rate(self.sign_lamps[Lamp.GREEN], self.sign_lamps.total())
 
     @property
     def first_contact(self) -> float | None:
@@ -87,6 +87,7 @@ class Month:
 
     zone: ZoneInfo
     now: float
+    policy: TicketPolicy
     all: Line = field(default_factory=Line)
     types: dict[str, Line] = field(default_factory=dict)
     units: dict[str, Line] = field(default_factory=dict)
@@ -101,8 +102,9 @@ class Month:
             lines = [self.all, self.types.setdefault(kind, Line()), self.days.setdefault(day, Line())]
             if ticket.lead_unit:
                 lines.append(self.units.setdefault(ticket.lead_unit, Line()))
+            close, sign = lamps(ticket, self.policy, self.now)
             for line in lines:
-                line.put(ticket, self.now)
+                line.put(ticket, close, sign)
             self.channels[ticket.channel.value] += 1
 
 

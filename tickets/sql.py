@@ -207,8 +207,13 @@ def link_recording(connection: Connection, call: CallId, path: str) -> bool:
 
 
 def forget_recording(connection: Connection, call: CallId) -> bool:
-    """The call's recording and transcript are erased: its ticket names none; False if the call has no ticket."""
-    return _set_for_call(connection, call, "recording", None) and _set_for_call(connection, call, "transcript", False)
+    """The call's recording is erased: its ticket names none; False if the call has no ticket."""
+    return _set_for_call(connection, call, "recording", None)
+
+
+def forget_transcript(connection: Connection, call: CallId) -> bool:
+    """The call's transcript is erased: its ticket has none; False if the call has no ticket."""
+    return _set_for_call(connection, call, "transcript", False)
 
 
 def tickets_of_calls(connection: Connection, calls: Sequence[CallId]) -> dict[CallId, list[tuple[str, TicketState]]]:
@@ -316,7 +321,8 @@ def _one(connection: Connection, row: Row[Any] | None) -> Ticket | None:
 
 
 def _check_target(connection: Connection, merged: Ticket, actor: Actor, policy: TicketPolicy) -> None:
-    """A repeat goes into a ticket that is there and goes on itself: never in a circle, never into a repeat.
+    """A repeat goes into a ticket that is there and goes on itself: never in a circle, never into a repeat, and never
+    into one that was withdrawn: nobody would answer who wants it still.
 
     What the actor may not look at is not there for him.
     """
@@ -326,6 +332,8 @@ def _check_target(connection: Connection, merged: Ticket, actor: Actor, policy: 
         raise TicketRefused("unknown_target", "There is no ticket of that number.", "into")
     if target.state is TicketState.MERGED:
         raise TicketRefused("bad_into", "That ticket has been merged itself; name the one that goes on.", "into")
+    if target.withdrawn_at is not None:
+        raise TicketRefused("bad_into", "That ticket was withdrawn; nobody answers it.", "into")
 
 
 def _keep_approvals(connection: Connection, before: Ticket, after: Ticket) -> None:

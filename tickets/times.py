@@ -163,6 +163,12 @@ def readings(ticket: Ticket, policy: TicketPolicy) -> dict[ClockKind, Reading]:
     alone = ticket.incident_id is None  # the callers of an incident are answered together
     if alone and (dispatch.limit is not None or dispatch.ceilings):
         found[ClockKind.DISPATCH] = reading(dispatch, policy.hours, policy.calendar)
+    return found | _units_readings(ticket, policy)
+
+
+def _units_readings(ticket: Ticket, policy: TicketPolicy) -> dict[ClockKind, Reading]:
+    """Those of the two clocks that the units are held to, by the `policy` of the ticket's city."""
+    found: dict[ClockKind, Reading] = {}
     over = ticket.resolved_at if ticket.state is not TicketState.MERGED else None
     if ticket.dispatched_at is not None:
         back = _returned_at(ticket)
@@ -225,7 +231,7 @@ class Standing:
 def standing(ticket: Ticket, policy: TicketPolicy, now: float) -> Standing:
     """The lamps and marks at `now`; without a dispatch there are none, for the clocks start there."""
     policy = policy.of(ticket.region, ticket.dialled)
-    found = readings(ticket, policy)
+    found = _lit(ticket, policy)
     what = facts(ticket, policy)
 
     def show(kind: ClockKind) -> tuple[Lamp | None, bool]:
@@ -239,6 +245,26 @@ def standing(ticket: Ticket, policy: TicketPolicy, now: float) -> Standing:
     if ticket.state is TicketState.MERGED:
         return Standing(None, False, None, False, False, False)
     return Standing(*show(ClockKind.HANDLE), *show(ClockKind.SIGN), ticket.paused, ticket.provisional)
+
+
+def lamps(ticket: Ticket, policy: TicketPolicy, now: float) -> tuple[Lamp | None, Lamp | None]:
+    """The lamps of closing and of signing, as `standing` has them: what every figure and every list counts by."""
+    policy = policy.of(ticket.region, ticket.dialled)
+    found = _lit(ticket, policy)
+    close, sign = found.get(ClockKind.HANDLE), found.get(ClockKind.SIGN)
+    return (
+        lamp(close.due, close.run.done_at, now) if close else None,
+        lamp(sign.due, sign.run.done_at, now) if sign else None,
+    )
+
+
+def _lit(ticket: Ticket, policy: TicketPolicy) -> dict[ClockKind, Reading]:
+    """The clocks that a lamp is lit for: none of a ticket that was merged, as the other one is answered, or withdrawn,
+    as it was done neither in time nor late: nobody wanted it any more.
+    """
+    if ticket.state is TicketState.MERGED or ticket.withdrawn_at is not None:
+        return {}
+    return _units_readings(ticket, policy)
 
 
 def steps_of(ticket: Ticket, policy: TicketPolicy, made: Collection[str] = ()) -> tuple[Step, ...]:

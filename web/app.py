@@ -46,6 +46,7 @@ from web import (
     reminders,
     repeats,
     scrape,
+    staffing,
     static,
     supervise,
     ticket_files,
@@ -67,6 +68,7 @@ from web.knowledge_backend import KnowledgeBackend
 from web.live_words_desk import LiveWordsDesk
 from web.rate import RateLimit, RateRules
 from web.shape import answer
+from web.staffing_desk import StaffingDesk
 from web.transcript_jobs_desk import TranscriptJobsDesk
 from web.wire import Runner
 
@@ -234,6 +236,7 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("PUT", "/api/exchange/files/{digest:[0-9a-f]{64}}", exchange.take_piece, Access.KEY),  # so is this
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
         *((*row, Access.TICKETS) for row in inspections.ROUTES),
+        *((*row, Access.SUPERVISOR) for row in staffing.ROUTES),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
     ]
 
@@ -292,6 +295,7 @@ def create_app(
     public_rate: RateRules | None = None,
     inspection_desk: InspectionDesk | None = None,
     transcript_jobs_desk: TranscriptJobsDesk | None = None,
+    staffing_desk: StaffingDesk | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
     `holders` those of the people who work on tickets.
@@ -310,6 +314,7 @@ def create_app(
     app[INSPECTIONS] = inspection_desk
     app[live_words.LIVE_WORDS] = live_words_desk
     app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
+    app[staffing.STAFFING] = staffing_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
     app[GUARD] = Guard(token, view_from, supervisors)
     app[HOLDERS] = holders or NoHolders()

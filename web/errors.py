@@ -19,6 +19,7 @@ from tickets.ticket import TicketType, Urgency
 from web.backend import NotFound, Refused, Unavailable
 from web.inspection_words import MESSAGES as _INSPECTION
 from web.recording_words import MESSAGES as RECORDINGS
+from web.staffing_desk import MESSAGES as _STAFFING
 from web.ticket_words import MESSAGES as TICKETS
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MESSAGES: dict[str, tuple[str, str]] = {
     **_INSPECTION,
+    **_STAFFING,
     "internal": ("服务器内部错误, 已记录", "an internal error; it has been logged"),
     "not_found": ("没有这个地址", "there is no such address"),
     "method_not_allowed": ("此地址不支持该操作", "this address does not take that method"),

@@ -9,7 +9,7 @@ import json
 import xml.etree.ElementTree as ET  # noqa: S405 - written here only, never read
 from collections.abc import Mapping, Sequence
 
-from web.xml_text import xml_text
+from pbx.xml_text import xml_text
 
 JSON, XML = "application/json", "text/xml"
 

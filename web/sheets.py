@@ -18,7 +18,7 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from pbx.formulas import begins_formula, neutral, plain
-from web.xml_text import xml_text
+from pbx.xml_text import xml_text
 
 MOST_BYTES = 20 * 1024 * 1024
 """A file of more is not read, packed or unpacked."""

@@ -193,7 +193,7 @@ async def month_report(request: web.Request) -> web.Response:
         raise ApiError(400, "bad_request", [*unknown, Problem("month", "not_an_instant")]) from None
     if unknown:
         raise ApiError(400, "bad_request", unknown)
-    found = Month(zone, now)
+    found = Month(zone, now, desk.policy)
     async for tickets in _pages(request, since, until):
         await asyncio.to_thread(found.add, tickets)
     data = await asyncio.to_thread(written, sheets_of(found, desk.policy.units), Format.EXCEL)
@@ -201,7 +201,7 @@ async def month_report(request: web.Request) -> web.Response:
 
 
 _LINE_HEADS = (
-    ("受理", "并单", "派单", "按时签收率", "办结", "一次解决率", "绿灯", "黄灯", "红灯", "按时办结率")
+    ("受理", "并单", "撤回", "派单", "按时签收率", "办结", "一次解决率", "绿灯", "黄灯", "红灯", "按时办结率")
     + ("退单", "重办", "回访", "满意率")
 )  # fmt: skip
 
@@ -219,6 +219,7 @@ def _cells(line: Line) -> list[object]:
     return [
         line.opened,
         line.merged,
+        line.withdrawn,
         line.dispatched,
         rates["signing"],
         line.resolved,

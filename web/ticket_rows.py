@@ -10,7 +10,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tickets.flow import Intake, opened
-from tickets.lamps import lamp
 from tickets.moves import SYSTEM, Actor
 from tickets.shown import sees_ticket, shown
 from tickets.texts import TicketRefused
@@ -25,6 +24,7 @@ from tickets.ticket import (
     changed,
     number_of,
 )
+from tickets.times import lamps
 from web.fields import LATEST
 
 GIVEN = {
@@ -59,6 +59,7 @@ TOLD = {
     "signed_at": "签收时间",
     "handle_due": "办理时限",
     "resolved_at": "办结时间",
+    "withdrawn_at": "撤回时间",
     "lamp": "亮灯",
     "reply": "答复",
     "return_count": "退单次数",
@@ -68,7 +69,9 @@ TOLD = {
 }
 """What is written besides."""
 
-_MOMENTS = frozenset({"event_at", "opened_at", "dispatched_at", "sign_due", "signed_at", "handle_due", "resolved_at"})
+_MOMENTS = frozenset(
+    {"event_at", "opened_at", "dispatched_at", "sign_due", "signed_at", "handle_due", "resolved_at", "withdrawn_at"}
+)
 
 CHANNELS = dict(
     zip(Channel, ("电话", "网站", "接口", "微信", "移动客户端", "邮件", "Open311", "平台交换"), strict=True)
@@ -105,7 +108,7 @@ def row_of(ticket: Ticket, viewer: Actor, now: float, policy: TicketPolicy, zone
     """A ticket as `viewer` may see it, under `HEADS`: of a hidden caller nothing."""
     values: dict[str, Any] = shown(ticket, viewer, policy)
     found: dict[str, object] = {**values}
-    light = lamp(values["handle_due"], values["resolved_at"], now)
+    light, _ = lamps(ticket, policy, now)
     found["lamp"] = light.chinese if light else None
     found |= {"channel": CHANNELS[values["channel"]], "urgency": _URGENCIES[values["urgency"]]}
     found |= {"type": values["type"].chinese if values["type"] else None, "state": values["state"].chinese}

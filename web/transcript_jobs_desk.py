@@ -46,7 +46,8 @@ class TranscriptJobsDesk(Protocol):
         ...
 
     async def again(self, call: CallId) -> TranscriptState:
-        """Have it made (again), before calls of now. Raises NotFound for a call without a recording, TranscriptsOff."""
+        """Have it made (again), before calls of now. Raises NotFound for a call without a recording, TranscriptsOff,
+        Refused(transcript_erased): its time is over."""
         ...
 
     async def line(self, state: str, limit: int) -> TranscriptLine:

@@ -14,7 +14,9 @@ from controller.config_secrets import secret_faults
 from controller.config_tickets import calendar_notes
 from controller.gone_units import check_notes
 from controller.notices import KEY
+from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import scan
+from recordings.recogniser import VOSK, WHISPER
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -27,7 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
         f"{arguments.config}: good. {len(plan.numbers)} numbers, {len(plan.queues)} queues, "
         f"{len(plan.agents)} agents, {len(plan.menus)} menus; version {plan.version}."
     )
-    for note in (*key_notes(settings), *skill_notes(settings)):
+    for note in (*key_notes(settings), *skill_notes(settings), *model_notes(settings)):
         print(note)
     for note in (*calendar_notes(settings.tickets, time.time()), *check_notes(settings)):
         print(f"note: {note}")
@@ -65,6 +67,32 @@ def skill_notes(settings: Settings) -> list[str]:
         if name not in had
     ]
     return [f"note: {settings.file}:{lines.line_of(path)}: {text}; is it spelled rightly?" for path, text in slips]
+
+
+def model_notes(settings: Settings) -> list[str]:
+    """Speech models that cannot be used, or are of another language than their calls: calls are served all the same, so
+    it is no fault, but the transcripts would not come, or be nonsense."""
+    from recordings.model_check import BadModel, facts, language_fault  # who serves need not wait for it
+
+    speech, folder, lines = settings.raw.speech, settings.file.parent, scan(read_text(settings.file))
+    named: list[tuple[TomlPath, str, str]] = []
+    if speech.transcribe:
+        named = [
+            (("speech", "models", index, "path"), one.path, one.language)
+            for index, one in enumerate(speech.models)
+            if one.recogniser in (VOSK, WHISPER)  # of another nobody here knows what its folder holds
+        ]
+        if speech.model is not None:
+            named.append((("speech", "model"), speech.model, speech.language))
+    notes = []
+    for place, path, language in named:
+        try:
+            wrong = language_fault(facts(folder / path), language)
+        except (BadModel, OSError) as error:
+            wrong = str(error)
+        if wrong:
+            notes.append(f"note: {settings.file}:{lines.line_of(place)}: {wrong}")
+    return notes
 
 
 def checked(file: Path) -> Settings | None:

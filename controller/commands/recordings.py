@@ -24,6 +24,7 @@ from controller.schema import current, require_head
 from recordings.archive.keys import new_key
 from recordings.archive.shelf import ShelfError
 from recordings.archive.sql import Census, census
+from recordings.keeping import KeepPolicy
 
 T = TypeVar("T")
 
@@ -69,10 +70,15 @@ def _status(settings: Settings) -> int:
         print(f"archived, {form}: {count} ({size / 1e9:.2f} GB)")
     print(f"on this disk: {found.waiting}{_since(settings, found.oldest_waiting)}")
     print(f"held: {found.held}; being erased: {found.being_erased}; erased until now: {found.erased}")
-    rules = [f"{settings.keeping.general_days} days"]
-    rules += [f"{', '.join(sorted(one.types))}: {one.keep_days} days ({one.name})" for one in settings.keeping.rules]
-    print(f"kept: {'; '.join(rules)}")
+    print(f"kept: {_rules(settings.keeping)}")
+    if settings.keeping.of_transcripts != settings.keeping:
+        print(f"transcripts kept: {_rules(settings.keeping.of_transcripts)}")
     return _ask(settings.archive)
+
+
+def _rules(policy: KeepPolicy) -> str:
+    rules = [f"{', '.join(sorted(one.types))}: {one.keep_days} days ({one.name})" for one in policy.rules]
+    return "; ".join([f"{policy.general_days} days", *rules])
 
 
 def _since(settings: Settings, oldest: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import datetime
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from controller.commands.check import checked
@@ -22,7 +23,7 @@ def main(arguments: argparse.Namespace) -> int:
             _list(client, arguments.state, ZoneInfo(settings.plan.timezone))
             return 0
         if arguments.call:
-            told = client.post(f"/api/calls/{arguments.call}/transcript")
+            told = client.post(f"/api/calls/{quote(arguments.call, safe='')}/transcript")
             print(f"{told['call']}: {told['state']}")
             return 0
         if not arguments.all and not arguments.cause:

@@ -29,7 +29,7 @@ from recordings.archive.archive import Archived
 from recordings.archive.form import Form
 from recordings.jobs_sql import jobs, waits
 from recordings.sql import RecordingRow, due, metadata, recordings, to_archive
-from recordings.words_sql import erase_transcript
+from recordings.words_due_sql import judge_words_anew, still_there
 
 archived = Table(
     "archived_recordings",
@@ -140,9 +140,10 @@ def count_not_archived(connection: Connection) -> int:
 
 
 def judge_anew(connection: Connection, calls: Sequence[CallId]) -> None:
-    """What the rules look at has changed for these calls; those without a recording yet are left alone."""
+    """What the rules look at has changed for these calls, and their transcripts; what is not there is left alone."""
     free = due.c.call.in_(calls) & due.c.erasing_at.is_(None)
     connection.execute(update(due).where(free).values(rules="", due_at=None))
+    judge_words_anew(connection, calls)
 
 
 def unjudged(connection: Connection, rules: str, limit: int) -> list[RecordingRow]:
@@ -200,12 +201,14 @@ def is_being_erased(connection: Connection, call: CallId) -> bool:
 def place_hold(connection: Connection, hold: Hold) -> bool:
     """Write a hold; the same one again (the store wrote a batch again) changes nothing.
 
-    False when it comes too late: the recording is erased, or is being erased.
+    False when it comes too late: the recording is being erased, or is erased and its transcript with it.
     """
     there = connection.execute(select(holds.c.id).where(holds.c.id == hold.id)).first()
     if there is not None:
         return True
-    if is_being_erased(connection, hold.call) or get_erasure(connection, hold.call) is not None:
+    if is_being_erased(connection, hold.call):
+        return False
+    if get_erasure(connection, hold.call) is not None and not still_there(connection, hold.call):
         return False
     connection.execute(insert(holds).values(**asdict(hold)))
     judge_anew(connection, [hold.call])
@@ -234,12 +237,10 @@ def holds_of(connection: Connection, calls: Sequence[CallId]) -> list[Hold]:
 
 
 def record_erasure(connection: Connection, erasure: Erasure) -> None:
-    """A recording and its transcript are gone: their rows go too, the words by which it was found and what people
-    corrected as well; and what is left of them is written down.
+    """A recording is gone: its rows go too, and what is left of it is written down. Its transcript has its own time.
 
     May be done again: the second time finds nothing to do.
     """
-    erase_transcript(connection, erasure.call)
     for table in (archived, to_archive, jobs, due, recordings):
         connection.execute(delete(table).where(table.c.call == erasure.call))
     there = connection.execute(select(erasures.c.call).where(erasures.c.call == erasure.call)).first()

@@ -15,6 +15,7 @@ from recordings.inspection import days_sql
 from recordings.inspection.findings import Inspection
 from recordings.inspection.tables import figures, inspections, rule_files, upsert
 from recordings.sql import RecordingRow, recordings, transcripts
+from recordings.words_due_sql import erasures
 
 # ---------------------------------------------------------------- inspections
 
@@ -90,7 +91,12 @@ def _waiting(wanted: Select[Any], rules: str, since: float) -> Select[Any]:
     )
     return wanted.select_from(
         recordings.outerjoin(inspections, judged).outerjoin(transcripts, transcripts.c.call == recordings.c.call)
-    ).where(recordings.c.started_at >= since, or_(inspections.c.call.is_(None), newer))
+    ).where(
+        recordings.c.started_at >= since,
+        or_(inspections.c.call.is_(None), newer),
+        # What was found went with its words, and its numbers are in their day already.
+        ~exists().where(erasures.c.call == recordings.c.call),
+    )
 
 
 def count_waiting(connection: Connection, rules: str, since: float) -> int:

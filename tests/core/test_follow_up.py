@@ -28,8 +28,12 @@ def test_why_a_ticket_is_called_back() -> None:
     assert reason(replace(ticket, satisfaction=2), NONE) is Why.DISSATISFIED
     assert reason(replace(ticket, satisfaction=3), NONE) is None
     assert reason(replace(ticket, redo_count=1), NONE) is Why.REDONE
-    assert reason(replace(ticket, handle_due=ticket.resolved_at), NONE) is None
-    assert reason(replace(ticket, handle_due=ticket.resolved_at - 1), NONE) is Why.LATE
+    assert ticket.replied_at is not None
+    assert reason(replace(ticket, handle_due=ticket.replied_at), NONE) is None, "judging it is the hotline's time"
+    assert reason(replace(ticket, handle_due=ticket.replied_at - 1), NONE) is Why.LATE
+    settled = replace(ticket, replied_at=None)
+    assert reason(replace(settled, handle_due=ticket.resolved_at), NONE) is None
+    assert reason(replace(settled, handle_due=ticket.resolved_at - 1), NONE) is Why.LATE
     assert reason(replace(ticket, supervised_at=MONDAY), NONE) is Why.SUPERVISED
     assert reason(replace(ticket, type=TicketType.PRAISE), ALL) is None
     assert reason(replace(ticket, type=TicketType.PRAISE, satisfaction=1), ALL) is Why.DISSATISFIED

@@ -58,6 +58,15 @@ def test_no_cell_is_a_formula_and_none_loses_anything(text: str) -> None:
     assert plain(cell) == text
 
 
+def test_what_xml_cannot_write_is_left_out_of_excel() -> None:
+    """One such character and no office opens the file (XML 1.0, 2.2 Characters)."""
+    content = Content("停\ufffe水\uffff了", "\U0001ffff", unit="u", source="s")
+    book = load_workbook(io.BytesIO(written([entry(1, content)], Format.EXCEL)))
+    heads, row = book.worksheets[0].iter_rows(values_only=True)
+    told = dict(zip(heads, row, strict=True))
+    assert (told[HEADINGS["question"]], told[HEADINGS["answer"]]) == ("停水了", "\U0001ffff")
+
+
 def test_excel_comes_back_exactly() -> None:
     content = Content(
         "=cmd|' /C calc'!A0",

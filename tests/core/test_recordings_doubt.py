@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ivr.audio import alaw_table
 from recordings.doubt import DOUBTS, LegHeard, compression, doubts
-from recordings.sounding import SoundRule, sounding
+from recordings.sounding import Levels, SoundRule, sounding
 from recordings.transcript import Word, join_words
 from recordings.whisper import attach, nonsense, pieces, upsampled
 
@@ -17,14 +20,16 @@ pytestmark = pytest.mark.core
 SAID = "我家门口的路灯坏了,请派人来修理,已经三天没有人管了,晚上走路很不安全,小区里老人和孩子很多"
 
 
-def leg(text: str, sounding_s: float = 10.0, conf: float | None = 0.5, left_out_s: float = 0.0) -> LegHeard:
-    return LegHeard(text, [conf], sounding_s, left_out_s)
+def leg(
+    text: str, sounding_s: float = 10.0, conf: float | None = 0.5, left_out_s: float = 0.0, steady: bool = False
+) -> LegHeard:
+    return LegHeard(text, [conf], sounding_s, left_out_s, steady)
 
 
 def test_speech_is_not_doubted_however_unsure_the_recogniser_was() -> None:
     assert doubts([leg(SAID), leg("好的", 1.0)], "zh", call_language="zh") == ()
     assert doubts([leg("my street light has been broken for three days now", 4.0)], "en") == ()
-    assert doubts([leg("", 0.0), leg("", 3.0)], "zh") == ()
+    assert doubts([leg("", 0.0), leg("", 3.0), leg("", 9.0, steady=True)], "zh") == ()
 
 
 @pytest.mark.parametrize(
@@ -38,6 +43,7 @@ def test_speech_is_not_doubted_however_unsure_the_recogniser_was() -> None:
         ([leg("嗯", 60.0)], "zh", {}, "too_little"),
         ([leg("请继续收看" * 30, 60.0)], "zh", {}, "loops"),
         ([leg(SAID, 10.0, left_out_s=2.5)], "zh", {}, "left_out"),
+        ([leg("네", 1.0, 1.0, steady=True)], "ko", {}, "steady"),
     ],
 )
 def test_each_doubt_by_its_rule(legs: list[LegHeard], language: str, more: dict[str, object], code: str) -> None:
@@ -53,6 +59,33 @@ def test_loops_compress_and_speech_does_not() -> None:
     assert compression(SAID) < 1.6
     assert compression("谢谢观看 " * 40) > 2.4
     assert compression("") == 0.0
+
+
+# ---------------------------------------------------------------- equally loud all the time
+
+
+def steady(samples: np.ndarray) -> bool:
+    levels = Levels(8000)
+    data = samples.clip(-32768, 32767).astype("<i2").tobytes()
+    chunks = [data[at : at + 3200] for at in range(0, len(data), 3200)]
+    assert list(levels.of(chunks)) == chunks
+    return levels.steady
+
+
+def test_noise_tones_and_hum_are_steady_and_speech_is_not_even_in_noise() -> None:
+    random, seconds = np.random.default_rng(1), np.arange(80_000) / 8000
+    noise = random.normal(0.0, 3000.0, 80_000)
+    assert steady(noise)
+    assert steady(8000 * np.sin(2 * np.pi * 425 * seconds) * (seconds % 5 < 1)), "a ringing tone"
+    assert steady(300 * np.sin(2 * np.pi * 50 * seconds))
+    sounds = Path(__file__).parents[2] / "ivr" / "sounds" / "zh"
+    for name in ("notice-water", "agent-serves", "callback-offer", "closed"):
+        said = alaw_table()[np.frombuffer((sounds / f"{name}.alaw").read_bytes(), np.uint8)].astype(float)
+        loud = np.sqrt(np.mean(said**2))
+        assert not steady(said), name
+        assert not steady(said + random.normal(0.0, loud / 10**0.5, len(said))), f"{name}, 10 dB above a noise"
+    assert not steady(np.zeros(80_000))
+    assert not steady(noise[:3000]), "too short to tell"
 
 
 # ---------------------------------------------------------------- where a leg sounds

@@ -82,3 +82,15 @@ def test_rules_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="less than a day"):
         KeepRule("at once", frozenset({"help"}), 0)
     assert unknown_types(POLICY, {"inquiry", "report"}) == ["complaint"]
+
+
+def test_transcripts_are_kept_by_the_same_rules_with_days_of_their_own() -> None:
+    rules = (KeepRule("complaints", frozenset({"complaint"}), 1825, 3650), KeepRule("help", frozenset({"help"}), 400))
+    assert KeepPolicy(365, rules).of_transcripts == KeepPolicy(
+        365, (KeepRule("complaints", frozenset({"complaint"}), 3650, 3650), rules[1])
+    )
+    shorter = KeepPolicy(365, rules, 90).of_transcripts
+    assert (shorter.general_days, [one.keep_days for one in shorter.rules]) == (90, [3650, 400])
+    assert POLICY.of_transcripts.version == POLICY.version
+    with pytest.raises(ValueError, match="less than a day"):
+        KeepRule("at once", frozenset({"help"}), 10, 0)

@@ -15,6 +15,7 @@ from recordings.transcript import (
     Word,
     join_words,
     merge,
+    outline,
     turns_of,
     words_from_vosk,
 )
@@ -138,3 +139,27 @@ def test_no_transcript_at_all_is_refused(text: str) -> None:
 def test_an_unknown_speaker_is_refused(transcript: Transcript) -> None:
     with pytest.raises(ValueError, match="unknown speaker"):
         Transcript.from_json(transcript.to_json().replace('"agent"', '"robot"'))
+
+
+SAID = st.text(max_size=8) | st.sampled_from(
+    ['", "words": [', '}, {"speaker": "agent"', "}]}", '\\", "words": [', "]]}, {", "words", '"words": []', "\\"]
+)
+
+
+@given(
+    turns=st.lists(st.tuples(st.sampled_from(SPEAKERS), SAID, st.lists(SAID, max_size=3)), max_size=4),
+    language=SAID,
+    grammar=st.none() | st.lists(SAID, max_size=3),
+)
+def test_an_outline_is_the_whole_but_for_the_words_whatever_was_said(
+    turns: list[tuple[str, str, list[str]]], language: str, grammar: list[str] | None
+) -> None:
+    said = [
+        Turn(speaker, n, n + 1, text, tuple(Word(n, n + 0.5, word, None) for word in words))  # type: ignore[arg-type]
+        for n, (speaker, text, words) in enumerate(turns)
+    ]
+    body = Transcript(tuple(said), language, "vosk", None if grammar is None else tuple(grammar), 9.0).to_json()
+    data = outline(body)
+    for turn in data["turns"]:
+        turn["words"] = json.loads(turn["words"])
+    assert data == json.loads(body)

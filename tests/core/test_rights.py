@@ -22,6 +22,7 @@ ALLOWS = {
     Right.PERSONAL: {Action.READ_PERSONAL},
     Right.AUDIT: {Action.READ_AUDIT},
     Right.FOLLOW_UP: {Action.PAUSE_FOLLOW_UPS, Action.RESUME_FOLLOW_UPS, Action.SEE_FOLLOW_UPS},
+    Right.STAFFING: {Action.SEE_STAFFING},
     Right.RECORD: {Action.PAUSE_RECORDING, Action.RESUME_RECORDING},
     Right.NOTICE: {Action.GIVE_NOTICE, Action.END_NOTICE},
 }

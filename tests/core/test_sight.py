@@ -26,7 +26,7 @@ from tickets.flow import Intake, apply, may, opened
 from tickets.given import Move
 from tickets.log import replayed
 from tickets.moves import ADMIN, Actor, Role, TicketInput, TicketState
-from tickets.organisations import OrganisationTree
+from tickets.organisations import OrganisationTree, OrgKind
 from tickets.shown import view
 from tickets.sight import Part, part_of
 from tickets.texts import TicketRefused
@@ -193,6 +193,31 @@ def test_a_bureau_does_not_judge_its_own_sub_units() -> None:
     one.do(pipe, Move(I.REPLY, text="已修复"))
     assert refusal(one, bureau, Move(I.ACCEPT_REPLY)) == "own_ticket"
     one.do(CZ_DESK, Move(I.ACCEPT_REPLY))
+
+
+@pytest.mark.parametrize("role", [Role.DISPATCHER, Role.SUPERVISOR, Role.LEADER])
+@pytest.mark.parametrize(("kind", "above"), [(OrgKind.UNIT, "cz-water"), (OrgKind.COUNTY, "cz-county")])
+def test_a_bureau_or_county_gives_a_ticket_only_to_who_is_below_it(role: Role, kind: OrgKind, above: str) -> None:
+    """To anybody else it is a return, which somebody authorises (退单)."""
+    some = TREE.get("cz-water") or ORGANISATIONS[0]
+    parts = [*ORGANISATIONS, replace(some, id="cz-below", parent=above)]
+    if kind is OrgKind.COUNTY:
+        parts.append(replace(some, id=above, kind=kind, sort="", parent="cz"))
+    tree = OrganisationTree(parts)
+    policy = replace(POLICY, organisations=tree, units=tree.register())
+    bureau = Actor("bureau", role, above)
+    one = Between(policy)
+    one.do(CZ_DESK, Move(I.REFER, unit=above))
+    for move in (
+        Move(I.REDISPATCH, unit="cz-roads", reason="不属我局"),
+        Move(I.REDISPATCH, unit="cz-below", co_units=("cz-roads",), reason="交下属"),
+        Move(I.ADD_UNIT, unit="cz-roads"),
+    ):
+        assert refusal(one, bureau, move) == "through_another"
+    one.do(CZ_DESK, Move(I.ADD_UNIT, unit="cz-roads"))
+    assert refusal(one, bureau, Move(I.REDISPATCH, unit="cz-roads", reason="协办的来主办")) == "through_another"
+    one.do(bureau, Move(I.REDISPATCH, unit="cz-below", reason="交下属"))
+    assert one.ticket.lead_unit == "cz-below"
 
 
 def test_the_home_city_and_the_province_see_the_whole_the_others_their_part() -> None:

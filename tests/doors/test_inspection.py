@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import false
 
-from controller.archivist import _erase, _Erased
+from controller.archivist import _erase
 from controller.audit_rows import read as read_audit
 from controller.config_inspection import DAY_S, InspectionPlan
 from controller.inspection_desk import HotlineInspections
@@ -25,7 +25,6 @@ from controller.spool import Operation
 from controller.writer import Store
 from pbx.call import CallRecord, HoldSpan, OfferRecord, TransferRecord
 from pbx.ids import AgentId, CallId, ChannelName, QueueId
-from pbx.supervision import AuditEntry
 from recordings import files
 from recordings.archive import sql as archive_rows
 from recordings.archive.archive import Archive
@@ -262,8 +261,7 @@ async def test_a_recording_is_read_from_the_archive_and_erased_with_what_was_fou
     assert found.found.sound == "judged"
     assert not list(tmp_path.glob(".inspection-*")), "nothing of it stays here"
     gone = archive_rows.Erasure(row.call, NOW, "r", row.started_at, row.duration_s, row.sha256, "")
-    entry = AuditEntry("e", NOW, "system", "system", "erase_recording", "", row.call, "", "销毁", "erased", "ok")  # type: ignore[arg-type]
-    await room.store.submit(Operation("erase", _erase), _Erased(gone, entry))
+    await room.store.submit(Operation("erase", _erase), gone)
     assert await room.found("c-1") is None
     assert await room.store.read(days_sql.sums, 0.0, NOW + 1, false()) == []
     assert await room.store.read(read_audit, 0.0, NOW + 1)

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from controller.__main__ import main
+from controller.commands.check import model_notes
+from controller.config import load
 from recordings.model_check import FST_MAGIC, SYMBOLS_MAGIC, BadModel, ModelFacts, facts, language_fault
+from tests.serving import NUMBERS, configuration
 
 pytestmark = pytest.mark.doors
 
@@ -62,6 +65,28 @@ def test_language_and_words_by_the_vocabulary(
     found = facts(vosk(tmp_path / "m", words, static=static))
     assert (found.language, found.words, found.grammar, found.rate_hz) == (language, count, not static, 16000)
     assert found.size_bytes == sum(one.stat().st_size for one in tmp_path.rglob("*") if one.is_file())
+
+
+def test_the_configuration_s_models_are_looked_at_too(tmp_path: Path) -> None:
+    """They are notes and no faults: calls are served without."""
+    vosk(tmp_path / "zh", CHINESE)
+    (tmp_path / "empty").mkdir()
+
+    def notes(speech: str, *, transcribe: bool = True) -> list[str]:
+        return model_notes(load(configuration(tmp_path, {"speech": {"transcribe": transcribe}}, rest=NUMBERS + speech)))
+
+    def named(language: str, path: str, more: str = "") -> str:
+        return f'\n[[speech.models]]\nlanguage = "{language}"\npath = "{path}"\n{more}'
+
+    assert notes(named("zh", "zh")) == []
+    (empty,) = notes(named("zh", "empty"))
+    assert empty.endswith("Whisper's has model.bin, config.json, tokenizer.json and vocabulary.json")
+    line = (tmp_path / "hotline.toml").read_text().splitlines().index('path = "empty"') + 1
+    assert empty.startswith(f"note: {tmp_path / 'hotline.toml'}:{line}: no model in {tmp_path / 'empty'}: ")
+    (other,) = notes(named("en", "zh"))
+    assert other.endswith("is a model of another language: its words are Chinese (zh), wanted is English (en)")
+    assert notes(named("zh", "empty", 'recogniser = "tests.fakes.recogniser:Numbers"\n')) == []
+    assert notes(named("zh", "empty"), transcribe=False) == []
 
 
 def test_the_language_that_is_wanted(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ import pytest
 
 from ivr.audio import RATE, alaw_table
 from recordings import transcriber
-from recordings.files import finish
+from recordings.files import finish, wav_header
 from recordings.models import FoundModel, find_model
 from recordings.recogniser import RecogniserError, RecogniserSpec, spec_argument
 from recordings.transcriber import (
@@ -302,6 +303,44 @@ async def test_a_damaged_recording_is_the_recordings_error(model: FoundModel, ca
             await worker.transcribe(tmp_path / "none.wav")
         assert (await worker.transcribe(call)).said_by("citizen") == "민원"
         assert (worker.pid, worker.restarts) == (pid, 0)
+
+
+async def test_what_is_no_recording_of_ours_is_refused_in_a_sentence_and_the_worker_goes_on(
+    model: FoundModel, call: Path, tmp_path: Path
+) -> None:
+    """Each of these reaches the recogniser's door; none of them its process."""
+    whole = call.read_bytes()
+    faster = whole[:24] + struct.pack("<II", 16_000, 64_000) + whole[32:]
+    mono = whole[:22] + struct.pack("<H", 1) + whole[24:]
+    half, mp3 = whole[: len(whole) // 2], b"ID3\x03" + bytes(999)
+    refused = {"empty": b"", "half": half, "text": b"no sound " * 999, "mp3": mp3, "faster": faster, "mono": mono}
+    async with working(model) as worker:
+        pid = worker.pid
+        for name, body in refused.items():
+            file = tmp_path / f"{name}.wav"
+            file.write_bytes(body)
+            with pytest.raises(RecogniserError, match=rf"^{name}\.wav is not a whole recording of this hotline$"):
+                await worker.transcribe(file)
+        with pytest.raises(RecogniserError, match=r"^none\.wav cannot be read: No such file or directory$"):
+            await worker.transcribe(tmp_path / "none.wav")
+        nothing = tmp_path / "nothing.wav"
+        nothing.write_bytes(wav_header(0))
+        heard = await worker.transcribe(nothing)
+        assert (heard.turns, heard.doubts, heard.duration_s) == ((), (), 0.0)
+        assert (await worker.transcribe(call)).said_by("citizen") == "민원"
+        assert (worker.pid, worker.restarts) == (pid, 0)
+
+
+async def test_noise_is_written_down_and_told_as_such(model: FoundModel, tmp_path: Path) -> None:
+    """A recogniser makes words of it, and is sure of them: with an open vocabulary of this noise, 13 at 1.00."""
+    noise = np.zeros((8 * RATE, 2), "<i2")
+    noise[:, 0] = np.random.default_rng(1).normal(0.0, 3277.0, len(noise)).clip(-32767, 32767)
+    file = tmp_path / "noise.wav"
+    file.write_bytes(wav_header(noise.nbytes) + noise.tobytes())
+    async with working(replace(model, grammar=None)) as worker:
+        heard = await worker.transcribe(file, call_language="ko")
+    assert heard.said_by("citizen")
+    assert heard.doubts == ("steady",)
 
 
 @pytest.mark.parametrize("broken", ["missing", "empty", "garbage", "words"])

@@ -46,7 +46,7 @@ def test_a_new_key_is_one_and_never_the_same(capsys: pytest.CaptureFixture[str])
 
 
 def test_status_and_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = configuration(tmp_path, {}, rest=NUMBERS + ARCHIVE)
+    file = configuration(tmp_path, {}, rest=NUMBERS + "transcript_keep_days = 365\n" + ARCHIVE)
     (tmp_path / "data").mkdir()
     status = ["recordings", "status", "--config", str(file)]
 
@@ -77,7 +77,8 @@ def test_status_and_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "archived, flac: 1 (2.50 GB)" in told
     assert "on this disk: 2, the oldest of 2026-11-22" in told
     assert "held: 1; being erased: 0; erased until now: 0" in told
-    assert "kept: 1095 days; complaint: 1825 days (complaints)" in told
+    assert "\nkept: 1095 days; complaint: 1825 days (complaints)\n" in told
+    assert "transcripts kept: 365 days; complaint: 1825 days (complaints)\n" in told
     assert f"{tmp_path / 'archive'}: it answers; flac, not sealed" in told
 
     copy = tmp_path / "copy.wav"

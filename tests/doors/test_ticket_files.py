@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import openpyxl
 import pytest
 
 from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
+from tests.ticket_story import BOSS, DAY, POLICY, Story
 from tickets.flow import Intake
 from tickets.given import Move
-from tickets.moves import ADMIN, Actor, Role, TicketInput
+from tickets.moves import ADMIN, Actor, Role, TicketInput, TicketState
 from tickets.ticket import Channel, TicketChange
+from web.ticket_rows import HEADS, row_of
 
 pytestmark = pytest.mark.doors
 
@@ -169,27 +172,40 @@ async def test_a_file_shows_no_more_than_the_screen(desk: Site) -> None:
     assert (mine["内容"], mine["主办单位"], mine["协办单位"]) == ("乙", "水务局", "交通局")
 
 
+@pytest.mark.parametrize(("last", "light"), [(TicketInput.ACCEPT_REPLY, "绿灯"), (TicketInput.WITHDRAW, None)])
+def test_a_row_shows_the_lamp_that_the_ticket_shows(last: TicketInput, light: str | None) -> None:
+    story = Story()
+    story.to(TicketState.REPLIED)
+    ticket = story.do(BOSS, last, after=30 * DAY, reason="原因")
+    row = dict(zip(HEADS, row_of(ticket, ADMIN, story.at, POLICY, ZoneInfo("Asia/Shanghai")), strict=True))
+    assert (row["亮灯"], row["状态"], row["撤回时间"] is None) == (light, "办结", light is not None)
+
+
 async def test_the_report_of_a_month_opens_and_its_figures_are_those_of_its_tickets(desk: Site) -> None:
     memory = desk.backend.desk
     water = Actor("w", Role.UNIT, "water")
-    for index in range(4):
+    for index in range(5):
         ticket = await memory.take(Intake(Channel.WEB, NOW), TicketChange(type="help", text="没水"), ADMIN)
         if index == 0:
             await memory.move(ticket.number, Move(TicketInput.ANSWER, text="已答复"), ADMIN)
         else:
             await memory.move(ticket.number, Move(TicketInput.REFER, unit="water"), ADMIN)
-        if index == 1:
+        if index in (1, 2):
             await memory.move(ticket.number, Move(TicketInput.SIGN), water)
+        if index == 2:
+            await memory.move(ticket.number, Move(TicketInput.REPLY, text="已修复"), water)
+        if index == 4:
+            await memory.move(ticket.number, Move(TicketInput.WITHDRAW, reason="诉求人撤回"), ADMIN)
     status, data, name = await get(desk, "/api/reports/tickets?month=2025-11")
     assert (status, name) == (200, 'attachment; filename="tickets-2025-11.xlsx"')
     book = openpyxl.load_workbook(io.BytesIO(data))
     assert book.sheetnames == ["概况", "按类型", "按单位", "按日", "来源"]
     head, row = book["概况"].iter_rows(values_only=True)
     told = dict(zip(head, row, strict=True))
-    assert (told["受理"], told["派单"], told["办结"]) == (4, 3, 1)
+    assert (told["受理"], told["派单"], told["办结"], told["撤回"]) == (5, 4, 1, 1)
     assert (told["按时签收率(%)"], told["一次解决率(%)"], told["绿灯"], told["按时办结率(%)"]) == (100, 100, 1, 100)
     assert [row[0] for row in book["按单位"].iter_rows(values_only=True)][1:] == ["水务局"]
-    assert list(book["来源"].iter_rows(values_only=True))[1:] == [("网站", 4)]
+    assert list(book["来源"].iter_rows(values_only=True))[1:] == [("网站", 5)]
     assert [row[0] for row in book["按日"].iter_rows(values_only=True)][1:] == ["2025-11-22"]
     _, empty, _ = await get(desk, "/api/reports/tickets?month=2024-02")
     assert openpyxl.load_workbook(io.BytesIO(empty))["概况"]["B2"].value == 0

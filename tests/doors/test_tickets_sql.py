@@ -261,6 +261,12 @@ async def test_a_repeat_goes_into_a_ticket_that_is_there_and_goes_on(records: Re
     await do(records, tickets[2], DESK, I.MERGE, MONDAY, into=numbers[1])
     page = await records.page_of_tickets(TicketFilter(0.0, 4e9, repeat_of=numbers[1]))
     assert [one.number for one in page.tickets] == [numbers[0], numbers[2]]
+    number = await records.open_ticket(opening("d", MONDAY))
+    wanted = await records.change_ticket(number, TicketChange(type="help", text="x"), WANG, at=1.0)
+    await do(records, tickets[1], BOSS, I.WITHDRAW, MONDAY)
+    with pytest.raises(TicketRefused) as error:
+        await do(records, wanted, DESK, I.MERGE, MONDAY, into=numbers[1])
+    assert error.value.code == "bad_into", "nobody answers what was withdrawn"
 
 
 async def test_a_list_comes_in_pages_without_a_gap_or_a_double(records: Records) -> None:

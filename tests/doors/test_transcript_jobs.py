@@ -162,7 +162,7 @@ async def test_a_commit_wakes_it_and_the_transcript_and_its_jobs_end_are_one(roo
         assert (transcripts.figures.done, transcripts.figures.restarts) == (1, 0)
     heard = await room.records.transcript(CallId("a"))
     assert heard is not None
-    assert (heard.language, heard.recogniser, heard.doubts) == ("zh", "numbers-zh", ())
+    assert (heard.language, heard.recogniser, heard.doubts) == ("zh", "numbers-zh", ("steady",))
 
 
 async def test_nobody_talked_is_no_job_and_only_talks_are_heard(room: Room) -> None:

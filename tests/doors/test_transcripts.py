@@ -25,6 +25,7 @@ from pbx.terms import key_of
 from recordings import words_sql
 from recordings.archive.sql import Erasure, record_erasure
 from recordings.transcript import Transcript, Turn, Word, join_words
+from recordings.words_due_sql import forget_words
 from tests.city_story import CZ_AGENT, CZ_DESK, CZ_WATER, TREE
 from tests.fakes.backend import MemoryBackend
 from tests.fakes.website import Site, site
@@ -375,7 +376,12 @@ async def test_words_corrections_and_all_go_with_the_recording(room: Room, town:
     call, other = await room.call(0, LAMP), await room.call(1, LAMP)
     await town.json("PUT", f"/api/calls/{call}/transcript/turns/1", {"text": "井盖", "version": 1})
     gone = Erasure(call, room.now, "keep_days", AT, 60.0, "ab", "")
-    erase: Operation[Erasure, None] = Operation("erase", record_erasure)
+
+    def both(connection: Any, erasure: Erasure) -> None:
+        record_erasure(connection, erasure)
+        forget_words(connection, erasure.call)
+
+    erase: Operation[Erasure, None] = Operation("erase", both)
     await store.submit(erase, gone)
     await store.submit(erase, gone)
     assert await calls(town, "井盖") == []

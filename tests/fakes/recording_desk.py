@@ -22,7 +22,9 @@ class MemoryRecordings:
     def __init__(self) -> None:
         self.files: dict[CallId, Path] = {}
         self.held: dict[str, Hold] = {}
-        self.figures = dict.fromkeys(("on", "away", "waiting", "damaged", "archived", "erased"), 0)
+        self.figures = dict.fromkeys(
+            ("on", "away", "waiting", "damaged", "archived", "erased", "transcripts_erased"), 0
+        )
 
     async def sound(self, call: CallId, leg: int | None = None) -> Sound | None:
         path = self.files.get(call)

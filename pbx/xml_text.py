@@ -1,4 +1,4 @@
-"""What XML can write of a text. Pure; for Open311's answers and for the XML inside an Excel file."""
+"""What XML can write of a text, for Open311's answers and for the XML inside every room's Excel files. Pure."""
 
 from __future__ import annotations
 
