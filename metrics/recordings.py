@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -27,6 +28,7 @@ class RecordingMetrics:
         self._free = Gauge(
             "hotline_recording_free_bytes", "Free space where Asterisk writes recordings", registry=registry
         )
+        self._free.set(math.nan)  # not known yet, or not on this machine; 0 would be a full disk
 
     def checked(self, findings: Iterable[str], missing_s: float) -> None:
         """Count one check; one without a finding is ``ok``."""
