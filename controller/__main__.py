@@ -179,13 +179,13 @@ def parser() -> argparse.ArgumentParser:
         "name",
         choices=(
             *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
-            *("deadlines", "knowledge", "repeats", "speech", "live_words", "suggest"),
+            *("deadlines", "knowledge", "repeats", "speech", "live_words", "spoken", "suggest"),
             *("tickets", "transcripts", "inspection", "recordings", "staffing"),
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.add_argument("--quick", action="store_true", help="a smaller run, where the benchmark has one")
-    bench.add_argument("--model", type=Path, metavar="FOLDER", help="with speech: the model to measure")
+    bench.add_argument("--model", type=Path, metavar="FOLDER", help="with speech or spoken: the model to measure")
 
     drill = add("drill", "hurt a hotline under load with real calls and count who saw it", "drill", config=False)
     drill.add_argument("name", choices=("kill",))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from controller.plan import AreaPlan, Plan
 from pbx.call import CallRecord
 
-_NO_CHOICE = frozenset({"silence", "wrong"})
+_NO_CHOICE = frozenset({"silence", "wrong", "said", "refused"})
 """Words of a menu's path that are no key."""
 
 

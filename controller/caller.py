@@ -15,6 +15,7 @@ from controller import (
     offers,
     outbound,
     pauses,
+    spoken,
     ticket_query,
     transfers,
     turned_away,
@@ -22,7 +23,7 @@ from controller import (
 from controller.house import House, LiveCall
 from controller.plan import VOICE_MESSAGE
 from controller.recorded import reached
-from ivr.menu import Action, Enqueue, Message, Query, Question, Release, again, answer, enter, played
+from ivr.menu import Action, Enqueue, Message, Query, Question, Release, again, answer, confirming, enter, played, said
 from ivr.prompts import prompt_name
 from pbx.call import CallInput, CallRecord, CallState, Outcome
 from pbx.commands import Ask, HangUp, Play
@@ -37,6 +38,7 @@ from pbx.events import (
     StepRefused,
 )
 from pbx.outbox import TALKING
+from pbx.spoken import ChoiceSpoken
 from recordings.policy import Milestone
 
 
@@ -85,6 +87,8 @@ def begin(house: House, live: LiveCall, at: float) -> None:
 def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
     """The answer to a question; an answer to an older question than the newest one is ignored."""
     live = house.calls.get(event.call)
+    if live is not None:
+        spoken.key_was_first(live, event)
     if live is None or live.state is not CallState.ASKING or event.step < live.oldest_news:
         return
     live.lost = 0
@@ -105,19 +109,40 @@ def keys_pressed(house: House, event: KeysPressed, now: float) -> None:
     if live.notice_playing and event.status is KeyStatus.AHEAD and live.menu is not None and live.position is not None:
         _apply(house, live, again(live.menu, live.position), event.at)  # pressed before the notice: he has not heard it
         return
-    if live.notice_playing:
-        heard = event.status is KeyStatus.TIMEOUT
-        begun = live.asked_at is None or event.at - live.asked_at >= live.notice_from
-        if heard or begun:
-            live.notice_owed = False
-            reached(house, live, Milestone.CONSENT_HEARD if heard else Milestone.CONSENT_CUT, event.at)
-        else:
-            live.notice_owed = True
+    _notice_over(house, live, event.status is KeyStatus.TIMEOUT, event.at)
     if live.menu is None or live.position is None:
         _anew(house, live, event.at)
         return
     live.position, action = answer(live.menu, live.position, event.keys)
     _apply(house, live, action, event.at)
+
+
+def choice_spoken(house: House, event: ChoiceSpoken, now: float) -> None:
+    """He said what stands for a key of the question that is being asked; otherwise nothing happens."""
+    live = house.calls.get(event.call)
+    if live is None or live.menu is None or live.position is None or not spoken.answers(house, live, event):
+        return
+    live.spoke_at = live.step
+    live.lost = 0
+    live.stood = None
+    _notice_over(house, live, False, event.at)
+    if confirming(live.menu, live.position):
+        live.position, action = answer(live.menu, live.position, event.key)
+    else:
+        live.position, action = said(live.menu, live.position, event.key, sure=spoken.sure(house, event))
+    _apply(house, live, action, event.at)
+
+
+def _notice_over(house: House, live: LiveCall, heard: bool, at: float) -> None:
+    """The question is over, and with it the recording notice, if that was part of it: `heard` to its end, or cut."""
+    if not live.notice_playing:
+        return
+    begun = live.asked_at is None or at - live.asked_at >= live.notice_from
+    if heard or begun:
+        live.notice_owed = False
+        reached(house, live, Milestone.CONSENT_HEARD if heard else Milestone.CONSENT_CUT, at)
+    else:
+        live.notice_owed = True
 
 
 def prompt_played(house: House, event: PromptPlayed, now: float) -> None:
@@ -275,12 +300,14 @@ def _apply(house: House, live: LiveCall, action: Action, at: float) -> None:
     if live.position is not None:
         live.record = replace(live.record, language=live.position.language, menu_path=live.position.path)
     match action:
-        case Question(prompts, max_digits, wait_s, private):
+        case Question(max_digits=max_digits, private=private):
             if house.move(live, CallInput.ASK):
+                step = house.next_step(live)
+                prompts, wait_s = spoken.worded(house, live, action, step)
                 live.notice_playing = has_notice(house, prompts)
                 live.notice_from = _notice_from(house, prompts)
                 live.asked_at = None
-                record, step = live.record, house.next_step(live)
+                record = live.record
                 if private:
                     pauses.private_question(house, live, step)
                 house.emit(

@@ -158,6 +158,7 @@ class PlanReader:
             agent_rules=agent_rules,
             recording=recording,
             pauses=raw.recording.pause.policy(),
+            spoken=raw.speech.menus.plan(),
             seats=frozenset(AgentId(seat.id) for seat in raw.seats),
             phoneless=frozenset(AgentId(agent.id) for agent in raw.agents if not agent.phone),
             reason_names={

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from controller.config_base import Section
 from controller.config_live import LiveSection, live_fault
+from controller.config_spoken import SpokenSection, spoken_fault
 from recordings.models import FoundModel, ModelError, find_model, whisper_model
 from recordings.pool import PoolRules
 from recordings.recogniser import NICENESS, VOSK, WHISPER
@@ -48,6 +49,7 @@ class SpeechSection(Section):
     idle_s: Annotated[float, Field(ge=0.1, le=86400)] = 300.0  # then a worker without work is freed
     niceness: Annotated[int, Field(ge=0, le=19)] = NICENESS
     live: LiveSection = Field(default_factory=LiveSection)
+    menus: SpokenSection = Field(default_factory=SpokenSection)
 
     def rules(self) -> PoolRules:
         """For the pool."""
@@ -63,7 +65,10 @@ def speech_faults(speech: SpeechSection, folder: Path) -> Iterator[tuple[tuple[s
     option, fault = live_fault(speech.live, folder, transcribe=speech.transcribe)
     if fault:
         yield ("speech", "live", option), fault
-    if not speech.transcribe:
+    option, fault = spoken_fault(speech.menus)
+    if fault:
+        yield ("speech", "menus", option), fault
+    if not speech.transcribe and not speech.menus.cores:
         return
     if speech.model is not None and not (folder / speech.model).is_dir():
         yield ("speech", "model"), f"{folder / speech.model} is no folder"

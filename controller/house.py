@@ -59,6 +59,14 @@ class TicketQuery:
     private: bool = True  #: what he keys does not stand in the recording
 
 
+@dataclass(frozen=True, slots=True)
+class SpokenQuestion:
+    """A question that is listened to: what may be said, and the key that it stands for."""
+
+    step: int  #: of the command
+    phrases: tuple[tuple[str, str], ...]
+
+
 @dataclass(slots=True)
 class Dialog:
     """What a caller is asked who wants to be called back. `number` None: he is asked for it."""
@@ -158,11 +166,12 @@ class LiveCall:
     recording_stopped: bool = False
     pause: RecordingPause | None = None  #: of the recording, now
     private_step: int = 0  #: the newest command that asks for private keys
-    muted: list[tuple[float, float]] = field(default_factory=list)  #: when the agent was; an end of 0 = he is
     ticket_asked: bool = False
     generation: int = 0  #: of his announcement timer
     announce_at: float | None = None  #: when he is told his place next
     comfort_at: float | None = None  #: when he hears the next word of comfort
+    listening: SpokenQuestion | None = None  #: the newest question that he might answer aloud; see `spoken.listens`
+    spoke_at: int = 0  #: the command whose question he answered aloud last
     query: TicketQuery | None = None  #: he queries a ticket
     follow_up: Dialogue | None = None  #: the hotline has called him, and asks how satisfied he is
     dialog: Dialog | None = None  #: he is being asked about a call-back
@@ -184,6 +193,11 @@ class LiveCall:
     def channel(self) -> ChannelName:
         """The caller's channel."""
         return self.record.channel
+
+    @property
+    def muted(self) -> tuple[tuple[float, float], ...]:
+        """When his agent was muted, from and to; an end of 0 = he is."""
+        return self.record.mutes
 
     def mark(self) -> str:
         """What the channel shall carry, so that a restarted controller finds the call again."""
@@ -226,6 +240,7 @@ class House:
         self.callers = CallerList()
         for entry in plan.callers:
             self.callers.put(entry)
+        self.listening: frozenset[str] = frozenset()  #: languages in which choices that are said can be heard now
         self.memory = Memory()  #: of callers who left a line, and with whom they talked
         self.roster = Roster(plan.agents.values())
         self.connected = False

@@ -1,5 +1,6 @@
-"""Live words as a part of a serving hotline: the model is looked for beside everything else, and calls are served
-meanwhile. Off, or without a model, it is there and does nothing.
+"""Speech while a call is up, as a part of a serving hotline: live words, and beside them choices of a menu that are
+said (`controller.spoken_part`). The model is looked for beside everything else, and calls are served meanwhile. Off, or
+without a model, it is there and does nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from controller.config_speech import models_of
 from controller.house import House
 from controller.live_suggest import Suggester
 from controller.live_words import LiveRules, LiveWords
+from controller.spoken_part import SpokenPart
 from knowledge.version import Entry
 from metrics.live_words import LiveWordsMetrics
 from metrics.prometheus import HotlineMetrics
@@ -54,6 +56,7 @@ class LivePart:
         self._metrics = LiveWordsMetrics()
         metrics.registry.register(self._metrics)
         self._suggester: Suggester | None = None
+        self._spoken = SpokenPart(settings, var, house, perform=perform, post=post, clock=clock, metrics=metrics)
         self.budget = CoreBudget(cores_of(settings.raw.speech.live, settings.raw.speech.cores))
         """Who uses how many cores for recognition; transcripts after the call ask it too."""
         self.words: LiveWords | None = None
@@ -65,13 +68,18 @@ class LivePart:
         return self._settings.raw.speech.live.cores > 0
 
     async def run(self) -> None:
-        """Hear live words until cancelled; at once back when they are off or cannot be had."""
+        """Hear what is said until cancelled; at once back when all of it is off or cannot be had."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._spoken.run(), name="spoken")
+            group.create_task(self._live_words(), name="live.words")
+
+    async def _live_words(self) -> None:
         if not self.on:
             return
         speech, folder = self._settings.raw.speech, self._settings.file.parent
         models = await asyncio.to_thread(models_of, speech, folder, self._var / "models")
-        model = models.get(speech.language)
-        if model is None or model.kind != VOSK:
+        models = {language: model for language, model in models.items() if model.kind == VOSK}
+        if not models:
             log.warning("no Vosk model for %s: nobody is heard while he talks", speech.language,
                         extra={"action": "live.no_model"})  # fmt: skip
             return
@@ -86,12 +94,13 @@ class LivePart:
             rules=LiveRules(live.call_cores, live.longest_behind_s, live.rest_s),
             heard=self._heard,
             over=self._over,
-            model=model,
-            languages=frozenset(one for one, found in models.items() if found.path == model.path),
+            models=models,
         )
         limits = LiveLimits(longest_behind_s=live.longest_behind_s)
+        distinct = {model.path: model for model in models.values()}.values()
+        each = max(1, math.ceil(live.cores) // len(distinct))
         words.workers.extend(
-            LiveWorker(model, limits=limits, changed=words.worker_changed) for _ in range(math.ceil(live.cores))
+            LiveWorker(model, limits=limits, changed=words.worker_changed) for model in distinct for _ in range(each)
         )
         self._metrics.watch(words.reading)
         try:
@@ -132,6 +141,7 @@ class LivePart:
 
     def stepped(self, event: Event) -> None:
         """The switchboard has made a step."""
+        self._spoken.stepped(event)
         if self.words is not None:
             self.words.stepped(event)
 

@@ -126,6 +126,7 @@ class _Talk:
 
     call: CallId
     turns: LiveTurns
+    model: FoundModel  #: by which he is heard
     state: str = "waiting"
     version: int = 1
     sinks: dict[ChannelName, _Sink] = field(default_factory=dict)
@@ -163,18 +164,17 @@ class LiveWords:
         budget: CoreBudget,
         workers: list[LiveWorker],
         rules: LiveRules,
-        model: FoundModel,
-        languages: frozenset[str] | None = None,
+        models: Mapping[str, FoundModel],
         heard: Callable[[CallId, str], None] = lambda call, said: None,
         over: Callable[[CallId], None] = lambda call: None,
     ) -> None:
-        """`perform` gives Asterisk a command, `post` the engine an event. `languages`: of callers who are heard (None =
-        all): a recogniser makes confident nonsense of another one. `heard` is told what the citizen has said so far,
-        `over` that the call has ended.
+        """`perform` gives Asterisk a command, `post` the engine an event. `models`: by the language of the callers who
+        are heard; others are not: a recogniser makes confident nonsense of another language. `heard` is told what the
+        citizen has said so far, `over` that the call has ended.
         """
         self._house, self._perform, self._post, self._clock = house, perform, post, clock
         self._budget, self.workers, self._rules, self._heard, self._told_over = budget, workers, rules, heard, over
-        self._model, self._languages = model, languages
+        self._models = models
         self._ears = Ears()
         self._talks: dict[CallId, _Talk] = {}
         self._ended: OrderedDict[CallId, _Talk] = OrderedDict()
@@ -239,12 +239,13 @@ class LiveWords:
         """Have those legs of the call heard that should be, and no other."""
         live, talk = self._house.calls.get(call), self._talks.get(call)
         want = wanted(live, call in self._paused)
-        if live is not None and self._languages is not None and live.record.language not in self._languages:
+        if live is not None and live.record.language not in self._models:
             want = {}
         if talk is None:
-            if not want:
+            if not want or live is None:
                 return
-            talk = self._talks[call] = _Talk(call, LiveTurns(self._rules.turn_gap_s))
+            model = self._models[live.record.language]
+            talk = self._talks[call] = _Talk(call, LiveTurns(self._rules.turn_gap_s), model)
         if live is not None:
             agents = {who for who in live.legs.values() if who is not None}
             agents |= {live.holding.agent} if live.holding is not None else set()
@@ -264,7 +265,8 @@ class LiveWords:
 
     def _begin(self, talk: _Talk, live: LiveCall, want: Mapping[ChannelName, tuple[Speaker, str]]) -> None:
         missing = [leg for leg in want if leg not in talk.sinks and talk.tries.get(leg, 0) < TRIES]
-        ready = [worker for worker in self.workers if worker.ready]
+        mine = [worker for worker in self.workers if worker.model.path == talk.model.path]
+        ready = [worker for worker in mine if worker.ready]
         if not self._house.connected or not self._ears.port:
             return
         if not talk.claimed:
@@ -278,7 +280,7 @@ class LiveWords:
             self.figures.calls += 1
             self._post(LiveWordsMarked(talk.call, LiveMark.LIVE, self._clock()))
         used = {sink.worker for sink in talk.sinks.values()}
-        worker = next(iter(used), None) or min(ready or self.workers, key=lambda one: one.legs)
+        worker = next(iter(used), None) or min(ready or mine, key=lambda one: one.legs)
         for leg in missing:
             speaker, who = want[leg]
             self._hear(talk, _Sink(
@@ -465,7 +467,7 @@ class LiveWords:
             return None
         now = tuple(Speaking(*one) for one in talk.turns.now())
         turns = talk.turns
-        by = self._model
+        by = talk.model
         return WordsView(
             call, talk.version, talk.state, by.language, by.name, turns.turns(), now, talk.suggestions, turns.dropped
         )

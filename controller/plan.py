@@ -168,6 +168,23 @@ class OutboundPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class SpokenPlan:
+    """Menu choices that are said (`controller.spoken`). `at_once`: so many callers are listened to; 0 = none.
+
+    `min_conf`: what is less sure was not said; `sure_conf`: what is at least so sure is taken without asking whether it
+    was heard rightly, None = it is always asked. `lag_s`: a listened question waits so much longer for an answer.
+    `yes`, `no`: by language.
+    """
+
+    at_once: int = 0
+    min_conf: float = 0.9
+    sure_conf: float | None = None
+    lag_s: float = 1.5
+    yes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    no: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class AreaPlan:
     """By what a caller is known to call from an area: the number that he dialled, the queue in whose line he stands,
     the keys that he pressed in a menu (its id, and the keys from its beginning on)."""
@@ -192,6 +209,7 @@ class Plan:
     recording: RecordingPolicy
     timezone: str = "Asia/Shanghai"
     pauses: PausePolicy = PausePolicy()
+    spoken: SpokenPlan = field(default_factory=SpokenPlan)
     notice: str = "recording-notice"  #: the prompt that announces the recording, in direct mode
     callback: CallbackPlan = field(default_factory=CallbackPlan)
     campaign: CampaignPlan = field(default_factory=CampaignPlan)

@@ -2,7 +2,7 @@
 
 The same switchboard runs live (events from Asterisk), in replay (events from the journal) and in simulation. One table
 says which rule handles which event; the rules stand in `caller.py`, `offers.py`, `talk.py`, `held.py`, `transfers.py`,
-`outbound.py`, `favours.py`, `desk.py`, `recorded.py`, `pauses.py` and `resync.py`.
+`outbound.py`, `spoken.py`, `favours.py`, `desk.py`, `recorded.py`, `pauses.py` and `resync.py`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from controller import (
     pauses,
     recorded,
     resync,
+    spoken,
     supervise,
     talk,
     ticket_query,
@@ -38,6 +39,7 @@ from controller.house import House
 from controller.plan import Plan
 from pbx import campaign as follow_up
 from pbx import events, live_words, memory, notice
+from pbx import spoken as said
 from pbx import supervision as orders
 from pbx.commands import Command
 from pbx.events import Event, TimeIsUp, TimerKind
@@ -148,6 +150,8 @@ RULES: dict[type[Any], Rule] = {
     memory.DeskNoticesRestored: desk.notices_restored,
     memory.LessonsRestored: lessons.restored,
     live_words.LiveWordsMarked: recorded.live_words_marked,
+    said.ListeningChanged: spoken.listening_changed,
+    said.ChoiceSpoken: caller.choice_spoken,
     events.CallerListed: favours.caller_listed,
     events.CallerUnlisted: favours.caller_unlisted,
     events.ExchangeConnected: resync.exchange_connected,

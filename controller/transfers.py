@@ -288,17 +288,18 @@ def mute_asked(house: House, event: MuteAsked, now: float) -> None:
     leg = live.holding.leg if live.holding is not None else held.his_leg(live, event.agent)
     if leg is not None:
         house.emit(Mute(live.call, leg, event.on))
-        _note_mute(live, event.on, now)
+        _note_mute(house, live, event.on, now)
     held.answer(house, event.request, "" if leg is not None else "not_talking")
 
 
-def _note_mute(live: LiveCall, on: bool, now: float) -> None:
-    """For the check of the recording, which else would ask why the agent is not heard."""
-    silent = bool(live.muted) and not live.muted[-1][1]
+def _note_mute(house: House, live: LiveCall, on: bool, now: float) -> None:
+    """For the check of the recording, which else would ask why the agent is not heard; also after a restart."""
+    mutes = live.record.mutes
+    silent = bool(mutes) and not mutes[-1][1]
     if on and not silent:
-        live.muted.append((now, 0.0))
+        house.note(live, mutes=(*mutes, (now, 0.0)))
     elif silent and not on:
-        live.muted[-1] = (live.muted[-1][0], now)
+        house.note(live, mutes=(*mutes[:-1], (mutes[-1][0], now)))
 
 
 def digits_asked(house: House, event: DigitsAsked, now: float) -> None:

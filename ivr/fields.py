@@ -43,6 +43,10 @@ class Fields:
         """The dotted path of `field`."""
         return f"{self._path}.{field}" if self._path else field
 
+    def inner(self, field: str, table: Mapping[str, object]) -> Fields:
+        """The table that stands at `field`, to be read in the same way."""
+        return Fields(table, self.path(field), self._problems)
+
     def problem(self, field: str, text: str) -> None:
         """Note what is wrong with `field`."""
         self._problems.append(Problem(self.path(field), text))

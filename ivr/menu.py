@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ivr.prompts import LANGUAGES, Language, prompt_name
+from ivr.spoken import NO, YES, Listening, SpokenChoice
 from pbx.ids import QueueId
 
 NODE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -42,6 +43,7 @@ class Question:
     max_digits: int
     wait_s: float
     private: bool = False  #: the keys are nobody else's business: the recording is paused meanwhile
+    listening: Listening | None = None  #: it may be answered aloud as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,9 @@ QUERY_PROMPTS = (
 )  # fmt: skip
 """What somebody who queries a ticket may hear."""
 
+SPOKEN_PROMPTS = HEARD, RIGHT_OR_SAY, RIGHT = "spoken-heard", "spoken-right-or-say", "spoken-right"
+"""您说的是 (before the choice's name); 对吗 (after it), with and without the offer to answer aloud."""
+
 
 # ---------------------------------------------------------------- the menu as data
 
@@ -111,6 +116,8 @@ class QuestionNode:
     repeats: int = 2
     language: str | None = None
     private: bool = False
+    spoken: Mapping[str, SpokenChoice] = field(default_factory=dict)
+    say_spoken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +193,9 @@ class Position:
 
     `tries` and `repeats` count wrong keys and repetitions at this node, `steps` everything since the menu
     began; `notice` is the prompt that goes before the question this time (empty: none); `said` is true once a
-    queue node has said its words. `path` holds what the caller did: the keys of the options taken,
-    ``silence``, ``wrong``.
+    queue node has said its words. `heard` is the key of the choice that he is asked to confirm. `path` holds what the
+    caller did: the keys of the options taken (after ``said`` where he did not press it), ``silence``, ``wrong``,
+    ``refused`` (it was another choice that he had said).
     """
 
     node: str
@@ -198,27 +206,29 @@ class Position:
     said: bool = False
     language: str = "zh"
     path: tuple[str, ...] = ()
+    heard: str = ""
 
     def encode(self) -> str:
         """The position for `pbx.call.CallMark.node`: fields joined by ``:``; language and path travel
         elsewhere.
         """
-        return f"{self.node}:{self.tries}:{self.repeats}:{self.steps}:{self.notice}:{int(self.said)}"
+        here = f"{self.node}:{self.tries}:{self.repeats}:{self.steps}:{self.notice}:{int(self.said)}"
+        return f"{here}:{self.heard}" if self.heard else here
 
 
 def _decode(text: str, language: str) -> Position | None:
     parts = text.split(":")
-    if len(parts) != 6:
+    if len(parts) not in (6, 7):
         return None
-    node, tries, repeats, steps, notice, said = parts
+    node, tries, repeats, steps, notice, said, key = (*parts, "")[:7]
     try:
         counts = [int(tries), int(repeats), int(steps), int(said)]
     except ValueError:
         return None
-    if min(counts) < 0 or (notice and not NODE_NAME.fullmatch(notice)):
+    if min(counts) < 0 or (notice and not NODE_NAME.fullmatch(notice)) or (key and not KEYS.fullmatch(key)):
         return None
-    wrong, repeated, gone, heard = counts
-    return Position(node, wrong, repeated, gone, notice, heard > 0, language)
+    wrong, repeated, gone, told = counts
+    return Position(node, wrong, repeated, gone, notice, told > 0, language, heard=key)
 
 
 # ---------------------------------------------------------------- the walker
@@ -239,6 +249,15 @@ def answer(menu: Menu, position: Position, keys: str) -> tuple[Position, Action]
     if not isinstance(node, QuestionNode):
         return position, again(menu, position)
     here = replace(position, steps=position.steps + 1)
+    if confirming(menu, position):
+        if keys == YES:
+            here = _noted(_noted(here, "said"), position.heard)
+            return _go(menu, here, node.keys[position.heard])
+        if keys == node.repeat_key and here.repeats < node.repeats:
+            return _stay(menu, replace(here, repeats=here.repeats + 1))
+        if keys in ("", NO) or keys not in node.keys:
+            here = _noted(replace(here, heard="", notice="", tries=here.tries + 1), "refused")
+            return _stay(menu, here) if here.tries < node.tries else _go(menu, here, node.on_failure)
     if not keys:
         return _go(menu, _noted(here, "silence"), node.on_silence)
     if keys in node.keys:
@@ -248,6 +267,27 @@ def answer(menu: Menu, position: Position, keys: str) -> tuple[Position, Action]
         return _stay(menu, here) if here.repeats <= node.repeats else _go(menu, here, node.on_failure)
     here = _noted(replace(here, tries=here.tries + 1, notice=node.on_wrong), "wrong")
     return _stay(menu, here) if here.tries < node.tries else _go(menu, here, node.on_failure)
+
+
+def said(menu: Menu, position: Position, key: str, *, sure: bool) -> tuple[Position, Action]:
+    """The caller said what stands for `key`; unless it is `sure` he is asked whether it was heard rightly.
+
+    Where that cannot be said, or is being asked already, the same action is given anew.
+    """
+    node = menu.nodes.get(position.node)
+    known = isinstance(node, QuestionNode) and not node.private and key in node.spoken and key in node.keys
+    if not isinstance(node, QuestionNode) or not known or confirming(menu, position):
+        return position, again(menu, position)
+    here = replace(position, steps=position.steps + 1)
+    if sure:
+        return _go(menu, _noted(_noted(here, "said"), key), node.keys[key])
+    return _stay(menu, replace(here, heard=key, notice=""))
+
+
+def confirming(menu: Menu, position: Position) -> bool:
+    """Whether the caller is being asked if a choice was heard rightly."""
+    node = menu.nodes.get(position.node)
+    return isinstance(node, QuestionNode) and position.heard in node.spoken and position.heard in node.keys
 
 
 def played(menu: Menu, position: Position) -> tuple[Position, Action]:
@@ -278,12 +318,19 @@ def again(menu: Menu, position: Position) -> Action:
     node = menu.nodes.get(position.node)
     language = position.language
     match node:
+        case QuestionNode() if confirming(menu, position):
+            named = (HEARD, *node.spoken[position.heard].named)
+            either = Listening(_names(language, (*named, RIGHT_OR_SAY)), confirm=True)
+            return Question(_names(language, (*named, RIGHT)), _longest(node), node.wait_s, listening=either)
         case QuestionNode():
             first = node.greeting if position.tries == position.repeats == 0 else ()
             notice = (position.notice,) if position.notice else ()
-            longest = max((len(keys) for keys in (*node.keys, node.repeat_key)), default=1)
+            listening = None
+            if node.spoken and not node.private:
+                phrases = tuple((words, key) for key, choice in node.spoken.items() for words in choice.words)
+                listening = Listening(_names(language, (*notice, *first, *node.say_spoken)), phrases)
             prompts = _names(language, (*notice, *first, *node.say))
-            return Question(prompts, max(longest, 1), node.wait_s, node.private)
+            return Question(prompts, _longest(node), node.wait_s, node.private, listening)
         case MessageNode():
             return Message(_names(language, node.say))
         case QueryNode():
@@ -327,6 +374,7 @@ def _go(menu: Menu, position: Position, target: str) -> tuple[Position, Action]:
         repeats=0,
         notice="",
         said=False,
+        heard="",
         language=node.language or position.language,
     )
     return there, again(menu, there)
@@ -337,6 +385,11 @@ def _stay(menu: Menu, position: Position) -> tuple[Position, Action]:
     if position.steps >= menu.limit:
         return _go(menu, position, menu.fallback)
     return position, again(menu, position)
+
+
+def _longest(node: QuestionNode) -> int:
+    """How many keys are waited for."""
+    return max(1, *(len(keys) for keys in (*node.keys, node.repeat_key)))
 
 
 def _noted(position: Position, word: str) -> Position:

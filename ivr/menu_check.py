@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from ivr import spoken
 from ivr.fields import Problem
-from ivr.menu import QUERY_PROMPTS, Menu, MessageNode, Node, QueryNode, QuestionNode, QueueNode, ReleaseNode
+from ivr.menu import (
+    QUERY_PROMPTS,
+    SPOKEN_PROMPTS,
+    Menu,
+    MessageNode,
+    Node,
+    QueryNode,
+    QuestionNode,
+    QueueNode,
+    ReleaseNode,
+)
 
 
 def check_menu(
@@ -22,8 +33,14 @@ def check_menu(
     without an exit, keys that stand twice (also as the repeat key, or hidden by the beginning of a longer
     key), and prompts without a sound in a language in which a caller may hear them.
     """
-    problems = [*_languages(menu, languages), *_targets(menu), *_queues(menu, queues), *_doubled_keys(menu)]
-    reached = _reached(menu, languages)
+    problems = [
+        *_languages(menu, languages),
+        *_targets(menu),
+        *_queues(menu, queues),
+        *_doubled_keys(menu),
+        *_spoken(menu),
+    ]
+    reached = reached_in(menu, languages)
     names = {name for name, _ in reached}
     problems += [Problem(f"nodes.{name}", "no caller gets here") for name in menu.nodes if name not in names]
     problems += _no_exit(menu, names)
@@ -80,7 +97,21 @@ def _doubled_keys(menu: Menu) -> Iterator[Problem]:
                     yield Problem(path, f"begins with the key {other}: who presses slowly gets that one")
 
 
-def _reached(menu: Menu, languages: Collection[str]) -> set[tuple[str, str]]:
+def _spoken(menu: Menu) -> Iterator[Problem]:
+    """Words for keys that the question does not have, for two keys, or at a question that is nobody else's business."""
+    for name, node in menu.nodes.items():
+        if not isinstance(node, QuestionNode) or not node.spoken:
+            continue
+        if node.private:
+            yield Problem(f"nodes.{name}.spoken", "a private question is never listened to; leave out one of the two")
+        for key in node.spoken:
+            if key not in node.keys:
+                yield Problem(f"nodes.{name}.spoken.{key}", f"the question has no key {key}")
+        for key, fault in spoken.faults(node.spoken):
+            yield Problem(f"nodes.{name}.spoken.{key}", fault)
+
+
+def reached_in(menu: Menu, languages: Collection[str]) -> set[tuple[str, str]]:
     """Every (node, language) in which a caller may be, the fallback included."""
     reached: set[tuple[str, str]] = set()
     ahead = [(target, language) for target in (menu.start, menu.fallback) for language in languages]
@@ -130,6 +161,11 @@ def _said(node: Node) -> Iterator[tuple[str, str]]:
     """What is said at `node`: (field, prompt id)."""
     if isinstance(node, QuestionNode):
         yield from (("greeting", prompt) for prompt in node.greeting)
+        if node.spoken:
+            yield from (("spoken", prompt) for prompt in SPOKEN_PROMPTS)
+            yield from (("say_spoken", prompt) for prompt in node.say_spoken)
+            for key, choice in node.spoken.items():
+                yield from ((f"spoken.{key}", prompt) for prompt in choice.named)
         yield "on_wrong", node.on_wrong
     if isinstance(node, QueryNode):
         yield from (("kind", prompt) for prompt in QUERY_PROMPTS)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ivr.fields import Fields, Problem
 from ivr.menu import KEYS, NODE_NAME, Menu, MessageNode, Node, QueryNode, QuestionNode, QueueNode, ReleaseNode
 from ivr.prompts import LANGUAGES
+from ivr.spoken import PHRASE, SpokenChoice
 from pbx.ids import QueueId
 
 _LANGUAGE = re.compile("|".join(LANGUAGES))
@@ -91,6 +92,7 @@ def _node(name: str, table: object, problems: list[Problem]) -> Node | None:
 
 def _question(fields: Fields, language: str | None) -> QuestionNode:
     on_failure = fields.take_text("on_failure", None, NODE_NAME)
+    spoken = _spoken(fields)
     return QuestionNode(
         say=fields.take_texts("say", NODE_NAME, required=True),
         keys=_keys(fields),
@@ -104,7 +106,23 @@ def _question(fields: Fields, language: str | None) -> QuestionNode:
         repeats=fields.take_whole("repeats", 2, 0, 10),
         language=language,
         private=fields.take_flag("private", False),
+        spoken=spoken,
+        say_spoken=fields.take_texts("say_spoken", NODE_NAME, required=bool(spoken)),
     )
+
+
+def _spoken(fields: Fields) -> Mapping[str, SpokenChoice]:
+    """What may be said instead of a key; that it is one of the question's keys is `ivr.menu_check`'s."""
+    spoken: dict[str, SpokenChoice] = {}
+    for key, table in fields.take_table("spoken").items():
+        if not isinstance(table, Mapping):
+            fields.problem(f"spoken.{key}", f"must be a table with words and named, not {table!r}")
+            continue
+        choice = fields.inner(f"spoken.{key}", table)
+        words = choice.take_texts("words", PHRASE, required=True)
+        spoken[key] = SpokenChoice(words, choice.take_texts("named", NODE_NAME, required=True))
+        choice.finish(" (what is said for a key)")
+    return spoken
 
 
 def _keys(fields: Fields) -> Mapping[str, str]:

@@ -350,4 +350,5 @@ class CallRecord:
     message: VoiceMessage | None = None  #: 留言
     consent: Consent | None = None  #: None = he was not given the recording notice
     pauses: tuple[RecordingPause, ...] = ()  #: of the recording
+    mutes: tuple[tuple[float, float], ...] = ()  #: when his agent was muted, from and to; an end of 0 = he still is
     live_words: str = ""  #: a `pbx.live_words.LiveMark`; empty: nobody heard it while it was talked

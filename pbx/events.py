@@ -87,6 +87,7 @@ from pbx.people_events import (
     TransferAsked,
     WrapUpExtended,
 )
+from pbx.spoken import ChoiceSpoken, ListeningChanged
 from pbx.supervision import OverridesRestored, SpyStarted, SpyStopped, SpyWaits, SupervisorRequest
 
 __all__ = [
@@ -370,4 +371,6 @@ Event = (
     | FollowUpsWanted
     | CampaignRestored
     | LiveWordsMarked
+    | ListeningChanged
+    | ChoiceSpoken
 )

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recordings.live_recogniser import CLOSE, DROP, HEAD, OPEN, SOUND
+from recordings.closed import ClosedList
+from recordings.live_recogniser import CLOSE, DROP, HEAD, OPEN, SAY_EVERY, SOUND
 from recordings.models import FoundModel
 from recordings.recogniser import RecogniserError, RecogniserSpec, spec_argument
 from recordings.transcript import Word
@@ -53,22 +54,28 @@ class LiveLimits:
 @dataclass(frozen=True, slots=True)
 class Heard:
     """News of one leg. `base`: the sample since which `final` counts; `partial` None = none is told; `closed`: the last
-    news."""
+    news; `deaf`: the model knows nothing of what is to be heard."""
 
     base: int
     partial: str | None = None
     final: tuple[Word, ...] = ()
     closed: bool = False
+    deaf: bool = False
 
 
 @dataclass(slots=True)
 class _Leg:
     rate: int
     tell: Callable[[Heard], None]
+    closed: ClosedList | None = None
     given: int = 0  # samples, since the beginning
     heard: int = 0  # of these
     base: int = 0  # the sample at which the present process has opened it
     closing: bool = False
+
+    def opening(self) -> bytes:
+        """What the process is told to open it."""
+        return self.rate.to_bytes(4, "big") + (self.closed.encode() if self.closed is not None else b"")
 
 
 class LiveWorker:
@@ -82,12 +89,15 @@ class LiveWorker:
         limits: LiveLimits | None = None,
         changed: Callable[[], None] = lambda: None,
         command: tuple[str, ...] = (sys.executable, "-m", "recordings.live_recogniser"),
+        arguments: tuple[str, ...] = (),
     ) -> None:
-        """`changed` is called when `ready` has changed. `command` starts the process (drills replace it)."""
+        """`changed` is called when `ready` has changed. `command` starts the process (drills replace it), which gets
+        the model and the `arguments` (`recordings.live_recogniser.CLOSED`)."""
         self._spec = RecogniserSpec(str(model.path), model.name, model.language, model.grammar, min_conf)
+        self.model = model
         self._limits = limits or LiveLimits()
         self._changed = changed
-        self._command = command
+        self._command, self._arguments = command, arguments
         self._process: Process | None = None
         self._legs: dict[int, _Leg] = {}
         self._number = 0
@@ -118,12 +128,15 @@ class LiveWorker:
 
     # ---------------------------------------------------------------- legs
 
-    def open(self, rate: int, tell: Callable[[Heard], None]) -> int:
-        """A new leg of `rate` Hz; its number. `tell` gets its news, from the loop, and must not wait."""
+    def open(self, rate: int, tell: Callable[[Heard], None], closed: ClosedList | None = None) -> int:
+        """A new leg of `rate` Hz; its number. `tell` gets its news, from the loop, and must not wait.
+
+        `closed`: nothing but this is to be heard of it.
+        """
         self._number += 1
-        leg = self._legs[self._number] = _Leg(rate, tell)
+        leg = self._legs[self._number] = _Leg(rate, tell, closed)
         if self.ready:
-            self._send(OPEN, self._number, leg.rate.to_bytes(4, "big"))
+            self._send(OPEN, self._number, leg.opening())
         return self._number
 
     def feed(self, leg: int, pcm: bytes) -> bool:
@@ -167,20 +180,24 @@ class LiveWorker:
         """Into the pipe's buffer, whose bound is that of `feed`; this never waits."""
         assert self._process is not None
         assert self._process.stdin is not None
-        if self._silent_since is None:
-            self._silent_since = asyncio.get_running_loop().time()
         self._process.stdin.write(HEAD.pack(kind, leg, len(payload)) + payload)
 
     def end_if_stuck(self) -> None:
-        """Kill the process if it has had something to hear for too long without a word; `run` starts another one."""
-        since, now = self._silent_since, asyncio.get_running_loop().time()
-        if self._process is None or not self.ready or since is None or now - since < self._limits.stuck_s:
-            return
-        if any(one.closing or one.given > one.heard for one in self._legs.values()):
+        """Kill the process if it has had something to answer for too long without a word; `run` starts another one.
+
+        To be called again and again. Less sound than `SAY_EVERY` needs no answer, and may be all that a leg ever sends.
+        """
+        waits = any(one.closing or one.given - one.heard >= SAY_EVERY for one in self._legs.values())
+        now = asyncio.get_running_loop().time()
+        if self._process is None or not self.ready or not waits:
+            self._silent_since = None
+        elif self._silent_since is None:
+            self._silent_since = now
+        elif now - self._silent_since >= self._limits.stuck_s:
             log.warning("the live recogniser is stuck", extra={"action": "live.worker_stuck"})
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        self._silent_since = None
+            self._silent_since = None
 
     # ---------------------------------------------------------------- the process
 
@@ -217,6 +234,7 @@ class LiveWorker:
         self._process = process = await asyncio.create_subprocess_exec(
             *self._command,
             spec_argument(self._spec),
+            *self._arguments,
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,  # libraries write what they heard there
@@ -230,7 +248,7 @@ class LiveWorker:
         self.ready = True
         for number, leg in list(self._legs.items()):
             leg.base = leg.heard = leg.given
-            self._send(OPEN, number, leg.rate.to_bytes(4, "big"))
+            self._send(OPEN, number, leg.opening())
         log.info("live recogniser ready", extra={"action": "live.ready"})
         self._changed()
         while True:
@@ -253,6 +271,8 @@ class LiveWorker:
         leg.heard = leg.base + int(answer["at"])
         if answer.get("closed"):
             self._over(int(answer["leg"]), leg)
+        elif answer.get("deaf"):
+            leg.tell(Heard(leg.base, deaf=True))
         elif "final" in answer:
             leg.tell(Heard(leg.base, final=tuple(Word(*word) for word in answer["final"])))
         elif "partial" in answer:

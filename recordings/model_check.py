@@ -8,10 +8,8 @@ the script of the words. Everything blocks, but `measure`.
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import re
-import struct
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -22,12 +20,14 @@ from recordings import files
 from recordings.models import FoundModel, is_model, is_whisper
 from recordings.recogniser import VOSK, WHISPER
 from recordings.transcriber import TranscriptWorker, WorkerLimits
+from recordings.vocabulary import BadModel, lines, symbols
+
+__all__ = ["BadModel", "ModelFacts", "ModelSpeed", "facts", "language_fault", "measure", "peak_mb"]
 
 TELEPHONE_HZ = files.RATE
 KALDI_HZ = 16_000
 """What Kaldi takes for the rate when `mfcc.conf` does not name one."""
 FST_MAGIC = b"\xd6\xfd\xb2\x7e"
-SYMBOLS_MAGIC = b"\x74\xfb\xb2\x7e"
 LOOKED_AT = 20_000
 """Words by whose script the language is told."""
 SCRIPTS = (
@@ -39,10 +39,6 @@ SCRIPTS = (
     ("latin", re.compile(r"[A-Za-z\u00c0-\u024f]")),
 )
 ENGLISH = ("the", "and", "you", "that", "with")
-
-
-class BadModel(Exception):
-    """The folder cannot be used; the message is one sentence that says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +132,9 @@ def _vosk(path: Path) -> ModelFacts:
     words: Counter[str] | None = None
     language = ""
     if (graph / "words.txt").is_file():
-        words = _scripts(line.split(" ", 1)[0] for line in _lines(graph / "words.txt"))
+        words = _scripts(line.split(" ", 1)[0] for line in lines(graph / "words.txt"))
     elif dynamic:
-        words = _scripts(_symbols(graph / "Gr.fst"))
+        words = _scripts(symbols(graph / "Gr.fst"))
     if words is not None:
         language = _language(words)
     count = None if words is None else words["words"]
@@ -161,39 +157,6 @@ def _rate(conf: Path) -> int:
     if rate < TELEPHONE_HZ:
         raise BadModel(f"{conf.parent.parent} is for {rate} Hz; telephone speech has {TELEPHONE_HZ} Hz")
     return rate
-
-
-def _lines(file: Path) -> Iterator[str]:
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            yield line.rstrip("\n")
-
-
-def _symbols(fst: Path) -> Iterator[str]:
-    """The words of a transducer's symbol table: magic, name, next key, count, then each word and its key.
-
-    BadModel where the file ends within it.
-    """
-    with fst.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        at = data.find(SYMBOLS_MAGIC, 4)
-        if at < 0:
-            return
-        try:
-            (name,) = struct.unpack_from("<i", data, at + 4)
-            at += 8 + name
-            _, count = struct.unpack_from("<qq", data, at)
-            at += 16
-            for _ in range(count):
-                (length,) = struct.unpack_from("<i", data, at)
-                word = data[at + 4 : at + 4 + length]
-                if length < 0 or len(word) < length:
-                    raise struct.error
-                at += 12 + length
-                if at > len(data):
-                    raise struct.error
-                yield word.decode("utf-8", errors="replace")
-        except struct.error:
-            raise BadModel(f"{fst.parent.parent} is truncated: graph/{fst.name} ends amid its words") from None
 
 
 def _scripts(words: Iterator[str]) -> Counter[str]:

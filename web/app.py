@@ -48,6 +48,7 @@ from web import (
     scrape,
     staffing,
     static,
+    streams,
     supervise,
     ticket_files,
     ticket_query,
@@ -330,9 +331,9 @@ def create_app(
     app[ACCESS] = access
     app[openapi.DOCUMENT] = openapi.Document([openapi.Route(*row) for row in _routes()], limits)
     app.on_response_prepare.append(_add_headers)
-    app[reminders.STREAMS] = reminders.Streams()
+    app[streams.STREAMS] = streams.Streams()
     app.on_shutdown.append(live.end_streams)
-    app.on_shutdown.append(reminders.end_streams)
+    app.on_shutdown.append(streams.end_streams)
     app.cleanup_ctx.append(live.broadcasting)
     return app
 

@@ -9,7 +9,6 @@ call is there, it takes the place of the live words.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -29,10 +28,9 @@ from web.backend import NotFound
 from web.described import described
 from web.errors import ApiError, refusal
 from web.keys import BACKEND, CLOCK
-from web.live import BROADCASTER
 from web.live_words_desk import LiveWordsDesk, Speaking, Suggestions, WordsView
-from web.reminders import STREAMS
 from web.shape import answer, dumps, fields_of
+from web.streams import event_stream
 
 LIVE_WORDS: web.AppKey[LiveWordsDesk | None] = web.AppKey("live_words", LiveWordsDesk)
 """None where the hotline hears nobody while he talks."""
@@ -164,52 +162,31 @@ async def show_live_words(request: web.Request) -> web.StreamResponse:
 
     The last event has the state ``over``, or ``replaced``. An agent who has handed the call on gets ``gone`` instead.
     """
-    call, rules = CallId(request.match_info["call"]), request.app[BROADCASTER].rules
+    call = CallId(request.match_info["call"])
     desk = await _reader(request, call)
     holder, personal = request[HOLDER] if request[ACTOR] is None else None, _sees_personal(request)
-    response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
-    )
-    response.force_close()
-    streams, task = request.app[STREAMS], asyncio.current_task()
-    assert task is not None
-    streams.tasks.add(task)
-    try:
-        await response.prepare(request)
-        await response.write(f"retry: {round(rules.retry_s * 1000)}\n\n".encode())
+    async with event_stream(request) as stream:
+        await stream.begin()
         version = -1
-        while True:
+        while await still_admitted(request):
             view = desk.view(call)
             mine = holder is None or holder.role is not Role.AGENT or holder.id in desk.talkers(call).agents
-            if not await still_admitted(request):
-                break
             if view is None or not mine:
-                await response.write(b"event: gone\ndata: {}\n\n")
+                await stream.write("event: gone\ndata: {}\n\n")
                 break
             if view.version != version:
                 version = view.version
-                async with asyncio.timeout(rules.patience_s):
-                    told = shown(view if personal else hidden(view))
-                    text = f"id: {version}\nevent: words\ndata: {dumps(told)}\n\n"
-                    await response.write(text.encode())
+                told = shown(view if personal else hidden(view))
+                await stream.write(f"id: {version}\nevent: words\ndata: {dumps(told)}\n\n")
                 if view.state == "over":
                     break
-                # Not a wait for anything: the upper bound of events per second; what changes meanwhile comes in one.
-                await asyncio.sleep(rules.interval_s)
-            try:
-                async with asyncio.timeout(rules.heartbeat_s):
-                    await desk.changed(call, version)
-            except TimeoutError:
-                async with asyncio.timeout(rules.patience_s):
-                    await response.write(b": heartbeat\n\n")
-    except TimeoutError:  # he takes nothing any more; he may come back
-        if request.transport is not None:
-            request.transport.abort()
-    except ConnectionError:
-        pass  # the client has left: the usual end of a stream
-    except asyncio.CancelledError:
-        if not streams.stopping:
-            raise
-    finally:
-        streams.tasks.discard(task)
-    return response
+                await stream.rest()
+            if await stream.news(_changed(desk, call, version)) is None:
+                await stream.beat()
+    return stream.response
+
+
+async def _changed(desk: LiveWordsDesk, call: CallId, version: int) -> bool:
+    """Returns when the words are others than those of `version`."""
+    await desk.changed(call, version)
+    return True

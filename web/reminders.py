@@ -6,9 +6,7 @@ WHATWG HTML, "Server-sent events") gets what was made meanwhile, and nothing twi
 
 from __future__ import annotations
 
-import asyncio
 import re
-from typing import Any
 
 from aiohttp import web
 
@@ -22,8 +20,8 @@ from web.described import described
 from web.errors import ApiError, Problem
 from web.fields import WINDOW, Field, Whole, read_query, read_window
 from web.keys import BACKEND, CLOCK, LIMITS
-from web.live import BROADCASTER
 from web.shape import answer, dumps
+from web.streams import event_stream
 
 PAGE = 200
 """Reminders of one answer, and of one look of a stream."""
@@ -92,70 +90,31 @@ async def show_live(request: web.Request) -> web.StreamResponse:
 
     With ``Last-Event-ID`` those made after that one first.
     """
-    desk, viewer, rules = request.app[BACKEND].reminders, request[HOLDER], request.app[BROADCASTER].rules
+    desk, viewer = request.app[BACKEND].reminders, request[HOLDER]
     given = _last(request)
     version = desk.version
     last = given if given is not None else await desk.newest()
-    response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
-    )
-    response.force_close()
-    streams, task = request.app[STREAMS], asyncio.current_task()
-    assert task is not None
-    streams.tasks.add(task)
-    try:
-        await response.prepare(request)
-        await response.write(f"retry: {round(rules.retry_s * 1000)}\nid: {last}\n\n".encode())
+    async with event_stream(request) as stream:
+        await stream.begin(f"id: {last}\n")
         while True:
             while found := await desk.after(last, PAGE):
                 if not await still_admitted(request):
-                    return response
+                    return stream.response
                 last = found[-1][0].no
                 mine = [shown(made) for made, ticket in found if addressed(made, ticket, viewer, request)]
                 text = "".join(f"id: {one['no']}\nevent: reminder\ndata: {dumps(one)}\n\n" for one in mine)
-                async with asyncio.timeout(rules.patience_s):
-                    await response.write(f"{text}id: {last}\n\n".encode())
-            try:
-                async with asyncio.timeout(rules.heartbeat_s):
-                    version = await desk.changed(version)
-            except TimeoutError:
-                if not await still_admitted(request):
-                    return response
-                async with asyncio.timeout(rules.patience_s):
-                    await response.write(b": heartbeat\n\n")
-    except TimeoutError:  # he takes nothing any more; he may come back
-        if request.transport is not None:
-            request.transport.abort()
-    except ConnectionError:
-        pass  # the client has left: the usual end of a stream
-    except asyncio.CancelledError:
-        if not streams.stopping:
-            raise
-    finally:
-        streams.tasks.discard(task)
-    return response
+                await stream.write(f"{text}id: {last}\n\n")
+            news = await stream.news(desk.changed(version))
+            if news is not None:
+                version = news
+            elif await still_admitted(request):
+                await stream.beat()
+            else:
+                break
+    return stream.response
 
 
 @described(media=("text/html",), refuses=(304,))
 async def show_page(request: web.Request) -> web.Response:
     """GET /tickets: the page of open tickets, which asks for an access token."""
     return static.serve(request, "tickets.html")
-
-
-class Streams:
-    """The streams that are open, and whether the server stops."""
-
-    def __init__(self) -> None:
-        self.tasks: set[asyncio.Task[Any]] = set()
-        self.stopping = False
-
-
-STREAMS: web.AppKey[Streams] = web.AppKey("reminder_streams", Streams)
-
-
-async def end_streams(app: web.Application) -> None:
-    """Before the server waits for its handlers: streams would never end by themselves."""
-    streams = app[STREAMS]
-    streams.stopping = True
-    for task in tuple(streams.tasks):
-        task.cancel()

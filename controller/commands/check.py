@@ -14,6 +14,7 @@ from controller.config_secrets import secret_faults
 from controller.config_tickets import calendar_notes
 from controller.gone_units import check_notes
 from controller.notices import KEY
+from controller.spoken_notes import spoken_notes
 from controller.toml_lines import Path as TomlPath
 from controller.toml_lines import scan
 from recordings.recogniser import VOSK, WHISPER
@@ -31,7 +32,8 @@ def main(arguments: argparse.Namespace) -> int:
     )
     for note in (*key_notes(settings), *skill_notes(settings), *model_notes(settings)):
         print(note)
-    for note in (*calendar_notes(settings.tickets, time.time()), *check_notes(settings)):
+    plain = calendar_notes(settings.tickets, time.time())
+    for note in (*plain, *check_notes(settings), *spoken_notes(settings, arguments.var / "models")):
         print(f"note: {note}")
     return 0
 

@@ -79,16 +79,19 @@ BESIDE = (
     Lane("tests of rules", ("tests/core",), 10),
     Lane("tests of doors", ("tests/doors",), 10),
     Lane("tests of pages and stories", ("tests/browser", "tests/scenarios")),
+    Lane("tests of recorded calls", ("tests/asterisk/recorded",)),
 )
-"""Rules, and one door at a time, which give way to calls; pages and whole stories, which mostly wait, as calls do."""
+"""Rules, and one door at a time, which give way to calls; pages, whole stories and calls that are recorded and heard,
+which mostly wait, as all calls do."""
 
 
 def _before(home: Path) -> list[str]:
-    """The folders of all other tests; a new folder is among them without a word here."""
+    """The folders of all other tests, without those within them that are a lane's; a new folder needs no word here."""
     tests = home / "tests"
     beside = {folder for lane in BESIDE for folder in lane.folders}
     folders = sorted({f"tests/{file.relative_to(tests).parts[0]}" for file in tests.glob("*/**/test_*.py")})
-    return [folder for folder in folders if folder not in beside]
+    within = [f"--ignore={folder}" for folder in sorted(beside) if folder.count("/") > 1]
+    return [folder for folder in folders if folder not in beside] + within
 
 
 @contextlib.contextmanager

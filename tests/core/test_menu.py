@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,9 +67,14 @@ MAIN = shipped("main.toml")
 FIRST = Question(zh("welcome", "recording-notice", "menu-main", "query-offer", "language-offer"), 1, 5.0)
 
 
+def by_keys(action: Action) -> Action:
+    """A question without what may be said to it (`test_spoken.py`)."""
+    return replace(action, listening=None) if isinstance(action, Question) else action
+
+
 def test_the_greeting_and_the_menu_are_one_question_so_a_key_cuts_the_greeting() -> None:
     position, action = enter(MAIN, language="zh")
-    assert action == FIRST
+    assert by_keys(action) == FIRST
     assert answer(MAIN, position, "2")[1] == Message(zh("desk-approvals"))
 
 
@@ -103,13 +109,13 @@ def test_every_way_through_the_shipped_menu(
 
 def test_a_wrong_key_is_named_and_the_question_asked_again_without_the_greeting() -> None:
     _, action = walk(MAIN, "7")
-    assert action == Question(zh("invalid-key", "menu-main", "query-offer", "language-offer"), 1, 5.0)
+    assert by_keys(action) == Question(zh("invalid-key", "menu-main", "query-offer", "language-offer"), 1, 5.0)
 
 
 def test_a_repetition_says_the_menu_without_the_greeting_and_without_an_old_notice() -> None:
     asked = Question(zh("menu-main", "query-offer", "language-offer"), 1, 5.0)
-    assert walk(MAIN, "*")[1] == asked
-    assert walk(MAIN, "7", "*")[1] == asked
+    assert by_keys(walk(MAIN, "*")[1]) == asked
+    assert by_keys(walk(MAIN, "7", "*")[1]) == asked
 
 
 def test_the_direct_menu_asks_nothing() -> None:
@@ -175,7 +181,7 @@ def test_late_events_change_nothing() -> None:
 
 
 def test_an_unknown_language_is_spoken_to_in_mandarin() -> None:
-    assert enter(MAIN, language="tlh")[1] == FIRST
+    assert by_keys(enter(MAIN, language="tlh")[1]) == FIRST
 
 
 @pytest.mark.parametrize("key", ["7", "*", "1"])

@@ -17,6 +17,7 @@ from pbx.call import CallState
 from pbx.events import Event, KeyStatus, LiveChannel, PhoneCode, PinVerdict, Role, TargetKind, TimerKind
 from pbx.ids import AgentId, CallId, ChannelName, QueueId, RequestId, SkillId, SpyId, TicketNumber
 from pbx.live_words import LiveMark, LiveWordsMarked
+from pbx.spoken import ChoiceSpoken, ListeningChanged
 from pbx.supervision import QueueOverride, SkillOverride
 from tests.builders import (
     A1,
@@ -175,6 +176,8 @@ def events(call: CallId, agent: AgentId, step: int, at: float, third: bool) -> l
         event.CallerListed(LISTED, request, at),
         event.CallerUnlisted("13800001111", "1001", request, at),
         LiveWordsMarked(call, LiveMark.GAVE_WAY if third else LiveMark.LIVE, at),
+        ListeningChanged(("zh",) if third else (), at),
+        ChoiceSpoken(call, step, "9", 1.0 if third else 0.1, at),
     ]
 
 

@@ -7,8 +7,8 @@ import pytest
 from agents.agent import AgentRules
 from agents.moves import AgentState
 from pbx.call import CallState, Outcome
-from pbx.commands import AddParty, CancelOffer, HandOverTicket, Hold, Mute, Offer, Reply, SendDigits
-from pbx.events import DigitsAsked, HandOverAsked, MuteAsked, TargetKind, TicketHandedOver, TicketWords
+from pbx.commands import AddParty, CancelOffer, FinishRecording, HandOverTicket, Hold, Mute, Offer, Reply, SendDigits
+from pbx.events import CallsRestored, DigitsAsked, HandOverAsked, MuteAsked, TargetKind, TicketHandedOver, TicketWords
 from pbx.ids import AgentId, RequestId, TicketNumber
 from tests.builders import (
     A1,
@@ -294,6 +294,29 @@ def test_mute_is_of_the_agents_own_leg() -> None:
     hall.talking()
     command = only(hall.step(MuteAsked(A1, True, RequestId("r"), hall.now)), Mute)
     assert (command.leg, command.on) == (leg_of(A1), True)
+
+
+def test_when_an_agent_was_muted_is_known_after_a_restart() -> None:
+    """The check of the recording asks why he is not heard; the exchange keeps him muted over the restart."""
+    hall = Hall()
+    hall.talking()
+    since = hall.now
+    hall.step(MuteAsked(A1, True, RequestId("r"), since))
+    hall.step(MuteAsked(A1, True, RequestId("r"), since))
+    stored = hall.saved()
+    assert stored.mutes == ((since, 0.0),)
+    new = Hall(connected=False)
+    new.now = since
+    new.step(CallsRestored((stored,), new.now))
+    new.connected(row(context="p-dial", bridged=True), leg_row(A1, up=True))
+    assert new.state() is CallState.TALKING
+    new.later(20.0)
+    new.step(MuteAsked(A1, False, RequestId("r"), new.now))
+    new.later(5.0)
+    new.talk_ended()
+    new.hung_up()
+    sealed = only(new.recording_stopped(), FinishRecording)
+    assert sealed.muted == ((since, since + 20.0),)
 
 
 def test_each_hand_over_to_the_same_one_has_its_own_end() -> None:

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.doors
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = FoundModel(Path("/nowhere"), "none", "zh", "configured")
+OTHER = FoundModel(Path("/elsewhere"), "other", "en", "configured")
 ZERO = 1_795_300_000.0
 A1, A2 = AgentId("1001"), AgentId("1002")
 
@@ -94,13 +95,13 @@ class Stage:
             budget=CoreBudget(Cores(live + 1.0, live)),
             workers=[],
             rules=LiveRules(**{"call_cores": 0.4, "longest_behind_s": 1.0, "rest_s": 5.0} | rules),
-            model=MODEL,
-            languages=frozenset({"zh"}),
+            models={"zh": MODEL, "en": OTHER},
             heard=lambda call, said: self.said.append(said),
         )
         worker = LiveWorker(MODEL, limits=limits, changed=self.words.worker_changed, command=command)
-        self.words.workers.append(worker)
-        self.worker = worker
+        other = LiveWorker(OTHER, limits=limits, changed=self.words.worker_changed, command=command)
+        self.words.workers += [worker, other]
+        self.worker, self.other = worker, other
 
     def post(self, event: Event) -> None:
         assert isinstance(event, LiveWordsMarked)
@@ -280,8 +281,19 @@ async def test_while_the_recording_is_paused_nothing_is_heard(stage: Stage) -> N
     assert stage.view().turns == ()
 
 
+async def test_each_language_is_heard_by_its_own_model(stage: Stage) -> None:
+    await stage.until(lambda: stage.other.ready)
+    chinese, english = stage.call(1), stage.call(2, language="en")
+    await stage.heard(chinese)
+    await stage.heard(english)
+    await stage.until(lambda: (stage.worker.legs, stage.other.legs) == (2, 2))
+    assert [(stage.view(one).recogniser, stage.view(one).language) for one in (1, 2)] == [
+        ("none", "zh"), ("other", "en")
+    ]  # fmt: skip
+
+
 async def test_callers_of_another_language_are_not_heard(stage: Stage) -> None:
-    live = stage.call(language="en")
+    live = stage.call(language="fr")
     assert stage.words.view(live.call) is None
     assert stage.hears == []
 

@@ -131,6 +131,22 @@ async def test_a_process_that_stands_still_takes_no_memory_and_is_replaced() -> 
         assert worker.behind(number) == 0
 
 
+async def test_a_process_that_owes_no_answer_is_not_taken_for_stuck() -> None:
+    """It says nothing of legs that are dropped, nor of less sound than it answers for."""
+    limits = LiveLimits(restart_first_s=0.01, stuck_s=0.05)
+    async with working(LiveWorker(NOBODY, limits=limits, command=pretended("stop"))) as worker:
+        first = worker.pid
+        for _ in range(3):
+            number = worker.open(8000, lambda heard: None)
+            worker.feed(number, bytes(2 * 3000))
+            worker.end_if_stuck()
+            await asyncio.sleep(0.06)  # it is the time that is tested
+            worker.end_if_stuck()
+            worker.drop(number)
+        assert (worker.pid, worker.restarts) == (first, 0)
+        assert worker.ready
+
+
 async def test_what_is_closed_while_nobody_hears_is_over_at_once() -> None:
     worker = LiveWorker(NOBODY, command=pretended())
     leg = Leg()

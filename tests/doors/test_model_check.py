@@ -12,7 +12,8 @@ import pytest
 from controller.__main__ import main
 from controller.commands.check import model_notes
 from controller.config import load
-from recordings.model_check import FST_MAGIC, SYMBOLS_MAGIC, BadModel, ModelFacts, facts, language_fault
+from recordings.model_check import FST_MAGIC, BadModel, ModelFacts, facts, language_fault
+from recordings.vocabulary import SYMBOLS_MAGIC
 from tests.serving import NUMBERS, configuration
 
 pytestmark = pytest.mark.doors

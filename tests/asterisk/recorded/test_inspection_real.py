@@ -10,7 +10,7 @@ from tests.asterisk.test_hotline_serves import folder, serving  # noqa: F401 - a
 
 pytestmark = pytest.mark.asterisk
 
-SOUNDS = Path(__file__).parents[2] / "ivr" / "sounds" / "zh"
+SOUNDS = Path(__file__).parents[3] / "ivr" / "sounds" / "zh"
 
 
 async def test_a_call_is_inspected_as_soon_as_it_is_over(folder: Path) -> None:  # noqa: F811

@@ -24,7 +24,7 @@ import pytest
 from controller.asterisk_settings import load_settings
 from controller.asterisk_tree import AsteriskBinary
 from controller.demo.run import GRAMMAR
-from controller.softphone import AnswerPolicy, Call, Phone
+from controller.softphone import AnswerPolicy, Call, Phone, Playback
 from recordings.live import LiveTurn, differences
 from recordings.transcript import turn_from_dict
 from tests.asterisk.conftest import Tap
@@ -32,7 +32,7 @@ from tests.serving import NUMBERS, Api, Served, children, configuration, naming
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(240)]
 
-SPEECH = Path(__file__).resolve().parents[2] / "controller/demo/audio/ko"
+SPEECH = Path(__file__).resolve().parents[3] / "controller/demo/audio/ko"
 APART_S = 0.5
 """So far may a live turn begin or end from that of the transcript after the call (`docs/live-words.md`)."""
 
@@ -164,8 +164,8 @@ def recognisers(parent: int) -> list[int]:
     return sorted(children(parent) & set(naming("recordings.live_recogniser")))
 
 
-def say(call: Call, name: str) -> None:
-    call.play((SPEECH / f"{name}.alaw").read_bytes())
+def say(call: Call, name: str) -> Playback:
+    return call.play((SPEECH / f"{name}.alaw").read_bytes())
 
 
 async def test_each_ones_words_come_while_they_talk(folder: Path) -> None:
@@ -207,6 +207,33 @@ async def test_each_ones_words_come_while_they_talk(folder: Path) -> None:
         assert (await scene.api.get(f"/api/calls/{call}"))["live_words"] == "live"
         for word in (COMPLAINT, PERMIT, YES, NO, CITIZEN):
             assert word not in scene.hotline.text[begun:]
+
+
+async def test_nothing_is_heard_while_the_recording_is_paused(folder: Path) -> None:
+    """By Asterisk's own console nobody's sound is brought then; what was said meanwhile is not heard later either."""
+    async with serving(folder) as scene:
+        agent = await scene.phone(FIRST)
+        mine, theirs, call = await scene.talk(agent)
+        async with scene.words(call) as words:
+            say(mine, "citizen-complaint")
+            await words.said("citizen", "", COMPLAINT)
+            await scene.api.post(f"/api/calls/{call}/recording/pause")
+            await words.until(lambda view: view["state"] == "paused")
+            await sinks(scene.data, 0)
+            for playing in (say(mine, "citizen-permit"), say(theirs, "agent-permit")):
+                async with asyncio.timeout(20):
+                    await playing.finished()
+            await scene.api.post(f"/api/calls/{call}/recording/resume")
+            await words.until(lambda view: view["state"] == "live")
+            await sinks(scene.data, 2)
+            say(mine, "citizen-no")
+            await words.said("citizen", "", COMPLAINT, NO)
+            await theirs.hangup()
+            await mine.ended(20)
+            live = await words.until(lambda view: view["state"] == "over")
+        assert not [turn for turn in live["turns"] if PERMIT in turn["text"]]
+        after = await scene.api.until(f"/api/calls/{call}/transcript", lambda answer: "turns" in answer, within=60)
+        assert " ".join(turn["text"] for turn in after["turns"]).split() == [COMPLAINT, NO]
 
 
 async def test_a_restarted_controller_begins_anew(folder: Path) -> None:

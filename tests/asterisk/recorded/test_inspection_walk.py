@@ -21,7 +21,7 @@ from tickets.moves import Role
 
 pytestmark = pytest.mark.asterisk
 
-SOUNDS = Path(__file__).parents[2] / "ivr" / "sounds" / "zh"
+SOUNDS = Path(__file__).parents[3] / "ivr" / "sounds" / "zh"
 PEOPLE = {
     "boss": Role.SUPERVISOR, "qa-1": Role.INSPECTOR, "qa-2": Role.INSPECTOR, "1001": Role.AGENT, "lead": Role.LEADER,
 }  # fmt: skip

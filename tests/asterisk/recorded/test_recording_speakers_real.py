@@ -24,6 +24,7 @@ from pbx.events import Event, TargetKind
 from pbx.ids import AgentId
 from recordings.files import CITIZEN, HEARD
 from recordings.policy import PausePolicy, RecordingPolicy
+from tests.asterisk.recorded.test_recording_real import EDGE_S, Heard, Recorded, private_menu, whole
 from tests.asterisk.test_in_the_call import (
     CITIZEN_HZ,
     ONE_HZ,
@@ -35,7 +36,6 @@ from tests.asterisk.test_in_the_call import (
     least_talk,
     successor,
 )
-from tests.asterisk.test_recording_real import EDGE_S, Heard, Recorded, private_menu, whole
 from tests.builders import A1, A2, A3
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.usefixtures("complaints_of_asterisk")]

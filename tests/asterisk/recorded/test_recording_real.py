@@ -38,6 +38,7 @@ from pbx.supervision import RecordingPauseAsked
 from recordings.checks import CheckRule, Finding, check
 from recordings.files import CITIZEN, HEARD, RATE, FinishedRecording, finish, read_leg
 from recordings.policy import PausePolicy, RecordingPolicy
+from tests.asterisk.conftest import Tap
 from tests.asterisk.test_in_the_call import (
     CITIZEN_HZ,
     ONE_HZ,
@@ -52,8 +53,6 @@ from tests.asterisk.test_in_the_call import (
     successor,
 )
 from tests.builders import A1, A2, MENU, plan
-
-from .conftest import Tap
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.usefixtures("complaints_of_asterisk")]
 
