@@ -32,6 +32,7 @@ class Roster:
         self._agents = {agent: Agent(agent) for agent in self._profiles}
         self._available: set[AgentId] = set()
         self._changed: dict[AgentId, None] = {}
+        self._moved: dict[AgentId, None] = {}
 
     def __len__(self) -> int:
         return len(self._profiles)
@@ -52,6 +53,10 @@ class Roster:
         before = self._agents[agent.id]
         if (before.available, before.idle_since) != (agent.available, agent.idle_since):
             self._changed[agent.id] = None
+        if (before.state, before.since, before.reason, before.call) != (
+            agent.state, agent.since, agent.reason, agent.call,
+        ):  # fmt: skip
+            self._moved[agent.id] = None
         self._agents[agent.id] = agent
         if agent.available:
             self._available.add(agent.id)
@@ -69,6 +74,11 @@ class Roster:
         """Whose readiness, idle time or skills have changed since this was asked last, in the order of the changes."""
         changed, self._changed = self._changed, {}
         return [(self._profiles[agent], self._agents[agent]) for agent in changed]
+
+    def moved(self) -> list[Agent]:
+        """Whose state, its reason or its call have changed since this was asked last, in the order of the changes."""
+        moved, self._moved = self._moved, {}
+        return [self._agents[agent] for agent in moved]
 
     def agents(self) -> Iterator[Agent]:
         """Everybody as he is now, in the order of the configuration."""

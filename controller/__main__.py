@@ -96,6 +96,21 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument("--check", action="store_true", help="find changed and missing lines; prints the last seal")
     audit.add_argument("--seal", metavar="SEAL", help="with --check: a seal noted earlier must still be there")
 
+    kpi = add("kpi", "figures with their proof: the definitions, one's value, where two differ", "kpi")
+    kpi.add_argument("names", nargs="*", metavar="NAME", help="a definition; or: diff A B; without one all are listed")
+    kpi.add_argument("--day", metavar="DATE", help="2026-11-22, 20261122, today or yesterday, in the hotline's zone")
+    kpi.add_argument("--from", dest="since", metavar="WHEN", help="a day, or 2026-11-22T08:00 (local), or with a zone")
+    kpi.add_argument("--to", dest="until", metavar="WHEN", help="with --from; a day is meant with its end")
+    kpi.add_argument("--queue", help="only calls of this queue")
+    kpi.add_argument("--city", help="only calls of this city, by its organisation's id")
+    kpi.add_argument("--calls", action="store_true", help="list the ids: + in the numerator, - in the denominator only")
+    kpi.add_argument("--json", action="store_true", help="as JSON")
+
+    day = add("day", "close a day with a hash chain; find what was changed in a closed one", "day")
+    day.add_argument("action", choices=("close", "verify", "list"))
+    day.add_argument("day", nargs="?", metavar="DATE", help="2026-11-22, 20261122, today or yesterday")
+    day.add_argument("--json", action="store_true", help="as JSON")
+
     recordings = add("recordings", "a key for the archive, what is in it, whose copy a file is", "recordings")
     recordings.add_argument("action", choices=("new-key", "status", "trace"))
     recordings.add_argument("file", nargs="?", type=Path, metavar="FILE", help="with trace: a sound file")
@@ -180,7 +195,7 @@ def parser() -> argparse.ArgumentParser:
         choices=(
             *("ami", "prompt", "join", "acd", "queue", "controller", "races", "simulate", "cities", "restart"),
             *("deadlines", "knowledge", "repeats", "speech", "live_words", "spoken", "suggest"),
-            *("tickets", "transcripts", "inspection", "recordings", "staffing"),
+            *("tickets", "transcripts", "inspection", "recordings", "kpi", "staffing"),
         ),
     )
     bench.add_argument("--json", type=Path, metavar="FILE")

@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection
 
-import metrics.sql as call_rows
 from agents.rights import SYSTEM
-from controller import audit_rows
+from controller import audit_rows, day_rows
 from controller.database import StoreError
 from controller.inspection_rows import erase_inspection, take_changes
 from controller.keeping_facts import facts_of
@@ -112,7 +111,7 @@ def _erase(connection: Connection, gone: rows.Erasure) -> None:
     alone = still_there(connection, gone.call) or get_words_erasure(connection, gone.call) is not None
     rows.record_erasure(connection, gone)
     forget_recording(connection, gone.call)
-    call_rows.no_recording(connection, gone.call)
+    day_rows.no_recording(connection, gone.call)
     erase_inspection(connection, gone.call)
     audit_rows.append(connection, _certificate(gone, alone=alone))
 

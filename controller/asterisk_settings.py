@@ -82,6 +82,8 @@ class ExchangeSettings:
     carrier_host: str = ""
     """Where our own calls to the outside go (the endpoint `carrier`); empty: there are none."""
     carrier_port: int = 5060
+    carrier_qualify_s: int = 0
+    """Asked so often by OPTIONS whether it is there; 0: never. A carrier that leaves them unanswered gets no calls."""
     carrier_user: str = ""
     """For carriers that ask who calls; the password likewise."""
     carrier_password: str = field(default="", repr=False)

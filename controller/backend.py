@@ -179,6 +179,10 @@ class HotlineBackend:
         if not isinstance(event, _INVISIBLE):
             self._signal.bump()
 
+    def touch(self) -> None:
+        """Something that a page shows has changed, and no step made it."""
+        self._signal.bump()
+
     def ended(self, record: CallRecord) -> None:
         """A call has ended: it is counted into its day, and shown for a little while."""
         self._new_day()

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import importlib
 import logging
-import os
 import socket
 from collections.abc import Callable
 from datetime import datetime
@@ -18,14 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from controller.alert_rows import NOTE as NOTE_ALERT
 from controller.asterisk import ExchangeError
 from controller.backend import HotlineBackend
+from controller.build_alerts import AlertsPart, hooks_to_tell
 from controller.build_exchange import DRAIN_S, ExchangePart
+from controller.build_figures import FiguresPart
 from controller.build_recordings import recording_part
 from controller.build_speech import SpeechPart
 from controller.campaign_runner import CampaignRunner, told_both
 from controller.config import Settings
-from controller.config_webhooks import hooks_of
 from controller.database import StoreError
 from controller.debian import PrepareError
 from controller.engine import Engine, WallClock, cancelled
@@ -35,7 +36,7 @@ from controller.gone_units import tell
 from controller.inspection_desk import HotlineInspections
 from controller.journal import JournalWriter
 from controller.journal_file import fresher, latest_ended, newest_records
-from controller.lease import DatabaseLease, FileLease, LeaseLost
+from controller.lease import DatabaseLease, FileLease, LeaseLost, write_text
 from controller.lessons import CALLS_READ, lessons
 from controller.live_part import LivePart
 from controller.open311 import open311_of
@@ -76,7 +77,6 @@ from pbx.supervision import OverridesRestored
 from recordings.budget import AfterShare
 from recordings.checks import Finding
 from tickets.files import AttachmentFiles
-from tickets.webhook import Hook
 from web.token import TokenError, load_or_make_token
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Hotline:
         store = Store(
             settings.database_url,
             spool=data / "spool.jsonl",
-            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK),
+            operations=(*operations.spoolable(), *SPOOLABLE, SAVE_CHECK, FiguresPart.operation, NOTE_ALERT),
             before_commit=journal.flush,
         )
         await store.start()
@@ -263,7 +263,9 @@ class Hotline:
             clock=self.clock,
             own_sounds=own_sounds,
         )
-
+        measured = await FiguresPart.open(settings, store, house, self.clock)
+        watched = AlertsPart(settings, store, house, self.clock, transcripts.backlog, exchange.door)
+        watched.feed(performer, measured.shifts, backend)
         voices = Voices(house, exchange.door.perform, self.clock) if settings.raw.recording.voices else None
 
         def stepped(event: Event) -> None:
@@ -271,6 +273,7 @@ class Hotline:
             if voices is not None:
                 voices.stepped(event)
             live_words.stepped(event)
+            measured.stepped()
 
         engine = Engine(switchboard, journal, performer.perform, self.clock, stepped)
         performer.post = engine.post
@@ -327,6 +330,7 @@ class Hotline:
         self._run(transcripts.run())
         self._run(live_words.run())
         self._stack.push_async_callback(performer.close, DRAIN_S)
+        self._stack.callback(measured.close)
         self._run(engine.run())
         self._run(reminders.run())
         self.progress("exchange: log in")
@@ -340,11 +344,15 @@ class Hotline:
         # Not before: callers are served without it, and it makes only their estimates better.
         engine.post(lessons(await records.lessons(CALLS_READ), newer, plan, self.clock()))
         self._run(kept.archivist.run())
+        self._run(measured.run())
         self._run(watch_loop(metrics))
         self._run(watch.run())
         if plan.campaign.on:
             self._run(campaign.run())
-        if hooks := self._hooks():
+        hooks = hooks_to_tell(settings)
+        self._run(watched.keeper.run())
+        self._run(watched.send(hooks))
+        if hooks:
             told = await asyncio.to_thread(importlib.import_module, "controller.webhooks")
             self._run(told.Webhooks(hooks, records, self.clock).run())
         self._stack.push_async_callback(self.asterisk.end_calls, exchange.door, engine)
@@ -371,6 +379,8 @@ class Hotline:
             inspection_desk=inspections,
             live_words_desk=live_words if live_words.on else None,
             transcript_jobs_desk=speech.desk(transcripts),
+            figures_desk=measured.desk(),
+            alerts_desk=watched.keeper,
             staffing_desk=StaffingProcess(settings),
             public_rate=pages.RateRules(
                 searching.public_burst, searching.public_per_minute, searching.public_all_per_s
@@ -392,15 +402,7 @@ class Hotline:
                     extra={"action": "queue.unserved"},
                 )
         self._stack.callback((data / "web-address").unlink, missing_ok=True)
-        _write(data / "web-address", server.url + "\n")
-
-    def _hooks(self) -> dict[str, Hook]:
-        try:
-            return hooks_of(self.settings.raw.webhooks, self.settings.file.parent)
-        except OSError as error:
-            raise StartError(f"[[webhooks]] secret_file cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise StartError(f"[[webhooks]] {error}") from error
+        write_text(data / "web-address", server.url + "\n")
 
     async def _lease(self, data: Path) -> None:
         """Make the data folder and take it, and a shared database, for this process alone, until it ends in any way.
@@ -494,11 +496,3 @@ class Hotline:
         await exchange.start()
         self._stack.push_async_callback(exchange.stop)
         return exchange
-
-
-def _write(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write(text)
-    part.replace(file)

@@ -131,6 +131,7 @@ class ExchangePart:
         return {
             "carrier_host": trunk.host,
             "carrier_port": trunk.port,
+            "carrier_qualify_s": trunk.qualify_s,
             "carrier_user": trunk.user or "",
             "carrier_password": password,
             "carrier_from": trunk.from_user or "",

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from controller.config_alerts import AlertsPlan, alerts_plan
 from controller.config_archive import ArchivePlan, archive_plan, keep_policy
 from controller.config_campaign import campaign_plan, campaign_rules
 from controller.config_faults import ConfigError, Problem, dotted, fault_at, parse, read_text
+from controller.config_figures import FiguresPlan, figures_plan
 from controller.config_inspection import InspectionPlan, inspection_plan
 from controller.config_mend import mend
 from controller.config_organisations import ticket_policy
@@ -50,6 +52,8 @@ class Settings:
     campaign: CampaignRules = field(default_factory=CampaignRules)
     keeping: KeepPolicy = KeepPolicy(THREE_YEARS_DAYS)
     archive: ArchivePlan | None = None
+    figures: FiguresPlan = field(default_factory=FiguresPlan)
+    alerts: AlertsPlan = field(default_factory=AlertsPlan)
 
 
 def load(file: Path, *, sounds: Path | None = None) -> Settings:
@@ -101,8 +105,25 @@ def settings_of(
     keeping = keep_policy(*days, raw.recording.keep, types, reader.wrong)
     archive = archive_plan(raw.recording.archive, file.parent.resolve(), data, reader.wrong)
     inspection = inspection_plan(raw, file.parent, reader.wrong)
+    figures = figures_plan(raw, reader.wrong)
+    alerts = alerts_plan(raw, tickets, reader.wrong)
     problems += reader.problems
     if problems or plan is None or tickets is None:
         raise ConfigError(problems)
     url = raw.database.url or f"sqlite:///{data / 'hotline.db'}"
-    return Settings(file, raw, plan, tickets, knowledge, data, url, sounds, inspection, calls, keeping, archive)
+    return Settings(
+        file,
+        raw,
+        plan,
+        tickets,
+        knowledge,
+        data,
+        url,
+        sounds,
+        inspection,
+        calls,
+        keeping,
+        archive,
+        figures,
+        alerts,
+    )

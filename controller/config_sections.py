@@ -10,8 +10,10 @@ from pydantic import Field, model_validator
 from acd.estimate import DEFAULT_TALK_S
 from acd.policy import DEFAULT_AGEING_S, DEFAULT_POLICY
 from agents.agent import AgentRules
+from controller.config_alerts import AlertsSection
 from controller.config_archive import ArchiveSection, KeepSection
 from controller.config_base import Section as Section
+from controller.config_figures import FiguresSection
 from controller.config_inspection import InspectionSection
 from controller.config_open311 import Open311Section as Open311Section
 from controller.config_pause import RecordingPauseSection
@@ -264,6 +266,7 @@ class TrunkSection(Section):
 
     host: str
     port: Annotated[int, Field(ge=1, le=65535)] = 5060
+    qualify_s: Annotated[int, Field(ge=0, le=3600)] = 0  # 0 = never asked whether it is there (OPTIONS)
     user: str | None = None
     password_file: str | None = None  # a file of mode 0600 that holds the password
     from_user: Annotated[str, Field(pattern=r"^[0-9A-Za-z+_.-]{1,64}$")] | None = None
@@ -567,4 +570,6 @@ class HotlineFile(Section):
     organisations: list[OrganisationSection] = Field(default_factory=list)
     exchange: ExchangeSection = Field(default_factory=ExchangeSection)
     inspection: InspectionSection = Field(default_factory=InspectionSection)
+    figures: FiguresSection = Field(default_factory=FiguresSection)
+    alerts: AlertsSection = Field(default_factory=AlertsSection)
     staffing: StaffingSection = Field(default_factory=StaffingSection)

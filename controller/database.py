@@ -23,6 +23,7 @@ import acd.sql
 import knowledge.index
 import knowledge.sql  # noqa: F401 - its tables join those of the room
 import knowledge.tasks_sql  # noqa: F401 - its tables join those of the room
+import metrics.intervals_sql
 import metrics.sql
 import recordings.archive.sql  # its tables join those of the room
 import recordings.checks_sql  # and so do these
@@ -34,7 +35,16 @@ import tickets.exchange.tables
 import tickets.incidents_sql  # its tables and those of the terms join the others of the room
 import tickets.ownership_sql
 import tickets.sql
-from controller import audit_rows, campaign_rows, desk_notice_rows, import_rows, notice_rows, override_rows
+from controller import (
+    alert_rows,
+    audit_rows,
+    campaign_rows,
+    day_rows,
+    desk_notice_rows,
+    import_rows,
+    notice_rows,
+    override_rows,
+)
 
 if TYPE_CHECKING:  # only who uses PostgreSQL waits for its driver at the start
     import psycopg
@@ -43,6 +53,8 @@ METADATAS: tuple[MetaData, ...] = (
     acd.sql.metadata,
     acd.callback_sql.metadata,
     metrics.sql.metadata,
+    metrics.intervals_sql.metadata,
+    day_rows.metadata,
     recordings.sql.metadata,
     tickets.sql.metadata,
     knowledge.index.metadata,  # its entries and tasks are in it too
@@ -54,6 +66,7 @@ METADATAS: tuple[MetaData, ...] = (
     campaign_rows.metadata,
     desk_notice_rows.metadata,
     import_rows.metadata,
+    alert_rows.metadata,
 )
 """The tables of every room that has any."""
 

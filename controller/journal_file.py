@@ -169,6 +169,18 @@ def _tail(files: list[Path]) -> list[bytes]:
     return [line for lines in reversed(found) for line in lines]
 
 
+def last_step(folder: Path) -> float:
+    """When the newest journal below `folder` took its last step, epoch seconds; 0 where nobody can say."""
+    for path in reversed(sorted(folder.glob("*.jsonl"))[-TAIL_FILES:]):
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1_000_000))
+            for line in reversed(file.read().split(b"\n")):
+                data = _parsed(line + b"\n")
+                if data is not None and isinstance(at := data.get("now", data.get("opened")), int | float):
+                    return float(at)
+    return 0.0
+
+
 ENDED_S = 600.0
 """So long before the latest end that is known others may still be noted by the exchange. A note is erased some seconds
 after the end was heard; this is for ends that were heard late."""

@@ -208,3 +208,12 @@ class DatabaseLease:
         assert self._connection is not None
         with plainly(self._url):
             self._connection.execute(text("SELECT 1"))
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a small file that others read while it is replaced: they see the old one or the new one, whole."""
+    part = file.with_name(f".{file.name}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
+    part.replace(file)

@@ -109,6 +109,7 @@ class Performer:
         self.look_up: Callable[[QueryTicket], Awaitable[TicketQueried]] = self._nobody_looks_up
         self.sealed: Callable[[RecordingRow, str | None, Spans | None], Awaitable[None]] = self._keep_recording
         self.on_ended: Callable[[CallRecord], None] = lambda record: None
+        self.on_record: Callable[[CallRecord], None] = lambda record: None  #: whenever the store is given one
         self.on_finished: Callable[[], None] = lambda: None  #: nobody is at work on one of the recordings any more
         self.inspector: Inspector | None = None
         self.unfinished = 0  #: recordings that could not be sealed; they are tried again at the next start
@@ -167,6 +168,7 @@ class Performer:
         if command.unless_ended:
             self._records.complete_call(record)
             self._tally.put(record)
+            self.on_record(record)
             return
         before = self._stored.get(record.call)
         self._unsaved[record.call] = record
@@ -192,6 +194,7 @@ class Performer:
             self._records.save_call(record)
             self._metrics.observe(record)
             self._tally.put(record)
+            self.on_record(record)
             if record.score is not None and record.ticket is not None and record.call not in self._scored:
                 self._scored.add(record.call)
                 self._records.score_ticket(record.call, record.score)

@@ -25,7 +25,15 @@ import tickets.outbox_sql as outbox_sql
 import tickets.ownership_sql as ownership_rows
 import tickets.sql as ticket_rows
 import tickets.steps_sql as steps_sql
-from controller import audit_rows, campaign_rows, desk_notice_rows, notice_rows, override_rows, transcript_rows
+from controller import (
+    audit_rows,
+    campaign_rows,
+    day_rows,
+    desk_notice_rows,
+    notice_rows,
+    override_rows,
+    transcript_rows,
+)
 from controller.audit_rows import AuditRow
 from controller.campaign_rows import Saved
 from controller.import_rows import Import
@@ -135,9 +143,9 @@ class Operations:
     """Every kind of write, with the hotline's rules for tickets bound to it; the spool file knows them by name."""
 
     def __init__(self, policy: TicketPolicy) -> None:
-        self.save_call = Operation("save_call", call_rows.save_call, TypeAdapter(CallRecord), call_rows.save_calls)
-        self.complete_call = Operation("complete_call", call_rows.complete_call, TypeAdapter(CallRecord))
-        self.no_recording = Operation("no_recording", call_rows.no_recording, TypeAdapter(CallId))
+        self.save_call = Operation("save_call", day_rows.save_call, TypeAdapter(CallRecord), day_rows.save_calls)
+        self.complete_call = Operation("complete_call", day_rows.complete_call, TypeAdapter(CallRecord))
+        self.no_recording = Operation("no_recording", day_rows.no_recording, TypeAdapter(CallId))
         self.save_listing = Operation("save_listing", listing_rows.save_listing, TypeAdapter(CallerEntry))
         self.drop_listing = Operation("drop_listing", listing_rows.drop_listing, TypeAdapter(str))
 
@@ -161,7 +169,7 @@ class Operations:
 
         def open_ticket(connection: Connection, opening: OpenTicket) -> TicketNumber:
             number = ticket_rows.open_ticket(connection, opening, policy)
-            call_rows.name_ticket(connection, opening.call, number)
+            day_rows.name_ticket(connection, opening.call, number)
             return number
 
         def hand_over(connection: Connection, wish: HandOverTicket) -> Ticket:

@@ -242,7 +242,7 @@ def scored(house: House, event: CallScored, now: float) -> None:
     """The caller said how satisfied he is."""
     live = house.calls.get(event.call)
     if live is not None and event.score is not None:
-        house.note(live, score=event.score)
+        house.note(live, score=event.score, scored_at=event.at)
 
 
 # ---------------------------------------------------------------- the safety net, and the end

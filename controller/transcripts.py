@@ -244,6 +244,11 @@ class Transcripts:
         """How many wait and were given up. Raises `StoreError`."""
         return await self._store.read(rows.count_jobs)
 
+    async def backlog(self) -> tuple[int, float | None]:
+        """How many wait, and since when the oldest does."""
+        counts = await self.counts()
+        return counts.waiting, counts.oldest_at
+
     def look(self) -> None:
         """There may be room again, as when who shares the cores has given some back; never waits."""
         self._news.set()

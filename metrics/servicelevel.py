@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from pbx.call import CallRecord, Outcome
 from pbx.ids import CallId, QueueId
@@ -31,7 +32,43 @@ from pbx.ids import CallId, QueueId
 Predicate = Callable[[CallRecord], bool]
 
 
-def queue_entry(record: CallRecord) -> float | None:
+class Called(Protocol):
+    """What the rules below look at: of a `CallRecord`, or of a call's instants (`metrics.instants.Instants`)."""
+
+    @property
+    def direction(self) -> str:
+        """``inbound``, or ``outbound``."""
+
+    @property
+    def in_net(self) -> bool:
+        """Whether the safety net had it."""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended."""
+
+    @property
+    def arrived_at(self) -> float:
+        """Epoch seconds, as all instants."""
+
+    @property
+    def menu_done_at(self) -> float | None:
+        """When the menu was over."""
+
+    @property
+    def queued_at(self) -> float | None:
+        """When he joined a line."""
+
+    @property
+    def joined_at(self) -> float | None:
+        """When he was joined with an agent."""
+
+    @property
+    def ended_at(self) -> float | None:
+        """When it was over."""
+
+
+def queue_entry(record: Called) -> float | None:
     """When the call entered a line (epoch seconds); None when it never did. See the module's first rule.
 
     None as well for a call that the hotline placed: nobody waited in it for an agent to answer.
@@ -45,28 +82,28 @@ def queue_entry(record: CallRecord) -> float | None:
     return None
 
 
-def answered(record: CallRecord) -> bool:
+def answered(record: Called) -> bool:
     """Whether an agent talked with the caller."""
     return record.joined_at is not None or record.outcome is Outcome.ANSWERED
 
 
-def decided(record: CallRecord) -> bool:
+def decided(record: Called) -> bool:
     """Whether it is known if the call was answered."""
     return answered(record) or record.ended_at is not None or record.outcome is not None
 
 
-def offered(record: CallRecord) -> bool:
+def offered(record: Called) -> bool:
     """Whether the call entered a line and is decided."""
     return queue_entry(record) is not None and decided(record)
 
 
-_GAVE_NOT_UP = (Outcome.FAILED, Outcome.CLOSED, Outcome.CALLBACK, Outcome.OVERFLOWED)
+GAVE_NOT_UP = (Outcome.FAILED, Outcome.CLOSED, Outcome.CALLBACK, Outcome.OVERFLOWED)
 """How a call ends whose caller did not give up. Who leaves the line for a call-back was offered and is not answered."""
 
 
-def abandoned(record: CallRecord) -> bool:
+def abandoned(record: Called) -> bool:
     """Whether the caller hung up in a line, unanswered; of a call that ended unseen this is not known."""
-    return offered(record) and not answered(record) and record.outcome not in _GAVE_NOT_UP
+    return offered(record) and not answered(record) and record.outcome not in GAVE_NOT_UP
 
 
 def elapsed(start: float | None, end: float | None) -> float | None:
@@ -76,12 +113,12 @@ def elapsed(start: float | None, end: float | None) -> float | None:
     return max(0.0, round(end - start, 3))
 
 
-def answer_wait(record: CallRecord) -> float | None:
+def answer_wait(record: Called) -> float | None:
     """Seconds from queue entry to the talk; None when it was not answered or the instant was not seen."""
     return elapsed(queue_entry(record), record.joined_at)
 
 
-def abandon_wait(record: CallRecord) -> float | None:
+def abandon_wait(record: Called) -> float | None:
     """Seconds from queue entry to the hang-up of a caller who was not answered; None for all others."""
     return elapsed(queue_entry(record), record.ended_at) if abandoned(record) else None
 

@@ -351,4 +351,5 @@ class CallRecord:
     consent: Consent | None = None  #: None = he was not given the recording notice
     pauses: tuple[RecordingPause, ...] = ()  #: of the recording
     mutes: tuple[tuple[float, float], ...] = ()  #: when his agent was muted, from and to; an end of 0 = he still is
+    scored_at: float | None = None  #: when he said how satisfied he is; None where nobody saw it
     live_words: str = ""  #: a `pbx.live_words.LiveMark`; empty: nobody heard it while it was talked

@@ -21,6 +21,7 @@ from pbx.ids import ActorId
 from tickets.georeport import Open311
 from web import (
     agents,
+    alerts,
     attachments,
     calendar,
     callbacks,
@@ -28,6 +29,7 @@ from web import (
     calls,
     campaign,
     exchange,
+    figures,
     follow_ups,
     holds,
     inspections,
@@ -57,10 +59,12 @@ from web import (
     transcripts,
     voice_messages,
 )
+from web.alerts_desk import AlertsDesk
 from web.auth import ACCESS, GUARD, HOLDERS, Access, Guard, Holders, NoHolders, ViewFrom, auth_middleware
 from web.backend import Backend
 from web.described import described
 from web.errors import Handler, errors_middleware
+from web.figures_desk import FiguresDesk
 from web.gone import gone_middleware
 from web.inspection_desk import InspectionDesk
 from web.inspection_guard import INSPECTIONS
@@ -236,6 +240,8 @@ def _routes() -> list[tuple[str, str, Handler, Access]]:
         ("GET", "/knowledge", knowledge_page.show_page, Access.OPEN),
         ("PUT", "/api/exchange/files/{digest:[0-9a-f]{64}}", exchange.take_piece, Access.KEY),  # so is this
         ("GET", "/api/public/knowledge", public.search_publicly, Access.OPEN),
+        *((*row, Access.TICKETS) for row in figures.ROUTES),
+        *alerts.ROUTES,
         *((*row, Access.TICKETS) for row in inspections.ROUTES),
         *((*row, Access.SUPERVISOR) for row in staffing.ROUTES),
         *((method, path, knowledge.conflicts(handler), Access.TICKETS) for method, path, handler in _knowledge()),
@@ -296,6 +302,8 @@ def create_app(
     public_rate: RateRules | None = None,
     inspection_desk: InspectionDesk | None = None,
     transcript_jobs_desk: TranscriptJobsDesk | None = None,
+    figures_desk: FiguresDesk | None = None,
+    alerts_desk: AlertsDesk | None = None,
     staffing_desk: StaffingDesk | None = None,
 ) -> web.Application:
     """The application over `backend`; `token` is the administrator's, `supervisors` has each one's own,
@@ -314,6 +322,8 @@ def create_app(
     app[KNOWLEDGE] = knowledge_desk
     app[INSPECTIONS] = inspection_desk
     app[live_words.LIVE_WORDS] = live_words_desk
+    app[figures.FIGURES] = figures_desk
+    app[alerts.ALERTS] = alerts_desk
     app[transcript_jobs.TRANSCRIPT_JOBS] = transcript_jobs_desk
     app[staffing.STAFFING] = staffing_desk
     app[public.PUBLIC_RATE] = RateLimit(public_rate or RateRules(), time.monotonic)
@@ -322,7 +332,9 @@ def create_app(
     app[open311.OPEN311] = geo or Open311()
     app[scrape.METRICS] = metrics
     app[static.PAGE_FILES] = static.load_pages()
-    app[live.BROADCASTER] = live.Broadcaster(backend, live_rules or live.LiveRules(), definitions)
+    app[live.BROADCASTER] = live.Broadcaster(
+        backend, live_rules or live.LiveRules(), definitions, alerts.wallboard_of(alerts_desk)
+    )
     access: dict[tuple[str, str], Access] = {}
     for method, path, handler, asked in _routes():
         route = app.router.add_get(path, handler) if method == "GET" else app.router.add_route(method, path, handler)

@@ -16,7 +16,9 @@ from knowledge.entry import KnowledgeRefused
 from tickets.deadlines import CalendarError
 from tickets.texts import TicketRefused
 from tickets.ticket import TicketType, Urgency
+from web.alert_words import MESSAGES as _ALERTS
 from web.backend import NotFound, Refused, Unavailable
+from web.figure_words import MESSAGES as _FIGURES
 from web.inspection_words import MESSAGES as _INSPECTION
 from web.recording_words import MESSAGES as RECORDINGS
 from web.staffing_desk import MESSAGES as _STAFFING
@@ -28,6 +30,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MESSAGES: dict[str, tuple[str, str]] = {
     **_INSPECTION,
+    **_FIGURES,
+    **_ALERTS,
     **_STAFFING,
     "internal": ("服务器内部错误, 已记录", "an internal error; it has been logged"),
     "not_found": ("没有这个地址", "there is no such address"),

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from metrics.servicelevel import DEFINITIONS, Definition
+from web.alerts import ALERT, FIGURE
 from web.backend import Backend, Overview
 from web.described import described
 from web.keys import BACKEND
@@ -40,9 +41,14 @@ class LiveRules:
     retry_s: float = 1.0
 
 
-def overview_json(overview: Overview, definitions: Mapping[str, Definition]) -> dict[str, Any]:
-    """The overview as the page reads it: with its totals, and the definitions of its figures in words."""
-    shape = fields_of(overview)
+def overview_json(
+    overview: Overview, definitions: Mapping[str, Definition], wallboard: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The overview as the page reads it: with its totals, and the definitions of its figures in words.
+
+    `wallboard`: alerts that stand, and live figures of the whole.
+    """
+    shape = {**fields_of(overview), **wallboard}
     shape["waiting"] = overview.waiting
     shape["talking"] = overview.talking
     shape["definitions"] = {
@@ -61,11 +67,15 @@ def _in_words(definition: Definition) -> dict[str, Any]:
     }
 
 
-@described(gives={**shape_of(Overview), "waiting": int, "talking": int, "definitions": dict[str, Any]})
+WALLBOARD = {"alerts": [ALERT], "windows": [FIGURE]}
+
+
+@described(gives={**shape_of(Overview), "waiting": int, "talking": int, "definitions": dict[str, Any], **WALLBOARD})
 async def show_overview(request: web.Request) -> web.Response:
     """GET /api/overview."""
     overview = request.app[BACKEND].overview()
-    return answer(overview_json(overview, request.app[BROADCASTER].definitions))
+    broadcaster = request.app[BROADCASTER]
+    return answer(overview_json(overview, broadcaster.definitions, broadcaster.wallboard()))
 
 
 class Stream:
@@ -100,8 +110,15 @@ class Stream:
 class Broadcaster:
     """Watches the backend and gives every change to all streams, at most once each `interval_s`."""
 
-    def __init__(self, backend: Backend, rules: LiveRules, definitions: Mapping[str, Definition] = DEFINITIONS) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        rules: LiveRules,
+        definitions: Mapping[str, Definition] = DEFINITIONS,
+        wallboard: Callable[[], Mapping[str, Any]] = lambda: {"alerts": [], "windows": []},
+    ) -> None:
         self.rules = rules
+        self.wallboard = wallboard
         self.definitions = definitions
         self.dropped = 0
         self._backend = backend
@@ -152,7 +169,8 @@ class Broadcaster:
             await asyncio.sleep(self.rules.interval_s)
 
     def _frame(self, overview: Overview) -> bytes:
-        return f"id: {overview.version}\ndata: {dumps(overview_json(overview, self.definitions))}\n\n".encode()
+        shape = overview_json(overview, self.definitions, self.wallboard())
+        return f"id: {overview.version}\ndata: {dumps(shape)}\n\n".encode()
 
 
 BROADCASTER: web.AppKey[Broadcaster] = web.AppKey("broadcaster", Broadcaster)

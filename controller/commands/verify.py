@@ -15,7 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from controller.commands import day as day_command
 from controller.commands.check import checked
+from controller.commands.day import sealed_faults
+from controller.database import StoreError
+from controller.days import as_json
 from controller.journal_file import Header, JournalDamaged, read_header
 from controller.verify.checker import Bounds
 from controller.verify.lines import chosen, days, starts
@@ -31,6 +35,14 @@ def main(arguments: argparse.Namespace) -> int:
     settings = checked(arguments.config)
     if settings is None:
         return 2
+    try:
+        sealed = sealed_faults(settings, arguments.journal, settings.plan.timezone)
+        if sealed is not None and not arguments.json:
+            day_command.show(sealed)
+    except StoreError as error:
+        print(f"verify: the day's seal is not checked: {error}", file=sys.stderr)
+        sealed = None
+    changed = sealed is not None and bool(sealed.findings)
     try:
         day, journals = find(arguments.journal, settings.data / "journal", settings.plan.timezone)
         total = sum(header.file.stat().st_size for files in journals for header in files)
@@ -55,17 +67,18 @@ def main(arguments: argparse.Namespace) -> int:
             )
     except (JournalDamaged, NoJournal, OSError) as error:
         print(f"verify: {error}", file=sys.stderr)
-        return 2
+        return 1 if changed else 2
     if arguments.json:
         whole = found.report.as_json(strict=arguments.strict)
         whole |= {"damaged": list(found.damaged), "replayed": found.replayed}
         whole |= {"check_s": round(found.check_s, 3), "replay_s": round(found.replay_s, 3)}
+        whole |= {"sealed": as_json(sealed)} if sealed is not None else {}
         print(json.dumps(whole, ensure_ascii=False, indent=1))
     else:
         show(found, strict=arguments.strict)
-    if found.damaged:
+    if found.damaged and not changed:
         return 2
-    return 1 if found.report.broken(strict=arguments.strict) else 0
+    return 1 if changed or found.report.broken(strict=arguments.strict) else 0
 
 
 class NoJournal(Exception):

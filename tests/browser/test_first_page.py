@@ -17,9 +17,12 @@ import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, expect
 
 from agents.agent import AgentRules
+from metrics.alerts import rule_of
+from metrics.live import Group
 from pbx.events import PhoneUse
 from pbx.ids import AgentId
 from tests.browser.chromium import chromium, chromium_path
+from tests.fakes.alerts_desk import MemoryAlerts
 from tests.fakes.backend import APPROVALS, ENGLISH, GENERAL, MemoryBackend
 from tests.fakes.website import TOKEN, Site, site
 from web.app import create_app, serve
@@ -171,6 +174,28 @@ async def test_an_incident_notice_that_holds_is_shown_in_both_languages() -> Non
         backend.incidents.clear()
         backend.signal.bump()
         await expect(page.locator("#incidents")).to_be_hidden()
+
+
+async def test_alerts_that_stand_and_the_windows_are_shown_in_both_languages() -> None:
+    backend = MemoryBackend()
+    given = {"name": "wait", "measure": "longest_wait_s", "of": "queue", "above": 120.0, "zh": "有来电久等"}
+    alerts = MemoryAlerts(backend.clock, rule_of({**given, "en": "somebody waits", "clears_at": 60.0}))
+    async with site(backend, live_rules=QUICK, alerts_desk=alerts) as running, desk(running.server.url) as opened:
+        page, shown = opened.page, opened.page.locator("#alerts li")
+        await expect(page.locator("#alerts")).to_be_hidden()
+        alerts.read("wait", Group("queue", "general"), 150.0)
+        backend.signal.bump()
+        await expect(shown).to_have_text(re.compile("警告 · 有来电久等 general · 未确认"))
+        await alerts.acknowledge(alerts.standing()[0].id, "lin")
+        backend.signal.bump()
+        await expect(shown).to_have_text(re.compile("已由 lin 确认"))
+        await expect(page.locator("#windows tbody tr")).to_have_count(4)
+        await expect(page.locator("#windows tr[data-key='15m']")).to_contain_text("最近15分钟")
+        await page.locator("#language").click()
+        await expect(shown).to_have_text(re.compile("warning · somebody waits general · acknowledged by lin"))
+        alerts.read("wait", Group("queue", "general"), 0.0)
+        backend.signal.bump()
+        await expect(page.locator("#alerts")).to_be_hidden()
 
 
 async def test_the_language_is_switched_at_once_and_remembered() -> None:

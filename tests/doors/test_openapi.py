@@ -111,6 +111,7 @@ async def test_every_route_is_documented_with_its_rights_and_every_handler_is_de
 
 IDS = {
     "/api/notices/": "n1",
+    "/api/alerts/": "a1",
     "/api/callbacks/": "cb1",
     "/api/incidents/": "i1",
     "/api/ownership/": "1",

@@ -163,6 +163,9 @@ TICKETS = [
     ("GET", "/api/tickets/2026112200001/units"),
     ("GET", "/api/tickets/2026112200001/exchange"),
     ("POST", "/api/tickets/2026112200001/give-back"),
+    ("GET", "/api/kpi"),
+    ("GET", "/api/kpi/diff"),
+    ("GET", "/api/kpi/connect.v1"),
     ("GET", "/api/ownership"),
     ("POST", "/api/ownership"),
     ("GET", "/api/ownership/suggest"),
@@ -204,6 +207,7 @@ PAUSES = [
 TALKS = [
     ("GET", "/api/calls/hotline-1/words"),
     ("GET", "/api/calls/hotline-1/words/live"),
+    ("POST", "/api/alerts/a1/acknowledge"),
     *PAUSES,
 ]
 """Of a talk: who may, the handler asks. Words of one that nobody hears are told to nobody: test_web_live_words.py."""
@@ -246,7 +250,7 @@ async def test_what_changes_or_shows_a_caller_s_data_needs_the_token(hotline: Si
 def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
     app = create_app(hotline.backend, token=TOKEN, metrics=hotline.backend.metrics)
     patterns = {(route.method, route.resource) for route in app.router.routes() if route.method != "HEAD"}
-    views = {"/api/overview", "/api/live", "/metrics"}
+    views = {"/api/overview", "/api/live", "/metrics", "/api/live/figures", "/api/alerts"}
     anybody = {"/", "/healthz", "/static/{name}", "/api/public/knowledge", "/api/openapi.json"}
     anybody |= {"/query", "/api/public/tickets/query"}  # of citizens: a number and a code, rate-limited
     anybody |= {"/knowledge", "/tickets"}  # what is public, rate-limited; a page that asks for a token
@@ -268,8 +272,8 @@ def test_every_route_is_named_in_this_test_or_open(hotline: Site) -> None:
             assert asked in found
             found[asked].add((method, re.sub(r"\{[a-z]+\}", "*", resource.canonical)))
     for asked, paths in named.items():
-        ids = r"/(hotline-[^/]+|1001|cb1|n1|i1|2026112200001|general|77|K000001|Q000001|submit|appeal|h-[0-9a-f]+"
-        ids += r"|[0-9a-f]{20}|1$)"
+        ids = r"/(hotline-[^/]+|1001|cb1|n1|i1|a1|2026112200001|general|77|K000001|Q000001|submit|appeal|h-[0-9a-f]+"
+        ids += r"|[0-9a-f]{20}|1$|connect\.v1)"
         assert found[asked] == {(method, re.sub(ids, "/*", path)) for method, path in paths}
 
 

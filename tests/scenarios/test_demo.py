@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from controller.__main__ import main
 from controller.asterisk_tree import find_asterisk
 from controller.config import load
 from controller.journal_file import read_header
@@ -113,6 +115,32 @@ def test_its_journals_keep_every_promise(played: tuple[dict[str, Any], Path, str
     assert found.report.starts == len(list((folder / "data" / "journal").glob("*.jsonl")))
     assert found.report.calls == found.report.ended >= len(told["calls"])
     assert found.replayed == found.report.steps
+
+
+def test_a_script_of_its_own_finds_the_same_figures(
+    played: tuple[dict[str, Any], Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the journals of real calls, over the two restarts, to the last call; and each agent's work at each call."""
+    _, folder, _ = played
+    journals, config = folder / "data" / "journal", str(folder / "hotline.toml")
+    compared = 0
+    for day in sorted({read_header(file).day for file in journals.glob("*.jsonl")}):  # two, should midnight have passed
+        date = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+        script = [sys.executable, "-I", str(HOME / "tests" / "recompute_figures.py"), str(journals), date]
+        theirs = json.loads(subprocess.run(script, check=True, capture_output=True).stdout)
+        for name in ("sl15.offered.v1", "sl15.from_arrival.v1", "connect.v1", "loss.v1", "wait.v1"):
+            assert main(["kpi", name, "--config", config, "--day", date, "--calls", "--json"]) == 0
+            ours = json.loads(capsys.readouterr().out)
+            assert ours["denominator_ids"] == theirs[name]["below"], name
+            assert ours["numerator_ids"] == theirs[name]["above"], name
+            compared += len(theirs[name]["below"])
+    assert compared >= 25
+    with sqlite3.connect(folder / "data" / "hotline.db") as store:
+        rows = store.execute("SELECT DISTINCT call, state FROM agent_intervals WHERE call IS NOT NULL").fetchall()
+        talked = store.execute("SELECT call FROM calls WHERE joined_at IS NOT NULL AND in_net = 0").fetchall()
+    store.close()
+    assert {call for (call,) in talked} <= {call for call, state in rows if state == "talking"}
+    assert {"ringing", "talking"} <= {state for _, state in rows}
 
 
 def test_its_log_names_no_caller_and_nothing_is_left_behind(played: tuple[dict[str, Any], Path, str]) -> None:

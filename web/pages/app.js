@@ -201,6 +201,46 @@ function showIncidents() {
   });
 }
 
+// Alerts that stand, the gravest first; one that nobody has seen yet says so.
+function showAlerts() {
+  const standing = snapshot.alerts ?? [];
+  const list = $("alerts");
+  list.hidden = !standing.length;
+  list.classList.toggle("bad", standing.some((one) => one.severity === "critical"));
+  list.classList.toggle("warn", !standing.some((one) => one.severity === "critical"));
+  while (list.children.length > standing.length) list.lastChild.remove();
+  while (list.children.length < standing.length) list.appendChild(document.createElement("li"));
+  standing.forEach((one, index) => {
+    const seen = one.acknowledged_at ? text("acknowledged").replace("{0}", one.acknowledged_by) : text("unacknowledged");
+    const parts = [clockText(one.raised_at), word("severities", one.severity), one.message[language], seen];
+    put(list.children[index], parts.join(" · "));
+  });
+}
+
+function showWindows() {
+  const rows = snapshot.windows ?? [];
+  const names = [...new Set(rows.map((row) => row.window))];
+  $("windows-panel").hidden = !names.length;
+  const of = (window, definition) => rows.find((row) => row.window === window && row.definition === definition);
+  table(
+    "windows",
+    names.map((name) => {
+      const rate = of(name, "sl15.offered.v1");
+      const wait = of(name, "wait.v1")?.value;
+      return {
+        key: name,
+        cells: [
+          word("window_names", name),
+          percent(rate?.value),
+          percent(of(name, "connect.v1")?.value),
+          wait === null || wait === undefined ? "–" : `${wait.toFixed(1)} s`,
+          rate ? rate.denominator : "–",
+        ],
+      };
+    }),
+  );
+}
+
 function showNotices() {
   const notices = (snapshot.notices ?? []).slice(-8).reverse();
   $("news").hidden = !notices.length;
@@ -276,6 +316,8 @@ function show() {
   showQueues();
   showAgents();
   showCalls();
+  showAlerts();
+  showWindows();
   showIncidents();
   showNotices();
   const { offered, answered, abandoned } = snapshot.counters;
