@@ -13,13 +13,30 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parent.parent
 
 
+class _Command(argparse.ArgumentParser):
+    """A command whose options may stand anywhere: argparse before Python 3.13 refuses `trace --config FILE copy.wav`,
+    since it takes the optional `copy.wav` for left out as soon as it meets the option (python/cpython issue 59317).
+    """
+
+    _within = False
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        if self._within or "--" in (args or ()):  # what follows `--` it would read as options
+            return super().parse_known_args(args, namespace)
+        self._within = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._within = False
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
         prog="hotline",
         description="12345 政务服务便民热线: an open telephony and contact-centre engine on Asterisk.",
     )
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Command)
 
     def add(name: str, text: str, module: str, *, config: bool = True) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
