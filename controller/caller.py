@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -134,10 +135,14 @@ def choice_spoken(house: House, event: ChoiceSpoken, now: float) -> None:
 
 
 def _notice_over(house: House, live: LiveCall, heard: bool, at: float) -> None:
-    """The question is over, and with it the recording notice, if that was part of it: `heard` to its end, or cut."""
+    """The question is over, and with it the recording notice, if that was part of it: `heard` to its end, or cut.
+
+    A key, or a word, that comes when the notice within the question is over has cut what followed it, not the notice.
+    """
     if not live.notice_playing:
         return
     begun = live.asked_at is None or at - live.asked_at >= live.notice_from
+    heard = heard or live.asked_at is not None and at - live.asked_at >= live.notice_until
     if heard or begun:
         live.notice_owed = False
         reached(house, live, Milestone.CONSENT_HEARD if heard else Milestone.CONSENT_CUT, at)
@@ -305,7 +310,7 @@ def _apply(house: House, live: LiveCall, action: Action, at: float) -> None:
                 step = house.next_step(live)
                 prompts, wait_s = spoken.worded(house, live, action, step)
                 live.notice_playing = has_notice(house, prompts)
-                live.notice_from = _notice_from(house, prompts)
+                live.notice_from, live.notice_until = _notice_within(house, prompts)
                 live.asked_at = None
                 record = live.record
                 if private:
@@ -344,10 +349,13 @@ def play(house: House, live: LiveCall, prompts: tuple[str, ...]) -> None:
         house.emit(Play(live.call, live.channel, step, prompts, live.record.language, live.mark()))
 
 
-def _notice_from(house: House, prompts: tuple[str, ...]) -> float:
-    """How many seconds into `prompts` the recording notice begins."""
-    before = itertools.takewhile(lambda prompt: not has_notice(house, (prompt,)), prompts)
-    return sum(house.plan.lengths.get(prompt, 0.0) for prompt in before)
+def _notice_within(house: House, prompts: tuple[str, ...]) -> tuple[float, float]:
+    """From and until which second of `prompts` the recording notice is played; no end where a length is unknown."""
+    before = list(itertools.takewhile(lambda prompt: not has_notice(house, (prompt,)), prompts))
+    lengths = [house.plan.lengths.get(prompt) for prompt in prompts[: len(before) + 1]]
+    known = [length for length in lengths if length is not None]
+    begun = sum(house.plan.lengths.get(prompt, 0.0) for prompt in before)
+    return begun, sum(known) if len(known) == len(lengths) else math.inf
 
 
 def has_notice(house: House, prompts: tuple[str, ...]) -> bool:

@@ -8,6 +8,7 @@ says). All are pure; `switchboard.py` calls them.
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -159,6 +160,7 @@ class LiveCall:
     milestones: set[Milestone] = field(default_factory=set)
     notice_playing: bool = False
     notice_from: float = 0.0  #: so many seconds into the question that is played the notice begins
+    notice_until: float = math.inf  #: and so many until it is over; not known: never
     notice_owed: bool = False  #: he pressed a key before the notice began: it is played before he joins a line
     asked_at: float | None = None  #: when the exchange began to play the newest question
     recording: str | None = None

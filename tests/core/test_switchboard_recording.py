@@ -49,6 +49,19 @@ def test_a_key_after_the_notice_has_begun_is_being_told() -> None:
     assert only(hall.press("1"), StartRecording)
 
 
+@pytest.mark.parametrize(("after_s", "how"), [(6.9, "cut"), (7.1, "heard")])
+def test_a_key_that_comes_when_the_notice_is_over_has_not_cut_it(after_s: float, how: str) -> None:
+    """The menu's words follow the notice in the same breath; a key cuts those."""
+    hall = Hall(lengths={"hotline/zh/welcome": 4.0, "hotline/zh/recording-notice": 3.0})
+    hall.arrive()
+    hall.started()
+    hall.later(after_s)
+    hall.press("1")
+    consent = hall.saved().consent
+    assert consent is not None
+    assert consent.how == how
+
+
 def test_it_is_started_once() -> None:
     hall = Hall()
     hall.talking()
