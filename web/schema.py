@@ -82,7 +82,10 @@ class Schemas:
             return {"enum": list(inner)}
         if issubclass(origin, tuple) and not (len(inner) == 2 and inner[1] is Ellipsis):
             places = [self.of(one) for one in inner]
-            return {"type": "array", "prefixItems": places, "minItems": len(places), "maxItems": len(places)}
+            count = {"minItems": len(places), "maxItems": len(places)}
+            if all(one == places[0] for one in places):  # read by more programs than prefixItems
+                return {"type": "array", "items": places[0], **count}
+            return {"type": "array", "prefixItems": places, **count}
         if issubclass(origin, Mapping):
             return {"type": "object", "additionalProperties": self.of(inner[1])}
         if issubclass(origin, Sequence | Set):
