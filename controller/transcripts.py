@@ -183,6 +183,7 @@ class Transcripts:
         self._pool, self._retry_s = pool, retry_s
         self._news = asyncio.Event()
         self._works: dict[CallId, asyncio.Task[None]] = {}
+        self._coming: set[CallId] = set()  # of those, the ones whose sound is still fetched: they have no core yet
         self._count_at = 0.0
         self.fetch: Callable[[CallId, Path], Awaitable[bool]] = _nowhere
         """Writes the WAV of a recording that has left this disk to a place; False = there is none. OSError = later."""
@@ -298,7 +299,7 @@ class Transcripts:
     async def _round(self, pool: RecogniserPool) -> float | None:
         rests = {language: pool.rest_s(language) for language in pool.languages}
         ready = [language for language, rest in rests.items() if rest == 0]
-        free = pool.free() if ready else 0
+        free = max(0, pool.free() - len(self._coming)) if ready else 0
         unheard, jobs = await self._store.read(_look, pool.languages, ready, tuple(self._works), free)
         if unheard:
             count = await self._store.submit(_REFUSE, _Unheard(pool.languages, self._clock()))
@@ -306,6 +307,7 @@ class Transcripts:
             told = "%d calls get no transcript: there is no model for their language"
             log.warning(told, count, extra={"action": "transcript.no_model"})
         for job in jobs:
+            self._coming.add(job.call)
             self._works[job.call] = asyncio.create_task(self._make(pool, job), name=f"transcript-{job.call}")
         self.figures.restarts, self.figures.workers = pool.restarts, pool.workers
         dues = [rest for rest in rests.values() if rest > 0]
@@ -335,6 +337,7 @@ class Transcripts:
             log.exception("call %s: no transcript", job.call, extra={"action": "transcript.fault"})
             await asyncio.sleep(self._retry_s)
         finally:
+            self._coming.discard(job.call)
             del self._works[job.call]
             self._news.set()
 
@@ -352,6 +355,7 @@ class Transcripts:
                 await self._give_up(job, Cause.GONE)
 
     async def _hear(self, pool: RecogniserPool, job: Job, wav: Path) -> None:
+        self._coming.discard(job.call)  # the pool takes a core for it before it waits for anything
         try:
             transcript = await pool.transcribe(job.language, wav, job.talks)
         except (RecogniserStopped, ModelFailed):
