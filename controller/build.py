@@ -266,16 +266,11 @@ class Hotline:
         measured = await FiguresPart.open(settings, store, house, self.clock)
         watched = AlertsPart(settings, store, house, self.clock, transcripts.backlog, exchange.door)
         watched.feed(performer, measured.shifts, backend)
-        voices = Voices(house, exchange.door.perform, self.clock) if settings.raw.recording.voices else None
+        observers = [backend.stepped, live_words.stepped, lambda _: measured.stepped()]
+        if settings.raw.recording.voices:
+            observers.append(Voices(house, exchange.door.perform, self.clock).stepped)
 
-        def stepped(event: Event) -> None:
-            backend.stepped(event)
-            if voices is not None:
-                voices.stepped(event)
-            live_words.stepped(event)
-            measured.stepped()
-
-        engine = Engine(switchboard, journal, performer.perform, self.clock, stepped)
+        engine = Engine(switchboard, journal, performer.perform, self.clock, *observers)
         performer.post = engine.post
 
         def from_exchange(event: Event) -> None:

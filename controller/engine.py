@@ -61,13 +61,16 @@ class Engine:
         journal: Log,
         perform: Callable[[Command], None],
         clock: Callable[[], float],
-        stepped: Callable[[Event], None] = lambda event: None,
+        *observers: Callable[[Event], None],
     ) -> None:
+        """`observers` are told of each event once its step is made and its commands are performed. None of them can end
+        the calls: what one raises is logged, and the others are told all the same.
+        """
         self._switchboard = switchboard
         self._journal = journal
         self._perform = perform
         self._clock = clock
-        self._stepped = stepped
+        self._observers = observers
         self._inbox: deque[Event] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn: asyncio.Handle | None = None  #: the next turn, when one is due
@@ -153,7 +156,19 @@ class Engine:
                 )
                 if isinstance(command, StepCommand):  # nobody may wait for an answer that cannot come
                     self.post(StepLost(command.call, command.step, "not_performed", self._clock()))
-        self._stepped(event)
+        for observer in self._observers:
+            try:
+                observer(event)
+            except Exception as error:
+                self.failures += 1
+                log.error(
+                    "journal position %d: after %s an observer raised %s\n%s",
+                    position,
+                    type(event).__name__,
+                    type(error).__name__,
+                    "".join(traceback.format_tb(error.__traceback__)),
+                    extra={"action": "observer_failed"},
+                )
 
     def _wake(self, wake: Wake, now: float) -> None:
         """Start a timer; the newer one of the same kind and key replaces the older."""

@@ -28,7 +28,7 @@ class Recorded:
         self.lines: list[tuple[Event, float, Sequence[Command], str]] = []
         self.performed: list[Command] = []
         self.answers: dict[str, list[Command]] = {}
-        self.engine = Engine(self, self, self.perform, wall, self.stepped)
+        self.engine = Engine(self, self, self.perform, wall, self.stumble, self.stepped)
         self.seen: list[Event] = []
 
     def step(self, event: Event, now: float) -> list[Command]:
@@ -46,6 +46,10 @@ class Recorded:
         self.performed.append(command)
         if self.answers.get("raise"):
             raise OSError(NUMBER)
+
+    def stumble(self, event: Event) -> None:
+        if getattr(event, "cause", 0) == 98:
+            raise RuntimeError(NUMBER)
 
     def stepped(self, event: Event) -> None:
         self.seen.append(event)
@@ -109,6 +113,19 @@ def test_an_event_that_raises_is_dropped_counted_and_told_without_its_data(caplo
     assert bench.engine.failures == 1
     assert bench.lines[0][3] == "RuntimeError"
     assert "journal position 0" in caplog.text
+    assert NUMBER not in caplog.text
+
+
+def test_an_observer_that_raises_ends_nothing_and_the_others_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Recorded()
+    with caplog.at_level(logging.ERROR):
+        bench.engine.post(ended(98))
+        bench.engine.post(ended())
+        bench.live(1)
+    assert bench.seen == bench.events
+    assert len(bench.events) == 2
+    assert bench.engine.failures == 1
+    assert "after CallEnded an observer raised RuntimeError" in caplog.text
     assert NUMBER not in caplog.text
 
 
