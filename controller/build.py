@@ -29,7 +29,7 @@ from controller.campaign_runner import CampaignRunner, told_both
 from controller.config import Settings
 from controller.database import StoreError
 from controller.debian import PrepareError
-from controller.engine import Engine, WallClock, cancelled
+from controller.engine import Engine, WallClock, cancelled, tell_fault
 from controller.event_desk import HotlineEvents
 from controller.favours import remember_s, remembered
 from controller.gone_units import tell
@@ -326,7 +326,7 @@ class Hotline:
         self._run(live_words.run())
         self._stack.push_async_callback(performer.close, DRAIN_S)
         self._stack.callback(measured.close)
-        self._run(engine.run())
+        self._run(engine.run(), fatal=True)
         self._run(reminders.run())
         self.progress("exchange: log in")
         self._run(exchange.door.run(), fatal=True)
@@ -454,14 +454,15 @@ class Hotline:
         )
 
     def _run(self, work: object, *, fatal: bool = False) -> asyncio.Task[object]:
-        """Run a task until `stop`; a `fatal` one that ends by itself ends the hotline."""
+        """Run a task until `stop`; a `fatal` one that ends by itself ends the hotline, another's fault is logged."""
         task: asyncio.Task[object] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
         self._tasks.add(task)
-        if fatal:
-            task.add_done_callback(self._over)
+        task.add_done_callback(self._over if fatal else tell_fault)
 
         async def end() -> None:
             self._tasks.discard(task)
+            if task.done():
+                return  # what became of it was told
             with contextlib.suppress(AmiError, LeaseLost):
                 await cancelled(task)
 
@@ -471,7 +472,9 @@ class Hotline:
     def _over(self, task: asyncio.Task[object]) -> None:
         if not task.cancelled() and self._failed is not None and not self._failed.done():
             error = task.exception()
-            self._failed.set_result(str(error) if error else "the connection to Asterisk has ended")
+            # Another error's own words may hold a caller's data.
+            told = str(error) if isinstance(error, AmiError | LeaseLost) else f"a fault of ours: {type(error).__name__}"
+            self._failed.set_result(told if error else "the connection to Asterisk has ended")
 
     # ---------------------------------------------------------------- parts
 

@@ -71,6 +71,8 @@ class FiguresPart:
                     await self.close_day(day)
             except (StoreError, OSError) as error:
                 log.warning("no day is closed yet: %s", error, extra={"action": "day.away"})
+            except Exception:  # as when its process was ended for want of memory: the next look tries again
+                log.exception("no day is closed yet", extra={"action": "day.fault"})
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def due(self) -> list[date]:

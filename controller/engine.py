@@ -190,3 +190,12 @@ async def cancelled(task: asyncio.Task[object]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+def tell_fault(task: asyncio.Task[object]) -> None:
+    """For a task that has ended: if by a fault of ours, log where. The error's own words may hold a caller's data."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        where = "".join(traceback.format_tb(error.__traceback__))
+        told = "a part of the hotline has ended by %s; it comes back with the next start\n%s"
+        log.error(told, type(error).__name__, where, extra={"action": "part_ended"})

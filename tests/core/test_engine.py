@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from controller.engine import BATCH, Engine, WallClock, cancelled
+from controller.engine import BATCH, Engine, WallClock, cancelled, tell_fault
 from pbx.commands import Command, HangUp, Wake
 from pbx.events import CallEnded, CallerIdle, Event, TimeIsUp, TimerKind
 from pbx.ids import CallId, ChannelName
@@ -200,3 +200,21 @@ def test_the_error_of_a_task_that_is_ended_is_not_swallowed() -> None:
             await cancelled(task)
 
     run(go())
+
+
+def test_a_part_that_ends_by_a_fault_is_told_of_without_its_data(caplog: pytest.LogCaptureFixture) -> None:
+    async def part(error: Exception | None) -> None:
+        if error is not None:
+            raise error
+
+    async def go() -> None:
+        for error in (None, ValueError(NUMBER)):
+            task: asyncio.Task[object] = asyncio.create_task(part(error))
+            await asyncio.wait({task})
+            tell_fault(task)
+
+    with caplog.at_level(logging.ERROR):
+        run(go())
+    assert [one.action for one in caplog.records] == ["part_ended"]  # type: ignore[attr-defined]
+    assert "ValueError" in caplog.text
+    assert NUMBER not in caplog.text

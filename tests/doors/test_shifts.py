@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from controller.commands.day import check
 from controller.config import load
 from controller.day_rows import save_call
 from controller.days import Place
+from controller.engine import cancelled
 from controller.journal import JournalWriter
 from controller.schema import upgrade
 from controller.shifts import SAVE_INTERVAL, ShiftKeeper
@@ -117,4 +119,31 @@ async def test_a_day_is_closed_by_itself_when_its_hour_has_come(database_url: st
     assert (verdict.findings, verdict.closing.closed_by, verdict.closing.calls) == ((), "by itself", 1)
     assert [(one.call, one.changed) for one in verdict.corrections] == [("c-1", "ended_at")]
     assert verdict.closing.figures["connect.v1"]["value"] is None
+    await store.stop()
+
+
+async def test_a_closing_that_stumbles_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the process that folds was ended for want of memory: no OSError, so it ended the closing of all days."""
+    settings = load(configuration(tmp_path, {}, rest=NUMBERS))
+    await asyncio.to_thread(upgrade, settings.database_url)
+    store = Store(settings.database_url, spool=tmp_path / "spool.jsonl")
+    await store.start()
+    part = await FiguresPart.open(settings, store, Hall().house, lambda: 0.0)
+    monkeypatch.setattr("controller.build_figures.FIRST_LOOK_S", 0.0)
+    monkeypatch.setattr("controller.build_figures.LOOK_EVERY_S", 0.0)
+    tried = asyncio.Queue[date]()
+
+    async def due() -> list[date]:
+        return [date(2026, 11, 20)]
+
+    async def killed(day: date) -> None:
+        tried.put_nowait(day)
+        raise BrokenProcessPool("the process was ended")
+
+    monkeypatch.setattr(part, "due", due)
+    monkeypatch.setattr(part, "close_day", killed)
+    task = asyncio.create_task(part.run())
+    async with asyncio.timeout(30):
+        assert [await tried.get(), await tried.get()] == [date(2026, 11, 20)] * 2
+    await cancelled(task)
     await store.stop()

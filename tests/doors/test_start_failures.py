@@ -457,3 +457,25 @@ async def test_database_server_killed_in_service(
         assert found == (10,)
     finally:
         await asyncio.to_thread(postgres.drop_database, name)
+
+
+# ---------------------------------------------------------------- a fault of ours
+
+
+async def test_an_engine_that_ends_ends_the_hotline_and_tells_nothing_of_a_caller(
+    attach: dict[str, dict[str, object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str], fake: FakeExchange,
+) -> None:  # fmt: skip
+    """Else callers would wait in a line that nobody serves, while the controller looks alive to the safety net."""
+
+    async def broken(self: object) -> None:
+        raise KeyError("13800001111")
+
+    monkeypatch.setattr(controller.build.Engine, "run", broken)
+    before = children(os.getpid())
+    async with asyncio.timeout(60):
+        assert await run(configuration(tmp_path, attach), tmp_path / "var") == 1
+    said = capfd.readouterr().err
+    assert "hotline: a fault of ours: KeyError" in said
+    assert "13800001111" not in said
+    assert_nothing_left(tmp_path, before)
