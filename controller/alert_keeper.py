@@ -18,6 +18,7 @@ from controller.config_alerts import AlertsPlan, city_of
 from controller.database import StoreError
 from controller.house import House
 from controller.live_board import LiveBoard
+from controller.ticket_desk import from_store
 from controller.writer import Store
 from metrics.alerts import GAUGES, Alert, Alerts, Change, Reading
 from metrics.live import WHOLE, Group, LiveValue
@@ -216,14 +217,10 @@ class AlertKeeper:
 
     async def between(self, since: float, until: float) -> list[Alert]:
         """Alerts raised in a span, newest first. Raises `web.backend.Unavailable`."""
-        from controller.ticket_desk import from_store
-
         return await from_store(self._store.read(rows.between, since, until))
 
     async def acknowledge(self, id: str, by: str) -> tuple[Alert, bool]:
         """Somebody has seen it: the alert, and whether he was the first. `NoSuchAlert`, `web.backend.Unavailable`."""
-        from controller.ticket_desk import from_store
-
         now = self._clock()
         alert, first = self._alerts.acknowledge(id, by, now)
         if first:

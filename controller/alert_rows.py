@@ -171,13 +171,24 @@ _ORDER = case({change.value: place for place, change in enumerate(Change)}, valu
 
 
 def due(connection: Connection, receiver: str, way: str, now: float, most: int = 50) -> list[Message]:
-    """What is to be sent now, in the order in which it happened."""
-    table = alert_outbox.c
-    wanted = select(alert_outbox).where(table.receiver == receiver, table.way == way, table.due_at <= now)
+    """What is to be sent now, in the order in which it happened. What an alert came to later waits until its earlier
+    message was taken or given up: nobody hears of the end of what he was not told of.
+    """
+    found = [row for row in _first_of_each(connection, receiver, way) if row.due_at <= now]
     return [
         Message(row.receiver, row.way, ALERT.validate_python(_lax(row.body)), Change(row.change), row.at, row.tries)
-        for row in connection.execute(wanted.order_by(table.at, table.alert, _ORDER).limit(most))
+        for row in found[:most]
     ]
+
+
+def _first_of_each(connection: Connection, receiver: str, way: str) -> list[Row[Any]]:
+    """The first waiting message of each alert. There are few: tries end after some hours."""
+    table = alert_outbox.c
+    wanted = select(alert_outbox).where(table.receiver == receiver, table.way == way, table.due_at.is_not(None))
+    found: dict[str, Row[Any]] = {}
+    for row in connection.execute(wanted.order_by(table.at, table.alert, _ORDER)):
+        found.setdefault(row.alert, row)
+    return list(found.values())
 
 
 def _lax(body: str) -> Any:
@@ -186,10 +197,7 @@ def _lax(body: str) -> Any:
 
 def next_due(connection: Connection, receiver: str, way: str) -> float | None:
     """When something is to be sent next; None where nothing waits."""
-    table = alert_outbox.c
-    wanted = select(func.min(table.due_at)).where(table.receiver == receiver, table.way == way)
-    found: float | None = connection.execute(wanted).scalar_one()
-    return found
+    return min((row.due_at for row in _first_of_each(connection, receiver, way)), default=None)
 
 
 def sent(connection: Connection, one: Message) -> None:

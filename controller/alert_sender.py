@@ -142,9 +142,9 @@ class AlertSender:
     async def _send_due(self, session: aiohttp.ClientSession, receiver: str, way: str) -> float | None:
         """Send what is due; when something is to be sent next, None = nothing waits."""
         try:
-            for message in await self._store.read(rows.due, receiver, way, self._clock()):
-                if not await self._send(session, message):
-                    break  # what comes after it waits with it: nobody hears of the end of what he was not told of
+            while messages := await self._store.read(rows.due, receiver, way, self._clock()):
+                for message in messages:
+                    await self._send(session, message)
             return await self._store.read(rows.next_due, receiver, way)
         except StoreError:
             return self._clock() + self._away_s
@@ -152,7 +152,7 @@ class AlertSender:
             log.exception("an alert could not be sent", extra={"action": "alerts.fault"})
             return self._clock() + self._away_s
 
-    async def _send(self, session: aiohttp.ClientSession, message: Message) -> bool:
+    async def _send(self, session: aiohttp.ClientSession, message: Message) -> None:
         key = message.receiver, message.way
         why = await (self._by_mail(message) if message.way == MAIL else self._by_webhook(session, message))
         if not why:
@@ -161,7 +161,7 @@ class AlertSender:
             if key in self._down:
                 self._down.discard(key)
                 log.info("%s takes alerts by %s again", *key, extra={"action": "alerts.up"})
-            return True
+            return
         self.figures.failed += 1
         later = message.tries < len(BACK_OFF_S)
         due_at = self._clock() + BACK_OFF_S[message.tries] if later else None
@@ -172,7 +172,6 @@ class AlertSender:
         if due_at is None:
             self.figures.given_up += 1
             log.error("an alert to %s by %s was given up", *key, extra={"action": "alerts.given_up"})
-        return due_at is None
 
     async def _by_mail(self, message: Message) -> str:
         """Why it was not taken; empty when it was."""

@@ -157,7 +157,10 @@ async def test_a_mail_server_that_is_away_delays_nothing_and_gets_it_later(store
         await office.look()
         await sender.round()  # its turn is in five seconds: nothing of it is tried, and the end waits behind the begin
         assert len(hook.bodies) == 2
+        assert sender.figures.failed == 1
         async with mailing(port) as box:
+            await sender.round()
+            assert box.mails == [], "its end does not overtake it"
             clock.now += BACK_OFF_S[0]
             box.full = True
             await sender.round()
@@ -215,8 +218,11 @@ async def test_a_restart_neither_repeats_nor_loses_a_standing_alert(store: Store
     assert (still.id, still.acknowledged_by) == (one.id, "lin")
     after.house.connected = True
     assert await after.look() == []
-    waiting = await store.read(rows.due, "b", "webhook", clock.now)
-    assert [message.change.value for message in waiting] == ["raised", "acknowledged", "cleared"]
+    async with receiving() as hook:
+        sender = after.sender(25, {"portal": Hook("portal", hook.url, SECRET)})
+        await sender.round()
+        sender.close()
+    assert [body["type"] for body in hook.bodies] == ["alert.raised", "alert.acknowledged", "alert.cleared"]
     (kept,) = await store.read(rows.between, 0.0, clock.now + 1)
     assert (kept.cleared_at, kept.why_cleared) == (clock.now, "good")
 
