@@ -6,16 +6,27 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from controller.database import database_url as where
 from controller.database import make_engine
+from pbx.ids import TicketNumber
 from tests.city_story import CZ_DESK, ORGANISATIONS
 from tests.ticket_story import MONDAY
 from tickets.exchange.inbox import Arrival, Receipt, give_back, history, receive
 from tickets.exchange.messages import Kind, Message, MessageRefused, decode
-from tickets.exchange.outbox import acknowledged, due, failed, next_due, standing
+from tickets.exchange.outbox import (
+    acknowledged,
+    due,
+    failed,
+    former_tickets,
+    name_ticket,
+    next_due,
+    standing,
+    thread_of,
+)
 from tickets.exchange.signing import NotTrusted
+from tickets.exchange.tables import former
 from tickets.flow import Intake
 from tickets.given import Move
 from tickets.moves import ADMIN, TicketInput, TicketState
@@ -53,6 +64,21 @@ class Post:
         arrival = Arrival(message, "k", nonce or f"nonce-{self.count}", at + 600.0, at)
         with self.engine.begin() as connection:
             return receive(connection, arrival, POLICY)
+
+
+def test_a_talk_that_leaves_a_ticket_twice_is_remembered_as_it_left_it_last(engine: Engine) -> None:
+    """An error here would stand in the way of every message behind it, however often it is sent."""
+    (number,) = Post(engine)(OFFER).tickets
+    with engine.begin() as connection:
+        talk = thread_of(connection, "js", OFFER.thread)
+        assert talk is not None
+        other = TicketNumber("202611230009")
+        for said in (1, 2):
+            name_ticket(connection, replace(talk, said=said), other, "", "lead")
+            name_ticket(connection, replace(talk, said=said), number, "", "lead")
+        assert former_tickets(connection, "js", talk.id) == [number, other]
+        kept = connection.execute(select(former.c.said).where(former.c.ticket == number)).scalars().all()
+    assert kept == [2]
 
 
 def test_messages_count_once_and_in_order(engine: Engine) -> None:

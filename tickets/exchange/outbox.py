@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from pbx.ids import TicketNumber
 from tickets.exchange.messages import Kind, Message, encode
@@ -144,6 +144,9 @@ def name_ticket(connection: Connection, before: Thread, ticket: TicketNumber, un
 
 
 def _remember(connection: Connection, ticket: TicketNumber, thread: Thread) -> None:
+    """What a talk was until it leaves `ticket`; of one that had come back to it the last leaving counts."""
+    same = (former.c.peer == thread.peer) & (former.c.thread == thread.id) & (former.c.ticket == ticket)
+    connection.execute(delete(former).where(same))
     row = {"peer": thread.peer, "thread": thread.id, "ticket": ticket, "said": thread.said, "heard": thread.heard}
     state = thread.state.value if thread.state is not None else None
     connection.execute(insert(former), {**row, "state": state})
