@@ -26,20 +26,9 @@ from controller.simulation.crowd import Shift
 from controller.staffing.simulated import in_time, mixed, needed, one_day
 from controller.staffing.simulated import made_plan as made_day
 from controller.staffing.solver import cover, installed
+from metrics.back_test import MEAN4, NAIVE, OURS, BackTest, back_test
 from metrics.erlang import agents_for
-from metrics.forecast import (
-    MEAN4,
-    NAIVE,
-    OURS,
-    SLOT_S,
-    SLOTS,
-    Arrivals,
-    BackTest,
-    DayFacts,
-    Kind,
-    back_test,
-    forecast,
-)  # fmt: skip
+from metrics.forecast import SLOT_S, SLOTS, Arrivals, DayFacts, Kind, forecast
 from metrics.shifts import Pause, greedy, patterns
 from metrics.shifts import Shift as WorkShift
 from metrics.staffing import Goal, Handling, need

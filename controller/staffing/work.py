@@ -14,7 +14,8 @@ from controller.schema import current, require_head
 from controller.staffing import history as source
 from controller.staffing.history import History
 from controller.staffing.simulated import Simulated, needed
-from metrics.forecast import SLOT_S, SLOTS, Arrivals, BackTest, DayForecast, NoHistory, back_test, forecast
+from metrics.back_test import BackTest, back_test
+from metrics.forecast import SLOT_S, SLOTS, Arrivals, DayForecast, NoHistory, forecast
 from metrics.staffing import Handling, need, together
 from pbx.ids import QueueId
 

@@ -9,19 +9,8 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from metrics.forecast import (
-    MEAN4,
-    NAIVE,
-    OURS,
-    SLOTS,
-    Arrivals,
-    DayFacts,
-    Kind,
-    NoHistory,
-    back_test,
-    forecast,
-    interval,
-)
+from metrics.back_test import MEAN4, NAIVE, OURS, back_test
+from metrics.forecast import SLOTS, Arrivals, DayFacts, Kind, NoHistory, forecast, interval
 
 pytestmark = pytest.mark.core
 
