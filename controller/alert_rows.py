@@ -36,6 +36,8 @@ from sqlalchemy import (
 from controller.spool import Operation
 from metrics.alerts import Alert, Change, Severity
 from metrics.live import Group
+from tickets.moves import OVER
+from tickets.tables import tickets
 
 metadata = MetaData()
 
@@ -225,9 +227,6 @@ FORGET: Operation[Sequence[tuple[str, str]], int] = Operation("alerts_forget", f
 
 def due_soon(connection: Connection, until: float) -> list[tuple[str, str, str, int]]:
     """Open tickets whose deadline for closing lies before `until`: how many by region, dialled number and queue."""
-    from tickets.moves import OVER
-    from tickets.tables import tickets
-
     table = tickets.c
     wanted = (
         select(table.region, table.dialled, table.queue, func.count())
